@@ -1,0 +1,46 @@
+"""Compiles the source in a short-lived child, limited in memory and time, without privileges."""
+
+import asyncio
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import Final
+
+from groundplane.errors import SourceError
+
+MEMORY_BYTES: Final = 2 << 30
+CPU_S: Final = 120
+WALL_S: Final = 180
+
+
+def limit_this_process() -> None:
+    """Bound memory and CPU time of this process: a hostile catalog costs the child, not the node."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+async def compile_in_child(source: Path) -> bytes:
+    """Return the compiled site of *source*, encoded; SourceError with everything that is wrong."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "groundplane",
+        "compile",
+        str(source),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
+    )
+    try:
+        output, errors = await asyncio.wait_for(child.communicate(), WALL_S)
+    except TimeoutError:
+        child.kill()
+        await child.wait()
+        raise SourceError(f"{source}: compiling it took over {WALL_S} s") from None
+    if child.returncode != 0:
+        text = errors.decode(errors="replace").strip()
+        raise SourceError(text or f"{source}: the compiler ended with status {child.returncode}")
+    return output

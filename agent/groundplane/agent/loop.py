@@ -1,0 +1,187 @@
+"""The one loop of the agent: source to site, site to state, state to every dataplane.
+
+Fail static: a source that cannot be read or compiled changes nothing but the status; a dataplane
+that refuses a change keeps what it has and is tried again; stopping leaves everything in place.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from watchfiles import awatch
+
+from groundplane import __version__
+from groundplane.agent.compiler import compile_in_child
+from groundplane.agent.notify import notify, watchdog_interval
+from groundplane.agent.status import PlaneStatus, Status, write_status
+from groundplane.agent.store import decode_site, load_site, revision_of, save_site
+from groundplane.dataplanes import Dataplane
+from groundplane.errors import GroundplaneError, StateError
+from groundplane.project import NodeState, project
+from groundplane.reconcile import Reconciler
+
+log = logging.getLogger(__name__)
+
+_RETRY_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+_RECHECK_S: Final = 30.0  # for changes that inotify cannot see, as on a network file system
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the agent's unit tells it."""
+
+    node: str
+    source: Path
+    state_directory: Path
+    runtime_directory: Path
+
+
+class Agent:
+    """The agent on one node. *planes* are brought to each state in their order."""
+
+    def __init__(self, settings: Settings, planes: Sequence[Dataplane[Any, Any]]) -> None:
+        self._settings = settings
+        self._reconcilers = [Reconciler(plane) for plane in planes]
+        self._state: NodeState | None = None
+        self._failures = 0
+        self._changed = asyncio.Event()
+        self._stopping = False
+        self.status = Status(
+            node=settings.node,
+            version=__version__,
+            pid=os.getpid(),
+            started=time.time(),
+            source=str(settings.source),
+            planes=tuple(PlaneStatus(plane.name) for plane in planes),
+        )
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        loop.add_signal_handler(signal.SIGHUP, self._changed.set)
+        tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._sign_of_life())]
+        self._start_from_store()
+        await self._refresh()
+        notify("READY=1", f"STATUS={self._summary()}")
+        while not self._stopping:
+            await self._wait()
+            if not self._stopping:
+                await self._refresh()
+                notify(f"STATUS={self._summary()}")
+        notify("STOPPING=1")
+        for task in tasks:
+            task.cancel()
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self._changed.set()
+
+    async def _wait(self) -> None:
+        """Wait for a change of the source, or until it is time to try again."""
+        retry = _RETRY_S[min(self._failures, len(_RETRY_S)) - 1] if self._failures else _RECHECK_S
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), retry)
+        self._changed.clear()
+
+    async def _watch(self) -> None:
+        """Set the event at each change below the source, which may come and go as a whole."""
+        parent = self._settings.source.parent
+        while True:
+            try:
+                async for _ in awatch(parent, debounce=100, step=20, watch_filter=None):
+                    self._changed.set()
+            except (OSError, RuntimeError) as error:
+                log.warning("cannot watch %s: %s", parent, error)
+            await asyncio.sleep(_RETRY_S[2])
+
+    async def _sign_of_life(self) -> None:
+        while True:
+            notify("WATCHDOG=1")
+            await asyncio.sleep(watchdog_interval())
+
+    def _start_from_store(self) -> None:
+        """Apply the last good site, before and without looking at the source."""
+        directory = self._settings.state_directory
+        try:
+            encoded = load_site(directory)
+            self._apply(encoded)
+        except StateError as error:
+            log.info("no last good site: %s", error)
+        except GroundplaneError as error:
+            log.error("the last good site: %s", error)
+
+    async def _refresh(self) -> None:
+        """Compile the source; apply it where it is new, or where a dataplane is behind."""
+        try:
+            encoded = await compile_in_child(self._settings.source)
+            if revision_of(encoded) != self.status.revision:
+                self._apply(encoded)
+                save_site(self._settings.state_directory, encoded)
+                log.info("revision %s in use", self.status.revision)
+            elif any(plane.error for plane in self.status.planes):
+                self._bring()
+            error = ""
+        except (GroundplaneError, OSError) as problem:
+            error = str(problem)
+            if error != self.status.source_error:
+                log.error("the source is not used: %s", error)
+            if any(plane.error for plane in self.status.planes):
+                self._bring()
+        self._tell(source_error=error, source_checked=time.time())
+        behind = any(plane.error for plane in self.status.planes)
+        self._failures = self._failures + 1 if behind else 0
+
+    def _apply(self, encoded: bytes) -> None:
+        """Bring every dataplane to the site *encoded*; its own fault or a wrong node changes nothing."""
+        site = decode_site(encoded)
+        state = project(site, self._settings.node, frozenset())
+        # A site is long-lived and large: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        self._state = state
+        self._bring()
+        self._tell(revision=revision_of(encoded), applied=time.time(), services=len(site.services))
+
+    def _bring(self) -> None:
+        assert self._state is not None  # noqa: S101
+        statuses = []
+        for reconciler, before in zip(self._reconcilers, self.status.planes, strict=True):
+            name = reconciler.plane.name
+            try:
+                changed = reconciler.bring(self._state)
+                statuses.append(PlaneStatus(name, changed=changed, since=time.time()))
+                if changed:
+                    log.info("%s: %d changed", name, changed)
+            except (GroundplaneError, OSError) as error:
+                if str(error) != before.error:
+                    log.error("%s: %s", name, error)
+                since = before.since if before.error else time.time()
+                statuses.append(PlaneStatus(name, error=str(error), since=since))
+        self._tell(planes=tuple(statuses))
+
+    def _tell(self, **changes: Any) -> None:
+        self.status = msgspec.structs.replace(self.status, **changes)
+        try:
+            write_status(self._settings.runtime_directory, self.status)
+        except OSError as error:
+            log.error("the status cannot be written: %s", error)
+
+    def _summary(self) -> str:
+        behind = [plane.name for plane in self.status.planes if plane.error]
+        parts = [f"revision {self.status.revision or 'none'}, {self.status.services} services"]
+        if behind:
+            parts.append(f"behind: {', '.join(behind)}")
+        if self.status.source_error:
+            parts.append("the source has errors")
+        return "; ".join(parts)

@@ -1,0 +1,19 @@
+"""sd_notify(3): readiness, status text and watchdog, without a library."""
+
+import os
+import socket
+
+
+def notify(*assignments: str) -> None:
+    """Send *assignments* to the service manager; nothing where there is none."""
+    path = os.environ.get("NOTIFY_SOCKET")
+    if not path:
+        return
+    address = f"\0{path[1:]}" if path.startswith("@") else path
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        client.sendto("\n".join(assignments).encode(), address)
+
+
+def watchdog_interval() -> float:
+    """Return the seconds between two signs of life: a third of what the service manager allows."""
+    return int(os.environ.get("WATCHDOG_USEC", "30000000")) / 3e6

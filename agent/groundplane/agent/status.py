@@ -1,0 +1,59 @@
+"""What the agent says about itself, in a file that `groundplane agent status` reads."""
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from groundplane.agent.store import write_atomically
+from groundplane.errors import StateError
+
+STATUS_FILE: Final = "status.json"
+
+
+class PlaneStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """One dataplane: its last error, "" when it holds the revision in use; times are Unix seconds."""
+
+    name: str
+    error: str = ""
+    changed: int = 0  # objects changed by the last write
+    since: float = 0.0
+
+
+class Status(msgspec.Struct, frozen=True, rename="camel"):
+    """The agent as a whole. *revision* is the site in use, *source_error* why it is not a newer one."""
+
+    node: str
+    version: str
+    pid: int
+    started: float
+    source: str
+    revision: str = ""
+    applied: float = 0.0
+    services: int = 0
+    source_error: str = ""
+    source_checked: float = 0.0
+    planes: tuple[PlaneStatus, ...] = ()
+
+    @property
+    def healthy(self) -> bool:
+        return (
+            bool(self.revision) and not self.source_error and not any(p.error for p in self.planes)
+        )
+
+
+def write_status(directory: Path, status: Status) -> None:
+    write_atomically(
+        directory / STATUS_FILE, msgspec.json.format(msgspec.json.encode(status)) + b"\n"
+    )
+
+
+def read_status(directory: Path) -> Status:
+    """Return the status of the agent; StateError when it has written none."""
+    path = directory / STATUS_FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Status)
+    except OSError as error:
+        raise StateError(f"{path}: {error.strerror}; is the agent running?") from None
+    except msgspec.DecodeError as error:
+        raise StateError(f"{path}: {error}") from None

@@ -1,0 +1,71 @@
+"""The last good site on disk, so that a node starts without its source and without a YAML parser."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from groundplane.errors import StateError
+from groundplane.model.compiled import FORMAT, Site
+
+SITE_FILE: Final = "site.json"
+PREVIOUS_FILE: Final = "site.previous.json"
+
+
+def revision_of(encoded: bytes) -> str:
+    """Return the name of a compiled site: the first 12 digits of its SHA-256."""
+    return hashlib.sha256(encoded).hexdigest()[:12]
+
+
+def decode_site(encoded: bytes) -> Site:
+    """Return the site that *encoded* is; StateError when another version wrote it."""
+    try:
+        site = msgspec.json.decode(encoded, type=Site)
+    except msgspec.DecodeError as error:
+        raise StateError(f"no compiled site: {error}") from None
+    if site.format != FORMAT:
+        raise StateError(f"a compiled site of format {site.format}; this version reads {FORMAT}")
+    return site
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace *path* by *content*: after a crash or a full disk it is the old or the new, whole."""
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def save_site(directory: Path, encoded: bytes) -> None:
+    """Keep *encoded* as the last good site, and the one before it beside it."""
+    current = directory / SITE_FILE
+    if current.exists():
+        write_atomically(directory / PREVIOUS_FILE, current.read_bytes())
+    write_atomically(current, hashlib.sha256(encoded).hexdigest().encode() + b"\n" + encoded)
+
+
+def load_site(directory: Path) -> bytes:
+    """Return the last good site, encoded; the one before it where the last is damaged.
+
+    Raises StateError when neither can be used.
+    """
+    faults = []
+    for name in (SITE_FILE, PREVIOUS_FILE):
+        path = directory / name
+        try:
+            digest, _, encoded = path.read_bytes().partition(b"\n")
+        except OSError as error:
+            faults.append(f"{path}: {error.strerror}")
+            continue
+        if hashlib.sha256(encoded).hexdigest().encode() == digest:
+            return encoded
+        faults.append(f"{path}: damaged: its content does not match its digest")
+    raise StateError("; ".join(faults))

@@ -1,0 +1,74 @@
+"""A pool of numbers (addresses or subnets of a range) and the rule by which one is picked.
+
+The rule is a pure function of what is taken: the first candidate is a hash of the asker, so that
+two branches seldom pick the same; then upwards. Kubernetes' static band (KEP-3070) is left for
+explicit requests, and what was released is reused last, longest released first.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Pool:
+    """Numbers *first* to *last*; the lowest *band* of them are picked when the rest is full."""
+
+    name: str
+    first: int
+    last: int
+    band: int = 0
+    holders: dict[int, str] = field(default_factory=dict)
+    released: dict[int, int] = field(default_factory=dict)
+
+    def __contains__(self, number: int) -> bool:
+        return self.first <= number <= self.last
+
+    def take(self, number: int, holder: str) -> None:
+        """Give *number* to *holder*; ValueError names who has it already, or the range."""
+        if number not in self:
+            raise ValueError(f"is outside {self.name}")
+        other = self.holders.setdefault(number, holder)
+        if other != holder:
+            raise ValueError(f"is taken by {other}")
+
+    def pick(self, holder: str, seed: str) -> int:
+        """Give *holder* a free number, the same for the same *seed* and the same taken numbers."""
+        start = self.first + self.band
+        found = self._scan(start, self.last, _hash(seed))
+        if found is None:
+            found = self._scan(self.first, start - 1, _hash(seed))
+        if found is None:
+            reusable = [n for n in self.released if n in self and n not in self.holders]
+            found = min(reusable, key=lambda n: (self.released[n], n), default=None)
+        if found is None:
+            raise ValueError(f"{self.name} is full: all {self.last - self.first + 1} are taken")
+        self.holders[found] = holder
+        return found
+
+    def _scan(self, first: int, last: int, seed: int) -> int | None:
+        size = last - first + 1
+        if size <= 0:
+            return None
+        begin = seed % size
+        # No more than this many can be in the way.
+        for step in range(min(size, len(self.holders) + len(self.released) + 1)):
+            number = first + (begin + step) % size
+            if number not in self.holders and number not in self.released:
+                return number
+        return None
+
+
+def _hash(seed: str) -> int:
+    return int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big")
+
+
+def band_of(size: int) -> int:
+    """Return the static band of a range of *size* (ipallocator's calculateRangeOffset)."""
+    return 0 if size <= 16 else min(max(16, size // 16), 256)
+
+
+def merge_released(released: Mapping[str, int], freed: list[str]) -> dict[str, int]:
+    """Return *released* with *freed* behind all others, in the given order."""
+    turn = max(released.values(), default=0)
+    return {**released, **{text: turn + 1 + index for index, text in enumerate(freed)}}

@@ -1,0 +1,29 @@
+"""Names and labels, which every kind has."""
+
+from collections.abc import Iterator
+
+from groundplane.check import names
+from groundplane.errors import Fault
+from groundplane.model.catalog import Catalog, Key, Object, key_of
+from groundplane.model.path import join
+
+
+def check_metadata(catalog: Catalog, document: Object) -> Iterator[Fault]:
+    """Yield the faults of *document*'s name, namespace and labels."""
+    key, meta = key_of(document), document.metadata
+    form = names.service_label if document.kind == "Service" else names.dns_label
+    if document.kind == "EndpointSlice":
+        form = names.domain
+    if fault := form(meta.name):
+        yield catalog.fault(key, "metadata.name", fault)
+    if key.namespace and (fault := names.dns_label(meta.namespace)):
+        yield catalog.fault(key, "metadata.namespace", fault)
+    yield from check_labels(catalog, key, "metadata.labels", meta.labels)
+
+
+def check_labels(catalog: Catalog, key: Key, path: str, labels: dict[str, str]) -> Iterator[Fault]:
+    """Yield the faults of the pairs *labels* that stand at *path*."""
+    for name, value in labels.items():
+        for fault in (names.label_key(name), names.label_value(value)):
+            if fault:
+                yield catalog.fault(key, join(path, name), fault)

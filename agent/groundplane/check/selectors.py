@@ -1,0 +1,50 @@
+"""Warnings: what is allowed, but seldom meant."""
+
+from collections.abc import Iterator
+
+from groundplane.check.slices import SERVICE_LABEL
+from groundplane.errors import Fault
+from groundplane.model.catalog import Catalog, key_of
+from groundplane.model.hint import nearest
+from groundplane.model.selector import LabelIndex
+from groundplane.model.service import Service
+
+
+def warnings(catalog: Catalog) -> Iterator[Fault]:
+    """Yield what is allowed in *catalog* but seldom meant."""
+    index = LabelIndex(catalog.workloads.values())
+    sliced = {
+        (each.metadata.namespace, each.metadata.labels.get(SERVICE_LABEL))
+        for each in catalog.slices.values()
+    }
+    for (namespace, name), service in catalog.services.items():
+        if not service.spec.selector or (namespace, name) in sliced:
+            continue
+        if not index.matching(namespace, service.spec.selector):
+            hint = nearest_labels(catalog, service)
+            yield catalog.fault(key_of(service), "spec.selector", f"it selects no workload{hint}")
+    for workload in catalog.workloads.values():
+        if workload.spec.readiness_probe is not None:
+            message = "probes are not run by this version; its endpoints count as ready"
+            yield catalog.fault(key_of(workload), "spec.readinessProbe", message)
+
+
+def nearest_labels(catalog: Catalog, service: Service) -> str:
+    """Return a hint at the workloads that *service* was probably meant to select, or ""."""
+    namespace, selector = service.metadata.namespace, service.spec.selector
+    present = [w for w in catalog.workloads.values() if w.metadata.namespace == namespace]
+    elsewhere = LabelIndex(catalog.workloads.values())
+    others = {w.metadata.namespace for w in catalog.workloads.values()} - {namespace}
+    for other in sorted(others):
+        if elsewhere.matching(other, selector):
+            return f'; namespace "{other}" has workloads with these labels'
+    if not present:
+        return f'; namespace "{namespace}" has no workloads'
+    pairs = sorted({f"{key}={value}" for w in present for key, value in w.metadata.labels.items()})
+    for key, value in selector.items():
+        if f"{key}={value}" not in pairs:
+            close = nearest(f"{key}={value}", pairs)
+            here = f"; labels here: {', '.join(pairs[:10]) or 'none'}"
+            hint = f", the nearest label is {close}" if close else here
+            return f"; no workload of namespace {namespace} has {key}={value}{hint}"
+    return "; no one workload here has all of its labels"

@@ -1,0 +1,177 @@
+"""Cluster and nodes: ranges that do not overlap, and addresses that mean one node each."""
+
+import ipaddress
+from collections.abc import Iterator
+from itertools import combinations
+
+from groundplane.check import names
+from groundplane.check.metadata import check_metadata
+from groundplane.errors import Fault
+from groundplane.model import address
+from groundplane.model.catalog import Catalog, Key, key_of
+from groundplane.model.families import site_families
+from groundplane.model.site import Node
+
+
+def check_site(catalog: Catalog) -> Iterator[Fault]:
+    """Yield the faults of the Cluster document and of every Node."""
+    yield from _cluster(catalog)
+    holders: dict[str, str] = {}
+    if not catalog.nodes:
+        message = "there is no Node document; at least one is needed"
+        yield catalog.fault(key_of(catalog.cluster), "", message)
+    for node in catalog.nodes.values():
+        yield from check_metadata(catalog, node)
+        yield from _node(catalog, node, holders)
+    yield from _subnets(catalog)
+
+
+def _ranges(catalog: Catalog) -> list[tuple[str, str]]:
+    """Return path and text of each range of the Cluster that is one."""
+    spec = catalog.cluster.spec
+    listed = [(f"spec.serviceCIDRs[{i}]", cidr) for i, cidr in enumerate(spec.service_cidrs)]
+    listed += [
+        (f"spec.workloadCIDRs[{i}].cidr", each.cidr) for i, each in enumerate(spec.workload_cidrs)
+    ]
+    return [(path, cidr) for path, cidr in listed if _range_fault(cidr) is None]
+
+
+def _range_fault(cidr: str) -> str | None:
+    try:
+        address.network(cidr)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _cluster(catalog: Catalog) -> Iterator[Fault]:
+    key, spec = key_of(catalog.cluster), catalog.cluster.spec
+    yield from check_metadata(catalog, catalog.cluster)
+    if fault := names.domain(spec.cluster_domain):
+        yield catalog.fault(key, "spec.clusterDomain", fault)
+    workload_ranges = tuple(each.cidr for each in spec.workload_cidrs)
+    yield from _one_per_family(catalog, "serviceCIDRs", "", spec.service_cidrs)
+    yield from _one_per_family(catalog, "workloadCIDRs", ".cidr", workload_ranges)
+    for index, cidr in enumerate(spec.service_cidrs):
+        if _range_fault(cidr) is None and (fault := _service_prefix(cidr)):
+            yield catalog.fault(key, f"spec.serviceCIDRs[{index}]", fault)
+    for index, each in enumerate(spec.workload_cidrs):
+        if _range_fault(each.cidr) is None:
+            yield from _node_prefix(catalog, index)
+    for family in site_families(catalog.cluster):
+        if workload_ranges and family not in [address.family_of(cidr) for cidr in workload_ranges]:
+            message = f"services have {family} addresses, so workloads need an {family} range too"
+            yield catalog.fault(key, "spec.workloadCIDRs", message)
+    for (_, one), (path, other) in combinations(_ranges(catalog), 2):
+        if address.overlap(one, other):
+            yield catalog.fault(key, path, f"{other} overlaps {one}")
+    yield from _outside(catalog)
+
+
+def _outside(catalog: Catalog) -> Iterator[Fault]:
+    """Yield the faults of what the Cluster names that is not the site's own."""
+    key, spec = key_of(catalog.cluster), catalog.cluster.spec
+    for index, forwarder in enumerate(spec.dns.forwarders):
+        path = f"spec.dns.forwarders[{index}]"
+        yield from _outside_ranges(catalog, key, path, forwarder)
+    for index, cidr in enumerate(spec.non_masquerade_cidrs):
+        if fault := _range_fault(cidr):
+            yield catalog.fault(key, f"spec.nonMasqueradeCIDRs[{index}]", fault)
+
+
+def _one_per_family(
+    catalog: Catalog, field: str, suffix: str, cidrs: tuple[str, ...]
+) -> Iterator[Fault]:
+    key = key_of(catalog.cluster)
+    if not cidrs:
+        yield catalog.fault(key, f"spec.{field}", "at least one range is needed")
+    families = [address.family_of(cidr) for cidr in cidrs]
+    for index, cidr in enumerate(cidrs):
+        path = f"spec.{field}[{index}]{suffix}"
+        if fault := _range_fault(cidr):
+            yield catalog.fault(key, path, fault)
+        elif families[index] in families[:index]:
+            yield catalog.fault(key, path, f"a second {families[index]} range; one per family")
+
+
+def _service_prefix(cidr: str) -> str | None:
+    """Return what keeps the range *cidr* from being one of services, or None."""
+    family, prefix = address.family_of(cidr), address.network(cidr).prefixlen
+    least, most = 64 if family == "IPv6" else 8, address.BITS[family] - 2
+    if least <= prefix <= most:
+        return None
+    return f"{cidr} is no {family} service range: /{least} to /{most}"
+
+
+def _node_prefix(catalog: Catalog, index: int) -> Iterator[Fault]:
+    each = catalog.cluster.spec.workload_cidrs[index]
+    prefix, bits = address.network(each.cidr).prefixlen, address.BITS[address.family_of(each.cidr)]
+    # A subnet needs its network address, the bridge's, one workload's and (IPv4) the broadcast one.
+    if not prefix <= each.node_prefix <= bits - 2:
+        yield catalog.fault(
+            key_of(catalog.cluster),
+            f"spec.workloadCIDRs[{index}].nodePrefix",
+            f"{each.node_prefix} is no prefix of a part of {each.cidr}: {prefix} to {bits - 2}",
+        )
+
+
+def _outside_ranges(catalog: Catalog, key: Key, path: str, text: str) -> Iterator[Fault]:
+    """Yield a fault when *text* is no address of a host, or lies in a range of the Cluster."""
+    try:
+        address.pack(text)
+    except ValueError as error:
+        yield catalog.fault(key, path, str(error))
+        return
+    found = ipaddress.ip_address(text)
+    if found.is_unspecified or found.is_loopback or found.is_multicast or found.is_link_local:
+        yield catalog.fault(key, path, f"{text} is no address of a host")
+    for _, cidr in _ranges(catalog):
+        if address.contains(cidr, text):
+            yield catalog.fault(key, path, f"{text} lies in the range {cidr}")
+
+
+def _node(catalog: Catalog, node: Node, holders: dict[str, str]) -> Iterator[Fault]:
+    key, spec = key_of(node), node.spec
+    families = [address.family_of(each) for each in spec.addresses]
+    for index, each in enumerate(spec.addresses):
+        path = f"spec.addresses[{index}]"
+        bad = list(_outside_ranges(catalog, key, path, each))
+        yield from bad
+        if families[index] in families[:index]:
+            yield catalog.fault(key, path, f"a second {families[index]} address; one per family")
+        if bad:
+            continue
+        holder = holders.setdefault(address.canonical(each), node.name)
+        if holder != node.name:
+            yield catalog.fault(key, path, f"{each} is the address of Node/{holder}")
+    for family in site_families(catalog.cluster):
+        if family not in families:
+            message = f"no {family} address, though the site's services have {family}"
+            yield catalog.fault(key, "spec.addresses", message)
+    if fault := names.port_number(spec.management.port):
+        yield catalog.fault(key, "spec.management.port", fault)
+
+
+def _subnets(catalog: Catalog) -> Iterator[Fault]:
+    """Yield the faults of subnets that nodes fix themselves."""
+    seen: list[tuple[str, str]] = []
+    for node in catalog.nodes.values():
+        for index, subnet in enumerate(node.spec.workload_subnets):
+            key, path = key_of(node), f"spec.workloadSubnets[{index}]"
+            if fault := _range_fault(subnet):
+                yield catalog.fault(key, path, fault)
+                continue
+            prefix = address.network(subnet).prefixlen
+            fits = any(
+                address.overlap(each.cidr, subnet) and prefix == each.node_prefix
+                for each in catalog.cluster.spec.workload_cidrs
+                if _range_fault(each.cidr) is None
+            )
+            if not fits:
+                yield catalog.fault(key, path, f"{subnet} is no node's part of spec.workloadCIDRs")
+            family = address.family_of(subnet)
+            if family in [address.family_of(other) for name, other in seen if name == node.name]:
+                yield catalog.fault(key, path, f"a second {family} subnet; one per family")
+            elif holder := next((n for n, other in seen if address.overlap(other, subnet)), None):
+                yield catalog.fault(key, path, f"{subnet} overlaps the subnet of Node/{holder}")
+            seen.append((node.name, subnet))

@@ -1,0 +1,107 @@
+"""Workloads: a node that exists, ports with names, addresses that can be theirs."""
+
+from collections.abc import Iterator
+
+from groundplane.check import names
+from groundplane.check.metadata import check_metadata
+from groundplane.errors import Fault
+from groundplane.model import address
+from groundplane.model.catalog import Catalog, Key, key_of
+from groundplane.model.families import site_families
+from groundplane.model.hint import did_you_mean
+from groundplane.model.service import Family
+from groundplane.model.site import Probe, Workload
+
+
+def check_workloads(catalog: Catalog) -> Iterator[Fault]:
+    """Yield the faults of every Workload."""
+    instances: dict[tuple[str, str], str] = {}
+    for workload in catalog.workloads.values():
+        yield from check_metadata(catalog, workload)
+        yield from _workload(catalog, workload)
+        key, meta = key_of(workload), workload.metadata
+        # The unit is named <namespace>-<name>: two workloads of a node may not share one.
+        place = (workload.spec.node, f"{meta.namespace}-{meta.name}")
+        other = instances.setdefault(place, str(key))
+        if other != str(key):
+            message = f'its unit "{place[1]}" is also that of {other}'
+            yield catalog.fault(key, "metadata.name", message)
+
+
+def _workload(catalog: Catalog, workload: Workload) -> Iterator[Fault]:
+    key, spec = key_of(workload), workload.spec
+    if spec.node not in catalog.nodes:
+        hint = did_you_mean(spec.node, catalog.nodes)
+        yield catalog.fault(key, "spec.node", f'there is no Node "{spec.node}"{hint}')
+    if spec.host_network and spec.addresses:
+        message = "a workload with hostNetwork has its node's addresses"
+        yield catalog.fault(key, "spec.addresses", message)
+    if spec.hostname is not None and (fault := names.dns_label(spec.hostname)):
+        yield catalog.fault(key, "spec.hostname", fault)
+    if not 0 <= spec.weight <= 256:
+        yield catalog.fault(key, "spec.weight", f"{spec.weight} is no weight: 0 to 256")
+    elif spec.weight != 1:
+        yield catalog.fault(key, "spec.weight", "weights are not supported by this version")
+    yield from _addresses(catalog, key, workload)
+    yield from _ports(catalog, key, workload)
+    if spec.readiness_probe is not None:
+        yield from _probe(catalog, key, spec.readiness_probe)
+
+
+def _addresses(catalog: Catalog, key: Key, workload: Workload) -> Iterator[Fault]:
+    families: list[Family] = []
+    for index, each in enumerate(workload.spec.addresses):
+        path = f"spec.addresses[{index}]"
+        try:
+            address.pack(each)
+        except ValueError as error:
+            yield catalog.fault(key, path, str(error))
+            continue
+        family = address.family_of(each)
+        if family in families:
+            yield catalog.fault(key, path, f"a second {family} address; one per family")
+        if family not in site_families(catalog.cluster):
+            yield catalog.fault(key, path, f"the site has no {family} range")
+        families.append(family)
+
+
+def _ports(catalog: Catalog, key: Key, workload: Workload) -> Iterator[Fault]:
+    named: set[str] = set()
+    for index, port in enumerate(workload.spec.ports):
+        path = f"spec.ports[{index}]"
+        if fault := names.port_number(port.port):
+            yield catalog.fault(key, f"{path}.port", fault)
+        if not port.name:
+            continue
+        if fault := names.port_name(port.name):
+            yield catalog.fault(key, f"{path}.name", fault)
+        if port.name in named:
+            yield catalog.fault(key, f"{path}.name", f'a second port named "{port.name}"')
+        named.add(port.name)
+
+
+def _probe(catalog: Catalog, key: Key, probe: Probe) -> Iterator[Fault]:
+    path = "spec.readinessProbe"
+    handlers = [probe.http_get, probe.tcp_socket, probe.exec, probe.grpc]
+    if sum(handler is not None for handler in handlers) != 1:
+        yield catalog.fault(key, path, "one of httpGet, tcpSocket, exec and grpc is needed")
+    for name, value, least in (
+        ("initialDelaySeconds", probe.initial_delay_seconds, 0),
+        ("periodSeconds", probe.period_seconds, 1),
+        ("timeoutSeconds", probe.timeout_seconds, 1),
+        ("successThreshold", probe.success_threshold, 1),
+        ("failureThreshold", probe.failure_threshold, 1),
+    ):
+        if value < least:
+            yield catalog.fault(key, f"{path}.{name}", f"{value} is too small: at least {least}")
+    for name, handler in (
+        ("httpGet", probe.http_get),
+        ("tcpSocket", probe.tcp_socket),
+        ("grpc", probe.grpc),
+    ):
+        if handler is None:
+            continue
+        port = handler.port
+        fault = names.port_number(port) if isinstance(port, int) else names.port_name(port)
+        if fault:
+            yield catalog.fault(key, f"{path}.{name}.port", fault)

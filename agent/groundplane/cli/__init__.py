@@ -1,0 +1,98 @@
+"""The `groundplane` command: thin, each subcommand a module that is imported when it is used."""
+
+import importlib
+import sys
+from typing import Any, Final
+
+import click
+
+from groundplane.errors import CatalogError, GroundplaneError
+
+_COMMANDS: Final = {
+    "agent": ("groundplane.cli.agent", "agent", "The agent on this node: run it, ask it."),
+    "allocate": ("groundplane.cli.allocate", "allocate", "Give new objects their addresses."),
+    "check": ("groundplane.cli.check", "check", "Say everything that is wrong with a catalog."),
+    "compile": (
+        "groundplane.cli.compile",
+        "compile_",
+        "Print a catalog as a compiled site (JSON).",
+    ),
+    "completion": (
+        "groundplane.cli.completion",
+        "completion",
+        "Print a shell's completion script.",
+    ),
+    "describe": ("groundplane.cli.describe", "describe", "Tell all about one service, and why."),
+    "get": ("groundplane.cli.get", "get", "List services, endpoints, workloads or nodes."),
+    "netns": ("groundplane.cli.netns", "netns", "Connect a workload that has its own address."),
+    "render": (
+        "groundplane.cli.render",
+        "render",
+        "Write a node's complete configuration as files.",
+    ),
+    "schema": ("groundplane.cli.schema", "schema", "Print the JSON Schema of a kind, for editors."),
+}
+
+
+class _Commands(click.Group):
+    """Imports a subcommand only when it is run: the others cost nothing at the start."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name, _ = _COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), name)
+        assert isinstance(command, click.Command)  # noqa: S101
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in sorted(_COMMANDS.items())])
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="SOURCE is the directory of the catalog: an argument that is . or holds a /. "
+    "Without one it is $GROUNDPLANE_SOURCE, or the current directory.",
+)
+@click.version_option(package_name="groundplane")
+def cli() -> None:
+    """Cluster IPs, names and load balancing for bare nodes and VMs, without a control plane.
+
+    Exit status: 0 done, 1 an error (said on standard error), 2 changes are pending.
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command; what goes wrong is said in one line a fault, without a traceback."""
+    try:
+        result = cli.main(args=arguments, standalone_mode=False, prog_name="groundplane")
+    except CatalogError as error:
+        click.echo(str(error), err=True)
+        count = len(error.faults)
+        click.echo(
+            f"error: {count} fault{'s' if count != 1 else ''}; nothing was changed", err=True
+        )
+        sys.exit(1)
+    except GroundplaneError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(1)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.Abort:
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except (OSError, click.ClickException) as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    sys.exit(result if isinstance(result, int) else 0)

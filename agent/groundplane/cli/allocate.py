@@ -1,0 +1,45 @@
+"""`groundplane allocate`."""
+
+from pathlib import Path
+
+import click
+
+from groundplane.allocate import LOCK_NAME, format_lock
+from groundplane.cli.arguments import source_argument
+from groundplane.pipeline import allocate_source, read_catalog
+
+
+@click.command()
+@source_argument
+@click.option(
+    "--check", "only_check", is_flag=True, help="Write nothing; exit 2 if it would change."
+)
+def allocate(source: Path, *, only_check: bool) -> int:
+    """Give every new object of SOURCE its addresses, and write them to addresses.lock.
+
+    What an object has, it keeps. Commit the lock with the catalog: no agent applies a catalog
+    whose lock would change.
+    """
+    from groundplane.agent.store import write_atomically
+
+    catalog = read_catalog(source)
+    allocations, lock = allocate_source(source, catalog)
+    after = allocations.lock
+    for key in sorted(set(lock.held) | set(after.held)):
+        before, now = lock.held.get(key, ()), after.held.get(key, ())
+        if before == now:
+            continue
+        sign = "+" if not before else "-" if not now else "~"
+        click.echo(f"{sign} {key} {' '.join(now or before)}")
+    path = source / LOCK_NAME
+    text = format_lock(after)
+    current = path.read_text() if path.exists() else ""
+    if text == current:
+        click.echo(f"{path}: up to date", err=True)
+        return 0
+    if only_check:
+        click.echo(f"{path}: would change; run `groundplane allocate`", err=True)
+        return 2
+    write_atomically(path, text.encode())
+    click.echo(f"{path}: written; commit it with the catalog", err=True)
+    return 0

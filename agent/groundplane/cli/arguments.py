@@ -1,0 +1,50 @@
+"""Arguments that several commands share."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def default_source() -> Path:
+    """Return the source where no argument names one."""
+    return Path(os.environ.get("GROUNDPLANE_SOURCE", "."))
+
+
+def source_argument(function: F) -> F:
+    """Add the optional argument SOURCE."""
+    return click.argument(
+        "source", required=False, type=click.Path(path_type=Path), default=default_source
+    )(function)
+
+
+def name_and_source(arguments: tuple[str, ...]) -> tuple[str | None, Path]:
+    """Return the object's name and the source among *arguments*: . or what holds a / is SOURCE."""
+    sources = [each for each in arguments if each == "." or "/" in each]
+    names = [each for each in arguments if each not in sources]
+    if len(sources) > 1 or len(names) > 1:
+        raise click.UsageError("at most one NAME and one SOURCE (. or with a /)")
+    return (names[0] if names else None), Path(sources[0]) if sources else default_source()
+
+
+def failing_workloads(file: Path | None) -> frozenset[tuple[str, str]]:
+    """Return the workloads that a health file says fail: a mapping of NAMESPACE/NAME to true or false."""
+    if file is None:
+        return frozenset()
+    from groundplane.load.yaml import YamlError, parse
+
+    try:
+        health = parse(file.read_text())
+    except YamlError as error:
+        raise click.UsageError(f"{file}:{max(error.line, 1)}: not YAML: {error}") from None
+    if not isinstance(health, dict) or not all(
+        isinstance(name, str) and name.count("/") == 1 and isinstance(passing, bool)
+        for name, passing in health.items()
+    ):
+        raise click.UsageError(f"{file}: a mapping of NAMESPACE/NAME to true or false is needed")
+    failing = [name.split("/") for name, passing in health.items() if not passing]
+    return frozenset((namespace, name) for namespace, name in failing)

@@ -1,0 +1,48 @@
+"""`groundplane check`."""
+
+from pathlib import Path
+
+import click
+
+from groundplane.allocate import require_current
+from groundplane.check import warnings
+from groundplane.cli.arguments import source_argument
+from groundplane.errors import CatalogError, LockOutdated
+from groundplane.load import place
+from groundplane.pipeline import allocate_source, read_catalog
+
+
+@click.command()
+@source_argument
+@click.option("--strict", is_flag=True, help="Take warnings and skipped documents for errors.")
+def check(source: Path, *, strict: bool) -> int:
+    """Say everything that is wrong with the catalog in SOURCE, each fault as `file:line: ...`.
+
+    Nothing is changed. Exit status 0 when it can be applied, 1 when it has a fault.
+    """
+    try:
+        catalog = read_catalog(source)
+        allocations, lock = allocate_source(source, catalog)
+    except CatalogError as error:
+        click.echo(str(error))
+        count = len(error.faults)
+        click.echo(f"{source}: {count} fault{'s' if count != 1 else ''}", err=True)
+        return 1
+    found = place(warnings(catalog))
+    for warning in found:
+        click.echo(str(warning).replace(": ", ": warning: ", 1))
+    for notice in catalog.notices:
+        click.echo(f"{source}: note: {notice}")
+    try:
+        require_current(allocations, lock)
+    except LockOutdated as error:
+        click.echo(f"{source}: note: {error}")
+    counts = (
+        f"{len(catalog.nodes)} nodes, {len(catalog.services)} services, "
+        f"{len(catalog.workloads)} workloads"
+    )
+    if strict and (found or catalog.notices):
+        click.echo(f"{source}: {counts}: not accepted with --strict", err=True)
+        return 1
+    click.echo(f"{source}: {counts}: good", err=True)
+    return 0

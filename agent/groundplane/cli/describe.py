@@ -1,0 +1,96 @@
+"""`groundplane describe`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from groundplane.cli.arguments import failing_workloads, name_and_source
+from groundplane.cli.output import note, print_json, print_yaml
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["service", "services", "svc"]), metavar="service")
+@click.argument("arguments", nargs=-1, metavar="NAME [SOURCE]")
+@click.option("-n", "--namespace", default="default", show_default=True, help="Of the service.")
+@click.option("-o", "--output", default="text", type=click.Choice(["text", "json", "yaml"]))
+@click.option(
+    "--health", type=click.Path(path_type=Path, exists=True), help="As for `groundplane render`."
+)
+def describe(
+    kind: str,  # noqa: ARG001
+    arguments: tuple[str, ...],
+    namespace: str,
+    output: str,
+    health: Path | None,
+) -> int:
+    """Tell all about one service: its names and addresses, every endpoint that counts, every
+    one that does not and why, and the line of the file that says so.
+    """
+    from groundplane.cli.tables import endpoint_documents, service_document
+    from groundplane.explain import verdicts
+    from groundplane.model.hint import did_you_mean
+    from groundplane.pipeline import preview_source
+
+    name, source = name_and_source(arguments)
+    if name is None:
+        raise click.UsageError("a service's NAME is needed")
+    catalog, site, notice = preview_source(source)
+    if notice:
+        note(notice)
+    service = next((each for each in site.services if each.key == (namespace, name)), None)
+    if service is None:
+        hint = did_you_mean(name, [each.name for each in site.services])
+        click.echo(f'error: no service "{name}" in namespace "{namespace}"{hint}', err=True)
+        return 1
+    found = verdicts(catalog, service, failing_workloads(health))
+    if output != "text":
+        shown = service_document(catalog.services[service.key], service)
+        shown["endpoints"] = endpoint_documents(found)
+        (print_json if output == "json" else print_yaml)(shown)
+        return 0
+    for line in _lines(catalog, site.domain, service, found):
+        click.echo(line)
+    return 0
+
+
+def _lines(catalog, domain, service, found) -> Iterator[str]:  # type: ignore[no-untyped-def]
+    from groundplane.check.selectors import nearest_labels
+    from groundplane.model.catalog import key_of
+
+    document = catalog.services[service.key]
+    selector = ",".join(f"{k}={v}" for k, v in document.spec.selector.items())
+    labels = ",".join(f"{k}={v}" for k, v in document.metadata.labels.items())
+    rows = [
+        ("Name", service.name),
+        ("Namespace", service.namespace),
+        ("Labels", labels or "<none>"),
+        ("Written at", str(catalog.origins[key_of(document)])),
+        ("Selector", selector or "<none>"),
+        ("Type", document.spec.type),
+        ("IP Families", ",".join(service.families)),
+        ("IPs", ",".join(service.cluster_ips) or "None"),
+        ("DNS", f"{service.name}.{service.namespace}.svc.{domain}"),
+    ]
+    for port, spec in zip(service.ports, document.spec.ports, strict=True):
+        rows.append(("Port", f"{port.name or '<unset>'}  {port.port}/{port.protocol}"))
+        rows.append(("TargetPort", f"{spec.target}/{port.protocol}"))
+    rows.append(("Session Affinity", document.spec.session_affinity))
+    for heading, text in rows:
+        yield f"{heading + ':':<18}{text}"
+    yield "Endpoints:"
+    for verdict in found:
+        place = ",".join(verdict.addresses) or "-"
+        ports = ",".join(str(target) for target in verdict.targets if target) or "-"
+        mark = "+" if verdict.counts else "-"
+        yield (
+            f"  {mark} {verdict.workload or '<slice>'}  {place}  ports {ports}"
+            f"  node {verdict.node or '-'}  ({verdict.reason})"
+        )
+    if not found:
+        hint = (
+            nearest_labels(catalog, document) if selector else "; it has no selector and no slice"
+        )
+        yield f"  <none>{hint}"
+    if not any(verdict.counts for verdict in found):
+        yield "  No endpoint counts: connections are refused at once."

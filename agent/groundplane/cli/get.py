@@ -1,0 +1,93 @@
+"""`groundplane get`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from groundplane.cli.arguments import failing_workloads, name_and_source
+from groundplane.cli.output import note, print_json, print_table, print_yaml
+
+_KINDS: Final = {
+    "services": "services", "service": "services", "svc": "services",
+    "endpoints": "endpoints", "endpoint": "endpoints", "ep": "endpoints",
+    "workloads": "workloads", "workload": "workloads", "wl": "workloads",
+    "nodes": "nodes", "node": "nodes", "no": "nodes",
+}  # fmt: skip
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(list(_KINDS)), metavar="KIND")
+@click.argument("arguments", nargs=-1, metavar="[NAME] [SOURCE]")
+@click.option("-n", "--namespace", default="default", show_default=True, help="Of the objects.")
+@click.option("-A", "--all-namespaces", is_flag=True, help="Objects of all namespaces.")
+@click.option(
+    "-o", "--output", default="table", type=click.Choice(["table", "wide", "json", "yaml"])
+)
+@click.option(
+    "--health", type=click.Path(path_type=Path, exists=True), help="As for `groundplane render`."
+)
+def get(
+    kind: str,
+    arguments: tuple[str, ...],
+    namespace: str,
+    output: str,
+    health: Path | None,
+    *,
+    all_namespaces: bool,
+) -> int:
+    """List services, endpoints, workloads or nodes (KIND) of SOURCE, or the one called NAME.
+
+    Addresses are those of addresses.lock; health is not asked for, only taken from --health.
+    """
+    from groundplane.cli.tables import Row, rows
+    from groundplane.pipeline import preview_source
+
+    name, source = name_and_source(arguments)
+    catalog, site, notice = preview_source(source)
+    if notice:
+        note(notice)
+    plural = _KINDS[kind]
+    found = rows(plural, catalog, site, failing_workloads(health))
+    scoped = plural != "nodes"
+    chosen: Callable[[Row], bool] = lambda row: (  # noqa: E731
+        (not scoped or all_namespaces or row.namespace == namespace)
+        and (name is None or row.name == name)
+    )
+    listed = [row for row in found if chosen(row)]
+    if name is not None and not listed:
+        return _missing(plural, name, namespace, [row.name for row in found])
+    if output in ("json", "yaml"):
+        _machine(output, [row.document for row in listed], single=name is not None)
+        return 0
+    if not listed:
+        where = f' in namespace "{namespace}"' if scoped and not all_namespaces else ""
+        click.echo(f"No {plural} found{where}.", err=True)
+        return 0
+    wide = output == "wide"
+    headings = (["NAMESPACE"] if scoped and all_namespaces else []) + listed[0].headings(wide=wide)
+    cells = [
+        ([row.namespace] if scoped and all_namespaces else []) + row.cells(wide=wide)
+        for row in listed
+    ]
+    print_table(headings, cells)
+    return 0
+
+
+def _machine(output: str, documents: list[dict[str, Any]], *, single: bool) -> None:
+    value: Any = (
+        documents[0] if single else {"apiVersion": "v1", "kind": "List", "items": documents}
+    )
+    if output == "json":
+        print_json(value)
+    else:
+        print_yaml(value)
+
+
+def _missing(plural: str, name: str, namespace: str, names: list[str]) -> int:
+    from groundplane.model.hint import did_you_mean
+
+    where = "" if plural == "nodes" else f' in namespace "{namespace}"'
+    click.echo(f'error: no {plural[:-1]} "{name}"{where}{did_you_mean(name, names)}', err=True)
+    return 1

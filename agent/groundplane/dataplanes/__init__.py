@@ -1,0 +1,38 @@
+"""Dataplanes: each turns the parts of a NodeState into objects of one kind, and writes them.
+
+A dataplane is a folder with one module that is pure (`render`) and one that does the I/O. It
+knows no other dataplane. `Dataplane` is the whole of what the reconcile loop knows about it.
+"""
+
+from collections.abc import Hashable, Mapping
+from typing import Protocol, TypeVar
+
+from groundplane.diff import Delta
+from groundplane.project.state import NodeBase, Part
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Dataplane(Protocol[K, V]):
+    """What the reconcile loop needs of a dataplane.
+
+    Law: after `write(base, diff(read(base), wanted))`, `diff(read(base), wanted)` is empty.
+    """
+
+    name: str
+
+    def context(self, base: NodeBase) -> Hashable:
+        """Return what `read` and the rendering of every other part depend on."""
+
+    def render(self, base: NodeBase, part: Part) -> Mapping[K, V]:
+        """Return the objects of *part*; no two parts of one base have one in common. Pure."""
+
+    def read(self, base: NodeBase) -> Mapping[K, V]:
+        """Return the objects that are there and ours; none where *base* needs another framework."""
+
+    def write(self, base: NodeBase, delta: Delta[K, V]) -> None:
+        """Make the change as a whole or not at all; GroundplaneError when it was refused."""
+
+    def close(self) -> None:
+        """Let go of sockets; what is written stays."""

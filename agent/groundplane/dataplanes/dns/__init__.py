@@ -1,0 +1,7 @@
+"""The DNS dataplane: zones of the Kubernetes DNS specification, served by the node's BIND 9."""
+
+from groundplane.dataplanes.dns.bind import Bind
+from groundplane.dataplanes.dns.records import Record, render
+from groundplane.dataplanes.dns.zones import server_config, zone_file, zones_of
+
+__all__ = ["Bind", "Record", "render", "server_config", "zone_file", "zones_of"]

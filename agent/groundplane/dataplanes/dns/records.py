@@ -1,0 +1,71 @@
+"""`render`: the part of a NodeState to DNS records. Pure.
+
+Names and forms: Kubernetes DNS-Based Service Discovery, version 1.1.0.
+"""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from groundplane.dataplanes.dns.zones import reverse_name, zones_of
+from groundplane.model.address import family_of
+from groundplane.project.state import NodeBase, Part, VirtualService
+
+TTL: Final = 5
+_TYPES: Final = {"IPv4": "A", "IPv6": "AAAA"}
+
+
+class Record(NamedTuple):
+    """One record. *owner* is absolute, with its last dot; *rdata* is in presentation format."""
+
+    zone: str
+    owner: str
+    type: str
+    rdata: str
+
+
+def render(base: NodeBase, part: Part) -> dict[Record, int]:
+    """Return the records of *part*, each with its TTL in seconds."""
+    match part:
+        case VirtualService(cluster_ips=()):
+            records = _headless(base, part)
+        case VirtualService():
+            records = _cluster(base, part)
+        case NodeBase():
+            records = iter([Record(base.domain, f"dns-version.{base.domain}.", "TXT", '"1.1.0"')])
+    return dict.fromkeys(records, TTL)
+
+
+def _cluster(base: NodeBase, service: VirtualService) -> Iterator[Record]:
+    name = _name(base, service)
+    for address in service.cluster_ips:
+        yield Record(base.domain, name, _TYPES[family_of(address)], address)
+        yield from _pointer(base, address, name)
+    for port in service.ports:
+        if port.name:
+            owner = f"_{port.name}._{port.protocol.lower()}.{name}"
+            yield Record(base.domain, owner, "SRV", f"0 100 {port.port} {name}")
+
+
+def _headless(base: NodeBase, service: VirtualService) -> Iterator[Record]:
+    name = _name(base, service)
+    for backend in service.backends:
+        member, type_ = f"{backend.label}.{name}", _TYPES[family_of(backend.address)]
+        yield Record(base.domain, name, type_, backend.address)
+        yield Record(base.domain, member, type_, backend.address)
+        yield from _pointer(base, backend.address, member)
+        for port, target in zip(service.ports, backend.targets, strict=True):
+            if port.name and target:
+                owner = f"_{port.name}._{port.protocol.lower()}.{name}"
+                yield Record(base.domain, owner, "SRV", f"0 100 {target} {member}")
+
+
+def _name(base: NodeBase, service: VirtualService) -> str:
+    return f"{service.name}.{service.namespace}.svc.{base.domain}."
+
+
+def _pointer(base: NodeBase, address: str, target: str) -> Iterator[Record]:
+    """Yield the PTR record of *address*, if it lies in one of our reverse zones."""
+    owner = reverse_name(address)
+    for zone in zones_of(base)[1:]:
+        if owner.endswith(f".{zone}."):
+            yield Record(zone, owner, "PTR", target)

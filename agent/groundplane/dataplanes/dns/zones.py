@@ -1,0 +1,64 @@
+"""Zones: which ones a node serves, their files, and the configuration of the server."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+import netaddr
+
+from groundplane.model.address import family_of, network
+from groundplane.project.state import NodeBase
+from groundplane.rendering import render_template
+
+ZONE_DIRECTORY: Final = "/var/lib/bind/groundplane"
+KEY_FILE: Final = "/etc/bind/groundplane.key"
+KEY_NAME: Final = "groundplane"
+
+
+@lru_cache(maxsize=16)
+def zones_of(base: NodeBase) -> tuple[str, ...]:
+    """Return the zones of the site: the cluster domain, then the reverse zones of its ranges."""
+    ranges = (*base.service_cidrs, *base.workload_cidrs)
+    return (base.domain, *(zone for cidr in ranges for zone in reverse_zones(cidr)))
+
+
+def reverse_zones(cidr: str) -> list[str]:
+    """Return the reverse zones that together cover *cidr*: whole octets or nibbles (RFC 1035, 3596)."""
+    step = 8 if family_of(cidr) == "IPv4" else 4
+    found = network(cidr)
+    whole = max(step, -(-found.prefixlen // step) * step)
+    labels = whole // step + 2
+    return [_reverse(str(subnet.ip), labels) for subnet in found.subnet(whole)]
+
+
+def _reverse(address: str, labels: int) -> str:
+    return ".".join(reverse_name(address).rstrip(".").split(".")[-labels:])
+
+
+def reverse_name(address: str) -> str:
+    """Return the name whose PTR record says what *address* is."""
+    return str(netaddr.IPAddress(address).reverse_dns)
+
+
+def zone_file(zone: str, records: Iterable[tuple[str, str, str, int]]) -> str:
+    """Return a zone file of *records* (owner, type, rdata, TTL), with serial 1."""
+    return render_template("zone.j2", zone=zone, records=sorted(records))
+
+
+def server_config(base: NodeBase) -> str:
+    """Return the configuration of the node's BIND 9."""
+    return render_template(
+        "named.conf.j2",
+        base=base,
+        zones=zones_of(base),
+        directory=ZONE_DIRECTORY,
+        key_file=KEY_FILE,
+        key=KEY_NAME,
+        ipv4=[text for text in base.bridge_addresses if family_of(text) == "IPv4"],
+        ipv6=[text for text in base.bridge_addresses if family_of(text) == "IPv6"],
+        clients=(
+            *base.workload_cidrs,
+            *base.addresses,
+            *(text for peer in base.peers for text in peer.addresses),
+        ),
+    )

@@ -1,0 +1,10 @@
+"""The links dataplane: the node's bridge as systemd-networkd's files, and the routes to peers.
+
+The deploy writes the files, networkd makes the bridge; the agent owns the routes, under a route
+protocol number of its own, by which it knows them after a restart.
+"""
+
+from groundplane.dataplanes.links.routes import Links, Route, render
+from groundplane.dataplanes.links.units import network_units, resolv_conf
+
+__all__ = ["Links", "Route", "network_units", "render", "resolv_conf"]

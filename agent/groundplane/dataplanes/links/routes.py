@@ -1,0 +1,108 @@
+"""Routes: to the workload subnets of the other nodes, and of the service ranges to the bridge."""
+
+from typing import Final, NamedTuple
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from groundplane.diff import Delta
+from groundplane.errors import KernelRefused
+from groundplane.model.address import family_of, network
+from groundplane.project.state import NodeBase, Part, VirtualService
+
+PROTOCOL: Final = 71  # named "groundplane" in /etc/iproute2/rt_protos.d
+BRIDGE: Final = "groundplane0"
+_AF: Final = {"IPv4": 2, "IPv6": 10}
+
+
+class Route(NamedTuple):
+    """Where a range goes: to a peer's address *via*, or to our bridge with *source* as ours."""
+
+    via: str
+    source: str
+
+
+def render(base: NodeBase, part: Part) -> dict[str, Route]:
+    """Return the routes of *part* by their destination range."""
+    if isinstance(part, VirtualService):
+        return {}
+    primary = {family_of(text): text for text in base.addresses}
+    # A node's own connections to a service need a route, and with it a source, before the output
+    # hook translates them; nothing is ever delivered by it.
+    routes = {cidr: Route("", primary[family_of(cidr)]) for cidr in base.service_cidrs}
+    for peer in base.peers:
+        gateways = {family_of(text): text for text in peer.addresses}
+        for subnet in peer.subnets:
+            if via := gateways.get(family_of(subnet)):
+                routes[subnet] = Route(via, "")
+    return routes
+
+
+class Links:
+    """The dataplane of the network namespace of this process. Implements `Dataplane`.
+
+    Ours is every route of the main table with our protocol number.
+    """
+
+    name = "links"
+
+    def __init__(self) -> None:
+        self._netlink = IPRoute()
+
+    def close(self) -> None:
+        self._netlink.close()
+
+    def context(self, _base: NodeBase) -> None:
+        """Every route stands for itself."""
+
+    def render(self, base: NodeBase, part: Part) -> dict[str, Route]:
+        return render(base, part)
+
+    def read(self, _base: NodeBase) -> dict[str, Route]:
+        """Return the routes that are there with our protocol number."""
+        found: dict[str, Route] = {}
+        for family in _AF.values():
+            for message in self._netlink.get_routes(family=family, proto=PROTOCOL):
+                if message["proto"] != PROTOCOL:
+                    continue
+                attributes = dict(message["attrs"])
+                destination = f"{attributes['RTA_DST']}/{message['dst_len']}"
+                found[destination] = Route(
+                    attributes.get("RTA_GATEWAY", ""), attributes.get("RTA_PREFSRC", "")
+                )
+        return found
+
+    def write(self, _base: NodeBase, delta: Delta[str, Route]) -> None:
+        """Set and delete routes one by one: each is its own transaction in the kernel."""
+        wanted = {**delta.create, **{key: new for key, (_, new) in delta.update.items()}}
+        for destination, route in wanted.items():
+            self._change("replace", destination, route)
+        for destination, route in delta.delete.items():
+            self._change("del", destination, route)
+
+    def _change(self, verb: str, destination: str, route: Route) -> None:
+        arguments: dict[str, object] = {
+            "dst": destination,
+            "proto": PROTOCOL,
+            "family": _AF[family_of(destination)],
+        }
+        if route.via:
+            arguments["gateway"] = route.via
+        else:
+            arguments["oif"] = self._bridge_index()
+            arguments["prefsrc"] = route.source
+        try:
+            self._netlink.route(verb, **arguments)
+        except NetlinkError as error:
+            if verb == "del" and error.code == 3:  # ESRCH: it is gone, as it should be
+                return
+            where = f"via {route.via}" if route.via else f"to {BRIDGE}"
+            raise KernelRefused(
+                f"no route to {network(destination)} {where}: {error.args[-1]}"
+            ) from None
+
+    def _bridge_index(self) -> int:
+        found = self._netlink.link_lookup(ifname=BRIDGE)
+        if not found:
+            raise KernelRefused(f"there is no bridge {BRIDGE}; the deploy makes it")
+        return int(found[0])

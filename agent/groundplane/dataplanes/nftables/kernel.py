@@ -1,0 +1,85 @@
+"""Reads and writes our tables in the kernel."""
+
+import subprocess
+
+from groundplane.dataplanes.nftables.maps import MAPS, Element, Map
+from groundplane.dataplanes.nftables.netlink import Connection
+from groundplane.dataplanes.nftables.render import render
+from groundplane.dataplanes.nftables.text import framework, framework_digest, ruleset
+from groundplane.diff import Delta
+from groundplane.errors import KernelRefused
+from groundplane.privileges import net_admin_for_children
+from groundplane.project.state import NodeBase, Part
+
+
+def maps_of(base: NodeBase) -> list[Map]:
+    """Return the maps that the framework of *base* has."""
+    maps = [each for family in base.families for each in MAPS[family].all]
+    return maps + [each.guard for family, each in MAPS.items() if family not in base.families]
+
+
+class Nftables:
+    """The dataplane in the network namespace of this process. Implements `Dataplane`.
+
+    Ours is the table `groundplane` of the families ip, ip6 and bridge, and nothing else.
+    """
+
+    name = "nftables"
+
+    def __init__(self) -> None:
+        self._connection = Connection()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def context(self, base: NodeBase) -> str:
+        return framework_digest(base)
+
+    def render(self, _base: NodeBase, part: Part) -> dict[Element, bytes]:
+        return render(part)
+
+    def _comments(self, base: NodeBase) -> list[str | None]:
+        families = ["ip" if family == "IPv4" else "ip6" for family in base.families]
+        return [self._connection.table_comment(family) for family in (*families, "bridge")]
+
+    def read(self, base: NodeBase) -> dict[Element, bytes]:
+        """Return the elements there; none where the framework of *base* is not loaded."""
+        if set(self._comments(base)) != {framework_digest(base)}:
+            return {}
+        return {
+            element: data
+            for map_ in maps_of(base)
+            for element, data in self._connection.elements(map_)
+        }
+
+    def write(self, base: NodeBase, delta: Delta[Element, bytes]) -> None:
+        """Make the change in one transaction.
+
+        Another framework (an older version's, another range) is replaced together with all
+        elements, atomically, through nft; *delta* creates everything then, since `read` gave
+        nothing. Where there is none at all it is loaded first and the elements follow.
+        """
+        comments = set(self._comments(base))
+        if comments != {framework_digest(base)}:
+            if comments != {None}:
+                _nft(ruleset(base, delta.create))
+                return
+            _nft(framework(base))
+        if delta:
+            self._connection.write(delta)
+
+    def generation(self) -> int:
+        return self._connection.generation()
+
+
+def _nft(script: str) -> None:
+    """Load *script* with nft(8)."""
+    try:
+        with net_admin_for_children():
+            subprocess.run(
+                ["nft", "-f", "-"], input=script, text=True, check=True, capture_output=True
+            )
+    except FileNotFoundError:
+        raise KernelRefused("nft is not installed") from None
+    except subprocess.CalledProcessError as error:
+        raise KernelRefused(f"nft refused the ruleset: {error.stderr.strip()}") from None

@@ -1,0 +1,69 @@
+"""What can go wrong, as values: fields are kept, and the text is built in one place.
+
+GroundplaneError
+├── CatalogError          the documents have faults; nothing was changed
+├── LockOutdated          the catalog needs an address that the lock file does not have
+├── SourceError           the source cannot be read at all
+├── StateError            a file that groundplane wrote itself is not what it wrote
+└── KernelRefused         the kernel or a program turned a change down
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class Origin(NamedTuple):
+    """The file and line that a thing was read from."""
+
+    file: str
+    line: int  # from 1; 0 for the file or directory as a whole
+    within: str = ""  # the path to it in its document, when that is a List
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong in the catalog, and where."""
+
+    origin: Origin
+    subject: str  # kind/namespace/name, or "" for a fault of the file itself
+    path: str  # dotted path inside the document, or ""
+    message: str
+
+    def __str__(self) -> str:
+        parts = (str(self.origin), self.subject, self.path, self.message)
+        text = ": ".join(part for part in parts if part)
+        # One line for each fault, and no text of the source that a terminal would obey.
+        return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+class GroundplaneError(Exception):
+    """Any error that is groundplane's to explain: its text is meant for a person."""
+
+
+class CatalogError(GroundplaneError):
+    """The catalog has faults: all of them, sorted by file and line."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(sorted(set(faults), key=lambda fault: fault))
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+class LockOutdated(GroundplaneError):
+    """The lock file would change: `groundplane allocate` has to be run and its result committed."""
+
+
+class SourceError(GroundplaneError):
+    """The source is not there, or cannot be read."""
+
+
+class StateError(GroundplaneError):
+    """A file of groundplane's own state is damaged."""
+
+
+class KernelRefused(GroundplaneError):
+    """The kernel, or a program that talks to it, refused a change as a whole."""

@@ -1,0 +1,61 @@
+"""Why an endpoint counts or does not: the reasons that `get` and `describe` show. Pure."""
+
+from typing import NamedTuple
+
+from groundplane.model.catalog import Catalog
+from groundplane.model.compiled import Endpoint, Service
+from groundplane.model.selector import LabelIndex
+from groundplane.resolve import Failing, serving_endpoints
+
+
+class Verdict(NamedTuple):
+    """One place that might answer for a service: whether traffic goes there, and why."""
+
+    workload: str
+    node: str
+    addresses: tuple[str, ...]
+    targets: tuple[int, ...]
+    counts: bool
+    reason: str
+
+
+def verdicts(catalog: Catalog, service: Service, failing: Failing) -> list[Verdict]:
+    """Return every endpoint of *service*, and every workload it selects that is none."""
+    serving = serving_endpoints(service, failing)
+    found = []
+    for endpoint in service.endpoints:
+        counts = any(endpoint is each for each in serving)
+        addresses = tuple(text for family in service.families if (text := endpoint.address(family)))
+        reason = _reason(service, endpoint, failing, counts=counts)
+        if counts and not addresses:
+            counts, reason = False, f"it has no {' or '.join(service.families)} address"
+        found.append(
+            Verdict(endpoint.workload, endpoint.node, addresses, endpoint.targets, counts, reason)
+        )
+    present = {endpoint.workload for endpoint in service.endpoints}
+    document = catalog.services[service.key]
+    index = LabelIndex(catalog.workloads.values())
+    for workload in index.matching(service.namespace, document.spec.selector):
+        if workload.metadata.name not in present:
+            node, name = workload.spec.node, workload.metadata.name
+            found.append(Verdict(name, node, (), (), counts=False, reason="its state is off"))
+    return found
+
+
+def _reason(service: Service, endpoint: Endpoint, failing: Failing, *, counts: bool) -> str:
+    fails = (service.namespace, endpoint.workload) in failing
+    if service.publish_not_ready:
+        return "ready, as publishNotReadyAddresses says"
+    if fails:
+        return "its readiness probe fails"
+    if endpoint.terminating:
+        return "draining, but no other is ready" if counts else "draining"
+    if not endpoint.ready:
+        return "its EndpointSlice says not ready"
+    if missing := [
+        port.name or str(port.port)
+        for port, target in zip(service.ports, endpoint.targets, strict=True)
+        if not target
+    ]:
+        return f"ready, but has no target for port {', '.join(missing)}"
+    return "ready"

@@ -1,0 +1,10 @@
+"""From a directory of YAML to a catalog, or to every fault of its documents at once.
+
+This is the shell's end of the line: the only reader of the source. Documents are split, parsed
+(`yaml`), read into structs (`convert`), and collected; lines are looked up (`positions`) only
+for what is wrong.
+"""
+
+from groundplane.load.directory import load, place
+
+__all__ = ["load", "place"]

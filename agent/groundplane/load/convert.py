@@ -1,0 +1,168 @@
+"""From a parsed document to a struct, or to every fault in it.
+
+msgspec reads a good document at C speed but stops at the first fault of a bad one; only then is
+the document walked once more, beside its type, to name all of them.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, TypeVar, cast
+
+import msgspec
+from msgspec import inspect
+
+from groundplane.model.hint import did_you_mean
+from groundplane.model.path import join
+
+T = TypeVar("T")
+_AT = " - at `"
+
+
+def convert(value: object, type_: type[T]) -> T | list[tuple[str, str]]:
+    """Return *value* as a *type_*, or the (path, message) of each of its faults."""
+    try:
+        return msgspec.convert(value, type_)
+    except msgspec.ValidationError:
+        info = _info(cast("Any", type_))
+        value = _without_nulls(value, info)
+    try:
+        return msgspec.convert(value, type_)
+    except msgspec.ValidationError as error:
+        return list(_faults(value, info, "")) or [("", _plain(error))]
+
+
+@cache
+def _info(type_: type) -> inspect.Type:
+    return inspect.type_info(type_)
+
+
+def _without_nulls(value: Any, type_: inspect.Type) -> Any:
+    """Return *value* without fields that are null: kubectl prints `endpoints: null` for none.
+
+    Only fields: a null label stays a fault, since a selector without it would mean more.
+    """
+    match type_:
+        case inspect.StructType(fields=fields) if isinstance(value, dict):
+            types = {field.encode_name: field.type for field in fields}
+            return {
+                name: _without_nulls(item, types[name]) if name in types else item
+                for name, item in value.items()
+                if item is not None or name not in types
+            }
+        case inspect.VarTupleType(item_type=inner) if isinstance(value, list):
+            return [_without_nulls(item, inner) for item in value]
+        case inspect.UnionType(types=members):
+            for member in members:
+                value = _without_nulls(value, member)
+    return value
+
+
+def _plain(error: msgspec.ValidationError) -> str:
+    message = str(error).split(_AT)[0]
+    return (message[:1].lower() + message[1:]).replace("`", '"')
+
+
+def _faults(value: Any, type_: inspect.Type, path: str) -> Iterator[tuple[str, str]]:  # noqa: C901
+    match type_:
+        case inspect.UnionType(types=types):
+            if value is None and any(isinstance(member, inspect.NoneType) for member in types):
+                return
+            members = [member for member in types if not isinstance(member, inspect.NoneType)]
+            if len(members) == 1:
+                yield from _faults(value, members[0], path)
+            else:
+                yield from _leaf(value, type_, path)
+        case inspect.StructType(fields=fields):
+            if not isinstance(value, dict):
+                yield path, f"expected a mapping, got {_named(value)}"
+                return
+            known = {field.encode_name: field for field in fields}
+            for name in value:
+                if name not in known:
+                    yield (
+                        join(path, str(name)),
+                        f'unknown field "{name}"{did_you_mean(str(name), known)}',
+                    )
+            for name, field in known.items():
+                if name in value:
+                    yield from _faults(value[name], field.type, join(path, name))
+                elif field.required:
+                    yield path, f'"{name}" is required'
+        case inspect.DictType(value_type=inner):
+            if not isinstance(value, dict):
+                yield path, f"expected a mapping, got {_named(value)}"
+                return
+            for name, item in value.items():
+                if not isinstance(name, str):
+                    yield path, f"expected text as key, got {name!r}; quote it"
+                yield from _faults(item, inner, join(path, str(name)))
+        case inspect.VarTupleType(item_type=inner):
+            if not isinstance(value, list):
+                yield path, f"expected a list, got {_named(value)}"
+                return
+            for index, item in enumerate(value):
+                yield from _faults(item, inner, join(path, index))
+        case _:
+            yield from _leaf(value, type_, path)
+
+
+_NAMES = {
+    dict: "a mapping",
+    list: "a list",
+    str: "text",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+}
+
+
+def _named(value: object) -> str:
+    return "nothing" if value is None else _NAMES.get(type(value), type(value).__name__)
+
+
+def _accepts(value: object, type_: inspect.Type) -> bool:
+    match type_:
+        case inspect.AnyType():
+            return True
+        case inspect.UnionType(types=types):
+            return any(_accepts(value, member) for member in types)
+        case inspect.NoneType():
+            return value is None
+        case inspect.StrType():
+            return isinstance(value, str)
+        case inspect.BoolType():
+            return isinstance(value, bool)
+        case inspect.IntType():
+            return isinstance(value, int) and not isinstance(value, bool)
+        case inspect.LiteralType(values=values):
+            return value in values
+    return False
+
+
+def _wanted(type_: inspect.Type) -> str:
+    match type_:
+        case inspect.UnionType(types=types):
+            return " or ".join(_wanted(t) for t in types if not isinstance(t, inspect.NoneType))
+        case inspect.LiteralType(values=values):
+            return " or ".join(f'"{value}"' for value in values)
+        case inspect.StrType():
+            return "text"
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.IntType():
+            return "a whole number"
+    return "something else"
+
+
+def _leaf(value: object, type_: inspect.Type, path: str) -> Iterator[tuple[str, str]]:
+    if _accepts(value, type_):
+        return
+    got = f'"{value}"' if isinstance(value, str) else _named(value)
+    if isinstance(value, (bool, int, float)):
+        got = str(value).lower()
+    hint = ""
+    if isinstance(type_, inspect.StrType) and isinstance(value, (bool, int, float)):
+        hint = f'; quote it: "{str(value).lower()}"'
+    if isinstance(type_, inspect.LiteralType) and isinstance(value, str):
+        hint = did_you_mean(value, [str(known) for known in type_.values])
+    yield path, f"expected {_wanted(type_)}, got {got}{hint}"

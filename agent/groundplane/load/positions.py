@@ -1,0 +1,57 @@
+"""Where in a document a path stands: looked up only once something is wrong there."""
+
+from functools import lru_cache
+
+import yaml
+
+from groundplane.model.path import join, steps
+
+
+@lru_cache(maxsize=1)  # faults come by document, often many of one
+def _compose(text: str) -> yaml.Node | None:
+    try:
+        return yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError:
+        return None
+
+
+def line_of(text: str, path: str) -> int:
+    """Return the line (from 0) of *path* in *text*, of the deepest part of it that is there."""
+    node, line = _compose(text), 0
+    for step in steps(path):
+        if isinstance(node, yaml.MappingNode):
+            found = next((kv for kv in node.value if kv[0].value == step), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line, found[1]
+        elif isinstance(node, yaml.SequenceNode) and step in range(len(node.value)):
+            node = node.value[int(step)]
+            line = node.start_mark.line
+        else:
+            break
+    return line
+
+
+def duplicate_keys(text: str) -> list[tuple[int, str, str]]:
+    """Return line (from 0), path and name of each key that its mapping already has."""
+    found: list[tuple[int, str, str]] = []
+    visited: set[int] = set()  # aliases: a bomb of them, or one that holds itself
+
+    def visit(node: yaml.Node | None, path: str) -> None:
+        if id(node) in visited:
+            return
+        visited.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                name = str(key.value)
+                if name in seen:
+                    found.append((key.start_mark.line, path, name))
+                seen.add(name)
+                visit(value, join(path, name))
+        elif isinstance(node, yaml.SequenceNode):
+            for index, value in enumerate(node.value):
+                visit(value, join(path, index))
+
+    visit(_compose(text), "")
+    return found

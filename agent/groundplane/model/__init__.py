@@ -1,0 +1,1 @@
+"""What a person writes: the documents of a catalog, as frozen structs."""

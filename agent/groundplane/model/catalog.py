@@ -1,0 +1,49 @@
+"""The catalog: every document of a source, by kind and name, with where each was written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from groundplane.errors import Fault, Origin
+from groundplane.model.service import EndpointSlice, Namespace, Service
+from groundplane.model.site import Cluster, Node, Workload
+
+Object = Cluster | Node | Workload | Service | EndpointSlice | Namespace
+
+
+class Key(NamedTuple):
+    """What makes an object the only one of its kind; *namespace* is "" for Cluster and Node."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return "/".join(part for part in self if part)
+
+
+CLUSTER_SCOPED = frozenset({"Cluster", "Node", "Namespace"})
+
+
+def key_of(document: Object) -> Key:
+    """Return the key under which *document* stands in a catalog."""
+    namespace = "" if document.kind in CLUSTER_SCOPED else document.metadata.namespace
+    return Key(document.kind, namespace, document.metadata.name)
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All objects of one source. *cluster* is the only one there is."""
+
+    cluster: Cluster
+    nodes: Mapping[str, Node]
+    workloads: Mapping[tuple[str, str], Workload]
+    services: Mapping[tuple[str, str], Service]
+    slices: Mapping[tuple[str, str], EndpointSlice]
+    namespaces: Mapping[str, Namespace]
+    origins: Mapping[Key, Origin] = field(compare=False)
+    notices: tuple[str, ...] = ()
+
+    def fault(self, key: Key, path: str, message: str) -> Fault:
+        """Return a fault of the object *key*, placed at its document."""
+        return Fault(self.origins[key], str(key), path, message)

@@ -1,0 +1,126 @@
+"""Kubernetes' Service (core/v1), field for field, and EndpointSlice (discovery.k8s.io/v1).
+
+Field meanings and defaults: Kubernetes API reference, core/v1 ServiceSpec;
+pkg/apis/core/v1/defaults.go.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from groundplane.model.meta import Document, ObjectMeta
+
+Protocol = Literal["TCP", "UDP", "SCTP"]
+Family = Literal["IPv4", "IPv6"]
+
+
+class ServicePort(Document, frozen=True):
+    """One port of a service: the port clients use, and the one (number or name) endpoints have."""
+
+    port: int
+    name: str = ""
+    protocol: Protocol = "TCP"
+    target_port: int | str | None = None
+    node_port: int | None = None
+    app_protocol: str | None = None
+
+    @property
+    def target(self) -> int | str:
+        """The target port: *port* itself when none is written, or 0 is."""
+        return self.target_port or self.port
+
+
+class ClientIPConfig(Document, frozen=True):
+    timeout_seconds: int = 10800
+
+
+class SessionAffinityConfig(Document, frozen=True):
+    client_ip: ClientIPConfig | None = msgspec.field(default=None, name="clientIP")
+
+
+class ServiceSpec(Document, frozen=True):
+    type: Literal["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"] = "ClusterIP"
+    selector: dict[str, str] = {}
+    ports: tuple[ServicePort, ...] = ()
+    cluster_ip: str | None = msgspec.field(default=None, name="clusterIP")
+    cluster_ips: tuple[str, ...] = msgspec.field(default=(), name="clusterIPs")
+    ip_families: tuple[Family, ...] = ()
+    ip_family_policy: Literal["SingleStack", "PreferDualStack", "RequireDualStack"] | None = None
+    external_ips: tuple[str, ...] = msgspec.field(default=(), name="externalIPs")
+    external_name: str | None = None
+    external_traffic_policy: Literal["Cluster", "Local"] | None = None
+    internal_traffic_policy: Literal["Cluster", "Local"] | None = None
+    health_check_node_port: int | None = None
+    load_balancer_ip: str | None = msgspec.field(default=None, name="loadBalancerIP")
+    load_balancer_class: str | None = None
+    load_balancer_source_ranges: tuple[str, ...] = ()
+    allocate_load_balancer_node_ports: bool | None = None
+    publish_not_ready_addresses: bool = False
+    session_affinity: Literal["None", "ClientIP"] = "None"
+    session_affinity_config: SessionAffinityConfig | None = None
+    traffic_distribution: Literal["PreferClose", "PreferSameZone", "PreferSameNode"] | None = None
+
+
+class Service(Document, frozen=True):
+    api_version: Literal["v1"]
+    kind: Literal["Service"]
+    metadata: ObjectMeta
+    spec: ServiceSpec = ServiceSpec()
+    status: Any = None
+
+    @property
+    def headless(self) -> bool:
+        """Whether the service has no cluster IP because its document says so."""
+        return self.spec.cluster_ip == "None" or "None" in self.spec.cluster_ips
+
+    @property
+    def explicit_cluster_ips(self) -> tuple[str, ...]:
+        """The cluster IPs that the document itself fixes, primary first."""
+        if self.headless:
+            return ()
+        if self.spec.cluster_ips:
+            return self.spec.cluster_ips
+        return (self.spec.cluster_ip,) if self.spec.cluster_ip else ()
+
+
+class Namespace(Document, frozen=True):
+    api_version: Literal["v1"]
+    kind: Literal["Namespace"]
+    metadata: ObjectMeta
+    spec: Any = None
+    status: Any = None
+
+
+class EndpointConditions(Document, frozen=True):
+    """nil means ready, serving and not terminating."""
+
+    ready: bool | None = None
+    serving: bool | None = None
+    terminating: bool | None = None
+
+
+class SliceEndpoint(Document, frozen=True):
+    addresses: tuple[str, ...]
+    conditions: EndpointConditions = EndpointConditions()
+    hostname: str | None = None
+    node_name: str | None = None
+    zone: str | None = None
+    target_ref: Any = None
+    hints: Any = None
+    deprecated_topology: Any = None
+
+
+class SlicePort(Document, frozen=True):
+    name: str | None = None
+    port: int | None = None
+    protocol: Protocol = "TCP"
+    app_protocol: str | None = None
+
+
+class EndpointSlice(Document, frozen=True):
+    api_version: Literal["discovery.k8s.io/v1"]
+    kind: Literal["EndpointSlice"]
+    metadata: ObjectMeta
+    address_type: Literal["IPv4", "IPv6"]
+    endpoints: tuple[SliceEndpoint, ...] = ()
+    ports: tuple[SlicePort, ...] = ()

@@ -1,0 +1,140 @@
+"""This project's own kinds: Cluster, Node and Workload (apiVersion groundplane/v1)."""
+
+from typing import Literal
+
+import msgspec
+
+from groundplane.model.meta import Document, ObjectMeta
+from groundplane.model.service import Protocol
+
+API_VERSION = "groundplane/v1"
+
+
+class WorkloadCIDR(Document, frozen=True):
+    """A range that every node gets one subnet of, *nodePrefix* bits long."""
+
+    cidr: str
+    node_prefix: int
+
+
+class Dns(Document, frozen=True):
+    """*forwarders* are the site's own resolvers; the nodes ask them for every other name."""
+
+    forwarders: tuple[str, ...] = ()
+
+
+class ClusterSpec(Document, frozen=True):
+    service_cidrs: tuple[str, ...] = msgspec.field(name="serviceCIDRs")
+    workload_cidrs: tuple[WorkloadCIDR, ...] = msgspec.field(name="workloadCIDRs")
+    cluster_domain: str = "cluster.local"
+    dns: Dns = Dns()
+    egress_masquerade: bool = True
+    non_masquerade_cidrs: tuple[str, ...] = msgspec.field(default=(), name="nonMasqueradeCIDRs")
+
+
+class Cluster(Document, frozen=True):
+    api_version: Literal["groundplane/v1"]
+    kind: Literal["Cluster"]
+    metadata: ObjectMeta
+    spec: ClusterSpec
+
+
+class Management(Document, frozen=True):
+    """How the deploy reaches a node by ssh: typed fields only, never raw ssh options."""
+
+    host: str | None = None
+    port: int = 22
+    user: str = "root"
+    key_file: str | None = None
+    host_keys: tuple[str, ...] = ()
+
+
+class NodeSpec(Document, frozen=True):
+    addresses: tuple[str, ...]
+    workload_subnets: tuple[str, ...] = ()
+    management: Management = Management()
+
+
+class Node(Document, frozen=True):
+    api_version: Literal["groundplane/v1"]
+    kind: Literal["Node"]
+    metadata: ObjectMeta
+    spec: NodeSpec
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name
+
+    @property
+    def zone(self) -> str:
+        """The node's zone, as its label says, or ""."""
+        return self.metadata.labels.get("topology.kubernetes.io/zone", "")
+
+
+class WorkloadPort(Document, frozen=True):
+    """A named port that services can have as their target."""
+
+    port: int
+    name: str = ""
+    protocol: Protocol = "TCP"
+
+
+class HttpHeader(Document, frozen=True):
+    name: str
+    value: str
+
+
+class HttpGet(Document, frozen=True):
+    port: int | str
+    path: str = "/"
+    scheme: Literal["HTTP", "HTTPS"] = "HTTP"
+    host: str | None = None
+    http_headers: tuple[HttpHeader, ...] = ()
+
+
+class TcpSocket(Document, frozen=True):
+    port: int | str
+    host: str | None = None
+
+
+class Exec(Document, frozen=True):
+    command: tuple[str, ...]
+
+
+class Grpc(Document, frozen=True):
+    port: int
+    service: str = ""
+
+
+class Probe(Document, frozen=True):
+    """A container probe's fields and defaults (core/v1 Probe)."""
+
+    http_get: HttpGet | None = None
+    tcp_socket: TcpSocket | None = None
+    exec: Exec | None = None
+    grpc: Grpc | None = None
+    initial_delay_seconds: int = 0
+    period_seconds: int = 10
+    timeout_seconds: int = 1
+    success_threshold: int = 1
+    failure_threshold: int = 3
+
+
+class WorkloadSpec(Document, frozen=True):
+    node: str
+    host_network: bool = False
+    addresses: tuple[str, ...] = ()
+    hostname: str | None = None
+    ports: tuple[WorkloadPort, ...] = ()
+    readiness_probe: Probe | None = None
+    weight: int = 1
+    state: Literal["active", "drain", "off"] = "active"
+
+
+class Workload(Document, frozen=True):
+    """What a Pod is to a Service: a process, container or VM that answers on ports."""
+
+    api_version: Literal["groundplane/v1"]
+    kind: Literal["Workload"]
+    metadata: ObjectMeta
+    spec: WorkloadSpec

@@ -1,0 +1,96 @@
+"""Connects a workload that has addresses of its own: namespace, veth pair, addresses, routes.
+
+Run as root by `groundplane-netns@<namespace>-<name>.service`, from the last good site that the
+agent keeps. Safe to run again, and after a crash in between.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from groundplane.dataplanes.links import resolv_conf
+from groundplane.errors import GroundplaneError, KernelRefused
+from groundplane.model.address import family_of
+from groundplane.model.hint import did_you_mean
+from groundplane.project.state import LocalWorkload, NodeBase
+
+BRIDGE: Final = "groundplane0"
+INTERFACE: Final = "eth0"
+NETNS_DIRECTORY: Final = Path("/run/netns")
+CONFIG_DIRECTORY: Final = Path("/etc/netns")  # ip-netns(8): files bound over those of /etc
+
+
+def find(base: NodeBase, instance: str) -> LocalWorkload:
+    """Return the workload of unit instance *instance*; GroundplaneError with the nearest name."""
+    known = {workload.instance: workload for workload in base.workloads}
+    if instance not in known:
+        hint = did_you_mean(instance, known)
+        raise GroundplaneError(
+            f'Node/{base.name} has no workload "{instance}" with addresses of its own{hint}'
+        )
+    return known[instance]
+
+
+def up(base: NodeBase, workload: LocalWorkload) -> None:
+    """Make namespace and link of *workload* as declared, whatever is there of them."""
+    name = workload.instance
+    config = CONFIG_DIRECTORY / name
+    config.mkdir(parents=True, exist_ok=True)
+    (config / "resolv.conf").write_text(resolv_conf(base, workload.namespace))
+    if not (NETNS_DIRECTORY / name).exists():
+        _ip("netns", "add", name)
+    if not Path("/sys/class/net", workload.interface).exists():
+        peer = f"{workload.interface[:13]}p"
+        _ip("link", "add", workload.interface, "type", "veth", "peer", "name", peer)
+        _ip("link", "set", peer, "netns", name, "name", INTERFACE)
+    # Off, so that no address of the host's end answers on the bridge.
+    Path(f"/proc/sys/net/ipv6/conf/{workload.interface}/disable_ipv6").write_text("1")
+    _ip("link", "set", workload.interface, "master", BRIDGE, "up")
+    # With br_netfilter on, a workload's packets to itself go back out of the port they came from.
+    _ip("link", "set", workload.interface, "type", "bridge_slave", "hairpin", "on")
+    _ip("-n", name, "link", "set", "lo", "up")
+    _ip("-n", name, "link", "set", INTERFACE, "up")
+    gateways = {family_of(text): text for text in base.bridge_addresses}
+    for address in workload.addresses:
+        family = family_of(address)
+        flag, length = ("-4", 32) if family == "IPv4" else ("-6", 128)
+        extra = [] if family == "IPv4" else ["nodad"]
+        gateway = gateways[family]
+        _ip("-n", name, flag, "address", "replace", f"{address}/{length}", "dev", INTERFACE, *extra)
+        _ip(
+            "-n",
+            name,
+            flag,
+            "route",
+            "replace",
+            "default",
+            "via",
+            gateway,
+            "dev",
+            INTERFACE,
+            "onlink",
+        )
+
+
+def down(instance: str) -> None:
+    """Remove the namespace, and with it the link; no error where they are gone."""
+    if (NETNS_DIRECTORY / instance).exists():
+        # Deleting one end deletes both at once; the namespace itself goes in the kernel's own time.
+        subprocess.run(
+            ["ip", "-n", instance, "link", "del", INTERFACE], check=False, capture_output=True
+        )
+        _ip("netns", "del", instance)
+    config = CONFIG_DIRECTORY / instance
+    if config.is_dir():
+        (config / "resolv.conf").unlink(missing_ok=True)
+        if not any(config.iterdir()):
+            config.rmdir()
+
+
+def _ip(*arguments: str) -> None:
+    try:
+        subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)
+    except subprocess.CalledProcessError as error:
+        command = f"ip {' '.join(arguments)}"
+        raise KernelRefused(f"{command}: {error.stderr.strip() or os.strerror(1)}") from None

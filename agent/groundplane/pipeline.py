@@ -1,0 +1,56 @@
+"""The line put together for a source on disk: what the commands and the agent's compiler share."""
+
+from pathlib import Path
+
+from groundplane.allocate import LOCK_NAME, Allocations, Lock, allocate, parse_lock, require_current
+from groundplane.check import check
+from groundplane.errors import CatalogError, LockOutdated
+from groundplane.load import load, place
+from groundplane.model import compiled
+from groundplane.model.catalog import Catalog
+from groundplane.resolve import compile_site
+
+
+def read_catalog(source: Path) -> Catalog:
+    """Return the catalog of *source*, loaded and checked; CatalogError with all its faults."""
+    catalog = load(source)
+    if faults := check(catalog):
+        raise CatalogError(place(faults))
+    return catalog
+
+
+def read_lock(source: Path) -> Lock:
+    """Return the lock beside the catalog; an empty one where there is none yet."""
+    path = source / LOCK_NAME
+    if not path.exists():
+        return Lock()
+    return parse_lock(path.read_text(), str(path))
+
+
+def allocate_source(source: Path, catalog: Catalog) -> tuple[Allocations, Lock]:
+    """Return the addresses of *catalog* and the lock as it is now; CatalogError with all faults."""
+    lock = read_lock(source)
+    try:
+        return allocate(catalog, lock), lock
+    except CatalogError as error:
+        raise CatalogError(place(error.faults)) from None
+
+
+def compile_source(source: Path) -> compiled.Site:
+    """Return the compiled site; LockOutdated when an address is not in the lock yet."""
+    catalog = read_catalog(source)
+    allocations, lock = allocate_source(source, catalog)
+    require_current(allocations, lock)
+    return compile_site(catalog, allocations)
+
+
+def preview_source(source: Path) -> tuple[Catalog, compiled.Site, str]:
+    """Return catalog and site as they will be once allocated, and a notice if they are not yet."""
+    catalog = read_catalog(source)
+    allocations, lock = allocate_source(source, catalog)
+    notice = ""
+    try:
+        require_current(allocations, lock)
+    except LockOutdated as error:
+        notice = str(error)
+    return catalog, compile_site(catalog, allocations), notice

@@ -1,0 +1,146 @@
+"""`project`: NodeState of one node, from the compiled site and the node's view of which probes fail."""
+
+import hashlib
+from collections.abc import Mapping
+from socket import AF_INET, AF_INET6, inet_pton
+
+from groundplane.allocate.allocation import bridge_address
+from groundplane.errors import GroundplaneError
+from groundplane.model import compiled
+from groundplane.model.address import family_of
+from groundplane.model.hint import did_you_mean
+from groundplane.project.pools import number_pools
+from groundplane.project.state import (
+    Backend,
+    LocalWorkload,
+    NodeBase,
+    NodeState,
+    Peer,
+    ServicePort,
+    VirtualService,
+)
+from groundplane.resolve import Failing, serving_endpoints
+
+Pools = Mapping[tuple[str, str, str, int], int]
+
+
+def project(site: compiled.Site, node: str, failing: Failing) -> NodeState:
+    """Return what *node* has to do; GroundplaneError when the site has no such node."""
+    pools = number_pools(
+        (service.namespace, service.name, port.protocol, port.port)
+        for service in site.services
+        if service.cluster_ips
+        for port in service.ports
+    )
+    services = {service.key: project_service(service, pools, failing) for service in site.services}
+    return NodeState(project_base(site, node), services)
+
+
+def project_service(service: compiled.Service, pools: Pools, failing: Failing) -> VirtualService:
+    """Return *service* with the endpoints that take its new connections."""
+    chosen = serving_endpoints(service, failing)
+    if not service.cluster_ips:
+        ports = tuple(ServicePort(p.name, p.protocol, p.port, 0) for p in service.ports)
+        backends = [backend for endpoint in chosen for backend in _backends(service, endpoint)]
+        return VirtualService(service.namespace, service.name, (), ports, tuple(backends))
+    has4, has6 = "IPv4" in service.families, "IPv6" in service.families
+    ports = tuple(
+        ServicePort(
+            port.name,
+            port.protocol,
+            port.port,
+            pools[service.namespace, service.name, port.protocol, port.port],
+            _targets(AF_INET, [(e.ipv4, e.targets[index]) for e in chosen]) if has4 else (),
+            _targets(AF_INET6, [(e.ipv6, e.targets[index]) for e in chosen]) if has6 else (),
+        )
+        for index, port in enumerate(service.ports)
+    )
+    return VirtualService(service.namespace, service.name, service.cluster_ips, ports)
+
+
+def _targets(family: int, places: list[tuple[str, int]]) -> tuple[bytes, ...]:
+    """Return the packed targets of one port: what has no address or no such port is none."""
+    packed = [
+        inet_pton(family, address) + _PORTS[port] for address, port in places if address and port
+    ]
+    # Two endpoints at one address and port (workloads of one host network) are one target.
+    return tuple(dict.fromkeys(packed))
+
+
+class _PortBytes(dict[int, bytes]):
+    """Packed ports, made on first use."""
+
+    def __missing__(self, port: int) -> bytes:
+        self[port] = packed = port.to_bytes(2, "big")
+        return packed
+
+
+_PORTS = _PortBytes()
+
+
+def _backends(service: compiled.Service, endpoint: compiled.Endpoint) -> list[Backend]:
+    addresses = [endpoint.address(family) for family in service.families]
+    return [
+        Backend(
+            endpoint.hostname or text.replace(".", "-").replace(":", "-"), text, endpoint.targets
+        )
+        for text in addresses
+        if text
+    ]
+
+
+def project_base(site: compiled.Site, name: str) -> NodeBase:
+    """Return all of *name* but its services; GroundplaneError when the site has no such node."""
+    nodes = {node.name: node for node in site.nodes}
+    if name not in nodes:
+        raise GroundplaneError(f'the site has no Node "{name}"{did_you_mean(name, nodes)}')
+    node = nodes[name]
+    slots = sum(max(len(service.endpoints), 1) * len(service.ports) for service in site.services)
+    return NodeBase(
+        name=name,
+        domain=site.domain,
+        families=tuple(family_of(cidr) for cidr in site.service_cidrs),
+        addresses=node.addresses,
+        subnets=node.subnets,
+        bridge_addresses=tuple(bridge_address(subnet) for subnet in node.subnets),
+        bridge_mac=_mac(name),
+        service_cidrs=site.service_cidrs,
+        workload_cidrs=site.workload_cidrs,
+        non_masquerade_cidrs=site.non_masquerade_cidrs,
+        egress_masquerade=site.egress_masquerade,
+        forwarders=site.forwarders,
+        peers=tuple(
+            Peer(each.name, each.addresses, each.subnets)
+            for each in site.nodes
+            if each.name != name
+        ),
+        workloads=tuple(
+            LocalWorkload(w.namespace, w.name, interface_name(w.namespace, w.name), w.addresses)
+            for w in site.workloads
+            if w.node == name
+        ),
+        slot_capacity=capacity(slots),
+    )
+
+
+def capacity(slots: int) -> int:
+    """Return the size to declare for maps of *slots* elements, with room to grow by half.
+
+    Sizes are three quarters of a power of two, at which the kernel's hash table gets exactly
+    that power of two of buckets (rhashtable: nelem_hint * 4 / 3, rounded up).
+    """
+    size = 3 << 12
+    while size < slots * 3 // 2:
+        size <<= 1
+    return size
+
+
+def _mac(node: str) -> str:
+    """Return a locally administered address for the bridge of *node*, the same at every boot."""
+    digest = hashlib.sha256(f"bridge/{node}".encode()).digest()
+    return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
+
+
+def interface_name(namespace: str, name: str) -> str:
+    """Return the host's end of a workload's veth pair: 14 of the 15 characters the kernel allows."""
+    return "gpw" + hashlib.sha256(f"{namespace}/{name}".encode()).hexdigest()[:11]

@@ -1,0 +1,69 @@
+"""Brings one dataplane to a state, at a cost proportional to what changed.
+
+What was written is remembered as parts of a NodeState and not read back: the next state's parts
+are compared with them, and only those that differ are rendered. The dataplane is read when there
+is nothing to remember: at the start, after a failure, after a change of its context.
+"""
+
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Generic, TypeVar
+
+from groundplane.dataplanes import Dataplane
+from groundplane.diff import Delta, combine, diff
+from groundplane.project.state import NodeBase, NodeState, Part
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Reconciler(Generic[K, V]):
+    """One dataplane and what it is known to hold."""
+
+    def __init__(self, plane: Dataplane[K, V]) -> None:
+        self.plane = plane
+        self._known: NodeState | None = None
+
+    def forget(self) -> None:
+        """Read the dataplane again at the next `bring`."""
+        self._known = None
+
+    def bring(self, state: NodeState) -> int:
+        """Make the dataplane hold *state*; return how many of its objects changed.
+
+        GroundplaneError when the change was refused: then nothing is remembered.
+        """
+        delta = self.plan(state)
+        self._known = None
+        if delta:
+            self.plane.write(state.base, delta)
+        self._known = state
+        return len(delta)
+
+    def plan(self, state: NodeState) -> Delta[K, V]:
+        """Return the change that `bring` would make."""
+        known = self._known
+        if known is None or self._context(known.base) != self._context(state.base):
+            return diff(self.plane.read(state.base), self._whole(state))
+        return combine(self._differences(known, state))
+
+    def _context(self, base: NodeBase) -> Hashable:
+        return self.plane.context(base)
+
+    def _whole(self, state: NodeState) -> Mapping[K, V]:
+        objects: dict[K, V] = {}
+        for part in state.parts:
+            objects.update(self.plane.render(state.base, part))
+        return objects
+
+    def _differences(self, old: NodeState, new: NodeState) -> Iterator[Delta[K, V]]:
+        if old.base != new.base:
+            yield self._difference(new.base, old.base, new.base)
+        for key in old.services.keys() | new.services.keys():
+            before, after = old.services.get(key), new.services.get(key)
+            if before is not after and before != after:
+                yield self._difference(new.base, before, after)
+
+    def _difference(self, base: NodeBase, before: Part | None, after: Part | None) -> Delta[K, V]:
+        there = self.plane.render(base, before) if before is not None else {}
+        wanted = self.plane.render(base, after) if after is not None else {}
+        return diff(there, wanted)

@@ -1,0 +1,23 @@
+"""Jinja2, set up once: strict about names that are missing, and without HTML's escaping."""
+
+from functools import cache
+from typing import Any
+
+import jinja2
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("groundplane"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 - configuration files; names are validated before
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def render_template(name: str, **values: Any) -> str:
+    """Return the text of templates/*name* with *values*."""
+    return _environment().get_template(name).render(**values)

@@ -1,0 +1,42 @@
+"""The catalog as the deploys use it: where it is, and what each node has to be by it."""
+
+import os
+from functools import cache
+from pathlib import Path
+
+from groundplane.model.catalog import Catalog
+from groundplane.pipeline import allocate_source, compile_source, read_catalog
+from groundplane.project import NodeState, project
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def source_directory() -> Path:
+    """Return the catalog's directory: $GROUNDPLANE_SOURCE, or the example's."""
+    return Path(os.environ.get("GROUNDPLANE_SOURCE", ROOT / "examples" / "lab"))
+
+
+@cache
+def read_source() -> Catalog:
+    """Return the catalog; an error of groundplane's with every fault of it."""
+    catalog = read_catalog(source_directory())
+    allocate_source(source_directory(), catalog)
+    return catalog
+
+
+@cache
+def node_state(node: str) -> NodeState:
+    """Return what *node* has to be, by the catalog and its lock."""
+    return project(compile_source(source_directory()), node, frozenset())
+
+
+def source_files() -> dict[str, Path]:
+    """Return the files of the catalog that an agent needs, by their relative names."""
+    source = source_directory()
+    found = [path for path in source.rglob("*") if path.suffix in (".yaml", ".yml", ".lock")]
+    return {
+        str(path.relative_to(source)): path
+        for path in sorted(found)
+        if path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(source).parts)
+    }

@@ -1,0 +1,46 @@
+#!/bin/sh
+# Installs what this machine needs to build the lab and to run the tests: Debian packages that are
+# missing, with every service start refused, and the Python environment from the lock file.
+# Nothing else of the machine changes. Prints nothing when there is nothing to do.
+set -eu
+
+packages="bind9 bind9-dnsutils bind9-utils conntrack debootstrap git iproute2 nftables
+  openssh-client procps python3 python3-venv systemd-container"
+
+missing=""
+for package in $packages; do
+  dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
+    missing="$missing $package"
+done
+
+if [ -n "$missing" ]; then
+  if [ "$(id -u)" != 0 ]; then
+    echo "controller: root is needed to install:$missing" >&2
+    exit 1
+  fi
+  echo "controller: installing$missing" >&2
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    trap 'rm -f "$policy"' EXIT
+  fi
+  apt-get -qq update >&2
+  # shellcheck disable=SC2086
+  DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y $missing >&2
+  case "$missing" in
+  *bind9\ *) [ ! -d /run/systemd/system ] || systemctl --quiet disable named.service >&2 ;;
+  esac
+fi
+
+if command -v uv >/dev/null 2>&1; then
+  uv=uv
+else
+  uv=.cache/uv/bin/uv
+  if [ ! -x "$uv" ]; then
+    echo "controller: installing uv into .cache" >&2
+    python3 -m venv .cache/uv
+    .cache/uv/bin/pip --quiet install uv==0.13.9
+  fi
+fi
+"$uv" sync --quiet --locked

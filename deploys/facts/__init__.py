@@ -1,0 +1,1 @@
+"""Facts of our own: what to ask a host, and how to read its answer."""

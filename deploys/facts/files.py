@@ -1,0 +1,48 @@
+"""Facts about files."""
+
+from collections.abc import Iterable
+
+from pyinfra.api import FactBase, QuoteString, StringCommand
+
+
+class DirectoryDigests(FactBase[dict[str, str]]):
+    """SHA-256 of every file below a directory, by relative name; none where there is no directory."""
+
+    default = dict
+
+    def command(self, path: str) -> StringCommand:
+        quoted = QuoteString(path)
+        return StringCommand(
+            "if test -d", quoted, "; then cd", quoted,
+            r"&& find . -type f ! -path '*/.*' -exec sha256sum {} + ; fi",
+        )  # fmt: skip
+
+    def process(self, output: Iterable[str]) -> dict[str, str]:
+        rows = (line.split(maxsplit=1) for line in output if line.strip())
+        return {name.removeprefix("./"): digest for digest, name in rows}
+
+
+class PythonVersion(FactBase[str]):
+    """Major and minor version of the host's python3, as in "3.11"; "" where there is none."""
+
+    default = str
+
+    def command(self) -> str:
+        return (
+            "python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])' 2>/dev/null || true"
+        )
+
+    def process(self, output: Iterable[str]) -> str:
+        return next((line.strip() for line in output), "")
+
+
+class NameServers(FactBase[list[str]]):
+    """Lines of /etc/resolv.conf; none where it is a link, since then another program writes it."""
+
+    default = list
+
+    def command(self) -> str:
+        return "test -L /etc/resolv.conf || cat /etc/resolv.conf 2>/dev/null || true"
+
+    def process(self, output: Iterable[str]) -> list[str]:
+        return [line.rstrip() for line in output]

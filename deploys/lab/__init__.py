@@ -1,0 +1,25 @@
+"""Real machines to deploy to, on one machine: systemd-nspawn nodes on a network of their own."""
+
+from deploys.lab.command import LabError
+from deploys.lab.lifecycle import NodeStatus, down, status, up
+from deploys.lab.model import Lab, LabNode
+from deploys.lab.namespace import enter, entered
+from deploys.lab.preflight import PreflightError, preflight
+from deploys.lab.ssh import client_key, known_hosts, ssh_config
+
+__all__ = [
+    "Lab",
+    "LabError",
+    "LabNode",
+    "NodeStatus",
+    "PreflightError",
+    "client_key",
+    "down",
+    "enter",
+    "entered",
+    "known_hosts",
+    "preflight",
+    "ssh_config",
+    "status",
+    "up",
+]

@@ -1,0 +1,68 @@
+"""The lab by hand: python -m deploys.lab up|down|status --node n1=192.168.50.11/24,fd50::11/64."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploys.lab import Lab, LabError, LabNode, down, preflight, status, up
+
+
+def parse_node(text: str) -> LabNode:
+    """Read NAME=ADDRESS/LENGTH[,ADDRESS/LENGTH]."""
+    name, _, addresses = text.partition("=")
+    return LabNode(name, _split(addresses))
+
+
+def parse_arguments(argv: Sequence[str]) -> tuple[str, Lab]:
+    default = Lab()
+    parser = argparse.ArgumentParser(prog="python -m deploys.lab", description=__doc__)
+    parser.add_argument("verb", choices=("up", "down", "status", "preflight"))
+    parser.add_argument("--node", action="append", default=[], metavar="NAME=ADDRESS/LENGTH,...")
+    parser.add_argument("--prefix", default=default.prefix)
+    parser.add_argument(
+        "--gateway", default=",".join(default.gateway), metavar="ADDRESS/LENGTH,..."
+    )
+    parser.add_argument("--state", type=Path, default=default.state)
+    parser.add_argument("--cache", type=Path, default=default.cache)
+    given = parser.parse_args(argv)
+    nodes = tuple(parse_node(text) for text in given.node)
+    return given.verb, Lab(given.prefix, _split(given.gateway), nodes, given.state, given.cache)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Exit 0 when done, 1 with the reason on stderr, 3 when status finds a node not up."""
+    try:
+        verb, lab = parse_arguments(argv)
+        if verb == "up":
+            up(lab)
+        elif verb == "down":
+            down(lab)
+        elif verb == "preflight":
+            preflight(lab)
+        else:
+            return _print_status(lab)
+    except LabError as error:
+        for line in str(error).splitlines():
+            print(f"lab: {line}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("lab: interrupted; `down` removes what there is", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _print_status(lab: Lab) -> int:
+    found = status(lab)
+    for node in found:
+        state = "up" if node.reachable else "no ssh" if node.running else "down"
+        print(f"{node.name:<16} {state:<8} {' '.join(node.addresses)}")
+    return 0 if all(node.reachable for node in found) else 3
+
+
+def _split(addresses: str) -> tuple[str, ...]:
+    return tuple(address for address in addresses.split(",") if address)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

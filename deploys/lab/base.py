@@ -1,0 +1,184 @@
+"""The base tree: one Debian that every node shares as the lower layer of its file system.
+
+It is built once, under a name that stands for its contents, and never changed afterwards.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from deploys.lab.apt import choose_mirror, format_sources, read_machine_sources
+from deploys.lab.command import LabError, run, say
+from deploys.lab.mounts import remove_tree
+
+SUITE = "bookworm"
+
+# Change it whenever configure_tree does something else.
+RECIPE = 1
+
+BASE_PACKAGES = (
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "openssh-server",
+    "python3",
+    "python3-venv",
+    "nftables",
+    "iproute2",
+    "bind9",
+    "bind9-utils",
+    "bind9-dnsutils",
+    "conntrack",
+    "iputils-ping",
+    "curl",
+    "procps",
+    "kmod",
+    "netbase",
+)
+
+ENABLED = ("systemd-networkd.service", "ssh.service")
+
+# A deploy decides when a node becomes a name server.
+DISABLED = ("named.service",)
+
+# Hardware, disks, consoles and downloads: what a container has not.
+MASKED = (
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "console-getty.service",
+    "container-getty@.service",
+    "dev-hugepages.mount",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "fstrim.timer",
+    "getty@.service",
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+    "systemd-pstore.service",
+    "systemd-udev-trigger.service",
+    "systemd-udevd.service",
+)
+
+SSHD_CONFIG = """\
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+# A test run opens a connection per fact and node.
+MaxStartups 200:30:400
+MaxSessions 100
+"""
+
+
+def base_key(packages: Sequence[str], recipe: int, suite: str, architecture: str) -> str:
+    """A short name for all that decides what is in the tree."""
+    parts = [suite, architecture, str(recipe), *sorted(packages)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def ensure_base(cache: Path) -> Path:
+    """The directory of the base tree, which is built when it is not there."""
+    architecture = run(["dpkg", "--print-architecture"]).strip()
+    tree = cache / f"base-{base_key(BASE_PACKAGES, RECIPE, SUITE, architecture)}"
+    if tree.is_dir():
+        return tree
+    cache.mkdir(parents=True, exist_ok=True)
+    with lock_file(cache / "base.lock", "another build of the base tree"):
+        if not tree.is_dir():
+            for left in cache.glob("building-*"):
+                remove_tree(left)
+            _build(tree)
+    return tree
+
+
+@contextlib.contextmanager
+def lock_file(path: Path, holder: str) -> Iterator[None]:
+    """Wait for an exclusive lock, saying so, and hold it for the length of a block."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for {holder}")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def configure_tree(tree: Path, sources: str) -> None:
+    """Turn what debootstrap leaves into a machine that boots in a container and knows no host."""
+    _write(tree / "etc/apt/sources.list", sources)
+    _write(tree / "etc/default/locale", "LANG=C.UTF-8\n")
+    _write(tree / "etc/locale.conf", "LANG=C.UTF-8\n")
+    _write(tree / "etc/ssh/sshd_config.d/10-lab.conf", SSHD_CONFIG)
+    _write(tree / "etc/fstab", "")
+    # systemd gives each node an identity of its own when it finds none.
+    _write(tree / "etc/machine-id", "")
+    (tree / "var/lib/dbus/machine-id").unlink(missing_ok=True)
+    for name in ("hostname", "hosts", "resolv.conf"):
+        (tree / "etc" / name).unlink(missing_ok=True)
+    for key in (tree / "etc/ssh").glob("ssh_host_*"):
+        key.unlink()
+    for action, units in (("enable", ENABLED), ("disable", DISABLED), ("mask", MASKED)):
+        run(["chroot", str(tree), "systemctl", "--quiet", action, *units])
+    run(["chroot", str(tree), "apt-get", "clean"])
+    for pattern in ("var/lib/apt/lists/*", "var/cache/apt/*.bin", "var/log/*.log", "var/log/apt/*"):
+        for path in tree.glob(pattern):
+            if path.is_file():
+                path.unlink()
+
+
+def _build(tree: Path) -> None:
+    sources = read_machine_sources()
+    mirror = choose_mirror(sources, SUITE)
+    say("base tree: debootstrap (once, about 2 minutes)")
+    began = time.monotonic()
+    building = Path(tempfile.mkdtemp(prefix="building-", dir=tree.parent))
+    log = tree.parent / "base.log"
+    try:
+        root = building / "root"
+        try:
+            report = run(compose_debootstrap(root, mirror), env={"LC_ALL": "C.UTF-8"})
+        except LabError as error:
+            saved = root / "debootstrap/debootstrap.log"
+            log.write_text(saved.read_text(errors="replace") if saved.is_file() else f"{error}\n")
+            raise LabError(f"base tree: debootstrap from {mirror} failed, see {log}") from error
+        log.write_text(report)
+        say("base tree: configuring")
+        configure_tree(root, format_sources(sources, mirror, SUITE))
+        root.rename(tree)
+    finally:
+        remove_tree(building)
+    say(f"base tree: ready after {time.monotonic() - began:.0f} s in {tree}")
+
+
+def compose_debootstrap(root: Path, mirror: str) -> list[str]:
+    """The command line that fills a directory with a Debian.
+
+    However the lab's own process ends, this one ends with it, and namespaces of its own take
+    debootstrap's processes and mounts along.
+    """
+    return [
+        *("setpriv", "--pdeathsig", "KILL"),
+        "unshare",
+        *("--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"),
+        "debootstrap",
+        "--variant=minbase",
+        "--force-check-gpg",
+        f"--include={','.join(BASE_PACKAGES)}",
+        SUITE,
+        str(root),
+        mirror,
+    ]
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.write_text(text)

@@ -1,0 +1,81 @@
+"""A node's disk: the base tree below, its own changes above, and the files that make it a node.
+
+The disk outlives a crash and a power-off; only `down` removes it.
+What a deploy changed on it stays: a file is written again only when the lab wants another text.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from deploys.lab.command import run, say
+from deploys.lab.files import NodeFile
+from deploys.lab.model import Lab
+from deploys.lab.mounts import find_mounts, remove_tree, unmount_all
+
+
+def root_of(lab: Lab, name: str) -> Path:
+    """Where the node's whole file system is to be seen while it is up."""
+    return lab.node_dir(name) / "root"
+
+
+def attach_disk(lab: Lab, name: str, base: Path, files: Iterable[NodeFile]) -> Path:
+    """Mount a node's disk, making it when there is none, and return its root."""
+    directory, root = lab.node_dir(name), root_of(lab, name)
+    unmount_all(directory)
+    made = _read_record(directory)
+    if made.get("base", base.name) != base.name:
+        say(f"{name}: a new disk, since the base tree is another one")
+    if made.get("base") != base.name:
+        remove_tree(directory)
+        made = {}
+    for part in ("upper", "work", "root"):
+        (directory / part).mkdir(parents=True, exist_ok=True)
+    # With an index, a mount that lives on in another process's namespace would forbid this one.
+    layers = f"lowerdir={base},upperdir={directory}/upper,workdir={directory}/work,index=off"
+    run(["mount", "-t", "overlay", f"{lab.prefix}-{name}", "-o", layers, str(root)])
+    for file in files:
+        if made.get(file.path) != file.digest:
+            _write_file(root, file)
+            made[file.path] = file.digest
+    made["base"] = base.name
+    _record(directory).write_text(json.dumps(made, indent=2))
+    return root
+
+
+def is_current(lab: Lab, name: str, base: Path, files: Iterable[NodeFile]) -> bool:
+    """Whether a disk is what would be made now."""
+    made = _read_record(lab.node_dir(name))
+    wanted = {"base": base.name, **{file.path: file.digest for file in files}}
+    return made == wanted
+
+
+def detach_disk(lab: Lab, name: str) -> None:
+    unmount_all(lab.node_dir(name))
+
+
+def is_attached(lab: Lab, name: str) -> bool:
+    return bool(find_mounts(root_of(lab, name)))
+
+
+def _write_file(root: Path, file: NodeFile) -> None:
+    path = root / file.path
+    if not path.parent.is_dir():
+        path.parent.mkdir(mode=0o700, parents=True)
+    # A link in the tree would lead out of it, to the host's own file.
+    path.unlink(missing_ok=True)
+    path.touch(mode=file.mode)
+    path.chmod(file.mode)
+    path.write_text(file.text)
+
+
+def _record(directory: Path) -> Path:
+    return directory / "made.json"
+
+
+def _read_record(directory: Path) -> dict[str, str]:
+    try:
+        read = json.loads(_record(directory).read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return {str(key): str(value) for key, value in read.items()}

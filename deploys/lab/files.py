@@ -1,0 +1,74 @@
+"""The files that make a copy of the base tree one particular node: texts only."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from deploys.lab.model import Lab, LabNode
+
+
+@dataclass(frozen=True)
+class NodeFile:
+    """A file of a node, by its path from the node's root."""
+
+    path: str
+    text: str
+    mode: int = 0o644
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(f"{self.mode:o}\n{self.text}".encode()).hexdigest()
+
+
+def compose_files(
+    lab: Lab, node: LabNode, authorized_key: str, host_key: str, host_key_public: str
+) -> tuple[NodeFile, ...]:
+    """Everything that one node has and the base tree has not."""
+    return (
+        NodeFile("etc/hostname", f"{node.name}\n"),
+        NodeFile("etc/hosts", format_hosts(lab.nodes)),
+        NodeFile("etc/resolv.conf", format_resolv_conf(lab)),
+        NodeFile("etc/systemd/network/10-host0.network", format_network(lab, node)),
+        NodeFile("etc/ssh/ssh_host_ed25519_key", host_key, 0o600),
+        NodeFile("etc/ssh/ssh_host_ed25519_key.pub", host_key_public),
+        NodeFile("root/.ssh/authorized_keys", authorized_key, 0o600),
+    )
+
+
+def format_hosts(nodes: Iterable[LabNode]) -> str:
+    lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
+    lines += [f"{host} {node.name}" for node in nodes for host in node.hosts]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def format_resolv_conf(lab: Lab) -> str:
+    return "".join(f"nameserver {host}\n" for host in lab.gateway_hosts)
+
+
+def format_network(lab: Lab, node: LabNode) -> str:
+    """Static addresses and nothing that a node could learn from the wire."""
+    lines = [
+        "[Match]",
+        "Name=host0",
+        "",
+        "[Network]",
+        "DHCP=no",
+        # Neighbour discovery uses it; an IPv4 one would be a surprise.
+        "LinkLocalAddressing=ipv6",
+        "IPv6AcceptRA=no",
+        "LLMNR=no",
+        "MulticastDNS=no",
+        "LLDP=no",
+        "EmitLLDP=no",
+    ]
+    versions = {ip_address(host).version for host in lab.reachable_hosts(node)}
+    lines += [
+        f"Gateway={host}" for host in lab.gateway_hosts if ip_address(host).version in versions
+    ]
+    for interface in node.interfaces:
+        lines += ["", "[Address]", f"Address={interface}"]
+        if interface.version == 6:
+            # An address under detection is not yet usable, which costs each boot a second.
+            lines.append("DuplicateAddressDetection=none")
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,69 @@
+"""Keep one node: give it its network, boot it, and boot it again when it asks for a reboot.
+
+systemd-nspawn restarts a node by itself only if it may make a unit for it; told to keep the unit
+it has, it exits with a status that asks its parent to start it anew.
+Doing that here has a virtue: each boot finds a fresh network, as on real hardware, and no rule,
+route or link survives a reboot that should not.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from deploys.lab.network import namespace_path, node_namespace, plug_node
+
+_REBOOT = 133
+
+
+def compose_boot(prefix: str, name: str, root: Path) -> list[str]:
+    """The command line of one boot."""
+    return [
+        "systemd-nspawn",
+        "--quiet",
+        "--boot",
+        f"--directory={root}",
+        f"--machine={prefix}-{name}",
+        f"--hostname={name}",
+        "--register=no",
+        "--keep-unit",
+        "--settings=no",
+        f"--network-namespace-path={namespace_path(node_namespace(prefix, name))}",
+        # nspawn takes it away from a node whose namespace it did not make itself.
+        "--capability=CAP_NET_ADMIN",
+        "--link-journal=no",
+        "--resolv-conf=off",
+        "--timezone=off",
+        "--console=pipe",
+    ]
+
+
+def keep(prefix: str, name: str, root: Path) -> int:
+    """Boot the node until it is switched off, or until this process is told to end."""
+    running: subprocess.Popen[bytes] | None = None
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: object) -> None:
+        stopping.set()
+        if running is not None:
+            running.terminate()
+
+    signal.signal(signal.SIGTERM, stop)
+    # Without it /proc/sys/net is read-only in the node, and systemd-sysctl does not even fail.
+    environment = {**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}
+    while not stopping.is_set():
+        plug_node(prefix, name)
+        running = subprocess.Popen(compose_boot(prefix, name, root), env=environment)
+        if stopping.is_set():
+            running.terminate()
+        status = running.wait()
+        if status != _REBOOT:
+            return status
+        print(f"lab: {name} reboots", file=sys.stderr, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(keep(sys.argv[1], sys.argv[2], Path(sys.argv[3])))

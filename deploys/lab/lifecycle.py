@@ -1,0 +1,210 @@
+"""Put a lab up, take it down, say how it is: the order in which everything else happens."""
+
+import contextlib
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploys.lab import ssh
+from deploys.lab.base import ensure_base, lock_file
+from deploys.lab.command import LabError, say
+from deploys.lab.disk import attach_disk, detach_disk, is_attached, is_current, root_of
+from deploys.lab.files import NodeFile, compose_files
+from deploys.lab.model import RESOLVER, Lab, LabNode
+from deploys.lab.mounts import remove_tree
+from deploys.lab.namespace import entered
+from deploys.lab.network import (
+    ensure_lab_network,
+    list_plugged,
+    namespace_path,
+    node_namespace,
+    remove_lab_network,
+    unplug_node,
+)
+from deploys.lab.preflight import preflight, require_root
+from deploys.lab.resolver import start_resolver, wait_for_resolver
+from deploys.lab.services import Services, services
+
+# Where systemd-nspawn keeps a directory and a lock per machine.
+_NSPAWN = Path("/run/systemd/nspawn")
+
+
+@dataclass(frozen=True)
+class NodeStatus:
+    """How one node is."""
+
+    name: str
+    addresses: tuple[str, ...]
+    running: bool
+    reachable: bool
+
+
+def up(lab: Lab, limit: float = 60.0) -> None:
+    """Boot every node that is not running, and return when all of them answer by ssh.
+
+    The limit, in seconds, is for their boot; the base tree may take its time.
+    """
+    preflight(lab)
+    began = time.monotonic()
+    with _locked(lab):
+        _claim_state(lab)
+        base = ensure_base(lab.cache)
+        keeper = services(lab.prefix)
+        try:
+            _boot(lab, base, keeper, limit)
+        except LabError as error:
+            logs = lab.log("NAME").parent
+            raise LabError(
+                f"{error}\nthe lab {lab.prefix} is half up: its logs are in {logs}; "
+                "`up` tries again, `down` removes it"
+            ) from error
+    say(f"{lab.prefix}: up in {time.monotonic() - began:.1f} s; ssh -F {ssh.ssh_config(lab)}")
+
+
+def down(lab: Lab) -> None:
+    """Remove every trace of the lab but the cache, whatever state it is in."""
+    require_root()
+    began = time.monotonic()
+    with _locked(lab):
+        keeper = services(lab.prefix)
+        names = _find_nodes(lab, keeper)
+        owned = _owns_state(lab)
+        if not (owned or names or namespace_path(lab.prefix).exists()):
+            say(f"{lab.prefix}: nothing to take down")
+            return
+        _sweep(lab, keeper, {*names, RESOLVER})
+        keeper.close()
+        remove_lab_network(lab.prefix)
+        if owned:
+            remove_tree(lab.state)
+    say(f"{lab.prefix}: down in {time.monotonic() - began:.1f} s")
+
+
+def status(lab: Lab) -> tuple[NodeStatus, ...]:
+    """How every node of the lab is."""
+    require_root()
+    keeper = services(lab.prefix)
+
+    def look(node: LabNode) -> NodeStatus:
+        running = _is_up(lab, keeper, node.name)
+        reachable = False
+        if running:
+            with entered(lab):
+                reachable = all(ssh.answers(host) for host in lab.reachable_hosts(node))
+        return NodeStatus(node.name, node.addresses, running, reachable)
+
+    with ThreadPoolExecutor() as pool:
+        return tuple(pool.map(look, lab.nodes))
+
+
+def _boot(lab: Lab, base: Path, keeper: Services, limit: float) -> None:
+    network_was_there = namespace_path(lab.prefix).exists()
+    known = _find_nodes(lab, keeper) - {RESOLVER}
+    running = {name for name in known if _is_up(lab, keeper, name)}
+    _sweep(lab, keeper, known - running)
+    ensure_lab_network(lab)
+    ssh.ensure_keys(lab)
+    if not (network_was_there and keeper.is_running(RESOLVER)):
+        keeper.stop([RESOLVER])
+        start_resolver(lab, keeper)
+    for node in lab.nodes:
+        if node.name in running and not is_current(lab, node.name, base, _files(lab, node)):
+            say(f"{node.name}: keeps running as it was made; down and up makes it anew")
+    waiting = [node for node in lab.nodes if node.name not in running]
+    if waiting:
+        say(f"booting {', '.join(node.name for node in waiting)}")
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda node: _start(lab, node, base, keeper), waiting))
+    wait_for_resolver(lab)
+    ssh.wait_for_ssh(lab, keeper.is_running, limit)
+
+
+def _start(lab: Lab, node: LabNode, base: Path, keeper: Services) -> None:
+    root = attach_disk(lab, node.name, base, _files(lab, node))
+    argv = [sys.executable, "-m", "deploys.lab.keeper", lab.prefix, node.name, str(root)]
+    keeper.start(node.name, argv, lab.log(node.name))
+
+
+def _files(lab: Lab, node: LabNode) -> tuple[NodeFile, ...]:
+    key = ssh.host_key(lab, node.name)
+    return compose_files(
+        lab,
+        node,
+        authorized_key=ssh.public(ssh.client_key(lab)).read_text(),
+        host_key=key.read_text(),
+        host_key_public=ssh.public(key).read_text(),
+    )
+
+
+def _is_up(lab: Lab, keeper: Services, name: str) -> bool:
+    """Whether a node is whole: a process without its link or disk is the rest of a crash."""
+    plugged = name in list_plugged(lab.prefix)
+    return plugged and keeper.is_running(name) and is_attached(lab, name)
+
+
+def _find_nodes(lab: Lab, keeper: Services) -> set[str]:
+    """Every node this lab may have left something of.
+
+    Not by the names of namespaces: those of another lab may begin in the same way.
+    """
+    disks = {path.name for path in lab.nodes_dir.glob("*/")} if _owns_state(lab) else set()
+    mine = {
+        node.name
+        for node in lab.nodes
+        if namespace_path(node_namespace(lab.prefix, node.name)).exists()
+    }
+    return mine | disks | keeper.names() | list_plugged(lab.prefix)
+
+
+def _sweep(lab: Lab, keeper: Services, names: Iterable[str]) -> None:
+    """End what is left of nodes; their disks stay."""
+    names = sorted(names)
+    keeper.stop(names)
+    for name in names:
+        unplug_node(lab.prefix, name)
+        _forget_machine(lab, name)
+        detach_disk(lab, name)
+
+
+def _forget_machine(lab: Lab, name: str) -> None:
+    """Remove what systemd-nspawn keeps of a machine when it is killed."""
+    for kind in ("propagate", "unix-export"):
+        shutil.rmtree(_NSPAWN / kind / f"{lab.prefix}-{name}", ignore_errors=True)
+    if is_attached(lab, name):
+        root = root_of(lab, name).stat()
+        (_NSPAWN / "locks" / f"inode-{root.st_dev}:{root.st_ino}").unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _locked(lab: Lab) -> Iterator[None]:
+    lab.cache.mkdir(parents=True, exist_ok=True)
+    with lock_file(lab.cache / f"lab-{lab.prefix}.lock", f"another command on {lab.prefix}"):
+        yield
+
+
+def _claim_state(lab: Lab) -> None:
+    """Mark the state directory as this lab's, since `down` deletes it whole."""
+    if not _owns_state(lab):
+        if lab.state.is_dir() and any(lab.state.iterdir()):
+            raise LabError(f"{lab.state} is in use by something else: name another directory")
+        lab.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _mark(lab).write_text(f"{lab.prefix}\n")
+    lab.log("NAME").parent.mkdir(exist_ok=True)
+
+
+def _owns_state(lab: Lab) -> bool:
+    try:
+        owner = _mark(lab).read_text().strip()
+    except FileNotFoundError:
+        return False
+    if owner != lab.prefix:
+        raise LabError(f"{lab.state} belongs to the lab {owner}: name another directory")
+    return True
+
+
+def _mark(lab: Lab) -> Path:
+    return lab.state / "prefix"

@@ -1,0 +1,122 @@
+"""What a lab is: the values that every other module works on, checked when they are made."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+from pathlib import Path
+
+from deploys.lab.command import LabError
+
+# The cgroup, the unit and the log of the site's resolver lie beside those of the nodes.
+RESOLVER = "resolver"
+
+_NAME = re.compile(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?")
+
+
+@dataclass(frozen=True)
+class LabNode:
+    """One machine: a host name, and its addresses with their prefix lengths."""
+
+    name: str
+    addresses: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _check_name("node name", self.name)
+        if not self.addresses:
+            raise LabError(f"node {self.name}: it needs an address")
+        _read_interfaces(f"node {self.name}", self.addresses)
+
+    @property
+    def interfaces(self) -> tuple[IPv4Interface | IPv6Interface, ...]:
+        return _read_interfaces(f"node {self.name}", self.addresses)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The addresses without their prefix lengths."""
+        return tuple(str(interface.ip) for interface in self.interfaces)
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A set of nodes on one bridge. Everything it makes on the machine carries its prefix."""
+
+    prefix: str = "gp-lab"
+    gateway: tuple[str, ...] = ("192.168.50.1/24", "fd50::1/64")
+    nodes: tuple[LabNode, ...] = ()
+    state: Path = Path("/var/lib/groundplane-lab")
+    cache: Path = Path("/var/cache/groundplane-lab")
+
+    def __post_init__(self) -> None:
+        _check_name("prefix", self.prefix)
+        _read_interfaces("gateway", self.gateway)
+        for path in (self.state, self.cache):
+            # These three separate the options of an overlay mount, and systemd expands the last.
+            if not path.is_absolute() or set(":,\\%") & set(str(path)):
+                raise LabError(f"directory {path}: an absolute path without : , \\ or %, please")
+        for node in self.nodes:
+            if not self.reachable_hosts(node):
+                raise LabError(f"node {node.name}: no address in the networks of the gateway")
+        names = [node.name for node in self.nodes]
+        hosts = [*self.gateway_hosts, *(host for node in self.nodes for host in node.hosts)]
+        for kind, values in (("name", names), ("address", hosts)):
+            twice = sorted({value for value in values if values.count(value) > 1})
+            if twice:
+                raise LabError(f"{kind} used twice: {', '.join(twice)}")
+
+    @property
+    def gateway_hosts(self) -> tuple[str, ...]:
+        return tuple(str(each.ip) for each in _read_interfaces("gateway", self.gateway))
+
+    def reachable_hosts(self, node: LabNode) -> tuple[str, ...]:
+        """The node's addresses in a network of the gateway: others are for the nodes among them."""
+        networks = [each.network for each in _read_interfaces("gateway", self.gateway)]
+        return tuple(
+            str(interface.ip)
+            for interface in node.interfaces
+            if any(interface.ip in network for network in networks)
+        )
+
+    @property
+    def ssh_dir(self) -> Path:
+        return self.state / "ssh"
+
+    @property
+    def resolver_dir(self) -> Path:
+        return self.state / "resolver"
+
+    @property
+    def nodes_dir(self) -> Path:
+        return self.state / "nodes"
+
+    def node_dir(self, name: str) -> Path:
+        return self.nodes_dir / name
+
+    def log(self, name: str) -> Path:
+        """Where the console of a node, or the resolver, writes."""
+        return self.state / "logs" / f"{name}.log"
+
+
+def derive_mac(*parts: str) -> str:
+    """A locally administered hardware address that stays the same from boot to boot."""
+    digest = hashlib.sha256("/".join(parts).encode()).digest()
+    return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
+
+
+def _check_name(kind: str, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise LabError(f"{kind} {name!r}: use lower-case letters, digits and hyphens, 32 at most")
+    if name == RESOLVER:
+        raise LabError(f"{kind} {name!r}: the lab itself uses this name")
+
+
+def _read_interfaces(
+    owner: str, addresses: tuple[str, ...]
+) -> tuple[IPv4Interface | IPv6Interface, ...]:
+    for address in addresses:
+        if "/" not in address:
+            raise LabError(f"{owner}: {address} lacks its prefix length")
+    try:
+        return tuple(ip_interface(address) for address in addresses)
+    except ValueError as error:
+        raise LabError(f"{owner}: {error}") from error

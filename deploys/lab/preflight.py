@@ -1,0 +1,130 @@
+"""Name everything a machine lacks for a lab, all at once, before anything is changed on it."""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from deploys.lab.cgroups import hierarchies
+from deploys.lab.command import LabError, attempt, explain
+from deploys.lab.model import Lab
+
+# Each program, and the Debian package that brings it.
+PROGRAMS = {
+    "chroot": "coreutils",
+    "debootstrap": "debootstrap",
+    "dpkg": "dpkg",
+    "ip": "iproute2",
+    "mount": "mount",
+    "named": "bind9",
+    "nft": "nftables",
+    "nsenter": "util-linux",
+    "setpriv": "util-linux",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "sysctl": "procps",
+    "systemd-nspawn": "systemd-container",
+    "umount": "mount",
+    "unshare": "util-linux",
+}
+
+KERNEL = (6, 1)
+NFT = (1, 0, 6)
+
+_NOT_ROOT = "root: namespaces, mounts and control groups need it, run as root"
+
+
+class PreflightError(LabError):
+    """The machine cannot hold a lab; one line for each reason."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__("\n".join(reasons))
+        self.reasons = reasons
+
+
+def preflight(lab: Lab) -> None:
+    """Raise what is missing for this lab on this machine, if anything is."""
+    reasons = list(_find_missing(lab))
+    if reasons:
+        raise PreflightError(reasons)
+
+
+def require_root() -> None:
+    """What taking down and looking need."""
+    if os.geteuid() != 0:
+        raise PreflightError([_NOT_ROOT])
+
+
+def parse_version(text: str) -> tuple[int, ...]:
+    """The first dotted number in a text."""
+    found = re.search(r"\d+(\.\d+)+", text)
+    return tuple(int(part) for part in found[0].split(".")) if found else ()
+
+
+def _find_missing(lab: Lab) -> Iterator[str]:
+    release = os.uname().release
+    if parse_version(release) < KERNEL:
+        yield f"kernel {release}: {_dotted(KERNEL)} or later is needed"
+    missing = {name for name in PROGRAMS if shutil.which(name) is None}
+    for name in sorted(missing):
+        yield f"{name}: not found, install {PROGRAMS[name]}"
+    if "nft" not in missing:
+        version = attempt(["nft", "--version"]).stdout
+        if parse_version(version) < NFT:
+            yield f"nft: {_dotted(NFT)} or later is needed, this is {version.strip()}"
+    if os.geteuid() != 0:
+        yield _NOT_ROOT
+        return
+    if not missing & {"ip", "unshare"}:
+        yield from _try_network()
+    if not missing & {"mount", "unshare"}:
+        yield from _try_overlay(lab)
+    if not Path("/run/systemd/system").is_dir():
+        yield from _check_cgroups()
+
+
+def _try_network() -> Iterator[str]:
+    for feature, argv in (
+        ("network namespaces", ["true"]),
+        ("veth devices", ["ip", "link", "add", "probe0", "type", "veth", "peer", "name", "probe1"]),
+        ("bridge devices", ["ip", "link", "add", "probe0", "type", "bridge"]),
+    ):
+        done = attempt(["unshare", "--net", *argv])
+        if done.returncode != 0:
+            yield f"{feature}: cannot be made here: {explain(done)}"
+
+
+def _try_overlay(lab: Lab) -> Iterator[str]:
+    """Mount one, where the nodes' disks will be: not every file system can be its upper layer."""
+    parent = next(path for path in (lab.state, *lab.state.parents) if path.is_dir())
+    try:
+        probe = tempfile.TemporaryDirectory(prefix=f"{lab.prefix}-probe-", dir=parent)
+    except OSError as error:
+        yield f"state directory: {parent}: {error.strerror}"
+        return
+    with probe as name:
+        layers = []
+        for layer in ("lower", "upper", "work", "root"):
+            directory = Path(name, layer)
+            directory.mkdir()
+            layers.append(f"{layer}dir={directory}")
+        options = ",".join(layers[:3])
+        mount = ["mount", "-t", "overlay", "probe", "-o", options, f"{name}/root"]
+        done = attempt(["unshare", "--mount", "--propagation", "private", *mount])
+        if done.returncode != 0:
+            yield f"overlay file systems: cannot be mounted in {parent}: {explain(done)}"
+
+
+def _check_cgroups() -> Iterator[str]:
+    roots = hierarchies()
+    if not roots:
+        yield "control groups: none are mounted, and no systemd runs that would make them"
+    for root in roots:
+        if not os.access(root, os.W_OK) or os.statvfs(root).f_flag & os.ST_RDONLY:
+            yield f"control groups: {root} is read-only"
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(str(part) for part in version)

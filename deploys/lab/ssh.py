@@ -1,0 +1,122 @@
+"""Reach the nodes: keys of the lab's own, an ssh_config that pins them, and the wait for sshd."""
+
+import socket
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from deploys.lab.command import LabError, run
+from deploys.lab.model import Lab, LabNode
+from deploys.lab.namespace import entered
+
+
+def ssh_config(lab: Lab) -> Path:
+    return lab.ssh_dir / "config"
+
+
+def client_key(lab: Lab) -> Path:
+    return lab.ssh_dir / "id_ed25519"
+
+
+def known_hosts(lab: Lab) -> Path:
+    return lab.ssh_dir / "known_hosts"
+
+
+def host_key(lab: Lab, name: str) -> Path:
+    return lab.ssh_dir / "hosts" / name
+
+
+def public(key: Path) -> Path:
+    return key.with_name(f"{key.name}.pub")
+
+
+def ensure_keys(lab: Lab) -> None:
+    """Make what keys are missing, and write the files of the client."""
+    (lab.ssh_dir / "hosts").mkdir(mode=0o700, parents=True, exist_ok=True)
+    for key, owner in (
+        (client_key(lab), lab.prefix),
+        *((host_key(lab, node.name), node.name) for node in lab.nodes),
+    ):
+        if not public(key).is_file():
+            key.unlink(missing_ok=True)
+            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", owner, "-f", str(key)])
+    keys = {node.name: public(host_key(lab, node.name)).read_text() for node in lab.nodes}
+    known_hosts(lab).write_text(format_known_hosts(lab.nodes, keys))
+    ssh_config(lab).write_text(format_config(lab))
+
+
+def format_known_hosts(nodes: Iterable[LabNode], keys: dict[str, str]) -> str:
+    lines = []
+    for node in nodes:
+        kind, key = keys[node.name].split()[:2]
+        lines.append(f"{','.join((node.name, *node.hosts))} {kind} {key}\n")
+    return "".join(lines)
+
+
+def format_config(lab: Lab) -> str:
+    """One Host per node: `ssh -F .../config n1` from within the lab's network."""
+    lines = []
+    for node in lab.nodes:
+        lines += [f"Host {node.name}", f"    HostName {lab.reachable_hosts(node)[0]}", ""]
+    lines += [
+        "Host *",
+        "    User root",
+        f"    IdentityFile {client_key(lab)}",
+        "    IdentitiesOnly yes",
+        f"    UserKnownHostsFile {known_hosts(lab)}",
+        "    GlobalKnownHostsFile none",
+        "    StrictHostKeyChecking yes",
+        "    PasswordAuthentication no",
+        "    ConnectTimeout 10",
+        "    LogLevel ERROR",
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def wait_for_ssh(lab: Lab, is_running: Callable[[str], bool], limit: float) -> None:
+    """Wait until sshd answers on every address of every node."""
+    if not lab.nodes:
+        return
+    deadline = time.monotonic() + limit
+
+    def wait(node: LabNode) -> str:
+        with entered(lab):
+            for host in lab.reachable_hosts(node):
+                while not answers(host):
+                    if not is_running(node.name):
+                        return _explain(lab, node, "it ended while booting")
+                    if time.monotonic() > deadline:
+                        return _explain(lab, node, f"no ssh on {host} after {limit:.0f} s")
+                    time.sleep(0.05)
+        return ""
+
+    with ThreadPoolExecutor(max_workers=len(lab.nodes)) as pool:
+        failures = [failure for failure in pool.map(wait, lab.nodes) if failure]
+    if failures:
+        raise LabError("\n".join(failures))
+
+
+def answers(host: str, timeout: float = 2.0) -> bool:
+    """Whether an sshd greets on an address, as seen from the calling thread's network."""
+    try:
+        with socket.create_connection((host, 22), timeout) as connection:
+            connection.settimeout(timeout)
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+def tail(log: Path, lines: int = 15) -> str:
+    """The last lines of a log, indented, for an error message."""
+    try:
+        text = log.read_text(errors="replace")
+    except FileNotFoundError:
+        text = "(it is not there)"
+    kept = [line.rstrip() for line in text.splitlines() if line.strip()][-lines:]
+    return "\n".join(f"    {line}" for line in kept or ["(it is empty)"])
+
+
+def _explain(lab: Lab, node: LabNode, what: str) -> str:
+    log = lab.log(node.name)
+    return f"{node.name}: {what}; the end of {log}:\n{tail(log)}"

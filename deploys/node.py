@@ -1,0 +1,201 @@
+"""What a node must be: packages, sysctls, the workload bridge, BIND, and the agent."""
+
+from io import StringIO
+
+from pyinfra import host
+from pyinfra.api import DeployError, deploy
+from pyinfra.facts.server import Arch
+from pyinfra.operations import apt, files, server, systemd
+
+from deploys.catalog import node_state, source_files
+from deploys.facts.files import PythonVersion
+from deploys.operations import catalog, dns, environment
+from deploys.wheelhouse import wheelhouse_for
+from groundplane.dataplanes.dns.zones import KEY_FILE, KEY_NAME, ZONE_DIRECTORY
+from groundplane.dataplanes.links.routes import PROTOCOL
+from groundplane.files import node_files
+from groundplane.rendering import render_template
+
+DEFAULTS = {
+    "packages": [
+        "bind9", "bind9-utils", "conntrack", "iproute2", "nftables", "python3", "python3-venv"
+    ],
+    "catalog_directory": "/etc/groundplane/catalog",
+    "environment_directory": "/opt/groundplane",
+}  # fmt: skip
+
+SYSCTLS = {
+    "net.ipv4.ip_forward": 1,
+    "net.ipv6.conf.all.forwarding": 1,
+    # A workload must not learn that its neighbour is on the same link: all packets pass the node.
+    "net.ipv4.conf.all.send_redirects": 0,
+    "net.ipv4.conf.default.send_redirects": 0,
+}
+
+
+@deploy("Packages and user", data_defaults=DEFAULTS)
+def prepare() -> None:
+    """Install Debian's packages and make the agent's user."""
+    apt.packages(
+        name="Packages of the dataplanes are installed",
+        packages=host.data.packages,
+        no_recommends=True,
+    )
+    server.user(
+        name="The agent has a user of its own",
+        user="groundplane",
+        system=True,
+        shell="/usr/sbin/nologin",
+        home="/var/lib/groundplane",
+        ensure_home=False,
+    )
+
+
+@deploy("Links", data_defaults=DEFAULTS)
+def links() -> None:
+    """Make the workload bridge, forwarding, and the name of our route protocol."""
+    for key, value in SYSCTLS.items():
+        server.sysctl(
+            name=f"{key} is {value}",
+            key=key,
+            value=value,
+            persist=True,
+            persist_file="/etc/sysctl.d/60-groundplane.conf",
+        )
+    files.put(
+        name="Our route protocol has a name",
+        src=StringIO(f"{PROTOCOL}\tgroundplane\n"),
+        dest="/etc/iproute2/rt_protos.d/groundplane.conf",
+        mode="644",
+    )
+    foreign = files.put(
+        name="networkd leaves the agent's routes alone",
+        src=StringIO("[Network]\nManageForeignRoutes=no\nManageForeignRoutingPolicyRules=no\n"),
+        dest="/etc/systemd/networkd.conf.d/groundplane.conf",
+        mode="644",
+    )
+    rendered = node_files(node_state(host.data.node_name))
+    units = [
+        files.put(
+            name=f"networkd has {name.removeprefix('network/')}",
+            src=StringIO(text),
+            dest=f"/etc/systemd/{name}",
+            mode="644",
+        )
+        for name, text in rendered.items()
+        if name.startswith("network/")
+    ]
+    systemd.service(
+        name="networkd runs",
+        service="systemd-networkd.service",
+        running=True,
+        enabled=True,
+    )
+    systemd.service(
+        name="networkd reads its configuration again",
+        service="systemd-networkd.service",
+        restarted=True,
+        _if=foreign.did_change,
+    )
+    server.shell(
+        name="networkd makes the bridge as declared",
+        commands=["networkctl reload", "networkctl reconfigure groundplane0 || true"],
+        _if=lambda: any(unit.did_change() for unit in units),
+    )
+
+
+@deploy("DNS", data_defaults=DEFAULTS)
+def name_server() -> None:
+    """Run BIND for the site's zones, and have the node ask it."""
+    rendered = node_files(node_state(host.data.node_name))
+    dns.tsig_key(
+        name="There is a key for zone updates",
+        path=KEY_FILE,
+        key_name=KEY_NAME,
+        user="groundplane",
+        group="bind",
+    )
+    files.directory(
+        name="Zones have a directory", path=ZONE_DIRECTORY, user="bind", group="bind", mode="755"
+    )
+    for name, text in rendered.items():
+        if name.startswith("zones/"):
+            zone = name.removeprefix("zones/")
+            dns.seed(name=f"{zone} is there", path=f"{ZONE_DIRECTORY}/{zone}", content=text)
+    config = files.put(
+        name="BIND has its configuration",
+        src=StringIO(rendered["named.conf"]),
+        dest="/etc/bind/groundplane.conf",
+        mode="644",
+    )
+    unit = files.put(
+        name="BIND's unit uses it",
+        src=StringIO(render_template("named.service.d.conf.j2")),
+        dest="/etc/systemd/system/named.service.d/groundplane.conf",
+        mode="644",
+    )
+    systemd.daemon_reload(name="systemd knows BIND's unit", _if=unit.did_change)
+    systemd.service(name="BIND runs", service="named.service", running=True, enabled=True)
+    systemd.service(
+        name="BIND uses its new configuration",
+        service="named.service",
+        restarted=True,
+        _if=lambda: config.did_change() or unit.did_change(),
+    )
+    dns.local_resolver_first(name="The node asks its own server first")
+
+
+@deploy("Agent", data_defaults=DEFAULTS)
+def agent() -> None:
+    """Install the agent, give it the catalog, and run it."""
+    python, machine = host.get_fact(PythonVersion), host.get_fact(Arch)
+    if not python:
+        raise DeployError("python3 is not installed, and no package of it can be")
+    directory = host.data.environment_directory
+    wheels = wheelhouse_for(python, machine)
+    installed = environment.install(
+        name="The agent's Python environment is the locked one",
+        wheelhouse=wheels,
+        directory=directory,
+    )
+    files.link(
+        name="groundplane is on the PATH",
+        path="/usr/local/bin/groundplane",
+        target=f"{directory}/current/bin/groundplane",
+    )
+    catalog.put(
+        name="The catalog is there as a whole",
+        files=source_files(),
+        dest=host.data.catalog_directory,
+    )
+    settings = files.put(
+        name="The agent knows its node",
+        src=StringIO(
+            f"GROUNDPLANE_NODE={host.data.node_name}\n"
+            f"GROUNDPLANE_SOURCE={host.data.catalog_directory}\n"
+        ),
+        dest="/etc/groundplane/agent.env",
+        mode="644",
+    )
+    units = [
+        files.put(
+            name=f"systemd has {unit}",
+            src=StringIO(render_template(f"{unit}.j2", directory=directory)),
+            dest=f"/etc/systemd/system/{unit}",
+            mode="644",
+        )
+        for unit in ("groundplane-agent.service", "groundplane-netns@.service")
+    ]
+    systemd.daemon_reload(
+        name="systemd knows the agent's units",
+        _if=lambda: any(unit.did_change() for unit in units),
+    )
+    systemd.service(
+        name="The agent runs", service="groundplane-agent.service", running=True, enabled=True
+    )
+    systemd.service(
+        name="The agent is the new one",
+        service="groundplane-agent.service",
+        restarted=True,
+        _if=lambda: any(op.did_change() for op in (installed, settings, *units)),
+    )

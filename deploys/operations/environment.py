@@ -1,0 +1,48 @@
+"""Installs the agent into a Python environment of its own, from wheels alone, without a network."""
+
+import io
+import tarfile
+from collections.abc import Generator
+
+from pyinfra import host
+from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
+from pyinfra.facts.files import Link
+
+from deploys.wheelhouse import Wheelhouse
+
+
+@operation()
+def install(wheelhouse: Wheelhouse, directory: str) -> Generator[FileUploadCommand | StringCommand]:
+    """Have *directory*/current lead to an environment made of exactly *wheelhouse*.
+
+    A new one is made beside the old; the link changes only when it is whole.
+    """
+    current, wanted = f"{directory}/current", f"{directory}/{wheelhouse.digest}"
+    link = host.get_fact(Link, path=current)
+    if link and link["link_target"] == wanted:
+        host.noop(f"environment {wanted} is in use")
+        return
+    archive, wheels = f"{directory}/wheels.tar", f"{wanted}.wheels"
+    yield StringCommand("mkdir -p", QuoteString(directory))
+    yield FileUploadCommand(_archive(wheelhouse), archive)
+    yield StringCommand(
+        "rm -rf", QuoteString(wanted), QuoteString(wheels), "&& mkdir", QuoteString(wheels),
+        "&& tar -x --no-same-owner -f", QuoteString(archive), "-C", QuoteString(wheels),
+    )  # fmt: skip
+    yield StringCommand("python3 -m venv", QuoteString(wanted))
+    yield StringCommand(
+        QuoteString(f"{wanted}/bin/pip"), "install --quiet --disable-pip-version-check",
+        "--no-index --require-hashes --only-binary :all: --find-links", QuoteString(wheels),
+        "-r", QuoteString(f"{wheels}/requirements.txt"),
+    )  # fmt: skip
+    yield StringCommand("ln -sfnT", QuoteString(wanted), QuoteString(current))
+    yield StringCommand("rm -rf", QuoteString(wheels), QuoteString(archive))
+
+
+def _archive(wheelhouse: Wheelhouse) -> io.BytesIO:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path in sorted(wheelhouse.directory.iterdir()):
+            archive.add(path, path.name)
+    buffer.seek(0)
+    return buffer

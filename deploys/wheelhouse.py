@@ -1,0 +1,88 @@
+"""The wheels that a node's agent is installed from: one set per Python version and architecture.
+
+They come from the lock file with their hashes, and are kept in .cache, so that a second deploy
+downloads nothing. The nodes need no network and no compiler.
+"""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from deploys.catalog import ROOT
+
+_CACHE = ROOT / ".cache" / "wheels"
+# The tags that pip accepts on a machine with glibc 2.28 or newer: every target has that.
+_PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014", "manylinux_2_5", "manylinux1")
+
+
+@dataclass(frozen=True)
+class Wheelhouse:
+    """A directory of wheels with requirements.txt, which lists each with its hash."""
+
+    directory: Path
+    digest: str
+
+
+class WheelhouseError(Exception):
+    """Wheels could not be built or downloaded; the text is the tool's."""
+
+
+@cache
+def wheelhouse_for(python: str, machine: str) -> Wheelhouse:
+    """Return the wheels for *python* ("3.11") on *machine* (as uname -m says)."""
+    requirements = _run([*_uv(), "export", "--quiet", "--locked", "--no-default-groups",
+                         "--no-emit-project", "--no-header", "--format", "requirements-txt"])  # fmt: skip
+    wheel = _own_wheel()
+    own = f"groundplane=={wheel.name.split('-')[1]} --hash=sha256:{_digest(wheel)}\n"
+    text = requirements + own
+    digest = hashlib.sha256(f"{python} {machine}\n{text}".encode()).hexdigest()[:12]
+    directory = _CACHE / digest
+    if not directory.is_dir():
+        new = directory.with_name(f"{digest}.new")
+        _download(new, requirements, python, machine)
+        shutil.copy(wheel, new)
+        (new / "requirements.txt").write_text(text)
+        new.rename(directory)
+    return Wheelhouse(directory, digest)
+
+
+def _download(directory: Path, requirements: str, python: str, machine: str) -> None:
+    print(f"wheels: downloading for Python {python} on {machine}", file=sys.stderr)
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    listed = directory / "requirements.txt"
+    listed.write_text(requirements)
+    platforms = [f"--platform={tag}_{machine}" for tag in _PLATFORMS]
+    _run([sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
+          "--require-hashes", "--only-binary=:all:", f"--python-version={python}",
+          "--implementation=cp", *platforms, f"--dest={directory}", f"--requirement={listed}"])  # fmt: skip
+
+
+def _own_wheel() -> Path:
+    out = ROOT / ".cache" / "dist"
+    shutil.rmtree(out, ignore_errors=True)
+    _run([*_uv(), "build", "--quiet", "--wheel", "--out-dir", str(out)])
+    return next(out.glob("groundplane-*.whl"))
+
+
+def _uv() -> list[str]:
+    bundled = ROOT / ".cache" / "uv" / "bin" / "uv"
+    found = shutil.which("uv") or (str(bundled) if bundled.exists() else None)
+    if found is None:
+        raise WheelhouseError("uv is not installed; `make setup` does that")
+    return [found]
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
+    if done.returncode:
+        raise WheelhouseError(f"{' '.join(command[:4])} …: {done.stderr.strip()}")
+    return done.stdout

@@ -1,0 +1,87 @@
+"""Warnings: what is allowed, but seldom meant."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.catalogs import warned
+
+SERVICE = """\
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  ports: [{port: 80}]
+  selector: {app: web, tier: front}
+---
+"""
+WORKLOAD = """\
+apiVersion: groundplane/v1
+kind: Workload
+metadata: {name: web-1, labels: {app: web, tier: front}}
+spec: {node: n1}
+---
+"""
+SLICE = """\
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+"""
+
+
+def test_a_selector_that_matches_is_no_warning(source: Path) -> None:
+    assert warned(source, SERVICE + WORKLOAD) == []
+
+
+def test_a_service_with_slices_needs_no_workload(source: Path) -> None:
+    assert warned(source, SERVICE + SLICE) == []
+
+
+def test_a_service_without_selector_needs_no_workload(source: Path) -> None:
+    assert warned(source, SERVICE.replace("{app: web, tier: front}", "{}")) == []
+
+
+@pytest.mark.parametrize(
+    ("workloads", "hint"),
+    [
+        ("", 'namespace "default" has no workloads'),
+        (
+            WORKLOAD.replace("tier: front", "tier: frnt"),
+            "no workload of namespace default has tier=front, the nearest label is tier=frnt",
+        ),
+        (
+            WORKLOAD.replace("app: web, tier: front", "x: y, 1: '2'").replace("1:", "'1':"),
+            "no workload of namespace default has app=web; labels here: 1=2, x=y",
+        ),
+        (
+            WORKLOAD.replace("app: web, tier: front", ""),
+            "no workload of namespace default has app=web; labels here: none",
+        ),
+        (
+            WORKLOAD.replace("tier: front", "x: y")
+            + WORKLOAD.replace("app: web", "x: y").replace("web-1", "web-2"),
+            "no one workload here has all of its labels",
+        ),
+        (
+            WORKLOAD.replace("name: web-1", "name: web-1, namespace: shop"),
+            'namespace "shop" has workloads with these labels',
+        ),
+    ],
+)
+def test_a_selector_that_matches_nothing_says_what_is_near(
+    source: Path, workloads: str, hint: str
+) -> None:
+    assert warned(source, SERVICE + workloads) == [
+        f"site/test.yaml:6: Service/default/web: spec.selector: it selects no workload; {hint}"
+    ]
+
+
+def test_a_probe_is_not_run_by_this_version(source: Path) -> None:
+    text = WORKLOAD.replace("node: n1", "node: n1, readinessProbe: {tcpSocket: {port: 80}}")
+    assert warned(source, text) == [
+        (
+            "site/test.yaml:4: Workload/default/web-1: spec.readinessProbe: "
+            "probes are not run by this version; its endpoints count as ready"
+        )
+    ]

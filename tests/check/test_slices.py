@@ -1,0 +1,78 @@
+"""EndpointSlices: endpoints that are written by hand or by another tool."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.catalogs import faults
+
+
+def endpoint_slice(body: str, labels: str = "{kubernetes.io/service-name: db}") -> str:
+    """Return an EndpointSlice with *body* from line 7 on."""
+    return (
+        "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata:\n  name: db-1\n"
+        f"  labels: {labels}\naddressType: IPv4\n{body}\n"
+    )
+
+
+def test_what_a_slice_may_say(source: Path) -> None:
+    body = """\
+endpoints:
+- {addresses: [192.0.2.50], hostname: db-0, nodeName: n1, conditions: {ready: false}}
+ports: [{name: sql, port: 5432}, {port: null}]"""
+    assert faults(source, endpoint_slice(body)) == []
+
+
+def test_a_slice_names_its_service(source: Path) -> None:
+    assert faults(source, endpoint_slice("", labels="{app: db}")) == [
+        (
+            "site/test.yaml:5: EndpointSlice/default/db-1: metadata.labels: "
+            "the label kubernetes.io/service-name names its service"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "path", "fault"),
+    [
+        ("ports: [{port: 0}]", "ports[0].port", "0 is no port: 1 to 65535"),
+        (
+            "endpoints: [{addresses: []}]",
+            "endpoints[0].addresses",
+            "at least one address is needed",
+        ),
+        (
+            "endpoints: [{addresses: [db]}]",
+            "endpoints[0].addresses[0]",
+            '"db" is not an IP address',
+        ),
+        (
+            "endpoints: [{addresses: ['2001:db8::1']}]",
+            "endpoints[0].addresses[0]",
+            "2001:db8::1 is no IPv4 address",
+        ),
+        (
+            "endpoints: [{addresses: [127.0.0.1]}]",
+            "endpoints[0].addresses[0]",
+            "127.0.0.1 cannot be an endpoint",
+        ),
+        (
+            "endpoints: [{addresses: [192.0.2.50], nodeName: n9}]",
+            "endpoints[0].nodeName",
+            'there is no Node "n9"',
+        ),
+        (
+            "endpoints: [{addresses: [192.0.2.50], hostname: 'a. A 192.0.2.66'}]",
+            "endpoints[0].hostname",
+            (
+                '"a. A 192.0.2.66" is not a DNS label: '
+                "lower-case letters, digits and inner hyphens (RFC 1123)"
+            ),
+        ),
+    ],
+)
+def test_what_a_slice_may_not_say(source: Path, body: str, path: str, fault: str) -> None:
+    """ValidateEndpointIP; hostnames become names of the zone."""
+    assert faults(source, endpoint_slice(body)) == [
+        f"site/test.yaml:7: EndpointSlice/default/db-1: {path}: {fault}"
+    ]

@@ -1,0 +1,17 @@
+"""What every test shares: the hypothesis profile, and a source directory to fill."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("groundplane", max_examples=50, deadline=None)
+settings.load_profile("groundplane")
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty source directory, named `site` in every test, so that faults are exact."""
+    monkeypatch.chdir(tmp_path)
+    Path("site").mkdir()
+    return Path("site")

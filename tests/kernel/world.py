@@ -1,0 +1,292 @@
+"""A small site in network namespaces: real bridges, routes, rulesets and sockets.
+
+    client ── lan ──┬── n1 ── groundplane0 ──┬── a (web)
+                    │                        └── b (web)
+                    └── n2 ── groundplane0 ───── c (web)
+
+Every name carries the prefix of the world; what an earlier run left behind is swept first.
+"""
+
+import ctypes
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from groundplane.allocate.allocation import bridge_address
+from groundplane.dataplanes.links import Links
+from groundplane.dataplanes.nftables import Nftables
+from groundplane.model import compiled
+from groundplane.model.address import family_of
+from groundplane.project import NodeState, project
+from groundplane.project.node import project_base
+from groundplane.reconcile import Reconciler
+
+T = TypeVar("T")
+_CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def ip(*lines: str) -> None:
+    """Run each of *lines* as an ip(8) command."""
+    for line in lines:
+        done = subprocess.run(["ip", *line.split()], text=True, capture_output=True)
+        assert done.returncode == 0, f"ip {line}: {done.stderr}"
+
+
+def run(netns: str, *command: str) -> str:
+    """Return the output of *command* inside *netns*."""
+    done = subprocess.run(["ip", "netns", "exec", netns, *command], text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def within(netns: str, function: Callable[[], T]) -> T:
+    """Return what *function* returns in a thread that has joined *netns*."""
+
+    def enter() -> T:
+        descriptor = os.open(f"/run/netns/{netns}", os.O_RDONLY)
+        try:
+            if _libc.setns(descriptor, _CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), netns)
+        finally:
+            os.close(descriptor)
+        return function()
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(enter).result()
+
+
+def sysctl(netns: str, **values: int) -> None:
+    for name, value in values.items():
+        path = Path("/proc/sys", *name.split("__"))
+        within(netns, partial(path.write_text, str(value)))
+
+
+class Server:
+    """Answers every TCP connection and datagram with its name and the address it sees."""
+
+    def __init__(
+        self, netns: str, name: str, port: int, addresses: tuple[str, ...] = ("::",)
+    ) -> None:
+        self.name = name
+        self._sockets: list[socket.socket] = []
+        for address in addresses:
+            within(netns, partial(self._listen, address, port))
+
+    def _listen(self, address: str, port: int) -> None:
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+            listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((address, port))
+            serve = self._serve_tcp if kind == socket.SOCK_STREAM else self._serve_udp
+            if kind == socket.SOCK_STREAM:
+                listener.listen(1024)
+            self._sockets.append(listener)
+            threading.Thread(target=serve, args=(listener,), daemon=True).start()
+
+    def _answer(self, peer: str) -> bytes:
+        return f"{self.name} {peer.removeprefix('::ffff:')}".encode()
+
+    def _serve_tcp(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, peer = listener.accept()
+                with connection, suppress(OSError):
+                    connection.sendall(self._answer(peer[0]))
+
+    def _serve_udp(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                _, peer = listener.recvfrom(2048)
+                if peer is None:  # shut down
+                    return
+                listener.sendto(self._answer(peer[0]), peer)
+
+    def close(self) -> None:
+        for each in self._sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+def ask(
+    netns: str, address: str, port: int, protocol: str, *, times: int = 1, patience: float = 1.0
+) -> list[str]:
+    """Return what *times* new connections from *netns* get: an answer, or how they fail."""
+
+    def once() -> str:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        kind = socket.SOCK_STREAM if protocol == "TCP" else socket.SOCK_DGRAM
+        with socket.socket(family, kind) as client:
+            client.settimeout(patience)
+            try:
+                client.connect((address, port))
+                if protocol == "UDP":
+                    client.send(b"?")
+                return client.recv(2048).decode()
+            except ConnectionRefusedError:
+                return "refused"
+            except PermissionError:
+                return "refused"  # a reject in the output hook, as UDP sees it
+            except TimeoutError:
+                return "dropped"
+            except OSError as error:
+                return os.strerror(error.errno or 0)
+
+    return within(netns, lambda: [once() for _ in range(times)])
+
+
+class World:
+    """The site *site* built in namespaces; use as a context manager."""
+
+    def __init__(self, site: compiled.Site, prefix: str) -> None:
+        self.site = site
+        self.prefix = prefix
+        self.planes: dict[str, list[Reconciler[Any, Any]]] = {}
+        self.servers: list[Server] = []
+
+    @property
+    def client(self) -> str:
+        return f"{self.prefix}-lan"
+
+    def node(self, name: str) -> str:
+        return f"{self.prefix}-{name}"
+
+    def workload(self, name: str) -> str:
+        return f"{self.prefix}-w-{name}"
+
+    def __enter__(self) -> Self:
+        self.sweep()
+        try:
+            self._build()
+        except BaseException:
+            self.sweep()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for server in self.servers:
+            server.close()
+        for reconcilers in self.planes.values():
+            for reconciler in reconcilers:
+                reconciler.plane.close()
+        self.sweep()
+
+    def sweep(self) -> None:
+        for path in Path("/run/netns").glob(f"{self.prefix}-*"):
+            subprocess.run(["ip", "netns", "del", path.name], check=False, capture_output=True)
+
+    def _namespace(self, name: str) -> None:
+        ip(f"netns add {name}")
+        # Addresses are usable at once: nobody else could have them.
+        sysctl(name, net__ipv6__conf__default__accept_dad=0, net__ipv6__conf__all__accept_dad=0)
+
+    def _build(self) -> None:
+        self._namespace(self.client)
+        ip(
+            f"-n {self.client} link add lan type bridge",
+            f"-n {self.client} link set lan up",
+            f"-n {self.client} link set lo up",
+            f"-n {self.client} address add 192.168.77.1/24 dev lan",
+            f"-n {self.client} address add fd77::1/64 dev lan nodad",
+        )
+        for node in self.site.nodes:
+            self._build_node(node)
+        for workload in self.site.workloads:
+            self._build_workload(workload)
+        self.apply()
+
+    def _build_node(self, node: compiled.Node) -> None:
+        name, base = self.node(node.name), project_base(self.site, node.name)
+        self._namespace(name)
+        # Interfaces take these when they are made.
+        sysctl(
+            name, net__ipv4__conf__default__send_redirects=0, net__ipv4__conf__all__send_redirects=0
+        )
+        ip(
+            f"-n {self.client} link add {node.name} type veth peer name uplink netns {name}",
+            f"-n {self.client} link set {node.name} master lan up",
+            f"-n {name} link set lo up",
+            f"-n {name} link set uplink up",
+            f"-n {name} link add groundplane0 address {base.bridge_mac} type bridge",
+            f"-n {name} link set groundplane0 up",
+        )
+        for address in node.addresses:
+            length, extra = (24, "") if family_of(address) == "IPv4" else (64, "nodad")
+            ip(f"-n {name} address add {address}/{length} dev uplink {extra}")
+        for subnet in node.subnets:
+            extra = "" if family_of(subnet) == "IPv4" else "nodad"
+            ip(
+                f"-n {name} address add {bridge_address(subnet)}/{subnet.split('/')[1]} dev groundplane0 {extra}"
+            )
+        ip(
+            f"-n {name} route add default via 192.168.77.1",
+            f"-n {name} -6 route add default via fd77::1",
+        )
+        sysctl(
+            name,
+            net__ipv4__ip_forward=1,
+            net__ipv6__conf__all__forwarding=1,
+            net__ipv4__icmp_ratelimit=0,
+            net__ipv6__icmp__ratelimit=0,
+        )
+        for cidr in self.site.service_cidrs:  # off-cluster clients reach service addresses by n1
+            via = next(a for a in node.addresses if family_of(a) == family_of(cidr))
+            if node is self.site.nodes[0]:
+                ip(f"-n {self.client} route add {cidr} via {via}")
+        for subnet in node.subnets:
+            via = next(a for a in node.addresses if family_of(a) == family_of(subnet))
+            ip(f"-n {self.client} route add {subnet} via {via}")
+
+    def _build_workload(self, workload: compiled.Workload) -> None:
+        name, node = self.workload(workload.name), self.node(workload.node)
+        base = project_base(self.site, workload.node)
+        interface = next(w.interface for w in base.workloads if w.name == workload.name)
+        self._namespace(name)
+        ip(
+            f"-n {node} link add {interface} type veth peer name eth0 netns {name}",
+            f"-n {node} link set {interface} master groundplane0 up",
+            f"-n {node} link set {interface} type bridge_slave hairpin on",
+            f"-n {name} link set lo up",
+            f"-n {name} link set eth0 up",
+        )
+        gateways = {family_of(address): address for address in base.bridge_addresses}
+        for address in workload.addresses:
+            family = family_of(address)
+            flag, bits, extra = ("-4", 32, "") if family == "IPv4" else ("-6", 128, "nodad")
+            ip(
+                f"-n {name} address add {address}/{bits} dev eth0 {extra}",
+                f"-n {name} {flag} route add default via {gateways[family]} dev eth0 onlink",
+            )
+
+    def apply(self, failing: frozenset[tuple[str, str]] = frozenset()) -> None:
+        """Bring links and nftables of every node to the site."""
+        for node in self.site.nodes:
+            state = project(self.site, node.name, failing)
+            within(self.node(node.name), partial(self._bring, node.name, state))
+
+    def _bring(self, node: str, state: NodeState) -> None:
+        if node not in self.planes:
+            self.planes[node] = [Reconciler(Links()), Reconciler(Nftables())]
+        for reconciler in self.planes[node]:
+            reconciler.bring(state)
+
+    def serve(
+        self, netns: str, name: str, port: int, addresses: tuple[str, ...] = ("::",)
+    ) -> Server:
+        server = Server(netns, name, port, addresses)
+        self.servers.append(server)
+        return server
+
+
+@contextmanager
+def world(site: compiled.Site, prefix: str) -> Iterator[World]:
+    with World(site, prefix) as built:
+        yield built

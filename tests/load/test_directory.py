@@ -1,0 +1,338 @@
+"""A source directory: what is read, and the exact line of everything that is wrong in it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from groundplane.errors import CatalogError, SourceError
+from groundplane.load import directory, load
+from groundplane.model.catalog import Catalog
+from tests.catalogs import SITE, faults, read, write
+
+
+def load_faults(source: Path, files: dict[str, str]) -> list[str]:
+    write(source, files)
+    with pytest.raises(CatalogError) as caught:
+        load(source)
+    return str(caught.value).splitlines()
+
+
+def load_files(source: Path, files: dict[str, str]) -> Catalog:
+    write(source, {"site.yaml": SITE, **files})
+    return load(source)
+
+
+WEB = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n"
+
+
+@pytest.mark.parametrize("name", ["a.yaml", "a.yml", "deep/er/a.yaml"])
+def test_yaml_files_are_read_at_any_depth(source: Path, name: str) -> None:
+    assert list(load_files(source, {name: WEB}).services) == [("default", "web")]
+
+
+@pytest.mark.parametrize("name", ["a.txt", ".a.yaml", ".git/a.yaml", "addresses.lock", "a.yaml~"])
+def test_other_and_hidden_files_are_not_read(source: Path, name: str) -> None:
+    assert load_files(source, {name: WEB}).services == {}
+
+
+def test_a_file_holds_any_number_of_documents(source: Path) -> None:
+    text = f"{WEB}---\n# nothing\n---\n{WEB.replace('web', 'db')}"
+    assert list(load_files(source, {"a.yaml": text}).services) == [
+        ("default", "web"),
+        ("default", "db"),
+    ]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_document(source: Path) -> None:
+    write(source, {"site.yaml": SITE})
+    (source / "a.yaml").write_bytes(b"\xef\xbb\xbf" + WEB.encode())
+    assert list(load(source).services) == [("default", "web")]
+
+
+def test_the_items_of_a_list_are_documents(source: Path) -> None:
+    text = """\
+        apiVersion: v1
+        kind: List
+        items:
+        - {apiVersion: v1, kind: Service, metadata: {name: web}}
+        - {apiVersion: v1, kind: Namespace, metadata: {name: shop}}
+        """
+    found = load_files(source, {"a.yaml": text})
+    assert (list(found.services), list(found.namespaces)) == ([("default", "web")], ["shop"])
+
+
+def test_a_list_names_the_line_of_the_item_that_is_wrong(source: Path) -> None:
+    """The first is seen when it is read, the second when it is checked."""
+    text = """\
+        apiVersion: v1
+        kind: List
+        items:
+        - apiVersion: v1
+          kind: Service
+          metadata: {name: web}
+          spec:
+            ports:
+            - port: 0
+        - apiVersion: v1
+          kind: Service
+          metadata: {name: db}
+          spec:
+            ports:
+            - prt: 0
+        """
+    assert faults(source, text) == [
+        'site/test.yaml:15: Service/default/db: spec.ports[0]: "port" is required',
+        (
+            "site/test.yaml:15: Service/default/db: spec.ports[0].prt: "
+            'unknown field "prt"; did you mean "port"?'
+        ),
+    ]
+    assert faults(source, text.replace("prt: 0", "port: 80")) == [
+        "site/test.yaml:9: Service/default/web: spec.ports[0].port: 0 is no port: 1 to 65535"
+    ]
+
+
+def test_kinds_that_hold_nothing_for_us_are_skipped_with_a_notice(source: Path) -> None:
+    deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n"
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: web}\n"  # noqa: S105
+    text = f"{deployment}---\n{secret}---\n{deployment}"
+    assert load_files(source, {"a.yaml": text}).notices == (
+        "2 Deployment documents skipped: nothing in this kind is for us",
+        "1 Secret document skipped: nothing in this kind is for us",
+    )
+
+
+@pytest.mark.parametrize(
+    ("api", "kind", "what"),
+    [
+        ("networking.k8s.io/v1", "NetworkPolicy", "network policies"),
+        ("v1", "Endpoints", "Endpoints documents"),
+    ],
+)
+def test_kinds_that_would_be_lost_in_silence_are_refused(
+    source: Path, api: str, kind: str, what: str
+) -> None:
+    text = f"apiVersion: {api}\nkind: {kind}\nmetadata: {{name: web}}\n"
+    assert load_faults(source, {"site.yaml": SITE, "a.yaml": text}) == [
+        f"site/a.yaml:2: {kind}/default/web: kind: {what} are not supported by this version"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (
+            "- a\n",
+            "site/a.yaml:1: a document is a mapping with apiVersion and kind",
+        ),
+        (
+            "\n\nkind: Service\n",
+            "site/a.yaml:3: apiVersion and kind are required, as text",
+        ),
+        (
+            "apiVersion: v1\nkind: 5\n",
+            "site/a.yaml:1: apiVersion and kind are required, as text",
+        ),
+        (
+            "apiVersion: v2\nkind: Service\nmetadata: {name: web, namespace: shop}\n",
+            'site/a.yaml:1: Service/shop/web: apiVersion: Service has apiVersion "v1", not "v2"',
+        ),
+        (
+            "apiVersion: groundplane/v1\nkind: Worklod\n",
+            'site/a.yaml:2: Worklod: kind: unknown kind "Worklod"; did you mean "Workload"?',
+        ),
+        (
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\nspec:\n  portz: []\n",
+            (
+                "site/a.yaml:6: Service/default/web: spec.portz: "
+                'unknown field "portz"; did you mean "ports"?'
+            ),
+        ),
+        (
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\nspec:\n  ports: 80\n",
+            "site/a.yaml:6: Service/default/web: spec.ports: expected a list, got a number",
+        ),
+        (
+            "apiVersion: groundplane/v1\nkind: Node\nmetadata: {name: n1}\nspec: {}\n",
+            'site/a.yaml:4: Node/n1: spec: "addresses" is required',
+        ),
+        (
+            "apiVersion: v1\nkind: Service\nmetadata:\n  labels:\n    a: x\n    a: y\n",
+            'site/a.yaml:6: metadata.labels: duplicate key "a"',
+        ),
+        (
+            "a: 1\n---\nb:\n\t- c\n",
+            (
+                "site/a.yaml:4: not YAML: "
+                "found character that cannot start any token, while scanning for the next token"
+            ),
+        ),
+        (
+            "a: {{ .Values.name }}\n",
+            (
+                "site/a.yaml:1: not YAML: a mapping or list as a key; "
+                "is this a template that is not rendered ({{ … }})?"
+            ),
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(source: Path, text: str, fault: str) -> None:
+    found = load_faults(source, {"site.yaml": SITE, "a.yaml": text})
+    assert found[-1] == fault
+
+
+def test_a_bomb_of_aliases_is_an_error(source: Path) -> None:
+    bomb = "".join(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]\n" for n in range(9))
+    assert load_faults(source, {"a.yaml": f"a0: &a0 x\n{bomb}"}) == [
+        "site/a.yaml:1: not YAML: repetition limit exceeded"
+    ]
+
+
+def test_a_conflict_that_git_left_in_a_document_is_an_error_at_its_line(source: Path) -> None:
+    text = WEB + "<<<<<<< ours\nstatus: {}\n=======\n>>>>>>> theirs\n"
+    (fault,) = load_faults(source, {"a.yaml": text})
+    assert fault.startswith("site/a.yaml:6: not YAML: ")
+
+
+def test_a_file_that_is_not_utf_8_is_an_error_at_its_line(source: Path) -> None:
+    (source / "a.yaml").write_bytes(b"# one\n# two\nname: caf\xe9\n")
+    assert load_faults(source, {}) == ["site/a.yaml:3: not UTF-8: byte 0xe9"]
+
+
+def test_a_file_that_is_too_large_is_an_error(source: Path) -> None:
+    write(source, {"a.yaml": WEB})
+    os.truncate(source / "a.yaml", (64 << 20) + 1)
+    assert load_faults(source, {}) == [
+        "site/a.yaml:1: the file has 67108865 bytes; a file has at most 64 MiB"
+    ]
+
+
+def test_a_link_to_nowhere_is_an_error(source: Path) -> None:
+    (source / "a.yaml").symlink_to("gone.yaml")
+    assert load_faults(source, {"site.yaml": SITE}) == [
+        "site/a.yaml:1: cannot be read: No such file or directory"
+    ]
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a source is never taken for the whole."""
+    write(source, {"site.yaml": SITE, "secret/a.yaml": WEB})
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if "secret" in str(path):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(directory.os, "scandir", refuse)  # type: ignore[attr-defined]
+    with pytest.raises(SourceError) as caught:
+        load(source)
+    assert str(caught.value) == "site/secret: cannot be read: Permission denied"
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("gone", "gone: the source does not exist"),
+        ("site/a.yaml", "site/a.yaml: the source is not a directory"),
+    ],
+)
+def test_a_source_that_is_no_directory_is_an_error(source: Path, path: str, text: str) -> None:
+    write(source, {"a.yaml": WEB})
+    with pytest.raises(SourceError) as caught:
+        load(Path(path))
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    "files", [{}, {"a.yaml": ""}, {"a.yaml": "# later\n---\n"}, {"a.txt": WEB}]
+)
+def test_an_empty_source_is_never_a_site_without_services(
+    source: Path, files: dict[str, str]
+) -> None:
+    assert load_faults(source, files) == [
+        "site: no documents: an empty source is never taken for a site without services"
+    ]
+
+
+def test_a_site_without_cluster_is_an_error(source: Path) -> None:
+    assert load_faults(source, {"a.yaml": WEB}) == [
+        "site: there is no Cluster document; one is needed"
+    ]
+
+
+def test_a_second_cluster_names_the_first(source: Path) -> None:
+    other = SITE.split("---")[0].replace("lab", "other")
+    assert load_faults(source, {"site.yaml": SITE, "sited.yaml": f"# mine\n{other}"}) == [
+        "site/sited.yaml:3: Cluster/other: kind: a site has one Cluster, and site/site.yaml:1 is it"
+    ]
+
+
+def test_a_second_object_of_one_name_names_the_place_of_the_first(source: Path) -> None:
+    text = f"{WEB}---\n{WEB}"
+    assert load_faults(source, {"site.yaml": SITE, "a.yaml": text}) == [
+        "site/a.yaml:8: Service/default/web: metadata.name: already defined at site/a.yaml:1"
+    ]
+
+
+def test_one_name_in_two_namespaces_is_two_objects(source: Path) -> None:
+    text = f"{WEB}---\n{WEB.replace('{name: web}', '{name: web, namespace: shop}')}"
+    assert list(load_files(source, {"a.yaml": text}).services) == [
+        ("default", "web"),
+        ("shop", "web"),
+    ]
+
+
+def test_all_faults_of_all_files_come_at_once_in_order(source: Path) -> None:
+    bad = WEB.replace("port:", "prt:")
+    text = f"{bad}---\na: [\n---\n{bad.replace('web', 'db')}"
+    found = load_faults(source, {"b.yaml": "x: {", "a.yaml": text, "site.yaml": SITE})
+    assert [fault.split(": ")[:2] for fault in found] == [
+        ["site/a.yaml:4", "Service/default/web"],
+        ["site/a.yaml:4", "Service/default/web"],
+        ["site/a.yaml:6", "not YAML"],
+        ["site/a.yaml:11", "Service/default/db"],
+        ["site/a.yaml:11", "Service/default/db"],
+        ["site/b.yaml:1", "not YAML"],
+    ]
+
+
+def test_faults_of_meaning_come_at_once_too(source: Path) -> None:
+    text = """\
+        apiVersion: v1
+        kind: Service
+        metadata: {name: Web}
+        spec:
+          ports:
+          - port: 0
+        ---
+        apiVersion: groundplane/v1
+        kind: Workload
+        metadata: {name: web-1}
+        spec:
+          node: n2
+        """
+    assert faults(source, text) == [
+        (
+            'site/test.yaml:3: Service/default/Web: metadata.name: "Web" is not a DNS label: '
+            "lower-case letters, digits and inner hyphens (RFC 1123)"
+        ),
+        "site/test.yaml:6: Service/default/Web: spec.ports[0].port: 0 is no port: 1 to 65535",
+        'site/test.yaml:12: Workload/default/web-1: spec.node: there is no Node "n2"',
+    ]
+
+
+def test_text_of_the_source_cannot_start_a_line_or_steer_a_terminal(source: Path) -> None:
+    text = 'apiVersion: v1\nkind: Service\nmetadata: {name: "a\\nb\\e[31m"}\nspec: {x: 1}\n'
+    assert load_faults(source, {"a.yaml": text}) == [
+        r'site/a.yaml:4: Service/default/a\nb\x1b[31m: spec.x: unknown field "x"'
+    ]
+
+
+def test_the_order_of_files_does_not_matter(source: Path) -> None:
+    found = read(source, WEB)
+    (source / "test.yaml").rename(source / "a.yaml")
+    assert load(source) == found

@@ -1,0 +1,60 @@
+"""Where paths stand, and keys that stand twice."""
+
+import pytest
+
+from groundplane.load.positions import duplicate_keys, line_of
+
+SERVICE = """\
+kind: Service
+metadata:
+  labels:
+    app.example/name: web
+    "1": one
+spec:
+  ports:
+  - port: 80
+  - name: metrics
+    port: 9090
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("", 0),
+        ("kind", 0),
+        ("metadata.labels", 2),
+        ('metadata.labels["app.example/name"]', 3),
+        ("metadata.labels.1", 4),
+        ("spec.ports", 6),
+        ("spec.ports[0]", 7),
+        ("spec.ports[1].port", 9),
+    ],
+)
+def test_a_path_stands_where_its_key_does(path: str, line: int) -> None:
+    assert line_of(SERVICE, path) == line
+
+
+@pytest.mark.parametrize(
+    ("path", "line"), [("spec.ports[1].targetPort", 8), ("spec.ports[7].port", 6), ("status.x", 0)]
+)
+def test_a_path_that_is_not_there_stands_at_its_nearest_parent(path: str, line: int) -> None:
+    assert line_of(SERVICE, path) == line
+
+
+def test_text_that_is_no_yaml_has_its_paths_on_the_first_line() -> None:
+    assert line_of("a: [", "a") == 0
+
+
+def test_every_second_key_is_named_with_its_line_and_its_mapping() -> None:
+    text = "a: 1\nb:\n- {c: 1}\n- c: 1\n  c: 2\na: 2\na: 3\n"
+    assert duplicate_keys(text) == [(4, "b[1]", "c"), (5, "", "a"), (6, "", "a")]
+
+
+def test_a_bomb_of_aliases_does_not_delay_the_search_for_second_keys() -> None:
+    bomb = "".join(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]\n" for n in range(30))
+    assert duplicate_keys(f"a0: &a0 x\n{bomb}a0: y\n") == [(31, "", "a0")]
+
+
+def test_an_alias_of_itself_does_not_end_the_search_for_second_keys() -> None:
+    assert duplicate_keys("a: &a\n  b: *a\n  c: 1\n  c: 2\n") == [(3, "a", "c")]

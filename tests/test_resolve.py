@@ -1,0 +1,213 @@
+"""Selectors to endpoints, and endpoints to those that traffic goes to."""
+
+from pathlib import Path
+
+import pytest
+
+from groundplane.model import compiled
+from groundplane.model.compiled import Endpoint
+from groundplane.pipeline import allocate_source
+from groundplane.resolve import compile_site, serving_endpoints
+from tests.catalogs import DUAL, SITE, read
+
+SERVICE = """\
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  selector: {app: web}
+  ports: [{name: http, port: 80, targetPort: http}, {name: admin, port: 81}]
+"""
+FIXED = SITE.replace("[192.0.2.1]", "[192.0.2.1], workloadSubnets: [10.244.0.0/24]")
+
+
+def workload(name: str, spec: str, port: int = 8080) -> str:
+    """Return a Workload on n1 that the service `web` selects."""
+    ports = f"[{{name: http, port: {port}}}]"
+    return f"""\
+---
+apiVersion: groundplane/v1
+kind: Workload
+metadata: {{name: {name}, labels: {{app: web}}}}
+spec: {{node: n1, ports: {ports}, {spec}}}
+"""
+
+
+def endpoint_slice(body: str, labels: str = "") -> str:
+    """Return an EndpointSlice of the service `web`."""
+    return f"""\
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: web-1, labels: {{kubernetes.io/service-name: web{labels}}}}}
+addressType: IPv4
+{body}
+"""
+
+
+def compile_text(source: Path, text: str, site: str = FIXED) -> compiled.Site:
+    catalog = read(source, text, site)
+    return compile_site(catalog, allocate_source(source, catalog)[0])
+
+
+def endpoints(source: Path, text: str, site: str = FIXED) -> tuple[Endpoint, ...]:
+    return compile_text(source, text, site).services[0].endpoints
+
+
+def test_endpoints_are_the_selected_workloads_by_name(source: Path) -> None:
+    text = SERVICE + workload("b", "addresses: [10.244.0.3]", 9090)
+    text += workload("a", "addresses: [10.244.0.2], hostname: a0")
+    assert endpoints(source, text) == (
+        Endpoint("a", "n1", "a0", "10.244.0.2", "", (8080, 81)),
+        Endpoint("b", "n1", "", "10.244.0.3", "", (9090, 81)),
+    )
+
+
+def test_a_workload_on_the_hosts_network_answers_at_its_nodes_addresses(source: Path) -> None:
+    text = SERVICE + workload("a", "hostNetwork: true")
+    (found,) = endpoints(source, text, DUAL)
+    assert (found.ipv4, found.ipv6) == ("192.0.2.1", "2001:db8::1")
+
+
+def test_a_target_port_that_one_workload_lacks_is_0_there(source: Path) -> None:
+    text = SERVICE + workload("a", "hostNetwork: true")
+    text += workload("b", "hostNetwork: true").replace("name: http", "name: other")
+    assert [each.targets for each in endpoints(source, text)] == [(8080, 81), (0, 81)]
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [("active", [(True, False)]), ("drain", [(False, True)]), ("off", [])],
+)
+def test_the_state_of_a_workload_is_that_of_its_endpoint(
+    source: Path, state: str, expected: list[tuple[bool, bool]]
+) -> None:
+    text = SERVICE + workload("a", f"state: {state}")
+    assert [(each.ready, each.terminating) for each in endpoints(source, text)] == expected
+
+
+def test_a_slice_gives_endpoints_by_the_names_of_the_services_ports(source: Path) -> None:
+    body = """\
+endpoints:
+- {addresses: [192.0.2.50], nodeName: n1, hostname: db-0}
+ports: [{name: http, port: 8080}, {name: admin, protocol: UDP, port: 81}]"""
+    assert endpoints(source, SERVICE + endpoint_slice(body)) == (
+        Endpoint("", "n1", "db-0", "192.0.2.50", "", (8080, 0)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        ("{}", (True, True, False)),
+        ("{ready: null, serving: null, terminating: null}", (True, True, False)),
+        ("{ready: false, serving: true, terminating: true}", (False, True, True)),
+        ("{ready: false, serving: false}", (False, False, False)),
+    ],
+)
+def test_conditions_that_are_absent_mean_ready_serving_and_not_terminating(
+    source: Path, conditions: str, expected: tuple[bool, bool, bool]
+) -> None:
+    """discovery/v1 EndpointConditions."""
+    body = f"endpoints: [{{addresses: [192.0.2.50], conditions: {conditions}}}]"
+    (found,) = endpoints(source, SERVICE + endpoint_slice(body))
+    assert (found.ready, found.serving, found.terminating) == expected
+
+
+def test_slices_and_workloads_are_united_without_doubles(source: Path) -> None:
+    text = SERVICE + workload("a", "addresses: [10.244.0.2]")
+    body = """\
+endpoints: [{addresses: [192.0.2.50]}, {addresses: [10.244.0.2]}, {addresses: [192.0.2.50]}]
+ports: [{name: http, port: 8080}, {name: admin, port: 81}]"""
+    found = endpoints(source, text + endpoint_slice(body))
+    assert [each.ipv4 for each in found] == ["10.244.0.2", "192.0.2.50"]
+
+
+@pytest.mark.parametrize(("selected", "expected"), [(True, ["a"]), (False, [""])])
+def test_slices_that_kubernetes_made_count_only_where_no_workload_is_selected(
+    source: Path, selected: bool, expected: list[str]
+) -> None:
+    text = SERVICE + endpoint_slice(
+        "endpoints: [{addresses: [192.0.2.50]}]",
+        ", endpointslice.kubernetes.io/managed-by: endpointslice-controller.k8s.io",
+    )
+    text += workload("a", "hostNetwork: true") if selected else ""
+    assert [each.workload for each in endpoints(source, text)] == expected
+
+
+def test_a_service_has_its_addresses_and_ports(source: Path) -> None:
+    text = SERVICE.replace("spec:", "spec:\n  clusterIP: 10.96.0.7")
+    (web,) = compile_text(source, text).services
+    assert (web.key, web.families, web.cluster_ips) == (
+        ("default", "web"),
+        ("IPv4",),
+        ("10.96.0.7",),
+    )
+    assert web.ports == (compiled.Port("http", "TCP", 80), compiled.Port("admin", "TCP", 81))
+
+
+def test_ranges_and_addresses_are_written_in_one_way(source: Path) -> None:
+    site = DUAL.replace("fd00:10:96::/112", "FD00:10:96:0::/112").replace(
+        "2001:db8::1", "2001:0DB8::0001"
+    )
+    found = compile_text(source, SERVICE, site)
+    assert (found.service_cidrs, found.nodes[0].addresses) == (
+        ("10.96.0.0/24", "fd00:10:96::/112"),
+        ("192.0.2.1", "2001:db8::1"),
+    )
+
+
+def test_a_node_has_the_address_of_the_primary_family_first(source: Path) -> None:
+    site = DUAL.replace("[192.0.2.1, '2001:db8::1']", "['2001:db8::1', 192.0.2.1]")
+    assert compile_text(source, SERVICE, site).nodes[0].addresses == ("192.0.2.1", "2001:db8::1")
+
+
+def test_a_workload_on_the_hosts_network_is_not_connected(source: Path) -> None:
+    text = workload("a", "hostNetwork: true") + workload("b", "addresses: [10.244.0.2]")
+    assert compile_text(source, text).workloads == (
+        compiled.Workload("default", "b", "n1", ("10.244.0.2",)),
+    )
+
+
+READY = Endpoint("ready", "n1", "", "10.244.0.2", "", (80,))
+OTHER = Endpoint("other", "n1", "", "10.244.0.3", "", (80,))
+DRAINING = Endpoint(
+    "draining", "n1", "", "10.244.0.4", "", (80,), ready=False, serving=True, terminating=True
+)
+GONE = Endpoint(
+    "gone", "n1", "", "10.244.0.5", "", (80,), ready=False, serving=False, terminating=True
+)
+NOT_READY = Endpoint("not-ready", "n1", "", "10.244.0.6", "", (80,), ready=False, serving=False)
+
+
+@pytest.mark.parametrize(
+    ("of", "failing", "expected"),
+    [
+        ((READY, OTHER), (), ("ready", "other")),
+        ((READY, DRAINING, GONE, NOT_READY), (), ("ready",)),
+        ((DRAINING, GONE, NOT_READY), (), ("draining",)),
+        ((GONE, NOT_READY), (), ()),
+        ((), (), ()),
+        ((READY, OTHER), ("ready",), ("other",)),
+        ((READY, DRAINING), ("ready",), ("draining",)),
+        ((READY, DRAINING), ("ready", "draining"), ()),
+    ],
+)
+def test_traffic_goes_to_ready_endpoints_and_else_to_serving_terminating_ones(
+    of: tuple[Endpoint, ...], failing: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
+    """KEP-1669; a workload whose probe fails is neither."""
+    web = compiled.Service("default", "web", ("IPv4",), (), (), of)
+    found = serving_endpoints(web, {("default", name) for name in failing})
+    assert tuple(each.workload for each in found) == expected
+
+
+def test_a_failing_workload_of_another_namespace_does_not_count() -> None:
+    web = compiled.Service("default", "web", ("IPv4",), (), (), (READY,))
+    assert serving_endpoints(web, {("shop", "ready")}) == [READY]
+
+
+def test_publish_not_ready_addresses_takes_all_as_ready() -> None:
+    every = (READY, DRAINING, GONE, NOT_READY)
+    web = compiled.Service("default", "web", (), (), (), every, publish_not_ready=True)
+    assert tuple(serving_endpoints(web, {("default", "ready")})) == every
