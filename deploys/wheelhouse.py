@@ -65,7 +65,18 @@ def _download(directory: Path, requirements: str, python: str, machine: str) -> 
 def _own_wheel() -> Path:
     out = ROOT / ".cache" / "dist"
     shutil.rmtree(out, ignore_errors=True)
-    _run([*_uv(), "build", "--quiet", "--wheel", "--out-dir", str(out)])
+    _run(
+        [
+            *_uv(),
+            "build",
+            "--quiet",
+            "--offline",
+            "--no-build-isolation",
+            "--wheel",
+            "--out-dir",
+            str(out),
+        ]
+    )
     return next(out.glob("groundplane-*.whl"))
 
 

@@ -177,6 +177,7 @@ DRAINING = Endpoint(
 GONE = Endpoint(
     "gone", "n1", "", "10.244.0.5", "", (80,), ready=False, serving=False, terminating=True
 )
+SERVING = Endpoint("serving", "n1", "", "10.244.0.7", "", (80,), ready=False, serving=True)
 NOT_READY = Endpoint("not-ready", "n1", "", "10.244.0.6", "", (80,), ready=False, serving=False)
 
 
@@ -186,7 +187,7 @@ NOT_READY = Endpoint("not-ready", "n1", "", "10.244.0.6", "", (80,), ready=False
         ((READY, OTHER), (), ("ready", "other")),
         ((READY, DRAINING, GONE, NOT_READY), (), ("ready",)),
         ((DRAINING, GONE, NOT_READY), (), ("draining",)),
-        ((GONE, NOT_READY), (), ()),
+        ((GONE, NOT_READY, SERVING), (), ()),
         ((), (), ()),
         ((READY, OTHER), ("ready",), ("other",)),
         ((READY, DRAINING), ("ready",), ("draining",)),

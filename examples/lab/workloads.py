@@ -8,7 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 from pyinfra import host
-from pyinfra.api import OperationMeta
+from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import files, systemd
 
 from deploys.catalog import read_source

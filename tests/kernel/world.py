@@ -19,7 +19,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from groundplane.allocate.allocation import bridge_address
 from groundplane.dataplanes.links import Links
 from groundplane.dataplanes.nftables import Nftables
 from groundplane.model import compiled
@@ -221,11 +220,10 @@ class World:
         for address in node.addresses:
             length, extra = (24, "") if family_of(address) == "IPv4" else (64, "nodad")
             ip(f"-n {name} address add {address}/{length} dev uplink {extra}")
-        for subnet in node.subnets:
+        for subnet, address in zip(node.subnets, base.bridge_addresses, strict=True):
+            bits = subnet.split("/")[1]
             extra = "" if family_of(subnet) == "IPv4" else "nodad"
-            ip(
-                f"-n {name} address add {bridge_address(subnet)}/{subnet.split('/')[1]} dev groundplane0 {extra}"
-            )
+            ip(f"-n {name} address add {address}/{bits} dev groundplane0 {extra}")
         ip(
             f"-n {name} route add default via 192.168.77.1",
             f"-n {name} -6 route add default via fd77::1",

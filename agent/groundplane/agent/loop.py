@@ -12,6 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -55,6 +56,7 @@ class Agent:
         self._failures = 0
         self._changed = asyncio.Event()
         self._stopping = False
+        self._worker = ThreadPoolExecutor(1, "dataplanes")
         self.status = Status(
             node=settings.node,
             version=__version__,
@@ -71,7 +73,7 @@ class Agent:
             loop.add_signal_handler(number, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._changed.set)
         tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._sign_of_life())]
-        self._start_from_store()
+        await self._start_from_store()
         await self._refresh()
         notify("READY=1", f"STATUS={self._summary()}")
         while not self._stopping:
@@ -110,12 +112,12 @@ class Agent:
             notify("WATCHDOG=1")
             await asyncio.sleep(watchdog_interval())
 
-    def _start_from_store(self) -> None:
+    async def _start_from_store(self) -> None:
         """Apply the last good site, before and without looking at the source."""
         directory = self._settings.state_directory
         try:
             encoded = load_site(directory)
-            self._apply(encoded)
+            await self._apply(encoded)
         except StateError as error:
             log.info("no last good site: %s", error)
         except GroundplaneError as error:
@@ -126,23 +128,23 @@ class Agent:
         try:
             encoded = await compile_in_child(self._settings.source)
             if revision_of(encoded) != self.status.revision:
-                self._apply(encoded)
+                await self._apply(encoded)
                 save_site(self._settings.state_directory, encoded)
                 log.info("revision %s in use", self.status.revision)
             elif any(plane.error for plane in self.status.planes):
-                self._bring()
+                await self._bring()
             error = ""
         except (GroundplaneError, OSError) as problem:
             error = str(problem)
             if error != self.status.source_error:
                 log.error("the source is not used: %s", error)
             if any(plane.error for plane in self.status.planes):
-                self._bring()
+                await self._bring()
         self._tell(source_error=error, source_checked=time.time())
         behind = any(plane.error for plane in self.status.planes)
         self._failures = self._failures + 1 if behind else 0
 
-    def _apply(self, encoded: bytes) -> None:
+    async def _apply(self, encoded: bytes) -> None:
         """Bring every dataplane to the site *encoded*; its own fault or a wrong node changes nothing."""
         site = decode_site(encoded)
         state = project(site, self._settings.node, frozenset())
@@ -150,10 +152,15 @@ class Agent:
         gc.collect()
         gc.freeze()
         self._state = state
-        self._bring()
+        await self._bring()
         self._tell(revision=revision_of(encoded), applied=time.time(), services=len(site.services))
 
-    def _bring(self) -> None:
+    async def _bring(self) -> None:
+        """Bring every dataplane to the state, in the one thread that dataplanes are used in."""
+        loop = asyncio.get_running_loop()
+        self._tell(planes=await loop.run_in_executor(self._worker, self._bring_all))
+
+    def _bring_all(self) -> tuple[PlaneStatus, ...]:
         assert self._state is not None  # noqa: S101
         statuses = []
         for reconciler, before in zip(self._reconcilers, self.status.planes, strict=True):
@@ -168,7 +175,7 @@ class Agent:
                     log.error("%s: %s", name, error)
                 since = before.since if before.error else time.time()
                 statuses.append(PlaneStatus(name, error=str(error), since=since))
-        self._tell(planes=tuple(statuses))
+        return tuple(statuses)
 
     def _tell(self, **changes: Any) -> None:
         self.status = msgspec.structs.replace(self.status, **changes)
