@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine, as root: `make up` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test lint unit bench
+.PHONY: help setup up down verify shell test lint unit bench
 
 RUN := .venv/bin
 
@@ -9,6 +9,25 @@ help: ## Say what there is
 
 setup: ## Install what this machine needs: packages (no service is started) and .venv
 	@deploys/controller.sh
+
+up: setup ## Build the lab of three nodes, deploy it, verify it, show it
+	@$(RUN)/python -m deploys.lab preflight
+	@$(RUN)/groundplane check examples/lab
+	$(RUN)/python -m deploys.lab up
+	$(RUN)/pyinfra -y inventories/lab.py deploys/site.py examples/lab/workloads.py
+	INVENTORY=inventories/lab.py $(RUN)/pytest -q -p no:cacheprovider tests/verify
+	@$(RUN)/python -m deploys.lab tour
+
+down: setup ## Remove every trace of the lab but its cached base tree
+	$(RUN)/python -m deploys.lab down
+
+INVENTORY ?= inventories/lab.py
+verify: setup ## Prove that the nodes of INVENTORY are as declared
+	INVENTORY=$(INVENTORY) $(RUN)/pytest -p no:cacheprovider tests/verify
+
+NODE ?= n1
+shell: ## Open a shell on NODE of the lab
+	@ip netns exec gp-lab ssh -F /var/lib/groundplane-gp-lab/ssh/config $(NODE)
 
 lint: setup ## Format, lint, types, layers
 	$(RUN)/ruff format --check .
@@ -22,3 +41,6 @@ unit: setup ## The quick tests: everything that boots no node, under a minute
 test: lint ## All the tests, on booted nodes too
 	$(RUN)/pytest -n 2 -m 'not nodes'
 	$(RUN)/pytest -m nodes
+
+bench: setup ## Compile, load and change 10,000 services of 10 endpoints, beside nft
+	$(RUN)/python bench/scale.py

@@ -4,6 +4,7 @@ import os
 from functools import cache
 from pathlib import Path
 
+from groundplane.model import compiled
 from groundplane.model.catalog import Catalog
 from groundplane.pipeline import allocate_source, compile_source, read_catalog
 from groundplane.project import NodeState, project
@@ -25,9 +26,15 @@ def read_source() -> Catalog:
 
 
 @cache
+def compiled_site() -> compiled.Site:
+    """Return the compiled site; an error of groundplane's where the lock is not up to date."""
+    return compile_source(source_directory())
+
+
+@cache
 def node_state(node: str) -> NodeState:
     """Return what *node* has to be, by the catalog and its lock."""
-    return project(compile_source(source_directory()), node, frozenset())
+    return project(compiled_site(), node, frozenset())
 
 
 def source_files() -> dict[str, Path]:

@@ -18,7 +18,7 @@ from groundplane.rendering import render_template
 
 DEFAULTS = {
     "packages": [
-        "bind9", "bind9-utils", "conntrack", "iproute2", "nftables", "python3", "python3-venv"
+        "bind9", "bind9-utils", "conntrack", "iproute2", "nftables", "python3"
     ],
     "catalog_directory": "/etc/groundplane/catalog",
     "environment_directory": "/opt/groundplane",

@@ -26,6 +26,11 @@ class Wheelhouse:
     directory: Path
     digest: str
 
+    @property
+    def pip(self) -> str:
+        """The file name of pip's own wheel, which can be run as it is."""
+        return next(path.name for path in self.directory.glob("pip-*.whl"))
+
 
 class WheelhouseError(Exception):
     """Wheels could not be built or downloaded; the text is the tool's."""
@@ -35,7 +40,8 @@ class WheelhouseError(Exception):
 def wheelhouse_for(python: str, machine: str) -> Wheelhouse:
     """Return the wheels for *python* ("3.11") on *machine* (as uname -m says)."""
     requirements = _run([*_uv(), "export", "--quiet", "--locked", "--no-default-groups",
-                         "--no-emit-project", "--no-header", "--format", "requirements-txt"])  # fmt: skip
+                         "--group=install", "--no-emit-project", "--no-header",
+                         "--format=requirements-txt"])  # fmt: skip
     wheel = _own_wheel()
     own = f"groundplane=={wheel.name.split('-')[1]} --hash=sha256:{_digest(wheel)}\n"
     text = requirements + own

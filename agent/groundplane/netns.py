@@ -6,6 +6,7 @@ agent keeps. Safe to run again, and after a crash in between.
 
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -38,14 +39,17 @@ def up(base: NodeBase, workload: LocalWorkload) -> None:
     config = CONFIG_DIRECTORY / name
     config.mkdir(parents=True, exist_ok=True)
     (config / "resolv.conf").write_text(resolv_conf(base, workload.namespace))
-    if not (NETNS_DIRECTORY / name).exists():
+    if not os.path.ismount(NETNS_DIRECTORY / name):
+        (NETNS_DIRECTORY / name).unlink(missing_ok=True)  # a file without a namespace: half done
         _ip("netns", "add", name)
-    if not Path("/sys/class/net", workload.interface).exists():
-        peer = f"{workload.interface[:13]}p"
-        _ip("link", "add", workload.interface, "type", "veth", "peer", "name", peer)
-        _ip("link", "set", peer, "netns", name, "name", INTERFACE)
+    if not _there("-n", name, "link", "show", INTERFACE):
+        if _there("link", "show", workload.interface):  # the end of a namespace that is gone
+            _ip("link", "del", workload.interface)
+        peer = ("peer", "name", INTERFACE, "netns", name)
+        _ip("link", "add", workload.interface, "type", "veth", *peer)
     # Off, so that no address of the host's end answers on the bridge.
-    Path(f"/proc/sys/net/ipv6/conf/{workload.interface}/disable_ipv6").write_text("1")
+    with suppress(FileNotFoundError):  # of a kernel without IPv6
+        Path(f"/proc/sys/net/ipv6/conf/{workload.interface}/disable_ipv6").write_text("1")
     _ip("link", "set", workload.interface, "master", BRIDGE, "up")
     # With br_netfilter on, a workload's packets to itself go back out of the port they came from.
     _ip("link", "set", workload.interface, "type", "bridge_slave", "hairpin", "on")
@@ -86,6 +90,10 @@ def down(instance: str) -> None:
         (config / "resolv.conf").unlink(missing_ok=True)
         if not any(config.iterdir()):
             config.rmdir()
+
+
+def _there(*arguments: str) -> bool:
+    return subprocess.run(["ip", *arguments], check=False, capture_output=True).returncode == 0
 
 
 def _ip(*arguments: str) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from groundplane.allocate import LOCK_NAME, Allocations, Lock, allocate, parse_lock, require_current
 from groundplane.check import check
-from groundplane.errors import CatalogError, LockOutdated
+from groundplane.errors import CatalogError, Fault, LockOutdated, Origin, SourceError
 from groundplane.load import load, place
 from groundplane.model import compiled
 from groundplane.model.catalog import Catalog
@@ -22,9 +22,18 @@ def read_catalog(source: Path) -> Catalog:
 def read_lock(source: Path) -> Lock:
     """Return the lock beside the catalog; an empty one where there is none yet."""
     path = source / LOCK_NAME
-    if not path.exists():
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
         return Lock()
-    return parse_lock(path.read_text(), str(path))
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        return parse_lock(raw.decode(), str(path))
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        message = f"not UTF-8: byte 0x{raw[error.start]:02x}"
+        raise CatalogError([Fault(Origin(str(path), line), "", "", message)]) from None
 
 
 def allocate_source(source: Path, catalog: Catalog) -> tuple[Allocations, Lock]:

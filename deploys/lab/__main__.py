@@ -1,11 +1,19 @@
-"""The lab by hand: python -m deploys.lab up|down|status --node n1=192.168.50.11/24,fd50::11/64."""
+"""The lab: python -m deploys.lab up|down|status|tour|preflight.
+
+Its nodes are those of the catalog in $GROUNDPLANE_SOURCE, or of the example's; others are given
+with --node n1=192.168.50.11/24,fd50::11/64.
+"""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from deploys.catalog import read_source
 from deploys.lab import Lab, LabError, LabNode, down, preflight, status, up
+from deploys.lab.site import lab_of, own_lab
+from deploys.lab.tour import tour
+from groundplane.errors import GroundplaneError
 
 
 def parse_node(text: str) -> LabNode:
@@ -15,9 +23,9 @@ def parse_node(text: str) -> LabNode:
 
 
 def parse_arguments(argv: Sequence[str]) -> tuple[str, Lab]:
-    default = Lab()
+    default = own_lab()
     parser = argparse.ArgumentParser(prog="python -m deploys.lab", description=__doc__)
-    parser.add_argument("verb", choices=("up", "down", "status", "preflight"))
+    parser.add_argument("verb", choices=("up", "down", "status", "tour", "preflight"))
     parser.add_argument("--node", action="append", default=[], metavar="NAME=ADDRESS/LENGTH,...")
     parser.add_argument("--prefix", default=default.prefix)
     parser.add_argument(
@@ -27,6 +35,8 @@ def parse_arguments(argv: Sequence[str]) -> tuple[str, Lab]:
     parser.add_argument("--cache", type=Path, default=default.cache)
     given = parser.parse_args(argv)
     nodes = tuple(parse_node(text) for text in given.node)
+    if not nodes and given.verb not in ("down", "preflight"):
+        nodes = lab_of(read_source()).nodes
     return given.verb, Lab(given.prefix, _split(given.gateway), nodes, given.state, given.cache)
 
 
@@ -40,9 +50,11 @@ def main(argv: Sequence[str]) -> int:
             down(lab)
         elif verb == "preflight":
             preflight(lab)
+        elif verb == "tour":
+            tour(lab)
         else:
             return _print_status(lab)
-    except LabError as error:
+    except (GroundplaneError, LabError) as error:
         for line in str(error).splitlines():
             print(f"lab: {line}", file=sys.stderr)
         return 1

@@ -1,6 +1,7 @@
 """The lab of a catalog: one machine for each of its Node documents."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from deploys.lab.model import Lab, LabNode
@@ -10,9 +11,14 @@ from groundplane.model.catalog import Catalog
 _LENGTHS = {"IPv4": 24, "IPv6": 64}
 
 
-def lab_of(catalog: Catalog) -> Lab:
-    """Return the lab of *catalog*; $GROUNDPLANE_LAB is its prefix, so that two can stand at once."""
+def own_lab() -> Lab:
+    """Return the lab without nodes; $GROUNDPLANE_LAB is its prefix, so that two can stand at once."""
     prefix = os.environ.get("GROUNDPLANE_LAB", "gp-lab")
+    return Lab(prefix=prefix, state=Path(f"/var/lib/groundplane-{prefix}"))
+
+
+def lab_of(catalog: Catalog) -> Lab:
+    """Return the lab with a node for each Node document of *catalog*."""
     nodes = tuple(
         LabNode(
             node.name,
@@ -20,4 +26,4 @@ def lab_of(catalog: Catalog) -> Lab:
         )
         for node in catalog.nodes.values()
     )
-    return Lab(prefix=prefix, nodes=nodes, state=Path("/var/lib/groundplane-lab") / prefix)
+    return replace(own_lab(), nodes=nodes)

@@ -70,6 +70,8 @@ def format_config(lab: Lab) -> str:
         "    PasswordAuthentication no",
         "    ConnectTimeout 10",
         "    LogLevel ERROR",
+        # For clients that ask for a shared connection (ControlMaster): one login, many commands.
+        f"    ControlPath {lab.ssh_dir}/%C",
     ]
     return "".join(f"{line}\n" for line in lines)
 

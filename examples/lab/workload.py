@@ -42,7 +42,9 @@ async def serve(name: str, ports: list[str], addresses: list[str]) -> None:
     loop = asyncio.get_running_loop()
     for port in ports:
         protocol, _, number = port.partition(":")
-        for address in addresses:
+        # A stream's listener for :: takes IPv6 alone in asyncio, a datagram socket's both families.
+        everywhere = ["0.0.0.0", "::"] if protocol == "TCP" else ["::"]
+        for address in addresses or everywhere:
             if protocol == "TCP":
                 await asyncio.start_server(http, address, int(number), backlog=1024)
             else:
@@ -55,4 +57,6 @@ async def serve(name: str, ports: list[str], addresses: list[str]) -> None:
 if __name__ == "__main__":
     given = sys.argv[2:]
     own = [each for each in given if not each.startswith(("TCP:", "UDP:"))]
-    asyncio.run(serve(sys.argv[1], [each for each in given if each not in own], own or ["::"]))
+    asyncio.run(
+        serve(sys.argv[1], [each for each in given if each not in own], own)
+    )

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import resource
+import signal
 import sys
 from pathlib import Path
 from typing import Final
@@ -42,5 +43,11 @@ async def compile_in_child(source: Path) -> bytes:
         raise SourceError(f"{source}: compiling it took over {WALL_S} s") from None
     if child.returncode != 0:
         text = errors.decode(errors="replace").strip()
-        raise SourceError(text or f"{source}: the compiler ended with status {child.returncode}")
+        raise SourceError(text or f"{source}: the compiler {_end(child.returncode or 0)}")
     return output
+
+
+def _end(status: int) -> str:
+    if status != -signal.SIGXCPU:
+        return f"ended with status {status}"
+    return f"needed over {CPU_S} s of CPU time"

@@ -54,6 +54,7 @@ class Agent:
         self._reconcilers = [Reconciler(plane) for plane in planes]
         self._state: NodeState | None = None
         self._failures = 0
+        self._saved = ""  # the revision that the state directory is known to hold
         self._changed = asyncio.Event()
         self._stopping = False
         self._worker = ThreadPoolExecutor(1, "dataplanes")
@@ -105,6 +106,8 @@ class Agent:
                     self._changed.set()
             except (OSError, RuntimeError) as error:
                 log.warning("cannot watch %s: %s", parent, error)
+            except Exception:
+                log.exception("cannot watch %s", parent)
             await asyncio.sleep(_RETRY_S[2])
 
     async def _sign_of_life(self) -> None:
@@ -116,33 +119,47 @@ class Agent:
         """Apply the last good site, before and without looking at the source."""
         directory = self._settings.state_directory
         try:
-            encoded = load_site(directory)
-            await self._apply(encoded)
+            await self._apply(load_site(directory))
         except StateError as error:
             log.info("no last good site: %s", error)
         except GroundplaneError as error:
             log.error("the last good site: %s", error)
+        except Exception:
+            log.exception("the last good site")
 
     async def _refresh(self) -> None:
         """Compile the source; apply it where it is new, or where a dataplane is behind."""
+        error, before = "", self.status.revision
         try:
             encoded = await compile_in_child(self._settings.source)
-            if revision_of(encoded) != self.status.revision:
+            if revision_of(encoded) != before:
                 await self._apply(encoded)
-                save_site(self._settings.state_directory, encoded)
                 log.info("revision %s in use", self.status.revision)
-            elif any(plane.error for plane in self.status.planes):
-                await self._bring()
-            error = ""
+            self._save(encoded)
         except (GroundplaneError, OSError) as problem:
             error = str(problem)
             if error != self.status.source_error:
                 log.error("the source is not used: %s", error)
-            if any(plane.error for plane in self.status.planes):
-                await self._bring()
+        except Exception as problem:
+            error = f"{type(problem).__name__}: {problem}"
+            log.exception("the source is not used")
+        if self.status.revision == before and any(plane.error for plane in self.status.planes):
+            await self._bring()
         self._tell(source_error=error, source_checked=time.time())
         behind = any(plane.error for plane in self.status.planes)
         self._failures = self._failures + 1 if behind else 0
+
+    def _save(self, encoded: bytes) -> None:
+        """Keep *encoded*, the site in use, for the next start; tried again until it succeeds."""
+        if self._saved == self.status.revision:
+            return
+        try:
+            save_site(self._settings.state_directory, encoded)
+            self._saved, error = self.status.revision, ""
+        except OSError as problem:
+            error = f"{problem.filename}: {problem.strerror}"
+            log.error("revision %s cannot be kept: %s", self.status.revision, error)
+        self._tell(store_error=error)
 
     async def _apply(self, encoded: bytes) -> None:
         """Bring every dataplane to the site *encoded*; its own fault or a wrong node changes nothing."""
@@ -173,8 +190,11 @@ class Agent:
             except (GroundplaneError, OSError) as error:
                 if str(error) != before.error:
                     log.error("%s: %s", name, error)
-                since = before.since if before.error else time.time()
-                statuses.append(PlaneStatus(name, error=str(error), since=since))
+                statuses.append(_behind(before, str(error)))
+            except Exception as error:
+                log.exception("%s", name)
+                reconciler.forget()
+                statuses.append(_behind(before, f"{type(error).__name__}: {error}"))
         return tuple(statuses)
 
     def _tell(self, **changes: Any) -> None:
@@ -192,3 +212,7 @@ class Agent:
         if self.status.source_error:
             parts.append("the source has errors")
         return "; ".join(parts)
+
+
+def _behind(before: PlaneStatus, error: str) -> PlaneStatus:
+    return PlaneStatus(before.name, error=error, since=before.since if before.error else time.time())

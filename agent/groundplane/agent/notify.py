@@ -2,15 +2,16 @@
 
 import os
 import socket
+from contextlib import suppress
 
 
 def notify(*assignments: str) -> None:
-    """Send *assignments* to the service manager; nothing where there is none."""
+    """Send *assignments* to the service manager; nothing where there is none, or it is deaf."""
     path = os.environ.get("NOTIFY_SOCKET")
     if not path:
         return
     address = f"\0{path[1:]}" if path.startswith("@") else path
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
         client.sendto("\n".join(assignments).encode(), address)
 
 

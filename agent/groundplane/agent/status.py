@@ -21,7 +21,10 @@ class PlaneStatus(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Status(msgspec.Struct, frozen=True, rename="camel"):
-    """The agent as a whole. *revision* is the site in use, *source_error* why it is not a newer one."""
+    """The agent as a whole. *revision* is the site in use, *source_error* why it is not a newer one.
+
+    *store_error* is why the revision in use is not kept for the next start.
+    """
 
     node: str
     version: str
@@ -33,12 +36,16 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
     services: int = 0
     source_error: str = ""
     source_checked: float = 0.0
+    store_error: str = ""
     planes: tuple[PlaneStatus, ...] = ()
 
     @property
     def healthy(self) -> bool:
         return (
-            bool(self.revision) and not self.source_error and not any(p.error for p in self.planes)
+            bool(self.revision)
+            and not self.source_error
+            and not self.store_error
+            and not any(plane.error for plane in self.planes)
         )
 
 
@@ -55,5 +62,5 @@ def read_status(directory: Path) -> Status:
         return msgspec.json.decode(path.read_bytes(), type=Status)
     except OSError as error:
         raise StateError(f"{path}: {error.strerror}; is the agent running?") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StateError(f"{path}: {error}") from None

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,7 @@ def decode_site(encoded: bytes) -> Site:
     """Return the site that *encoded* is; StateError when another version wrote it."""
     try:
         site = msgspec.json.decode(encoded, type=Site)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StateError(f"no compiled site: {error}") from None
     if site.format != FORMAT:
         raise StateError(f"a compiled site of format {site.format}; this version reads {FORMAT}")
@@ -45,11 +46,14 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def save_site(directory: Path, encoded: bytes) -> None:
-    """Keep *encoded* as the last good site, and the one before it beside it."""
+    """Keep *encoded* as the last good site, and the one before it, unless damaged, beside it."""
     current = directory / SITE_FILE
-    if current.exists():
-        write_atomically(directory / PREVIOUS_FILE, current.read_bytes())
-    write_atomically(current, hashlib.sha256(encoded).hexdigest().encode() + b"\n" + encoded)
+    with suppress(StateError):
+        kept = _read(current)
+        if kept == encoded:
+            return
+        write_atomically(directory / PREVIOUS_FILE, _sealed(kept))
+    write_atomically(current, _sealed(encoded))
 
 
 def load_site(directory: Path) -> bytes:
@@ -59,13 +63,24 @@ def load_site(directory: Path) -> bytes:
     """
     faults = []
     for name in (SITE_FILE, PREVIOUS_FILE):
-        path = directory / name
         try:
-            digest, _, encoded = path.read_bytes().partition(b"\n")
-        except OSError as error:
-            faults.append(f"{path}: {error.strerror}")
-            continue
-        if hashlib.sha256(encoded).hexdigest().encode() == digest:
-            return encoded
-        faults.append(f"{path}: damaged: its content does not match its digest")
+            return _read(directory / name)
+        except StateError as error:
+            faults.append(str(error))
     raise StateError("; ".join(faults))
+
+
+def _sealed(encoded: bytes) -> bytes:
+    return hashlib.sha256(encoded).hexdigest().encode() + b"\n" + encoded
+
+
+def _read(path: Path) -> bytes:
+    """Return the site that *path* keeps; StateError when it is not what was written."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StateError(f"{path}: {error.strerror}") from None
+    encoded = content.partition(b"\n")[2]
+    if content != _sealed(encoded):
+        raise StateError(f"{path}: damaged: its content does not match its digest")
+    return encoded

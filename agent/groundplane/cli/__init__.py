@@ -71,6 +71,7 @@ def main(arguments: list[str] | None = None) -> Any:
     """Run the command; what goes wrong is said in one line a fault, without a traceback."""
     try:
         result = cli.main(args=arguments, standalone_mode=False, prog_name="groundplane")
+        sys.stdout.flush()  # so that a pipe that is closed or a disk that is full is noticed here
     except CatalogError as error:
         click.echo(str(error), err=True)
         count = len(error.faults)
@@ -92,7 +93,14 @@ def main(arguments: list[str] | None = None) -> Any:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
-    except (OSError, click.ClickException) as error:
-        click.echo(f"error: {error}", err=True)
+    except MemoryError:
+        click.echo("error: more memory is needed than there is", err=True)
+        sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"error: {where}{error.strerror or error}", err=True)
+        sys.exit(1)
+    except click.ClickException as error:
+        click.echo(f"error: {error.format_message()}", err=True)
         sys.exit(1)
     sys.exit(result if isinstance(result, int) else 0)

@@ -116,6 +116,8 @@ def status(runtime_directory: Path, output: str) -> int:
         lines.append((plane.name, text))
     for heading, text in lines:
         click.echo(f"{heading + ':':<12}{text}")
+    if found.store_error:
+        click.echo(f"The revision above is not kept for the next start: {found.store_error}")
     if found.source_error:
         click.echo("The source is not used; the revision above stays in place:")
         click.echo("\n".join(f"  {line}" for line in found.source_error.splitlines()))

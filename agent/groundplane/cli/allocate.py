@@ -33,8 +33,7 @@ def allocate(source: Path, *, only_check: bool) -> int:
         click.echo(f"{sign} {key} {' '.join(now or before)}")
     path = source / LOCK_NAME
     text = format_lock(after)
-    current = path.read_text() if path.exists() else ""
-    if text == current:
+    if path.exists() and path.read_bytes() == text.encode():
         click.echo(f"{path}: up to date", err=True)
         return 0
     if only_check:

@@ -23,8 +23,8 @@ def source_argument(function: F) -> F:
 
 
 def name_and_source(arguments: tuple[str, ...]) -> tuple[str | None, Path]:
-    """Return the object's name and the source among *arguments*: . or what holds a / is SOURCE."""
-    sources = [each for each in arguments if each == "." or "/" in each]
+    """Return the object's name and the source among *arguments*: ., .. or what holds a / is SOURCE."""
+    sources = [each for each in arguments if each in (".", "..") or "/" in each]
     names = [each for each in arguments if each not in sources]
     if len(sources) > 1 or len(names) > 1:
         raise click.UsageError("at most one NAME and one SOURCE (. or with a /)")
@@ -38,7 +38,9 @@ def failing_workloads(file: Path | None) -> frozenset[tuple[str, str]]:
     from groundplane.load.yaml import YamlError, parse
 
     try:
-        health = parse(file.read_text())
+        health = parse(file.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"{file}: not UTF-8: {error.reason}") from None
     except YamlError as error:
         raise click.UsageError(f"{file}:{max(error.line, 1)}: not YAML: {error}") from None
     if not isinstance(health, dict) or not all(

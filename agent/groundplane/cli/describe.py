@@ -15,7 +15,9 @@ from groundplane.cli.output import note, print_json, print_yaml
 @click.option("-n", "--namespace", default="default", show_default=True, help="Of the service.")
 @click.option("-o", "--output", default="text", type=click.Choice(["text", "json", "yaml"]))
 @click.option(
-    "--health", type=click.Path(path_type=Path, exists=True), help="As for `groundplane render`."
+    "--health",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="As for `groundplane render`.",
 )
 def describe(
     kind: str,  # noqa: ARG001

@@ -26,7 +26,9 @@ _KINDS: Final = {
     "-o", "--output", default="table", type=click.Choice(["table", "wide", "json", "yaml"])
 )
 @click.option(
-    "--health", type=click.Path(path_type=Path, exists=True), help="As for `groundplane render`."
+    "--health",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="As for `groundplane render`.",
 )
 def get(
     kind: str,

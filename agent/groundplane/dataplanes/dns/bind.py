@@ -31,6 +31,8 @@ from groundplane.project.state import NodeBase, Part
 _TIMEOUT_S: Final = 10.0
 _RECORDS_PER_MESSAGE: Final = 400  # a message has at most 64 KiB
 _SECRET = re.compile(r'secret\s+"([A-Za-z0-9+/=]+)"')
+# EOFError: the server closed the connection, as when it stops.
+_FAILURES: Final = (OSError, EOFError, dns.exception.DNSException)
 _OURS: Final = frozenset({"SOA", "NS"})  # of the zone itself; they stand in its file
 
 
@@ -56,12 +58,15 @@ class Bind:
 
     def _key(self) -> dns.tsig.Key:
         try:
-            secret = _SECRET.search(self._key_file.read_text())
+            found = _SECRET.search(self._key_file.read_text(errors="replace"))
+            secret = base64.b64decode(found[1]) if found else b""
         except OSError as error:
             raise StateError(f"{self._key_file}: {error.strerror}") from None
-        if secret is None:
+        except ValueError as error:
+            raise StateError(f"{self._key_file}: the secret is no base64: {error}") from None
+        if not secret:
             raise StateError(f"{self._key_file}: no secret in it")
-        return dns.tsig.Key(KEY_NAME, base64.b64decode(secret[1]), dns.tsig.HMAC_SHA256)
+        return dns.tsig.Key(KEY_NAME, secret, dns.tsig.HMAC_SHA256)
 
     def read(self, base: NodeBase) -> dict[Record, int]:
         """Return the records that the server has in the zones of the site."""
@@ -76,7 +81,7 @@ class Bind:
             dns.query.inbound_xfr(
                 self._address, contents, query, port=self._port, lifetime=_TIMEOUT_S
             )
-        except (OSError, dns.exception.DNSException) as error:
+        except _FAILURES as error:
             raise KernelRefused(f"the DNS server gave no zone {zone}: {_reason(error)}") from None
         for owner, ttl, rdata in contents.iterate_rdatas():
             type_ = dns.rdatatype.to_text(rdata.rdtype)
@@ -89,18 +94,18 @@ class Bind:
         for zone in zones_of(base):
             changes = iter(_changes(zone, delta))
             while chunk := list(islice(changes, _RECORDS_PER_MESSAGE)):
-                update = dns.update.UpdateMessage(zone, keyring=key)
-                for record, ttl in chunk:
-                    if ttl is None:
-                        update.delete(record.owner, record.type, record.rdata)
-                    else:
-                        update.add(record.owner, ttl, record.type, record.rdata)
-                self._send(zone, update)
+                self._send(zone, chunk, key)
 
-    def _send(self, zone: str, update: dns.update.UpdateMessage) -> None:
+    def _send(self, zone: str, chunk: list[tuple[Record, int | None]], key: dns.tsig.Key) -> None:
+        update = dns.update.UpdateMessage(zone, keyring=key)
         try:
+            for record, ttl in chunk:
+                if ttl is None:
+                    update.delete(record.owner, record.type, record.rdata)
+                else:
+                    update.add(record.owner, ttl, record.type, record.rdata)
             answer = dns.query.tcp(update, self._address, timeout=_TIMEOUT_S, port=self._port)
-        except (OSError, dns.exception.DNSException) as error:
+        except _FAILURES as error:
             message = f"the DNS server took no update of {zone}: {_reason(error)}"
             raise KernelRefused(message) from None
         if answer.rcode() != dns.rcode.NOERROR:

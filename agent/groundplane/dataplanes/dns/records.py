@@ -67,5 +67,6 @@ def _pointer(base: NodeBase, address: str, target: str) -> Iterator[Record]:
     """Yield the PTR record of *address*, if it lies in one of our reverse zones."""
     owner = reverse_name(address)
     for zone in zones_of(base)[1:]:
-        if owner.endswith(f".{zone}."):
+        # A range of few addresses has a zone for each: its apex is the address's own name.
+        if f".{owner}".endswith(f".{zone}."):
             yield Record(zone, owner, "PTR", target)

@@ -11,15 +11,19 @@ from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
 
 ZONE_DIRECTORY: Final = "/var/lib/bind/groundplane"
+CACHE_DIRECTORY: Final = "/var/cache/bind"
 KEY_FILE: Final = "/etc/bind/groundplane.key"
 KEY_NAME: Final = "groundplane"
 
 
-@lru_cache(maxsize=16)
 def zones_of(base: NodeBase) -> tuple[str, ...]:
     """Return the zones of the site: the cluster domain, then the reverse zones of its ranges."""
-    ranges = (*base.service_cidrs, *base.workload_cidrs)
-    return (base.domain, *(zone for cidr in ranges for zone in reverse_zones(cidr)))
+    return _zones(base.domain, (*base.service_cidrs, *base.workload_cidrs))
+
+
+@lru_cache(maxsize=16)
+def _zones(domain: str, ranges: tuple[str, ...]) -> tuple[str, ...]:
+    return (domain, *(zone for cidr in ranges for zone in reverse_zones(cidr)))
 
 
 def reverse_zones(cidr: str) -> list[str]:
@@ -45,14 +49,23 @@ def zone_file(zone: str, records: Iterable[tuple[str, str, str, int]]) -> str:
     return render_template("zone.j2", zone=zone, records=sorted(records))
 
 
-def server_config(base: NodeBase) -> str:
+def server_config(
+    base: NodeBase,
+    *,
+    directory: str = ZONE_DIRECTORY,
+    cache: str = CACHE_DIRECTORY,
+    key_file: str = KEY_FILE,
+    port: int = 53,
+) -> str:
     """Return the configuration of the node's BIND 9."""
     return render_template(
         "named.conf.j2",
         base=base,
         zones=zones_of(base),
-        directory=ZONE_DIRECTORY,
-        key_file=KEY_FILE,
+        directory=directory,
+        cache=cache,
+        key_file=key_file,
+        port=port,
         key=KEY_NAME,
         ipv4=[text for text in base.bridge_addresses if family_of(text) == "IPv4"],
         ipv6=[text for text in base.bridge_addresses if family_of(text) == "IPv6"],

@@ -1,5 +1,6 @@
 """Routes: to the workload subnets of the other nodes, and of the service ranges to the bridge."""
 
+import errno
 from typing import Final, NamedTuple
 
 from pyroute2 import IPRoute
@@ -12,6 +13,7 @@ from groundplane.project.state import NodeBase, Part, VirtualService
 
 PROTOCOL: Final = 71  # named "groundplane" in /etc/iproute2/rt_protos.d
 BRIDGE: Final = "groundplane0"
+_MAIN: Final = 254
 _AF: Final = {"IPv4": 2, "IPv6": 10}
 
 
@@ -22,15 +24,15 @@ class Route(NamedTuple):
     source: str
 
 
-def render(base: NodeBase, part: Part) -> dict[str, Route]:
+def render(_base: NodeBase, part: Part) -> dict[str, Route]:
     """Return the routes of *part* by their destination range."""
     if isinstance(part, VirtualService):
         return {}
-    primary = {family_of(text): text for text in base.addresses}
+    primary = {family_of(text): text for text in part.addresses}
     # A node's own connections to a service need a route, and with it a source, before the output
     # hook translates them; nothing is ever delivered by it.
-    routes = {cidr: Route("", primary[family_of(cidr)]) for cidr in base.service_cidrs}
-    for peer in base.peers:
+    routes = {cidr: Route("", primary[family_of(cidr)]) for cidr in part.service_cidrs}
+    for peer in part.peers:
         gateways = {family_of(text): text for text in peer.addresses}
         for subnet in peer.subnets:
             if via := gateways.get(family_of(subnet)):
@@ -60,25 +62,41 @@ class Links:
 
     def read(self, _base: NodeBase) -> dict[str, Route]:
         """Return the routes that are there with our protocol number."""
+        try:
+            messages = [
+                message
+                for family in _AF.values()
+                for message in self._netlink.get_routes(family, table=_MAIN, proto=PROTOCOL)
+            ]
+        except NetlinkError as error:
+            raise KernelRefused(f"the kernel shows no routes: {error.args[-1]}") from None
         found: dict[str, Route] = {}
-        for family in _AF.values():
-            for message in self._netlink.get_routes(family=family, proto=PROTOCOL):
-                if message["proto"] != PROTOCOL:
-                    continue
-                attributes = dict(message["attrs"])
-                destination = f"{attributes['RTA_DST']}/{message['dst_len']}"
-                found[destination] = Route(
-                    attributes.get("RTA_GATEWAY", ""), attributes.get("RTA_PREFSRC", "")
-                )
+        for message in messages:
+            attributes = dict(message["attrs"])
+            everywhere = "0.0.0.0" if message["family"] == _AF["IPv4"] else "::"
+            destination = f"{attributes.get('RTA_DST', everywhere)}/{message['dst_len']}"
+            found[destination] = Route(
+                attributes.get("RTA_GATEWAY", ""), attributes.get("RTA_PREFSRC", "")
+            )
         return found
 
     def write(self, _base: NodeBase, delta: Delta[str, Route]) -> None:
-        """Set and delete routes one by one: each is its own transaction in the kernel."""
-        wanted = {**delta.create, **{key: new for key, (_, new) in delta.update.items()}}
-        for destination, route in wanted.items():
-            self._change("replace", destination, route)
-        for destination, route in delta.delete.items():
-            self._change("del", destination, route)
+        """Set and delete routes one by one: each is its own transaction in the kernel.
+
+        One that is refused keeps no other from being set. What is created must not be there:
+        a route with another protocol number is not ours to replace.
+        """
+        changes = [("del", destination, route) for destination, route in delta.delete.items()]
+        changes += [("replace", key, new) for key, (_, new) in delta.update.items()]
+        changes += [("add", destination, route) for destination, route in delta.create.items()]
+        refusals = []
+        for change in changes:
+            try:
+                self._change(*change)
+            except KernelRefused as error:
+                refusals.append(str(error))
+        if refusals:
+            raise KernelRefused("; ".join(refusals))
 
     def _change(self, verb: str, destination: str, route: Route) -> None:
         arguments: dict[str, object] = {
@@ -88,18 +106,17 @@ class Links:
         }
         if route.via:
             arguments["gateway"] = route.via
-        else:
+        elif verb != "del":
             arguments["oif"] = self._bridge_index()
             arguments["prefsrc"] = route.source
         try:
             self._netlink.route(verb, **arguments)
         except NetlinkError as error:
-            if verb == "del" and error.code == 3:  # ESRCH: it is gone, as it should be
+            if verb == "del" and error.code == errno.ESRCH:  # it is gone, as it should be
                 return
             where = f"via {route.via}" if route.via else f"to {BRIDGE}"
-            raise KernelRefused(
-                f"no route to {network(destination)} {where}: {error.args[-1]}"
-            ) from None
+            why = "a route of others is there" if error.code == errno.EEXIST else error.args[-1]
+            raise KernelRefused(f"no route to {network(destination)} {where}: {why}") from None
 
     def _bridge_index(self) -> int:
         found = self._netlink.link_lookup(ifname=BRIDGE)

@@ -34,8 +34,11 @@ MAX_ENDPOINTS: Final = SIZES[-1]
 
 
 def class_of(endpoints: int) -> int:
-    """Return the class that draws among *endpoints* slots; 0 when there is none."""
-    return bisect_left(SIZES, endpoints) + 1 if endpoints else 0
+    """Return the class that draws among *endpoints* slots; 0 when there is none.
+
+    Behind MAX_ENDPOINTS there is no slot: the last class draws among the first ones.
+    """
+    return bisect_left(SIZES, min(endpoints, MAX_ENDPOINTS)) + 1 if endpoints else 0
 
 
 def handle(pool: int, endpoints: int) -> int:

@@ -1,6 +1,8 @@
 """Reads and writes our tables in the kernel."""
 
 import subprocess
+from contextlib import suppress
+from typing import Final
 
 from groundplane.dataplanes.nftables.maps import MAPS, Element, Map
 from groundplane.dataplanes.nftables.netlink import Connection
@@ -10,6 +12,8 @@ from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
 from groundplane.privileges import net_admin_for_children
 from groundplane.project.state import NodeBase, Part
+
+_TRIES: Final = 10
 
 
 def maps_of(base: NodeBase) -> list[Map]:
@@ -28,6 +32,7 @@ class Nftables:
 
     def __init__(self) -> None:
         self._connection = Connection()
+        self._framework: str | None = None  # the one that was there at the last read or write
 
     def close(self) -> None:
         self._connection.close()
@@ -38,18 +43,30 @@ class Nftables:
     def render(self, _base: NodeBase, part: Part) -> dict[Element, bytes]:
         return render(part)
 
-    def _comments(self, base: NodeBase) -> list[str | None]:
+    def _digest_there(self, base: NodeBase) -> str | None:
+        """Return the digest that all our tables have, "" when they differ, None without any."""
         families = ["ip" if family == "IPv4" else "ip6" for family in base.families]
-        return [self._connection.table_comment(family) for family in (*families, "bridge")]
+        comments = {self._connection.table_comment(each) for each in (*families, "bridge")}
+        return comments.pop() if len(comments) == 1 else ""
 
     def read(self, base: NodeBase) -> dict[Element, bytes]:
         """Return the elements there; none where the framework of *base* is not loaded."""
-        if set(self._comments(base)) != {framework_digest(base)}:
-            return {}
+        try:
+            for _ in range(_TRIES):
+                generation = self._connection.generation()
+                with suppress(InterruptedError):
+                    found = self._read(base)
+                    if self._connection.generation() == generation:
+                        return found
+        except OSError as error:
+            raise KernelRefused(f"the kernel shows no ruleset: {error.strerror}") from None
+        raise KernelRefused("others changed the ruleset again and again while it was read")
+
+    def _read(self, base: NodeBase) -> dict[Element, bytes]:
+        self._framework = self._digest_there(base)
+        maps = maps_of(base) if self._framework == framework_digest(base) else []
         return {
-            element: data
-            for map_ in maps_of(base)
-            for element, data in self._connection.elements(map_)
+            element: data for map_ in maps for element, data in self._connection.elements(map_)
         }
 
     def write(self, base: NodeBase, delta: Delta[Element, bytes]) -> None:
@@ -59,14 +76,23 @@ class Nftables:
         elements, atomically, through nft; *delta* creates everything then, since `read` gave
         nothing. Where there is none at all it is loaded first and the elements follow.
         """
-        comments = set(self._comments(base))
-        if comments != {framework_digest(base)}:
-            if comments != {None}:
-                _nft(ruleset(base, delta.create))
-                return
-            _nft(framework(base))
-        if delta:
-            self._connection.write(delta)
+        wanted, known = framework_digest(base), self._framework
+        try:
+            there = self._digest_there(base)
+        except OSError as error:
+            raise KernelRefused(f"the kernel shows no tables: {error.strerror}") from None
+        self._framework = None
+        if there != wanted and known == wanted:
+            # *delta* is the difference to what is gone.
+            raise KernelRefused("others removed or changed our tables")
+        if there not in (wanted, None):
+            _nft(ruleset(base, delta.create))
+        else:
+            if there is None:
+                _nft(framework(base))
+            if delta:
+                self._connection.write(delta)
+        self._framework = wanted
 
     def generation(self) -> int:
         return self._connection.generation()

@@ -5,10 +5,12 @@ Only what the dataplane's hot path needs: at 100,000 elements this is six times 
 include/uapi/linux/netfilter/{nfnetlink.h,nf_tables.h}, linux/netlink.h.
 """
 
+import errno
 import os
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from typing import Final
 
@@ -25,7 +27,9 @@ _GETTABLE, _NEWSETELEM, _GETSETELEM, _DELSETELEM = 1, 12, 13, 14
 _GETGEN, _NEWGEN = 16, 15
 _REQUEST, _ACK, _DUMP, _CREATE = 1, 4, 0x300, 0x400
 _ERROR, _DONE = 2, 3
+_DUMP_INTERRUPTED: Final = 0x10
 _NESTED: Final = 0x8000
+_SOL_NETLINK, _CAP_ACK = 270, 10
 
 _nlmsghdr = struct.Struct("=IHHII")
 _nlattr = struct.Struct("=HH")
@@ -124,23 +128,55 @@ def _attributes(body: bytes) -> Iterator[tuple[int, bytes]]:
         start += (length + 3) & ~3
 
 
+def _open() -> socket.socket:
+    opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
+    # Errors come without the message they are about: several must fit the receive buffer.
+    opened.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
+    opened.bind((0, 0))
+    return opened
+
+
+def _error(body: bytes) -> int:
+    """Return the error number that an answer carries, 0 for success."""
+    return -struct.unpack_from("=i", body)[0] if len(body) >= 4 else 0
+
+
+def _failed(code: int) -> OSError:
+    return OSError(code, os.strerror(code))
+
+
 class Connection:
     """A netlink socket to nf_tables of the network namespace that the thread is in."""
 
     def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
-        self._socket.bind((0, 0))
+        self._socket = _open()
         self._sequence = 0
 
     def close(self) -> None:
         self._socket.close()
 
+    @contextmanager
+    def _conversation(self) -> Iterator[None]:
+        """Let no answer that a failure left unread be taken for the answer to the next request."""
+        try:
+            yield
+        except OSError:
+            self._socket.close()
+            self._socket = _open()
+            raise
+
     def write(self, delta: Delta[Element, bytes]) -> None:
         """Commit *delta* in one transaction; KernelRefused when the kernel turned it down."""
         batch = encode(delta)
-        self._room(len(batch))
-        self._socket.send(batch)
-        self._await_ack()
+        try:
+            with self._conversation():
+                self._room(len(batch))
+                self._socket.send(batch)
+                failure = self._await_ack()
+        except OSError as error:
+            raise KernelRefused(f"the kernel took no change: {error.strerror}") from None
+        if failure:
+            raise KernelRefused(f"the kernel refused the change: {os.strerror(failure)}")
 
     def _room(self, size: int) -> None:
         """Make the send buffer large enough: a batch has to be one datagram."""
@@ -149,28 +185,26 @@ class Connection:
         so_sndbufforce = 32  # needs CAP_NET_ADMIN, and ignores net.core.wmem_max
         self._socket.setsockopt(socket.SOL_SOCKET, so_sndbufforce, 2 * size)
 
-    def _receive(self) -> Iterator[tuple[int, bytes]]:
+    def _receive(self) -> Iterator[tuple[int, int, bytes]]:
         data = self._socket.recv(1 << 20)
         start = 0
         while start + 16 <= len(data):
-            length, kind, _, _, _ = _nlmsghdr.unpack_from(data, start)
-            yield kind, data[start + 16 : start + length]
+            length, kind, flags, _, _ = _nlmsghdr.unpack_from(data, start)
+            yield kind, flags, data[start + 16 : start + length]
             start += (length + 3) & ~3
 
-    def _await_ack(self) -> None:
+    def _await_ack(self) -> int:
+        """Return the first error number of the batch, 0 when it was committed."""
         failure = 0
         while True:
-            for kind, body in self._receive():
+            for kind, _, body in self._receive():
                 if kind != _ERROR:
                     continue
-                (code,) = struct.unpack_from("=i", body)
-                failure = failure or -code
+                code = _error(body)
+                failure = failure or code
                 # Errors of other messages come before the answer to the last one, which asked.
                 if code == 0 or self._socket_is_idle():
-                    if failure:
-                        message = f"the kernel refused the change: {os.strerror(failure)}"
-                        raise KernelRefused(message)
-                    return
+                    return failure
 
     def _socket_is_idle(self) -> bool:
         try:
@@ -182,19 +216,19 @@ class Connection:
     def _ask(self, kind: int, flags: int, family: int, body: bytes) -> Iterator[bytes]:
         """Yield the bodies of the answers to one request; OSError with the kernel's reason."""
         self._sequence += 1
-        self._socket.send(_request(kind, flags, self._sequence, family, body))
-        while True:
-            for answer, payload in self._receive():
-                if answer == _DONE:
+        with self._conversation():
+            self._socket.send(_request(kind, flags, self._sequence, family, body))
+            while True:
+                for answer, marks, payload in self._receive():
+                    if marks & _DUMP_INTERRUPTED:
+                        raise _failed(errno.EINTR)  # someone wrote in between: parts do not fit
+                    if answer in (_DONE, _ERROR):
+                        if code := _error(payload):
+                            raise _failed(code)
+                        return
+                    yield payload[4:]
+                if flags & _DUMP != _DUMP:
                     return
-                if answer == _ERROR:
-                    (code,) = struct.unpack_from("=i", payload)
-                    if code:
-                        raise OSError(-code, os.strerror(-code))
-                    return
-                yield payload[4:]
-            if flags & _DUMP != _DUMP:
-                return
 
     def table_comment(self, family: str) -> str | None:
         """Return the comment of our table of *family*, or None when there is no such table."""

@@ -1,0 +1,71 @@
+"""Shows that the lab works: its services, and real requests made through them."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from deploys.catalog import compiled_site, source_directory
+from deploys.lab.command import LabError
+from deploys.lab.model import Lab
+from deploys.lab.namespace import entered
+from deploys.lab.ssh import ssh_config
+from groundplane.cli import main as groundplane
+from groundplane.model import compiled
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request for *url* from a node, or from the workload *netns* of it."""
+
+    node: str
+    netns: str
+    url: str
+
+    @property
+    def command(self) -> str:
+        inside = f"ip netns exec {self.netns} " if self.netns else ""
+        return f"{inside}curl -sS -g -m 5 {self.url}"
+
+
+def tour(lab: Lab) -> None:
+    """Print every service with its endpoints, then what a few requests are answered."""
+    source = str(source_directory())
+    for words in (["get", "services", "-A", source], ["get", "endpoints", "-A", source]):
+        print(f"\n$ groundplane {' '.join(words)}", flush=True)
+        try:
+            groundplane(words)
+        except SystemExit as end:
+            if end.code:
+                raise LabError(f"groundplane {' '.join(words)}: exit status {end.code}") from None
+    failed = 0
+    with entered(lab):
+        for request in requests(compiled_site()):
+            print(f"\n{request.node}$ {request.command}", flush=True)
+            done = subprocess.run(
+                ["ssh", "-F", str(ssh_config(lab)), request.node, request.command],
+                check=False,
+                stdout=sys.stdout,
+                stderr=sys.stdout,
+            )
+            failed += done.returncode != 0
+    if failed:
+        raise LabError(f"{failed} of the requests above failed")
+
+
+def requests(site: compiled.Site) -> list[Request]:
+    """Return a few requests for the first service with endpoints: by name and by address."""
+    for service in site.services:
+        if not (service.cluster_ips and service.endpoints and service.ports[0].protocol == "TCP"):
+            continue
+        port = service.ports[0].port
+        name = f"{service.name}.{service.namespace}.svc.{site.domain}"
+        addresses = [f"[{ip}]" if ":" in ip else ip for ip in service.cluster_ips]
+        by_workload = [
+            Request(each.node, f"{each.namespace}-{each.name}", f"http://{name}:{port}/")
+            for each in site.workloads
+        ]
+        by_node = [
+            Request(n.name, "", f"http://{ip}:{port}/") for n in site.nodes for ip in addresses
+        ]
+        return list({each.node: each for each in by_workload}.values()) + by_node
+    return []

@@ -1,0 +1,110 @@
+"""The site under test: its catalog, and a testinfra host for every node.
+
+Run from the root of the checkout:
+
+    make verify INVENTORY=inventories/lab.py
+    GROUNDPLANE_SOURCE=/path/to/catalog make verify INVENTORY=inventories/site.py
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import testinfra
+
+from deploys.catalog import compiled_site, node_state, read_source
+from deploys.hosts import hosts_of
+from deploys.lab import enter, ssh_config
+from deploys.lab.site import lab_of
+from groundplane.model import compiled
+from groundplane.project import NodeState
+
+PROBE = Path(__file__).with_name("probe.py").read_text()
+IN_LAB = Path(os.environ.get("INVENTORY", "")).stem == "lab"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make one test for each node, for each service, for each place that reaches one."""
+    names = metafunc.fixturenames
+    if "node" in names:
+        metafunc.parametrize("node", list(read_source().nodes), scope="session")
+    if "service" in names:
+        services = compiled_site().services
+        metafunc.parametrize("service", services, ids=lambda s: f"{s.namespace}/{s.name}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _in_the_sites_network() -> None:
+    if IN_LAB:
+        enter(lab_of(read_source()))
+    return
+
+
+@pytest.fixture(scope="session")
+def hosts() -> dict[str, Any]:
+    """Return a testinfra host for every node, reached as the deploys reach it."""
+    if IN_LAB:
+        config = ssh_config(lab_of(read_source()))
+        return {
+            n: testinfra.get_host(f"ssh://{n}?ssh_config={config}") for n in read_source().nodes
+        }
+    found = {}
+    for name, data in hosts_of(read_source()):
+        key = f"?ssh_identity_file={data['ssh_key']}" if "ssh_key" in data else ""
+        target = f"ssh://{data['ssh_user']}@{data['ssh_hostname']}:{data['ssh_port']}{key}"
+        found[name] = testinfra.get_host(target, sudo=data.get("_sudo", False))
+    return found
+
+
+@pytest.fixture
+def on(node: str, hosts: dict[str, Any]) -> Any:
+    """Return the testinfra host of the node under test."""
+    return hosts[node]
+
+
+@pytest.fixture(scope="session")
+def site() -> compiled.Site:
+    return compiled_site()
+
+
+@pytest.fixture
+def wanted(node: str) -> NodeState:
+    """Return what the node under test has to be."""
+    return node_state(node)
+
+
+class Probes:
+    """Tries connections and names on the nodes, all of one place in one go, and remembers them."""
+
+    def __init__(self, hosts: dict[str, Any], site: compiled.Site) -> None:
+        self._hosts, self._site = hosts, site
+        self._found: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def _questions(self) -> list[list[Any]]:
+        domain = self._site.domain
+        asks: list[list[Any]] = []
+        for service in self._site.services:
+            name = f"{service.name}.{service.namespace}.svc.{domain}"
+            asks.append(["name", name, 0])
+            ports = [port.port for port in service.ports if port.protocol == "TCP"]
+            asks += [["tcp", ip, port] for ip in service.cluster_ips for port in ports]
+            asks += [["tcp", name, port] for port in ports]
+        return asks
+
+    def of(self, node: str, netns: str) -> dict[str, Any]:
+        """Return what *node* sees, from the workload *netns* or from itself (""): "kind host port"."""
+        if (node, netns) not in self._found:
+            inside = f"ip netns exec {netns} " if netns else ""
+            done = self._hosts[node].run(
+                f"{inside}python3 -c %s %s", PROBE, json.dumps(self._questions())
+            )
+            assert done.succeeded, done.stderr
+            self._found[node, netns] = json.loads(done.stdout)
+        return self._found[node, netns]
+
+
+@pytest.fixture(scope="session")
+def probes(hosts: dict[str, Any], site: compiled.Site) -> Probes:
+    return Probes(hosts, site)

@@ -1,0 +1,117 @@
+"""Every node is as declared: units, links, routes, sysctls, rules, the agent's own word."""
+
+import json
+import re
+import subprocess
+from typing import Any
+
+import pytest
+
+from deploys.node import SYSCTLS
+from groundplane.dataplanes import links
+from groundplane.files import node_files
+from groundplane.model.address import network
+from groundplane.project import NodeState
+
+
+@pytest.mark.parametrize("unit", ["groundplane-agent", "named", "systemd-networkd"])
+def test_unit_runs_and_starts_at_boot(on: Any, unit: str) -> None:
+    service = on.service(unit)
+    assert service.is_running
+    assert service.is_enabled
+
+
+def test_no_unit_has_failed(on: Any) -> None:
+    assert "" == on.check_output("systemctl --failed --no-legend --plain")
+
+
+@pytest.mark.parametrize("name", SYSCTLS)
+def test_sysctl(on: Any, name: str) -> None:
+    assert SYSCTLS[name] == on.sysctl(name)
+
+
+def test_bridge_has_the_declared_addresses(on: Any, wanted: NodeState) -> None:
+    base = wanted.base
+    expected = {
+        f"{address}/{network(subnet).prefixlen}"
+        for address, subnet in zip(base.bridge_addresses, base.subnets, strict=True)
+    }
+    shown = json.loads(on.check_output("ip -j address show dev groundplane0"))[0]
+    found = {f"{a['local']}/{a['prefixlen']}" for a in shown["addr_info"] if a["scope"] == "global"}
+    assert expected == found
+    assert base.bridge_mac == shown["address"]
+
+
+def test_routes_are_the_declared_ones(on: Any, wanted: NodeState) -> None:
+    expected = {
+        destination: (route.via, route.source)
+        for destination, route in links.render(wanted.base, wanted.base).items()
+    }
+    found = {}
+    for family in (4, 6):
+        for route in json.loads(on.check_output(f"ip -j -{family} route show proto 71")):
+            found[route["dst"]] = (route.get("gateway", ""), route.get("prefsrc", ""))
+    assert expected == found
+
+
+def _comparable(listing: str) -> list[str]:
+    """Return an nft listing in a form that does not depend on the order of elements."""
+    blocks = re.split(r"elements = \{([^}]*)\}", listing)
+    return [
+        re.sub(r"\s+", " ", block).strip()
+        if index % 2 == 0
+        else ",".join(sorted(re.sub(r"\s+", " ", part).strip() for part in block.split(",")))
+        for index, block in enumerate(blocks)
+    ]
+
+
+@pytest.mark.parametrize("family", ["ip", "ip6", "bridge"])
+def test_ruleset_is_the_rendered_one(on: Any, wanted: NodeState, family: str) -> None:
+    """The kernel's tables list as the rendered file does once it is loaded by itself."""
+    if family == "ip6" and "IPv6" not in wanted.base.families:
+        pytest.skip("the site has no IPv6")
+    show = f"nft list table {family} groundplane"
+    rendered = node_files(wanted)["nftables.nft"]
+    loaded = subprocess.run(
+        ["unshare", "-n", "sh", "-c", f"nft -f - && {show}"],
+        input=rendered,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    assert _comparable(loaded.stdout) == _comparable(on.check_output(show))
+
+
+def test_agent_says_that_all_is_as_declared(on: Any, node: str) -> None:
+    status = json.loads(on.check_output("groundplane agent status -o json"))
+    assert node == status["node"]
+    assert status["healthy"]
+
+
+def test_all_nodes_use_one_revision(hosts: dict[str, Any]) -> None:
+    found = {
+        json.loads(host.check_output("groundplane agent status -o json"))["revision"]
+        for host in hosts.values()
+    }
+    assert 1 == len(found)
+
+
+def test_agent_runs_without_root(on: Any) -> None:
+    process = on.process.get(comm="groundplane")
+    assert "groundplane" == process.user
+
+
+def test_name_server_listens_on_our_addresses_only(on: Any, wanted: NodeState) -> None:
+    listening = on.check_output("ss -Hlnu sport = :53").split("\n")
+    found = {line.split()[3].rsplit(":", 1)[0].split("%")[0].strip("[]") for line in listening}
+    assert {"127.0.0.1", "::1", *wanted.base.bridge_addresses} == found
+
+
+def test_outside_names_are_forwarded(on: Any, wanted: NodeState) -> None:
+    if not wanted.base.forwarders:
+        pytest.skip("the site declares no forwarders")
+    forwarder = wanted.base.forwarders[0]
+    directly = on.run("dig +short +time=2 +tries=1 SOA example.test @%s", forwarder)
+    if not directly.stdout.strip():
+        pytest.skip("the forwarder does not know example.test")
+    assert directly.stdout.strip() == on.check_output("dig +short SOA example.test @127.0.0.1")
