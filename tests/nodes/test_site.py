@@ -1,0 +1,201 @@
+"""The example's site on booted nodes: deployed, verified, changed, and hurt."""
+
+import json
+import subprocess
+import time
+
+import pytest
+
+from tests.nodes.conftest import CLIENT, PREFIX, Deployed
+
+pytestmark = pytest.mark.nodes
+
+WEB = "web.default.svc.cluster.local"
+EVERY_WEB = {"web-1", "web-2", "web-3"}
+
+
+def _deviation(count: int, shares: int) -> float:
+    return float((count * (1 / shares) * (1 - 1 / shares)) ** 0.5)
+
+
+def test_the_site_is_as_declared(site: Deployed) -> None:
+    """The suite that users run against their own site passes."""
+    output = site.run("pytest", "-q", "-p", "no:cacheprovider", "tests/verify")
+    assert " failed" not in output
+
+
+def test_a_second_deploy_changes_nothing(site: Deployed) -> None:
+    done = site.deploy("deploys/site.py", "examples/lab/workloads.py")["results"]["operations"]
+    assert {} == {each["name"]: each for each in done if each["success"] or each["error"]}
+
+
+def test_connections_spread_evenly(site: Deployed) -> None:
+    """1,000 connections: every endpoint within four standard deviations of its share."""
+    counts = site.connect("n1", "default-echo-1", WEB, 80, count=1000)
+    assert EVERY_WEB == set(counts)
+    assert all(abs(n - 1000 / 3) < 4 * _deviation(1000, 3) for n in counts.values()), counts
+
+
+def test_a_removed_endpoint_gets_no_new_connection_after_a_second(site: Deployed) -> None:
+    def remove(text: str) -> str:
+        head, _, tail = text.partition("name: web-3\n")
+        return head + "name: web-3\n" + tail.rstrip() + '\n  state: "off"\n'
+
+    site.edit("n1", "web.yaml", remove)
+    time.sleep(1)
+    try:
+        counts = site.connect("n1", "default-echo-1", WEB, 80, count=300)
+        assert {"web-1", "web-2"} == set(counts)
+    finally:
+        site.deploy("deploys/site.py")
+    site.wait(
+        lambda: EVERY_WEB == set(site.connect("n1", "", WEB, 80, count=60)), 5, "web-3 is back"
+    )
+
+
+def test_no_connection_fails_while_the_source_changes_ten_times(site: Deployed) -> None:
+    """20,000 connections; endpoints come and go, whose processes live on."""
+    inside = [
+        "ip",
+        "netns",
+        "exec",
+        PREFIX,
+        "ssh",
+        "-F",
+        f"/var/lib/groundplane-{PREFIX}/ssh/config",
+    ]
+    client = subprocess.Popen(
+        [*inside, "n1", f"ip netns exec default-echo-1 python3 - {WEB} 80 20000 20"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert client.stdin is not None
+    client.stdin.write(CLIENT)
+    client.stdin.close()
+    client.stdin = None
+    changes = 0
+    while changes < 10 or client.poll() is None:
+        assert changes < 200
+        state = '  state: "off"\n' if changes % 2 == 0 else ""
+        site.edit("n1", "web.yaml", lambda text, state=state: _with_last_state(text, state))
+        changes += 1
+        time.sleep(0.4)
+    output, _ = client.communicate(timeout=100)
+    site.deploy("deploys/site.py")
+    counts = json.loads(output)
+    assert 20_000 == sum(counts.values())
+    assert EVERY_WEB == set(counts)
+
+
+def _with_last_state(text: str, state: str) -> str:
+    kept = "\n".join(line for line in text.splitlines() if 'state: "off"' not in line)
+    return f"{kept}\n{state}"
+
+
+def test_a_broken_source_changes_nothing_and_is_named(site: Deployed) -> None:
+    before = site.status("n2")
+    site.edit("n2", "web.yaml", lambda text: text.replace("port: 80", "prot: 80", 1))
+    site.wait(lambda: bool(site.status("n2")["sourceError"]), 5, "the agent sees the fault")
+    after = site.status("n2")
+    assert before["revision"] == after["revision"]
+    assert (
+        f"web.yaml:{_line_of_port()}: Service/default/web: spec.ports[0].prot"
+        in after["sourceError"]
+    )
+    assert EVERY_WEB == set(site.connect("n2", "", WEB, 80, count=60))
+    site.edit("n2", "web.yaml", lambda text: text.replace("prot: 80", "port: 80", 1))
+    site.wait(lambda: site.status("n2")["healthy"], 5, "the agent is content again")
+
+
+def _line_of_port() -> int:
+    from deploys.catalog import ROOT
+
+    lines = (ROOT / "examples" / "lab" / "web.yaml").read_text().splitlines()
+    return next(number for number, line in enumerate(lines, 1) if "port: 80" in line)
+
+
+def test_an_empty_source_changes_nothing(site: Deployed) -> None:
+    site.on("n2", "mv /etc/groundplane/catalog /etc/groundplane/away")
+    try:
+        site.on("n2", "mkdir /etc/groundplane/catalog")
+        site.wait(lambda: bool(site.status("n2")["sourceError"]), 5, "the agent sees no documents")
+        assert EVERY_WEB == set(site.connect("n2", "", WEB, 80, count=60))
+    finally:
+        site.on(
+            "n2",
+            "rmdir /etc/groundplane/catalog; mv /etc/groundplane/away /etc/groundplane/catalog",
+        )
+    site.wait(lambda: site.status("n2")["healthy"], 5, "the agent is content again")
+
+
+def _rules(site: Deployed, node: str) -> str:
+    """Return the rules with their handles: a rule that was made anew has another."""
+    return site.on(node, "nft -a list chains; nft -a list chain ip groundplane services")
+
+
+def test_a_killed_agent_changes_no_rule(site: Deployed) -> None:
+    before = _rules(site, "n1")
+    started = site.status("n1")["started"]
+    site.on("n1", "systemctl kill -s KILL groundplane-agent")
+    counts = site.connect("n1", "", WEB, 80, count=300)
+    assert EVERY_WEB == set(counts)
+    site.wait(lambda: site.status("n1")["started"] != started, 10, "the agent is back")
+    site.wait(lambda: site.status("n1")["healthy"], 10, "the agent is content")
+    assert before == _rules(site, "n1")
+
+
+def test_a_stopped_agent_leaves_everything_in_place(site: Deployed) -> None:
+    site.on("n1", "systemctl stop groundplane-agent")
+    try:
+        assert EVERY_WEB == set(site.connect("n1", "", WEB, 80, count=60))
+    finally:
+        site.on("n1", "systemctl start groundplane-agent")
+
+
+def test_a_restarted_name_server_knows_the_same(site: Deployed) -> None:
+    def serial() -> int:
+        return int(site.on("n1", "dig +short SOA cluster.local @127.0.0.1").split()[2])
+
+    before = serial()
+    site.on("n1", "systemctl restart named")
+    site.wait(lambda: site.on("n1", f"dig +short {WEB} @127.0.0.1") != "", 10, "BIND is back")
+    assert EVERY_WEB == set(site.connect("n1", "default-echo-1", WEB, 80, count=60))
+    assert before == serial()
+
+
+def test_with_the_name_server_stopped_a_node_resolves_outside_names(site: Deployed) -> None:
+    site.on("n1", "systemctl stop named")
+    try:
+        assert "192.0.2.80" in site.on("n1", "getent ahostsv4 www.example.test")
+    finally:
+        site.on("n1", "systemctl start named")
+    site.wait(lambda: site.on("n1", f"dig +short {WEB} @127.0.0.1") != "", 10, "BIND is back")
+
+
+def test_an_outside_host_gets_no_answer_from_the_name_server(site: Deployed) -> None:
+    done = subprocess.run(
+        ["ip", "netns", "exec", PREFIX, "dig", "+time=1", "+tries=1", WEB, "@192.168.50.11"],
+        text=True,
+        capture_output=True,
+    )
+    assert "status: NOERROR" not in done.stdout
+
+
+def test_a_rebooted_node_comes_back_as_it_was(site: Deployed) -> None:
+    """Traffic between the others goes on; afterwards the node is as declared."""
+    site.on("n3", "systemctl reboot", check=False)
+    counts = site.connect("n1", "default-echo-1", "api.default.svc.cluster.local", 80, count=200)
+    assert {"api-1", "api-2"} == set(counts)
+    site.wait(lambda: _is_up(site, "n3"), 60, "n3 is back")
+    site.wait(
+        lambda: EVERY_WEB == set(site.connect("n3", "default-web-3", WEB, 80, count=60)),
+        20,
+        "the workload on n3 reaches and is reached",
+    )
+    output = site.run("pytest", "-q", "-p", "no:cacheprovider", "tests/verify")
+    assert " failed" not in output
+
+
+def _is_up(site: Deployed, node: str) -> bool:
+    return "running" in site.on(node, "systemctl is-system-running", check=False)
