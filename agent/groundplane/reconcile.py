@@ -5,7 +5,7 @@ are compared with them, and only those that differ are rendered. The dataplane i
 is nothing to remember: at the start, after a failure, after a change of its context.
 """
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from groundplane.dataplanes import Dataplane
@@ -14,6 +14,7 @@ from groundplane.project.state import NodeBase, NodeState, Part
 
 K = TypeVar("K")
 V = TypeVar("V")
+Key = tuple[str, str]
 
 
 class Reconciler(Generic[K, V]):
@@ -27,27 +28,31 @@ class Reconciler(Generic[K, V]):
         """Read the dataplane again at the next `bring`."""
         self._known = None
 
-    def bring(self, state: NodeState) -> int:
+    def bring(self, state: NodeState, among: Collection[Key] | None = None) -> int:
         """Make the dataplane hold *state*; return how many of its objects changed.
 
-        GroundplaneError when the change was refused: then nothing is remembered.
+        Where the caller knows that only the services *among* differ from the state brought last,
+        no other is looked at. GroundplaneError when the change was refused: then nothing is
+        remembered, and the next call reads the dataplane.
         """
-        delta = self.plan(state)
+        delta = self.plan(state, among)
         self._known = None
         if delta:
             self.plane.write(state.base, delta)
         self._known = state
         return len(delta)
 
-    def plan(self, state: NodeState) -> Delta[K, V]:
+    def plan(self, state: NodeState, among: Collection[Key] | None = None) -> Delta[K, V]:
         """Return the change that `bring` would make."""
         known = self._known
-        if known is None or self._context(known.base) != self._context(state.base):
+        if known is None or not self._same_context(known.base, state.base):
             return diff(self.plane.read(state.base), self._whole(state))
-        return combine(self._differences(known, state))
+        if among is None:
+            among = known.services.keys() | state.services.keys()
+        return combine(self._differences(known, state, among))
 
-    def _context(self, base: NodeBase) -> Hashable:
-        return self.plane.context(base)
+    def _same_context(self, one: NodeBase, other: NodeBase) -> bool:
+        return one is other or self.plane.context(one) == self.plane.context(other)
 
     def _whole(self, state: NodeState) -> Mapping[K, V]:
         objects: dict[K, V] = {}
@@ -55,10 +60,12 @@ class Reconciler(Generic[K, V]):
             objects.update(self.plane.render(state.base, part))
         return objects
 
-    def _differences(self, old: NodeState, new: NodeState) -> Iterator[Delta[K, V]]:
-        if old.base != new.base:
+    def _differences(
+        self, old: NodeState, new: NodeState, among: Collection[Key]
+    ) -> Iterator[Delta[K, V]]:
+        if old.base is not new.base and old.base != new.base:
             yield self._difference(new.base, old.base, new.base)
-        for key in old.services.keys() | new.services.keys():
+        for key in among:
             before, after = old.services.get(key), new.services.get(key)
             if before is not after and before != after:
                 yield self._difference(new.base, before, after)

@@ -215,4 +215,6 @@ class Agent:
 
 
 def _behind(before: PlaneStatus, error: str) -> PlaneStatus:
-    return PlaneStatus(before.name, error=error, since=before.since if before.error else time.time())
+    return PlaneStatus(
+        before.name, error=error, since=before.since if before.error else time.time()
+    )

@@ -14,6 +14,7 @@ from groundplane.project.state import (
     ServicePort,
     VirtualService,
 )
+from groundplane.project.update import ServiceIndex, update
 
 __all__ = [
     "Backend",
@@ -21,8 +22,10 @@ __all__ = [
     "NodeState",
     "Part",
     "Peer",
+    "ServiceIndex",
     "ServicePort",
     "VirtualService",
     "project",
     "project_service",
+    "update",
 ]

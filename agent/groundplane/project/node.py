@@ -1,7 +1,7 @@
 """`project`: NodeState of one node, from the compiled site and the node's view of which probes fail."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from socket import AF_INET, AF_INET6, inet_pton
 
 from groundplane.allocate.allocation import bridge_address
@@ -32,12 +32,27 @@ def project(site: compiled.Site, node: str, failing: Failing) -> NodeState:
         if service.cluster_ips
         for port in service.ports
     )
-    services = {service.key: project_service(service, pools, failing) for service in site.services}
+    services = {
+        service.key: project_service(
+            service, _pools_of(service, pools) if service.cluster_ips else (), failing
+        )
+        for service in site.services
+    }
     return NodeState(project_base(site, node), services)
 
 
-def project_service(service: compiled.Service, pools: Pools, failing: Failing) -> VirtualService:
-    """Return *service* with the endpoints that take its new connections."""
+def _pools_of(service: compiled.Service, pools: Pools) -> list[int]:
+    namespace, name = service.namespace, service.name
+    return [pools[namespace, name, port.protocol, port.port] for port in service.ports]
+
+
+def project_service(
+    service: compiled.Service, pools: Sequence[int], failing: Failing
+) -> VirtualService:
+    """Return *service* with the endpoints that take its new connections.
+
+    *pools* has a number for each of its ports; a headless service needs none.
+    """
     chosen = serving_endpoints(service, failing)
     if not service.cluster_ips:
         ports = tuple(ServicePort(p.name, p.protocol, p.port, 0) for p in service.ports)
@@ -49,29 +64,44 @@ def project_service(service: compiled.Service, pools: Pools, failing: Failing) -
             port.name,
             port.protocol,
             port.port,
-            pools[service.namespace, service.name, port.protocol, port.port],
-            _targets(AF_INET, [(e.ipv4, e.targets[index]) for e in chosen]) if has4 else (),
-            _targets(AF_INET6, [(e.ipv6, e.targets[index]) for e in chosen]) if has6 else (),
+            pools[index],
+            _targets4(chosen, index) if has4 else (),
+            _targets6(chosen, index) if has6 else (),
         )
         for index, port in enumerate(service.ports)
     )
     return VirtualService(service.namespace, service.name, service.cluster_ips, ports)
 
 
-def _targets(family: int, places: list[tuple[str, int]]) -> tuple[bytes, ...]:
-    """Return the packed targets of one port: what has no address or no such port is none."""
+# Two functions that are alike, and flat, since they see every endpoint of the site. Two endpoints at
+# one address and port (workloads of one host network) are one target.
+
+
+def _targets4(chosen: Sequence[compiled.Endpoint], index: int) -> tuple[bytes, ...]:
+    """Return the packed IPv4 targets of one port: an endpoint without address or port has none."""
     packed = [
-        inet_pton(family, address) + _PORTS[port] for address, port in places if address and port
+        inet_pton(AF_INET, each.ipv4) + _PORTS[target]
+        for each in chosen
+        if (target := each.targets[index]) and each.ipv4
     ]
-    # Two endpoints at one address and port (workloads of one host network) are one target.
+    return tuple(dict.fromkeys(packed))
+
+
+def _targets6(chosen: Sequence[compiled.Endpoint], index: int) -> tuple[bytes, ...]:
+    """Return the packed IPv6 targets of one port: an endpoint without address or port has none."""
+    packed = [
+        inet_pton(AF_INET6, each.ipv6) + _PORTS[target]
+        for each in chosen
+        if (target := each.targets[index]) and each.ipv6
+    ]
     return tuple(dict.fromkeys(packed))
 
 
 class _PortBytes(dict[int, bytes]):
-    """Packed ports, made on first use."""
+    """Packed ports with their padding, made on first use."""
 
     def __missing__(self, port: int) -> bytes:
-        self[port] = packed = port.to_bytes(2, "big")
+        self[port] = packed = port.to_bytes(2, "big") + bytes(2)
         return packed
 
 

@@ -7,7 +7,7 @@ ports that want the same number the one with the smaller key has it, and the oth
 """
 
 from collections.abc import Iterable
-from hashlib import blake2b
+from zlib import crc32
 
 POOLS = 1 << 19  # 20 bits in a handle, of which the lowest tells cluster from local endpoints
 _Key = tuple[str, str, str, int]  # namespace, service, protocol, port
@@ -27,5 +27,5 @@ def number_pools(keys: Iterable[_Key]) -> dict[_Key, int]:
 
 
 def _home(key: _Key) -> int:
-    digest = blake2b(repr(key).encode(), digest_size=4).digest()
-    return int.from_bytes(digest, "big") % POOLS
+    namespace, name, protocol, port = key
+    return crc32(f"{namespace}/{name}/{protocol}/{port}".encode()) % POOLS

@@ -62,7 +62,8 @@ class ServicePort(msgspec.Struct, frozen=True, gc=False):
     """One port of a service.
 
     *pool* is its number in the kernel's maps. *ipv4* and *ipv6* have one packed target for each
-    endpoint that takes new connections: the address, then the port, in network order.
+    endpoint that takes new connections: address and port in network order, then two zero bytes,
+    which is the form that the kernel's maps hold.
     """
 
     name: str

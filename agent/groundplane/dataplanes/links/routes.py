@@ -8,7 +8,8 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
-from groundplane.model.address import family_of, network
+from groundplane.model.address import family_of, from_int, network
+from groundplane.model.service import Family
 from groundplane.project.state import NodeBase, Part, VirtualService
 
 PROTOCOL: Final = 71  # named "groundplane" in /etc/iproute2/rt_protos.d
@@ -73,9 +74,9 @@ class Links:
         found: dict[str, Route] = {}
         for message in messages:
             attributes = dict(message["attrs"])
-            everywhere = "0.0.0.0" if message["family"] == _AF["IPv4"] else "::"
-            destination = f"{attributes.get('RTA_DST', everywhere)}/{message['dst_len']}"
-            found[destination] = Route(
+            family: Family = "IPv4" if message["family"] == _AF["IPv4"] else "IPv6"
+            destination = attributes.get("RTA_DST") or from_int(0, family)  # none: a default route
+            found[f"{destination}/{message['dst_len']}"] = Route(
                 attributes.get("RTA_GATEWAY", ""), attributes.get("RTA_PREFSRC", "")
             )
         return found

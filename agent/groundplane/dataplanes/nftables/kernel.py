@@ -65,9 +65,7 @@ class Nftables:
     def _read(self, base: NodeBase) -> dict[Element, bytes]:
         self._framework = self._digest_there(base)
         maps = maps_of(base) if self._framework == framework_digest(base) else []
-        return {
-            element: data for map_ in maps for element, data in self._connection.elements(map_)
-        }
+        return {element: data for map_ in maps for element, data in self._connection.elements(map_)}
 
     def write(self, base: NodeBase, delta: Delta[Element, bytes]) -> None:
         """Make the change in one transaction.

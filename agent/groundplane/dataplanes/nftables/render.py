@@ -29,8 +29,8 @@ def _service(service: VirtualService) -> dict[Element, bytes]:
             where = bytes((PROTOCOLS[port.protocol], 0, 0, 0)) + port.port.to_bytes(2, "big") + _PAD
             elements[maps.cluster_ips, address + where] = host32(handle(port.pool, len(targets)))
             pool, slots = host32(port.pool << 12), maps.slots
-            for slot, target in zip(_SLOTS, targets, strict=False):
-                elements[slots, pool + slot] = target + _PAD
+            keys = [(slots, pool + slot) for slot in _SLOTS[: len(targets)]]
+            elements.update(zip(keys, targets, strict=False))
     return elements
 
 

@@ -1,0 +1,48 @@
+"""Facts: how a host's answer is read."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deploys.facts.files import DirectoryDigests, NameServers, PythonVersion
+
+
+def _answer(command: object) -> list[str]:
+    done = subprocess.run(["sh", "-c", str(command)], text=True, capture_output=True, check=True)
+    return done.stdout.splitlines()
+
+
+def test_digests_name_every_file_but_hidden_ones(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.yaml").write_text("a")
+    (tmp_path / "sub" / "with space.yaml").write_text("b")
+    (tmp_path / ".hidden").write_text("c")
+    fact = DirectoryDigests()
+    assert fact.process(_answer(fact.command(str(tmp_path)))) == {
+        "a.yaml": "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb",
+        "sub/with space.yaml": "3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d",
+    }
+
+
+@pytest.mark.parametrize("path", ["/nowhere/at all", "/etc/hostname"])
+def test_what_is_no_directory_has_no_digests(path: str) -> None:
+    fact = DirectoryDigests()
+    assert fact.process(_answer(fact.command(path))) == {}
+
+
+def test_python_version_is_major_and_minor() -> None:
+    fact = PythonVersion()
+    assert re.fullmatch(r"3\.\d+", fact.process(_answer(fact.command())))
+
+
+def test_a_host_without_python_has_no_version() -> None:
+    assert PythonVersion().process([]) == ""
+
+
+def test_name_servers_are_the_lines_of_the_file() -> None:
+    assert NameServers().process(["nameserver 10.0.0.1 ", "options edns0"]) == [
+        "nameserver 10.0.0.1",
+        "options edns0",
+    ]

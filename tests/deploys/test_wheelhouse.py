@@ -1,0 +1,30 @@
+"""The wheels of the agent: locked, hashed, complete, the same each time."""
+
+import platform
+
+from deploys.wheelhouse import wheelhouse_for
+
+
+def test_every_requirement_has_a_hash_and_a_wheel() -> None:
+    found = wheelhouse_for("3.11", platform.machine())
+    lines = (found.directory / "requirements.txt").read_text().replace("\\\n", "").splitlines()
+    requirements = [line for line in lines if line and not line.lstrip().startswith("#")]
+    wheels = {path.name.split("-")[0].lower() for path in found.directory.glob("*.whl")}
+    assert all("--hash=sha256:" in line for line in requirements)
+    wanted = {
+        line.split("==")[0].replace("-", "_").lower() for line in requirements if ";" not in line
+    }
+    assert wanted <= wheels
+    assert {"groundplane", "pip"} <= wheels
+
+
+def test_what_only_the_deploys_need_is_not_among_them() -> None:
+    found = wheelhouse_for("3.11", platform.machine())
+    names = {path.name.split("-")[0].lower() for path in found.directory.glob("*.whl")}
+    assert names.isdisjoint({"pyinfra", "paramiko", "pytest", "hypothesis", "mypy"})
+
+
+def test_a_second_call_finds_the_same() -> None:
+    first = wheelhouse_for("3.11", platform.machine())
+    wheelhouse_for.cache_clear()
+    assert first.digest == wheelhouse_for("3.11", platform.machine()).digest
