@@ -43,4 +43,5 @@ else
     .cache/uv/bin/pip --quiet install uv==0.13.9
   fi
 fi
+[ -d .venv ] || echo "controller: making the Python environment" >&2
 "$uv" sync --quiet --locked

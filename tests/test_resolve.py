@@ -143,7 +143,26 @@ def test_a_service_has_its_addresses_and_ports(source: Path) -> None:
         ("IPv4",),
         ("10.96.0.7",),
     )
-    assert web.ports == (compiled.Port("http", "TCP", 80), compiled.Port("admin", "TCP", 81))
+    assert [(port.name, port.protocol, port.port) for port in web.ports] == [
+        ("http", "TCP", 80),
+        ("admin", "TCP", 81),
+    ]
+
+
+def test_each_port_of_a_cluster_ip_has_a_pool_of_its_own(source: Path) -> None:
+    (web,) = compile_text(source, SERVICE).services
+    http, admin = web.ports
+    assert http.pool != admin.pool
+    headless = SERVICE.replace("spec:", "spec:\n  clusterIP: None")
+    (web,) = compile_text(source, headless).services
+    assert [0, 0] == [port.pool for port in web.ports]
+
+
+def test_slots_count_every_endpoint_for_every_port_and_one_where_there_is_none(
+    source: Path,
+) -> None:
+    site = compile_text(source, SERVICE)
+    assert sum(max(len(s.endpoints), 1) * len(s.ports) for s in site.services) == site.slots > 0
 
 
 def test_ranges_and_addresses_are_written_in_one_way(source: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
 from groundplane.allocate import Allocations
+from groundplane.check.slices import KUBERNETES, MANAGED_LABEL, SERVICE_LABEL
 from groundplane.model import compiled
 from groundplane.model.address import canonical, canonical_range, family_of
 from groundplane.model.catalog import Catalog
@@ -16,9 +17,8 @@ from groundplane.model.families import families_of
 from groundplane.model.selector import LabelIndex
 from groundplane.model.service import EndpointSlice, Service, SliceEndpoint
 from groundplane.model.site import Workload
+from groundplane.pools import number_pools
 
-SERVICE_LABEL = "kubernetes.io/service-name"
-MANAGED_LABEL = "endpointslice.kubernetes.io/managed-by"
 Failing = AbstractSet[tuple[str, str]]  # namespace and name of each workload whose probe fails
 
 
@@ -27,6 +27,12 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
     spec = catalog.cluster.spec
     index = LabelIndex(catalog.workloads.values())
     slices = _slices_by_service(catalog)
+    pools = number_pools(
+        (*name, port.protocol, port.port)
+        for name, service in catalog.services.items()
+        if allocations.cluster_ips[name]
+        for port in service.spec.ports
+    )
     nodes = {
         name: compiled.Node(
             name,
@@ -39,6 +45,21 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
         name: allocations.workloads[name] or nodes[workload.spec.node].addresses
         for name, workload in catalog.workloads.items()
     }
+    services = tuple(
+        compiled.Service(
+            namespace=name[0],
+            name=name[1],
+            families=families_of(service, catalog.cluster),
+            cluster_ips=allocations.cluster_ips[name],
+            ports=tuple(
+                compiled.Port(p.name, p.protocol, p.port, pools.get((*name, p.protocol, p.port), 0))
+                for p in service.spec.ports
+            ),
+            endpoints=tuple(_endpoints(service, index, places, slices.get(name, ()))),
+            publish_not_ready=service.spec.publish_not_ready_addresses,
+        )
+        for name, service in sorted(catalog.services.items())
+    )
     return compiled.Site(
         format=compiled.FORMAT,
         domain=spec.cluster_domain.removesuffix("."),
@@ -53,18 +74,8 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
             for name in sorted(catalog.workloads)
             if allocations.workloads[name]
         ),
-        services=tuple(
-            compiled.Service(
-                namespace=name[0],
-                name=name[1],
-                families=families_of(service, catalog.cluster),
-                cluster_ips=allocations.cluster_ips[name],
-                ports=tuple(compiled.Port(p.name, p.protocol, p.port) for p in service.spec.ports),
-                endpoints=tuple(_endpoints(service, index, places, slices.get(name, ()))),
-                publish_not_ready=service.spec.publish_not_ready_addresses,
-            )
-            for name, service in sorted(catalog.services.items())
-        ),
+        services=services,
+        slots=sum(max(len(each.endpoints), 1) * len(each.ports) for each in services),
     )
 
 
@@ -115,7 +126,7 @@ def _endpoints(
             seen |= {(own.ipv4, own.targets), (own.ipv6, own.targets)}
             yield own
     for each in slices:
-        managed = each.metadata.labels.get(MANAGED_LABEL) == "endpointslice-controller.k8s.io"
+        managed = each.metadata.labels.get(MANAGED_LABEL) == KUBERNETES
         if managed and matching:
             continue
         for endpoint in each.endpoints:

@@ -85,3 +85,14 @@ def test_a_probe_is_not_run_by_this_version(source: Path) -> None:
             "probes are not run by this version; its endpoints count as ready"
         )
     ]
+
+
+def test_a_slice_without_its_service_is_warned_of(source: Path) -> None:
+    text = """\
+        apiVersion: discovery.k8s.io/v1
+        kind: EndpointSlice
+        metadata: {name: db-1, labels: {kubernetes.io/service-name: db}}
+        addressType: IPv4
+        """
+    (warning,) = warned(source, text)
+    assert warning.endswith('metadata.labels: there is no Service "db" in namespace "default"')

@@ -73,7 +73,7 @@ def test_sctp_is_refused(source: Path) -> None:
 
 def test_a_cluster_ip_service_has_no_node_port(source: Path) -> None:
     assert faults(source, service("ports: [{port: 80, nodePort: 30080}]")) == told(
-        5, "spec.ports[0].nodePort", "a service of type ClusterIP has no node port"
+        5, "spec.ports[0].nodePort", "a service of type ClusterIP has none"
     )
 
 
@@ -245,3 +245,24 @@ def test_a_selector_is_made_of_labels(source: Path) -> None:
         "spec.selector.app",
         '"a/b" is no label value: at most 63 letters, digits, "-", "_" and "."',
     )
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("externalTrafficPolicy", "Local"),
+        ("healthCheckNodePort", "30000"),
+        ("loadBalancerIP", "192.0.2.1"),
+        ("loadBalancerSourceRanges", "[192.0.2.0/24]"),
+        ("externalName", "example.test"),
+    ],
+)
+def test_what_its_type_does_not_have_is_refused(source: Path, field: str, value: str) -> None:
+    expected = told(6, f"spec.{field}", "a service of type ClusterIP has none")
+    assert faults(source, service(PORTS, f"{field}: {value}")) == expected
+
+
+def test_a_config_without_its_affinity_is_refused(source: Path) -> None:
+    spec = (PORTS, "sessionAffinityConfig: {clientIP: {timeoutSeconds: 10}}")
+    expected = told(6, "spec.sessionAffinityConfig", "it needs sessionAffinity ClientIP")
+    assert faults(source, service(*spec)) == expected

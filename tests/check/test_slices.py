@@ -76,3 +76,13 @@ def test_what_a_slice_may_not_say(source: Path, body: str, path: str, fault: str
     assert faults(source, endpoint_slice(body)) == [
         f"site/test.yaml:7: EndpointSlice/default/db-1: {path}: {fault}"
     ]
+
+
+def test_an_endpoint_is_no_service(source: Path) -> None:
+    body = "endpoints: [{addresses: [10.96.0.5]}]"
+    assert faults(source, endpoint_slice(body)) == [
+        (
+            "site/test.yaml:7: EndpointSlice/default/db-1: endpoints[0].addresses[0]: "
+            "10.96.0.5 lies in the service range 10.96.0.0/24: no service is another's endpoint"
+        )
+    ]

@@ -336,3 +336,9 @@ def test_the_order_of_files_does_not_matter(source: Path) -> None:
     found = read(source, WEB)
     (source / "test.yaml").rename(source / "a.yaml")
     assert load(source) == found
+
+
+def test_a_misspelt_kind_of_core_is_not_skipped(source: Path) -> None:
+    text = "apiVersion: v1\nkind: Servce\nmetadata: {name: web}\n"
+    place, what = "site/test.yaml:2: Servce/default/web", 'v1 has no kind "Servce"'
+    assert faults(source, text) == [f'{place}: kind: {what}; did you mean "Service"?']

@@ -42,12 +42,16 @@ async def compile_in_child(source: Path) -> bytes:
         await child.wait()
         raise SourceError(f"{source}: compiling it took over {WALL_S} s") from None
     if child.returncode != 0:
-        text = errors.decode(errors="replace").strip()
-        raise SourceError(text or f"{source}: the compiler {_end(child.returncode or 0)}")
+        raise SourceError(_why(source, child.returncode or 0, errors.decode(errors="replace")))
     return output
 
 
-def _end(status: int) -> str:
-    if status != -signal.SIGXCPU:
-        return f"ended with status {status}"
-    return f"needed over {CPU_S} s of CPU time"
+def _why(source: Path, status: int, text: str) -> str:
+    """Return what the child said, or how it was ended: by a limit, a parser's abort, the kernel."""
+    if status == -signal.SIGXCPU:
+        return f"{source}: the compiler needed over {CPU_S} s of CPU time"
+    if status >= 0 and text.strip():
+        return text.strip()
+    said = f": {text.splitlines()[0]}" if text else ""
+    how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with {status}"
+    return f"{source}: the compiler {how}{said}"

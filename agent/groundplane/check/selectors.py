@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from groundplane.check.slices import SERVICE_LABEL
+from groundplane.check.slices import KUBERNETES, MANAGED_LABEL, SERVICE_LABEL
 from groundplane.errors import Fault
 from groundplane.model.catalog import Catalog, key_of
 from groundplane.model.hint import nearest
@@ -23,6 +23,19 @@ def warnings(catalog: Catalog) -> Iterator[Fault]:
         if not index.matching(namespace, service.spec.selector):
             hint = nearest_labels(catalog, service)
             yield catalog.fault(key_of(service), "spec.selector", f"it selects no workload{hint}")
+    for each in catalog.slices.values():
+        namespace, labels = each.metadata.namespace, each.metadata.labels
+        of = catalog.services.get((namespace, labels.get(SERVICE_LABEL, "")))
+        if of is None:
+            message = (
+                f'there is no Service "{labels.get(SERVICE_LABEL)}" in namespace "{namespace}"'
+            )
+            yield catalog.fault(key_of(each), "metadata.labels", message)
+        elif labels.get(MANAGED_LABEL) == KUBERNETES and index.matching(
+            namespace, of.spec.selector
+        ):
+            message = "skipped: Kubernetes wrote it for pods; the workloads of the selector count"
+            yield catalog.fault(key_of(each), "metadata.labels", message)
     for workload in catalog.workloads.values():
         if workload.spec.readiness_probe is not None:
             message = "probes are not run by this version; its endpoints count as ready"

@@ -19,7 +19,7 @@ def check_services(catalog: Catalog) -> Iterator[Fault]:
         key = key_of(service)
         yield from check_metadata(catalog, service)
         yield from check_labels(catalog, key, "spec.selector", service.spec.selector)
-        for path, message in _unsupported(service):
+        for path, message in (*_unsupported(service), *_misplaced(service)):
             yield catalog.fault(key, path, message)
         yield from _cluster_ips(catalog, key, service)
         yield from _ports(catalog, key, service)
@@ -29,21 +29,49 @@ def check_services(catalog: Catalog) -> Iterator[Fault]:
 def _unsupported(service: Service) -> Iterator[tuple[str, str]]:
     """Yield what this version cannot do: said, never passed over in silence."""
     spec, later = service.spec, "not supported by this version"
-    if spec.type != "ClusterIP":
-        yield "spec.type", f"{spec.type} is {later}"
-    if spec.session_affinity != "None":
-        yield "spec.sessionAffinity", f"session affinity is {later}"
-    if spec.external_ips:
-        yield "spec.externalIPs", f"external IPs are {later}"
-    if spec.internal_traffic_policy == "Local":
-        yield "spec.internalTrafficPolicy", f"Local is {later}"
-    if spec.traffic_distribution:
-        yield "spec.trafficDistribution", f"it is {later}"
+    for path, wanted, message in (
+        ("spec.type", spec.type != "ClusterIP", f"{spec.type} is {later}"),
+        (
+            "spec.sessionAffinity",
+            spec.session_affinity != "None",
+            f"session affinity is {later}",
+        ),
+        ("spec.externalIPs", spec.external_ips, f"external IPs are {later}"),
+        (
+            "spec.internalTrafficPolicy",
+            spec.internal_traffic_policy == "Local",
+            f"Local is {later}",
+        ),
+        ("spec.trafficDistribution", spec.traffic_distribution, f"it is {later}"),
+    ):
+        if wanted:
+            yield path, message
     for index, port in enumerate(spec.ports):
         if port.protocol == "SCTP":
             yield f"spec.ports[{index}].protocol", f"SCTP is {later}"
-        if spec.type == "ClusterIP" and port.node_port:
-            yield f"spec.ports[{index}].nodePort", "a service of type ClusterIP has no node port"
+
+
+def _misplaced(service: Service) -> Iterator[tuple[str, str]]:
+    """Yield fields that a service of this type does not have."""
+    spec = service.spec
+    if spec.session_affinity == "None" and spec.session_affinity_config is not None:
+        yield "spec.sessionAffinityConfig", "it needs sessionAffinity ClientIP"
+    if spec.type != "ClusterIP":
+        return
+    none = f"a service of type {spec.type} has none"
+    for field, value in (
+        ("externalTrafficPolicy", spec.external_traffic_policy),
+        ("healthCheckNodePort", spec.health_check_node_port),
+        ("loadBalancerIP", spec.load_balancer_ip),
+        ("loadBalancerClass", spec.load_balancer_class),
+        ("loadBalancerSourceRanges", spec.load_balancer_source_ranges),
+        ("externalName", spec.external_name),
+    ):
+        if value:
+            yield f"spec.{field}", none
+    for index, port in enumerate(spec.ports):
+        if port.node_port:
+            yield f"spec.ports[{index}].nodePort", none
 
 
 def _cluster_ips(catalog: Catalog, key: Key, service: Service) -> Iterator[Fault]:

@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterator
+from contextlib import suppress
 
 from groundplane.check import names
 from groundplane.check.metadata import check_metadata
@@ -11,6 +12,8 @@ from groundplane.model.catalog import Catalog, key_of
 from groundplane.model.service import EndpointSlice
 
 SERVICE_LABEL = "kubernetes.io/service-name"
+MANAGED_LABEL = "endpointslice.kubernetes.io/managed-by"
+KUBERNETES = "endpointslice-controller.k8s.io"
 
 
 def check_slices(catalog: Catalog) -> Iterator[Fault]:
@@ -37,9 +40,9 @@ def _slice(catalog: Catalog, each: EndpointSlice) -> Iterator[Fault]:
             message = f'there is no Node "{endpoint.node_name}"'
             yield catalog.fault(key, f"endpoints[{index}].nodeName", message)
         for number, text in enumerate(endpoint.addresses):
-            path = f"endpoints[{index}].addresses[{number}]"
-            if fault := _endpoint_address(text, each.address_type):
-                yield catalog.fault(key, path, fault)
+            fault = _endpoint_address(text, each.address_type) or _in_service_range(catalog, text)
+            if fault:
+                yield catalog.fault(key, f"endpoints[{index}].addresses[{number}]", fault)
 
 
 def _endpoint_address(text: str, family: str) -> str | None:
@@ -53,4 +56,13 @@ def _endpoint_address(text: str, family: str) -> str | None:
     found = ipaddress.ip_address(text)
     if found.is_unspecified or found.is_loopback or found.is_link_local or found.is_multicast:
         return f"{text} cannot be an endpoint"
+    return None
+
+
+def _in_service_range(catalog: Catalog, text: str) -> str | None:
+    """Return a fault when *text* is a service's; ranges that are none are faults of their own."""
+    for cidr in catalog.cluster.spec.service_cidrs:
+        with suppress(ValueError):
+            if address.contains(cidr, text):
+                return f"{text} lies in the service range {cidr}: no service is another's endpoint"
     return None

@@ -24,6 +24,29 @@ KINDS: Final[dict[tuple[str, str], type[Object]]] = {
     ("v1", "Namespace"): Namespace,
     ("discovery.k8s.io/v1", "EndpointSlice"): EndpointSlice,
 }
+# core/v1 as a whole, so that a misspelt Service is not skipped for a kind that is not ours.
+CORE_KINDS: Final = frozenset(
+    {
+        "Binding",
+        "ComponentStatus",
+        "ConfigMap",
+        "Endpoints",
+        "Event",
+        "LimitRange",
+        "List",
+        "Namespace",
+        "Node",
+        "PersistentVolume",
+        "PersistentVolumeClaim",
+        "Pod",
+        "PodTemplate",
+        "ReplicationController",
+        "ResourceQuota",
+        "Secret",
+        "Service",
+        "ServiceAccount",
+    }
+)
 # What these say would be lost in silence if they were skipped like other kinds of Kubernetes.
 UNSUPPORTED: Final = {"NetworkPolicy": "network policies", "Endpoints": "Endpoints documents"}
 
@@ -197,6 +220,9 @@ def _foreign(
     if kind in known:
         message = f'{kind} has apiVersion "{known[kind]}", not "{api}"'
         return [Fault(origin, subject, "apiVersion", message)]
+    if api == "v1" and kind not in CORE_KINDS:
+        hint = did_you_mean(kind, CORE_KINDS)
+        return [Fault(origin, subject, "kind", f'v1 has no kind "{kind}"{hint}')]
     if api == API_VERSION:
         hint = did_you_mean(kind, [name for version, name in KINDS if version == API_VERSION])
         return [Fault(origin, subject, "kind", f'unknown kind "{kind}"{hint}')]

@@ -52,9 +52,12 @@ class Endpoint(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Port(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One port of a service; *pool* is its number in the kernel's maps, the same on every node."""
+
     name: str
     protocol: Protocol
     port: int
+    pool: int = 0
 
 
 class Service(msgspec.Struct, frozen=True, gc=False):
@@ -86,3 +89,4 @@ class Site(msgspec.Struct, frozen=True):
     nodes: tuple[Node, ...]
     workloads: tuple[Workload, ...]
     services: tuple[Service, ...]
+    slots: int = 0  # how many elements all endpoints need in the kernel's maps, at most

@@ -1,7 +1,7 @@
 """`project`: NodeState of one node, from the compiled site and the node's view of which probes fail."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from socket import AF_INET, AF_INET6, inet_pton
 
 from groundplane.allocate.allocation import bridge_address
@@ -9,7 +9,6 @@ from groundplane.errors import GroundplaneError
 from groundplane.model import compiled
 from groundplane.model.address import family_of
 from groundplane.model.hint import did_you_mean
-from groundplane.project.pools import number_pools
 from groundplane.project.state import (
     Backend,
     LocalWorkload,
@@ -21,38 +20,15 @@ from groundplane.project.state import (
 )
 from groundplane.resolve import Failing, serving_endpoints
 
-Pools = Mapping[tuple[str, str, str, int], int]
-
 
 def project(site: compiled.Site, node: str, failing: Failing) -> NodeState:
     """Return what *node* has to do; GroundplaneError when the site has no such node."""
-    pools = number_pools(
-        (service.namespace, service.name, port.protocol, port.port)
-        for service in site.services
-        if service.cluster_ips
-        for port in service.ports
-    )
-    services = {
-        service.key: project_service(
-            service, _pools_of(service, pools) if service.cluster_ips else (), failing
-        )
-        for service in site.services
-    }
+    services = {service.key: project_service(service, failing) for service in site.services}
     return NodeState(project_base(site, node), services)
 
 
-def _pools_of(service: compiled.Service, pools: Pools) -> list[int]:
-    namespace, name = service.namespace, service.name
-    return [pools[namespace, name, port.protocol, port.port] for port in service.ports]
-
-
-def project_service(
-    service: compiled.Service, pools: Sequence[int], failing: Failing
-) -> VirtualService:
-    """Return *service* with the endpoints that take its new connections.
-
-    *pools* has a number for each of its ports; a headless service needs none.
-    """
+def project_service(service: compiled.Service, failing: Failing) -> VirtualService:
+    """Return *service* with the endpoints that take its new connections."""
     chosen = serving_endpoints(service, failing)
     if not service.cluster_ips:
         ports = tuple(ServicePort(p.name, p.protocol, p.port, 0) for p in service.ports)
@@ -64,7 +40,7 @@ def project_service(
             port.name,
             port.protocol,
             port.port,
-            pools[index],
+            port.pool,
             _targets4(chosen, index) if has4 else (),
             _targets6(chosen, index) if has6 else (),
         )
@@ -125,7 +101,6 @@ def project_base(site: compiled.Site, name: str) -> NodeBase:
     if name not in nodes:
         raise GroundplaneError(f'the site has no Node "{name}"{did_you_mean(name, nodes)}')
     node = nodes[name]
-    slots = sum(max(len(service.endpoints), 1) * len(service.ports) for service in site.services)
     return NodeBase(
         name=name,
         domain=site.domain,
@@ -149,7 +124,7 @@ def project_base(site: compiled.Site, name: str) -> NodeBase:
             for w in site.workloads
             if w.node == name
         ),
-        slot_capacity=capacity(slots),
+        slot_capacity=capacity(site.slots),
     )
 
 

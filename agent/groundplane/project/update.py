@@ -42,6 +42,5 @@ def update(
     keys = index.concerned(before ^ failing)
     services = dict(state.services)
     for key in keys:
-        pools = [port.pool for port in services[key].ports]
-        services[key] = project_service(index[key], pools, failing)
+        services[key] = project_service(index[key], failing)
     return replace(state, services=services), keys

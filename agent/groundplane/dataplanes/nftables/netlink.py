@@ -9,12 +9,11 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from typing import Final
 
-from groundplane.dataplanes.nftables.maps import TABLE, Element, Map
+from groundplane.dataplanes.nftables.maps import MAPS, TABLE, Element, Map
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
 
@@ -52,35 +51,39 @@ def _request(kind: int, flags: int, sequence: int, family: int, body: bytes) -> 
     return _message(_SUBSYS_NFTABLES << 8 | kind, flags | _REQUEST, sequence, family, body)
 
 
-def _element_list(
-    map_: Map, elements: Iterable[tuple[bytes, bytes]], *, data: bool
-) -> Iterator[bytes]:
-    """Yield the elements of *map_* as list entries. Widths are fixed, so headers are made once."""
-    key_width, data_width = map_.key_width, map_.data_width if data else 0
+def _heads(map_: Map, *, with_data: bool) -> tuple[bytes, bytes]:
+    """Return what stands before the key and before the data in a list entry: widths are fixed."""
+    key_width, data_width = map_.key_width, map_.data_width if with_data else 0
     key_head = _nlattr.pack(8 + key_width, _NESTED | 1) + _nlattr.pack(4 + key_width, 1)
-    body = len(key_head) + key_width
     data_head = b""
     if data_width:
         data_head = _nlattr.pack(8 + data_width, _NESTED | 2) + _nlattr.pack(4 + data_width, 1)
-        body += len(data_head) + data_width
-    head = _nlattr.pack(4 + body, _NESTED | 1) + key_head
-    if data_width:
-        for key, value in elements:
-            yield head + key + data_head + value
-    else:
-        for key, _ in elements:
-            yield head + key
+    body = len(key_head) + key_width + len(data_head) + data_width
+    return _nlattr.pack(4 + body, _NESTED | 1) + key_head, data_head
 
 
-def _set_messages(
-    kind: int, flags: int, map_: Map, elements: Mapping[bytes, bytes]
-) -> Iterator[bytes]:
-    target = _attr(1, TABLE.encode() + b"\0") + _attr(2, map_.name.encode() + b"\0")
-    entries = _element_list(map_, elements.items(), data=kind == _NEWSETELEM)
-    size = 4 + 8 + map_.key_width + (8 + map_.data_width if map_.data_width else 0)
-    while chunk := b"".join(islice(entries, _LIST_BYTES // size)):
-        body = target + _nlattr.pack(4 + len(chunk), _NESTED | 3) + chunk
-        yield _request(kind, flags, 0, FAMILIES[map_.family], body)
+class _Entries(dict[Map, list[bytes]]):
+    """List entries of elements by their map."""
+
+    def __missing__(self, map_: Map) -> list[bytes]:
+        entries: list[bytes] = []
+        self[map_] = entries
+        return entries
+
+    def messages(self, kind: int, flags: int) -> Iterator[bytes]:
+        """Yield the messages that carry the entries, each as many as one attribute holds."""
+        for map_, entries in self.items():
+            target = _attr(1, TABLE.encode() + b"\0") + _attr(2, map_.name.encode() + b"\0")
+            step = _LIST_BYTES // len(entries[0])
+            for start in range(0, len(entries), step):
+                chunk = b"".join(entries[start : start + step])
+                body = target + _nlattr.pack(4 + len(chunk), _NESTED | 3) + chunk
+                yield _request(kind, flags, 0, FAMILIES[map_.family], body)
+
+
+_ALL = [map_ for maps in MAPS.values() for map_ in maps.all]
+_KEY_HEADS = {map_: _heads(map_, with_data=False)[0] for map_ in _ALL}
+_HEADS = {map_: _heads(map_, with_data=True) for map_ in _ALL}
 
 
 def encode(delta: Delta[Element, bytes]) -> bytes:
@@ -88,26 +91,17 @@ def encode(delta: Delta[Element, bytes]) -> bytes:
 
     Deletions come first: an updated element is one deleted and created in the same transaction.
     """
-    gone: dict[Map, dict[bytes, bytes]] = {}
-    new: dict[Map, dict[bytes, bytes]] = {}
-    for (map_, key), data in delta.delete.items():
-        gone.setdefault(map_, {})[key] = data
-    for (map_, key), (old, data) in delta.update.items():
-        gone.setdefault(map_, {})[key] = old
-        new.setdefault(map_, {})[key] = data
+    gone, new = _Entries(), _Entries()
+    for elements in (delta.delete, delta.update):
+        for map_, key in elements:
+            gone[map_].append(_KEY_HEADS[map_] + key)
+    for (map_, key), (_, data) in delta.update.items():
+        head, data_head = _HEADS[map_]
+        new[map_].append(head + key + data_head + data)
     for (map_, key), data in delta.create.items():
-        new.setdefault(map_, {})[key] = data
-    messages = [
-        message
-        for map_, elements in gone.items()
-        for message in _set_messages(_DELSETELEM, 0, map_, elements)
-    ]
-    messages += [
-        message
-        for map_, elements in new.items()
-        for message in _set_messages(_NEWSETELEM, _CREATE, map_, elements)
-    ]
-    return _batch(messages)
+        head, data_head = _HEADS[map_]
+        new[map_].append(head + key + data_head + data)
+    return _batch([*gone.messages(_DELSETELEM, 0), *new.messages(_NEWSETELEM, _CREATE)])
 
 
 def _batch(messages: list[bytes]) -> bytes:

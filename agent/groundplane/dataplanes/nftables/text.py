@@ -3,6 +3,7 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 
 from groundplane.dataplanes.nftables.handle import DRAWS, EXACT, SIZES
@@ -13,33 +14,35 @@ from groundplane.rendering import render_template
 
 TABLES: Final = (("ip", TABLE), ("ip6", TABLE), ("bridge", TABLE))
 BRIDGE: Final = "groundplane0"
+_DIGEST: Final = "@digest@"
 
 
+@lru_cache(maxsize=4)
 def framework(base: NodeBase) -> str:
     """Return the tables, maps, chains and rules that *base* needs, without an element.
 
     The digest in each table's comment is how a restarted agent knows them for its own.
     """
-    text = _framework(base, digest="")
-    return _framework(base, digest=digest_of(text))
+    text = _framework(base)
+    return text.replace(_DIGEST, _digest(text))
 
 
-def digest_of(text: str) -> str:
-    """Return the name by which a framework is recognised."""
+@lru_cache(maxsize=4)
+def framework_digest(base: NodeBase) -> str:
+    """Return the digest that `framework` writes into the tables of *base*."""
+    return _digest(_framework(base))
+
+
+def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def framework_digest(base: NodeBase) -> str:
-    """Return the digest that `framework` writes into the tables of *base*."""
-    return digest_of(_framework(base, digest=""))
-
-
-def _framework(base: NodeBase, *, digest: str) -> str:
+def _framework(base: NodeBase) -> str:
     return render_template(
         "nftables.nft.j2",
         base=base,
         bridge=BRIDGE,
-        digest=digest,
+        digest=_DIGEST,
         draws=DRAWS,
         exact=EXACT,
         families=[

@@ -5,8 +5,8 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundplane.project import pools
-from groundplane.project.pools import POOLS, number_pools
+from groundplane import pools
+from groundplane.pools import POOLS, number_pools
 
 Key = tuple[str, str, str, int]
 KEYS = st.sets(

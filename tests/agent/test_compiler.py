@@ -1,0 +1,105 @@
+"""The real child that compiles a source."""
+
+import asyncio
+import os
+import stat
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from groundplane.agent import compiler
+from groundplane.agent.compiler import compile_in_child
+from groundplane.agent.store import decode_site
+from groundplane.errors import SourceError
+from groundplane.pipeline import compile_source
+from tests.catalogs import SITE, write
+
+FIXED = {
+    "site.yaml": SITE.replace("[192.0.2.1]", "[192.0.2.1], workloadSubnets: [10.244.0.0/24]"),
+    "addresses.lock": "Node/n1 10.244.0.0/24\n",
+}
+
+
+def fault(source: Path) -> str:
+    with pytest.raises(SourceError) as error:
+        asyncio.run(compile_in_child(source))
+    return str(error.value)
+
+
+def test_the_child_gives_what_the_pipeline_gives(source: Path) -> None:
+    write(source, FIXED)
+    encoded = asyncio.run(compile_in_child(source))
+    assert msgspec.json.encode(compile_source(source)) == encoded
+    assert compile_source(source) == decode_site(encoded)
+
+
+def test_every_fault_is_told_with_file_and_line(source: Path) -> None:
+    write(source, FIXED | {"a.yaml": "kind: [\n", "b.yaml": "kind: Service\n"})
+    first, second, last = fault(source).splitlines()
+    assert first.startswith("site/a.yaml:1: not YAML: ")
+    assert "site/b.yaml:1: apiVersion and kind are required, as text" == second
+    assert "error: 2 faults; nothing was changed" == last
+
+
+def test_a_source_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    assert f"error: {tmp_path}/x: the source does not exist" == fault(tmp_path / "x")
+
+
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Let a shell *script* be the interpreter that the child is run with."""
+    path = tmp_path / "python"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(sys, "executable", str(path))
+
+
+def test_the_child_gets_no_secret_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "hidden")
+    stand_in(tmp_path, monkeypatch, "env")
+    output = asyncio.run(compile_in_child(tmp_path)).decode()
+    assert "SECRET" not in output
+    assert f"PATH={os.environ['PATH']}" in output.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("exit 3", "the compiler ended with 3"),
+        ("kill -XCPU $$", "the compiler needed over 120 s of CPU time"),
+        ("kill -KILL $$", "the compiler was ended by SIGKILL"),
+    ],
+)
+def test_a_child_that_dies_in_silence_says_how(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, expected: str
+) -> None:
+    stand_in(tmp_path, monkeypatch, script)
+    assert f"{tmp_path}: {expected}" == fault(tmp_path)
+
+
+def test_a_child_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiler, "WALL_S", 0.2)
+    stand_in(tmp_path, monkeypatch, "exec sleep 60")
+    assert f"{tmp_path}: compiling it took over 0.2 s" == fault(tmp_path)
+
+
+def test_a_source_that_needs_too_much_memory_is_one_line(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is on the child: 2 GiB there, and as little as starts here."""
+    write(source, FIXED | {"big.yaml": "a: [" + "x," * 10_000_000 + "]\n"})
+    stand_in(
+        source.parent.absolute(),
+        monkeypatch,
+        f'exec {sys.executable} -c "import sys, resource; from groundplane.agent import compiler; '
+        "compiler.MEMORY_BYTES = 400 << 20; sys.argv = sys.argv[2:]; "
+        'import groundplane.cli; groundplane.cli.main(sys.argv[1:])" "$@"',
+    )
+    found = fault(source)
+    assert [found] == found.splitlines()
+    assert found.startswith(
+        ("error: more memory", "site: the compiler was ended by SIGABRT: memory allocation of ")
+    )

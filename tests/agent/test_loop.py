@@ -1,0 +1,388 @@
+"""The agent's loop: real files, the real compile child, and dataplanes in memory."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from groundplane.agent import loop
+from groundplane.agent.loop import Agent, Settings
+from groundplane.agent.status import Status, read_status
+from groundplane.agent.store import PREVIOUS_FILE, SITE_FILE, load_site, save_site
+from groundplane.diff import Delta, patch
+from groundplane.errors import KernelRefused
+from groundplane.project.state import NodeBase, Part
+from tests.catalogs import SITE, write
+
+FILES = {
+    "site.yaml": SITE.replace("[192.0.2.1]", "[192.0.2.1], workloadSubnets: [10.244.0.0/24]"),
+    "web.yaml": """\
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {clusterIP: 10.96.0.5, ports: [{port: 80}]}
+""",
+    "addresses.lock": "Node/n1 10.244.0.0/24\nService/default/web 10.96.0.5\n",
+}
+SECOND = FILES["web.yaml"].replace("web", "api").replace(".0.5", ".0.6")
+LOCK = FILES["addresses.lock"] + "Service/default/api 10.96.0.6\n"
+
+
+class Plane:
+    """Holds what it is told; *fails* is raised by its next writes."""
+
+    def __init__(self, name: str = "fake") -> None:
+        self.name = name
+        self.there: dict[str, str] = {}
+        self.fails: Exception | None = None
+        self.writes = 0
+        self.tries = 0
+
+    def context(self, _base: NodeBase) -> None:
+        return None
+
+    def render(self, _base: NodeBase, part: Part) -> Mapping[str, str]:
+        return {} if isinstance(part, NodeBase) else {ip: part.name for ip in part.cluster_ips}
+
+    def read(self, _base: NodeBase) -> Mapping[str, str]:
+        return dict(self.there)
+
+    def write(self, _base: NodeBase, delta: Delta[str, str]) -> None:
+        self.tries += 1
+        if self.fails:
+            raise self.fails
+        self.writes += 1
+        self.there = patch(self.there, delta)
+
+    def close(self) -> None:
+        pass
+
+
+class Place:
+    """The directories of one agent, and what it says about itself."""
+
+    def __init__(self, root: Path) -> None:
+        self.source, self.state, self.runtime = root / "etc/site", root / "state", root / "run"
+        for each in (self.source, self.state, self.runtime):
+            each.mkdir(parents=True)
+        write(self.source, FILES)
+
+    @property
+    def status(self) -> Status:
+        return read_status(self.runtime)
+
+    def run(self, *planes: Plane, steps: Callable[[], Any], node: str = "n1") -> None:
+        """Run an agent until the coroutine *steps* is done, then tell it to stop."""
+
+        async def live() -> None:
+            settings = Settings(node, self.source, self.state, self.runtime)
+            running = asyncio.create_task(Agent(settings, planes).run())
+            try:
+                await asyncio.wait_for(steps(), 10)
+                assert not running.done(), "the agent ended by itself"
+            finally:
+                os.kill(os.getpid(), signal.SIGTERM)
+                await asyncio.wait_for(running, 10)
+
+        asyncio.run(live())
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.setattr(loop, "_RETRY_S", (0.1, 0.1, 0.1))
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    return Place(tmp_path)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until *condition* holds; files that are not there yet make it false."""
+    while True:
+        try:
+            if condition():
+                return
+        except Exception:  # noqa: S110, BLE001
+            pass
+        await asyncio.sleep(0.02)
+
+
+def test_the_source_is_applied_and_kept(place: Place) -> None:
+    plane = Plane()
+
+    async def steps() -> None:
+        await until(lambda: place.status.healthy)
+
+    place.run(plane, steps=steps)
+    assert {"10.96.0.5": "web"} == plane.there
+    assert b"10.96.0.5" in load_site(place.state)
+    assert (1, ["fake"]) == (place.status.services, [each.name for each in place.status.planes])
+
+
+def test_sigterm_leaves_everything_in_place_and_a_second_start_adopts_it(place: Place) -> None:
+    plane = Plane()
+
+    async def steps() -> None:
+        await until(lambda: place.status.healthy)
+
+    for _ in range(2):
+        place.run(plane, steps=steps)
+    assert ({"10.96.0.5": "web"}, 1) == (plane.there, plane.writes)
+
+
+def test_a_change_of_the_source_is_noticed(place: Place) -> None:
+    plane = Plane()
+
+    async def steps() -> None:
+        await until(lambda: place.status.healthy)
+        write(place.source, {"addresses.lock": LOCK, "api.yaml": SECOND})
+        await until(lambda: len(plane.there) == 2)
+        (place.source / "api.yaml").unlink()
+        write(place.source, {"addresses.lock": FILES["addresses.lock"] + "released/1 10.96.0.6\n"})
+        await until(lambda: len(plane.there) == 1)
+
+    place.run(plane, steps=steps)
+
+
+def test_a_directory_that_is_swapped_by_renaming_is_noticed(place: Place) -> None:
+    plane = Plane()
+
+    async def steps() -> None:
+        await until(lambda: place.status.healthy)
+        fresh = place.source.with_name("fresh")
+        fresh.mkdir()
+        write(fresh, FILES | {"addresses.lock": LOCK, "api.yaml": SECOND})
+        place.source.rename(place.source.with_name("old"))
+        fresh.rename(place.source)
+        await until(lambda: len(plane.there) == 2)
+
+    place.run(plane, steps=steps)
+
+
+BAD = {
+    "no YAML": ("web.yaml", "kind: [\n", "web.yaml:1: not YAML"),
+    "a fault": ("web.yaml", SECOND.replace("80", "0"), "web.yaml:4: Service/default/api: spec."),
+    "no UTF-8 in the lock": ("addresses.lock", "\udcff", "addresses.lock:1: not UTF-8: byte 0xff"),
+    "an outdated lock": ("addresses.lock", "", "run `groundplane allocate`"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_bad_source_keeps_the_last_good_one_and_says_why(place: Place, what: str) -> None:
+    plane = Plane()
+    name, text, expected = BAD[what]
+
+    async def steps() -> None:
+        await until(lambda: place.status.healthy)
+        (place.source / name).write_bytes(text.encode(errors="surrogateescape"))
+        await until(lambda: expected in place.status.source_error)
+        assert "Traceback" not in place.status.source_error
+        assert {"10.96.0.5": "web"} == plane.there
+        write(place.source, FILES)
+        await until(lambda: place.status.healthy)
+
+    place.run(plane, steps=steps)
+    assert 1 == plane.writes
+
+
+@pytest.mark.parametrize("how", ["gone", "empty", "a file"])
+def test_a_source_that_is_none_is_never_no_services(place: Place, how: str) -> None:
+    plane = Plane()
+
+    async def steps() -> None:
+        await until(lambda: place.status.healthy)
+        place.source.rename(place.source.with_name("old"))
+        if how == "empty":
+            place.source.mkdir()
+        if how == "a file":
+            place.source.write_text("")
+        await until(lambda: place.status.source_error)
+
+    place.run(plane, steps=steps)
+    assert {"10.96.0.5": "web"} == plane.there
+
+
+def test_a_node_starts_without_its_source(place: Place) -> None:
+    first, second = Plane(), Plane()
+
+    async def good() -> None:
+        await until(lambda: place.status.healthy)
+
+    async def source_gone() -> None:
+        await until(lambda: "does not exist" in place.status.source_error)
+
+    place.run(first, steps=good)
+    place.source.rename(place.source.with_name("old"))
+    place.run(second, steps=source_gone)
+    assert first.there == second.there
+    assert place.status.revision
+
+
+@pytest.mark.parametrize("content", [b"", b"damaged", bytes(1000)])
+def test_a_damaged_last_site_falls_back_to_the_one_before(place: Place, content: bytes) -> None:
+    plane = Plane()
+
+    async def good() -> None:
+        await until(lambda: place.status.healthy)
+
+    async def source_gone() -> None:
+        await until(lambda: place.status.source_error)
+
+    place.run(plane, steps=good)
+    save_site(place.state, b"the next one")
+    (place.state / SITE_FILE).write_bytes(content)
+    place.source.rename(place.source.with_name("old"))
+    place.run(plane, steps=source_gone)
+    assert ({"10.96.0.5": "web"}, 1) == (plane.there, plane.writes)
+
+
+def test_a_damaged_last_site_is_written_again(place: Place) -> None:
+    async def good() -> None:
+        await until(lambda: place.status.healthy)
+
+    place.run(Plane(), steps=good)
+    kept = (place.state / SITE_FILE).read_bytes()
+    (place.state / PREVIOUS_FILE).write_bytes(kept)
+    (place.state / SITE_FILE).write_bytes(b"damaged")
+    place.run(Plane(), steps=good)
+    assert kept == (place.state / SITE_FILE).read_bytes()
+
+
+def test_a_site_that_cannot_be_used_at_all_does_not_stop_the_start(place: Place) -> None:
+    save_site(place.state, b'{"format": 999}')
+    plane = Plane()
+
+    async def steps() -> None:
+        await until(lambda: place.status.healthy)
+
+    place.run(plane, steps=steps)
+    assert {"10.96.0.5": "web"} == plane.there
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (KernelRefused("the map is full"), "the map is full"),
+        (OSError(105, "No buffer space available"), "No buffer space available"),
+        (KeyError("RTA_DST"), "KeyError: 'RTA_DST'"),
+        (AssertionError(), "AssertionError"),
+    ],
+)
+def test_a_plane_that_fails_is_tried_again_and_the_others_go_on(
+    place: Place, failure: Exception, told: str
+) -> None:
+    broken, after = Plane("broken"), Plane("after")
+    broken.fails = failure
+
+    async def steps() -> None:
+        await until(lambda: broken.tries > 2)
+        error, none = (plane.error for plane in place.status.planes)
+        assert told in error
+        assert ("", {"10.96.0.5": "web"}) == (none, after.there)
+        broken.fails = None
+        await until(lambda: place.status.healthy)
+
+    place.run(broken, after, steps=steps)
+    assert {"10.96.0.5": "web"} == broken.there
+    assert 1 == after.writes
+
+
+def test_a_plane_is_tried_again_while_the_source_is_bad(place: Place) -> None:
+    plane = Plane()
+    plane.fails = KernelRefused("full")
+
+    async def steps() -> None:
+        await until(lambda: plane.tries)
+        (place.source / "web.yaml").write_text("kind: [\n")
+        await until(lambda: "web.yaml:1" in place.status.source_error)
+        plane.fails = None
+        await until(lambda: plane.there)
+
+    place.run(plane, steps=steps)
+
+
+@pytest.mark.parametrize("where", ["compile_in_child", "decode_site", "project"])
+def test_what_nobody_thought_of_does_not_end_the_agent(
+    place: Place, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    plane = Plane()
+    original = getattr(loop, where)
+
+    def fails(*_: object) -> object:
+        raise LookupError("nobody thought of it")
+
+    async def steps() -> None:
+        monkeypatch.setattr(loop, where, fails)
+        await until(lambda: "LookupError: nobody" in place.status.source_error)
+        monkeypatch.setattr(loop, where, original)
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: place.status.healthy)
+
+    place.run(plane, steps=steps)
+    assert {"10.96.0.5": "web"} == plane.there
+
+
+def test_a_watch_that_fails_does_not_end_the_agent(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> object:
+        raise LookupError("no more watches")
+
+    monkeypatch.setattr(loop, "awatch", fails)
+
+    async def steps() -> None:
+        await until(lambda: place.status.healthy)
+        write(place.source, {"addresses.lock": LOCK, "api.yaml": SECOND})
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: place.status.services == 2)
+
+    place.run(Plane(), steps=steps)
+
+
+def test_an_unknown_node_changes_nothing_and_says_which_is_near(place: Place) -> None:
+    plane = Plane()
+
+    async def steps() -> None:
+        await until(lambda: place.status.source_error)
+
+    place.run(plane, steps=steps, node="n11")
+    expected = 'the site has no Node "n11"; did you mean "n1"?'
+    assert (expected, {}) == (place.status.source_error, plane.there)
+
+
+def test_a_site_that_cannot_be_kept_is_used_and_kept_as_soon_as_there_is_room(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk: the site in use is right, and the status says that it would not survive."""
+    plane = Plane()
+
+    def full(directory: Path, _: bytes) -> None:
+        raise OSError(28, "No space left on device", str(directory / SITE_FILE))
+
+    async def steps() -> None:
+        monkeypatch.setattr(loop, "save_site", full)
+        await until(lambda: place.status.store_error)
+        assert f"{place.state}/site.json: No space left on device" == place.status.store_error
+        assert ("", False) == (place.status.source_error, place.status.healthy)
+        assert {"10.96.0.5": "web"} == plane.there
+        monkeypatch.setattr(loop, "save_site", save_site)
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: place.status.healthy)
+
+    place.run(plane, steps=steps)
+    assert b"10.96.0.5" in load_site(place.state)
+
+
+def test_a_status_that_cannot_be_written_does_not_end_the_agent(place: Place) -> None:
+    plane = Plane()
+    place.runtime.rmdir()
+
+    async def steps() -> None:
+        await until(lambda: plane.there)
+        place.runtime.mkdir()
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: place.status.healthy)
+
+    place.run(plane, steps=steps)

@@ -1,0 +1,48 @@
+"""The status file: what `groundplane agent status` reads."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from groundplane.agent.status import PlaneStatus, Status, read_status, write_status
+from groundplane.errors import StateError
+
+GOOD = Status("n1", "0.1.0", 1, 1.0, "/etc/groundplane/catalog", revision="abc")
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    status = msgspec.structs.replace(GOOD, planes=(PlaneStatus("dns", "refused", since=2.0),))
+    write_status(tmp_path, status)
+    assert status == read_status(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "healthy"),
+    [
+        ({}, True),
+        ({"planes": (PlaneStatus("dns"),)}, True),
+        ({"revision": ""}, False),
+        ({"source_error": "site.yaml:1: not YAML"}, False),
+        ({"store_error": "No space left on device"}, False),
+        ({"planes": (PlaneStatus("links"), PlaneStatus("dns", "refused"))}, False),
+    ],
+)
+def test_it_is_healthy_when_all_is_as_declared(changes: dict[str, object], healthy: bool) -> None:
+    assert healthy == msgspec.structs.replace(GOOD, **changes).healthy
+
+
+def test_without_an_agent_there_is_none(tmp_path: Path) -> None:
+    with pytest.raises(StateError) as error:
+        read_status(tmp_path)
+    expected = f"{tmp_path}/status.json: No such file or directory; is the agent running?"
+    assert expected == str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'"\xff"', b"[1]"])
+def test_what_is_no_status_says_so_in_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "status.json").write_bytes(content)
+    with pytest.raises(StateError) as error:
+        read_status(tmp_path)
+    assert [str(error.value)] == str(error.value).splitlines()
+    assert str(error.value).startswith(f"{tmp_path}/status.json: ")

@@ -1,0 +1,159 @@
+"""The last good site on disk: what was written whole, or the one before it."""
+
+import errno
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from groundplane.agent.store import (
+    PREVIOUS_FILE,
+    SITE_FILE,
+    decode_site,
+    load_site,
+    revision_of,
+    save_site,
+    write_atomically,
+)
+from groundplane.errors import StateError
+from groundplane.pipeline import compile_source
+from tests.catalogs import SITE, write
+
+ONE, TWO, THREE = b'{"site": 1}', b'{"site": 2}', b'{"site": 3}'
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """Let no file grow beyond 8 bytes, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+    save_site(tmp_path, ONE)
+    assert ONE == load_site(tmp_path)
+
+
+def test_the_one_before_stays_beside_the_last(tmp_path: Path) -> None:
+    save_site(tmp_path, ONE)
+    save_site(tmp_path, TWO)
+    (tmp_path / SITE_FILE).unlink()
+    assert ONE == load_site(tmp_path)
+
+
+def test_saving_the_same_again_keeps_the_one_before(tmp_path: Path) -> None:
+    for each in (ONE, TWO, TWO, TWO):
+        save_site(tmp_path, each)
+    (tmp_path / SITE_FILE).unlink()
+    assert ONE == load_site(tmp_path)
+
+
+DAMAGE = {
+    "cut": lambda raw: raw[:-1],
+    "empty": lambda _: b"",
+    "flipped": lambda raw: raw[:-1] + b"]",
+    "zeroes": lambda raw: bytes(len(raw)),
+    "longer": lambda raw: raw + b"\n",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_site_is_never_used(tmp_path: Path, damage: str) -> None:
+    save_site(tmp_path, ONE)
+    save_site(tmp_path, TWO)
+    path = tmp_path / SITE_FILE
+    path.write_bytes(DAMAGE[damage](path.read_bytes()))
+    assert ONE == load_site(tmp_path)
+
+
+def test_a_damaged_site_does_not_take_the_place_of_the_good_one_before(tmp_path: Path) -> None:
+    save_site(tmp_path, ONE)
+    save_site(tmp_path, TWO)
+    (tmp_path / SITE_FILE).write_bytes(b"damaged")
+    save_site(tmp_path, THREE)
+    assert THREE == load_site(tmp_path)
+    (tmp_path / SITE_FILE).write_bytes(b"damaged")
+    assert ONE == load_site(tmp_path)
+
+
+def test_without_any_good_site_both_reasons_are_told(tmp_path: Path) -> None:
+    (tmp_path / PREVIOUS_FILE).write_bytes(b"damaged")
+    with pytest.raises(StateError) as error:
+        load_site(tmp_path)
+    assert (
+        f"{tmp_path}/site.json: No such file or directory; "
+        f"{tmp_path}/site.previous.json: damaged: its content does not match its digest"
+    ) == str(error.value)
+
+
+@pytest.mark.usefixtures("small_files")
+@pytest.mark.parametrize("content", [b"x" * 9, b"x" * 100_000])
+def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with pytest.raises(OSError) as error:  # noqa: PT011 - its number is what counts
+        write_atomically(path, content)
+    assert errno.EFBIG == error.value.errno
+    assert (b"old", ["file"]) == (path.read_bytes(), os.listdir(tmp_path))
+
+
+def test_a_full_disk_loses_no_site(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    save_site(tmp_path, ONE)
+    request.getfixturevalue("small_files")
+    with pytest.raises(OSError, match="too large"):
+        save_site(tmp_path, TWO)
+    assert ONE == load_site(tmp_path)
+
+
+def test_what_an_interrupted_write_left_does_not_disturb_the_next(tmp_path: Path) -> None:
+    (tmp_path / ".site.json.new").write_bytes(b"half")
+    save_site(tmp_path, ONE)
+    assert [SITE_FILE] == os.listdir(tmp_path)
+
+
+def test_a_compiled_site_comes_back_as_it_was(source: Path) -> None:
+    import msgspec
+
+    text = SITE.replace("[192.0.2.1]", "[192.0.2.1], workloadSubnets: [10.244.0.0/24]")
+    write(source, {"site.yaml": text, "addresses.lock": "Node/n1 10.244.0.0/24\n"})
+    site = compile_source(source)
+    assert site == decode_site(msgspec.json.encode(site))
+
+
+@pytest.mark.parametrize(
+    ("encoded", "expected"),
+    [
+        (b"", "no compiled site: Input data was truncated"),
+        (b"[]", "no compiled site: Expected `object`, got `array`"),
+        (b'{"domain": "\xff"}', "no compiled site: 'utf-8' codec can't decode"),
+        (b"{}", "no compiled site: Object missing required field `format`"),
+    ],
+)
+def test_what_is_no_site_says_so(encoded: bytes, expected: str) -> None:
+    with pytest.raises(StateError) as error:
+        decode_site(encoded)
+    assert str(error.value).startswith(expected)
+
+
+def test_a_site_of_another_version_is_not_read(source: Path) -> None:
+    import msgspec
+
+    text = SITE.replace("[192.0.2.1]", "[192.0.2.1], workloadSubnets: [10.244.0.0/24]")
+    write(source, {"site.yaml": text, "addresses.lock": "Node/n1 10.244.0.0/24\n"})
+    later = msgspec.structs.replace(compile_source(source), format=999)
+    with pytest.raises(StateError, match="a compiled site of format 999; this version reads"):
+        decode_site(msgspec.json.encode(later))
+
+
+def test_a_revision_is_named_by_its_content() -> None:
+    assert "2c1a2ec5a4c3" != revision_of(ONE) != revision_of(TWO)
+    assert 12 == len(revision_of(ONE))

@@ -1,0 +1,68 @@
+"""Elements: the bytes of the kernel's registers, and the text that nft writes for them."""
+
+import struct
+
+import pytest
+
+from groundplane.dataplanes.nftables.maps import MAPS, FamilyMaps, host32
+from groundplane.model.address import pack
+
+V4, V6 = MAPS["IPv4"], MAPS["IPv6"]
+PAD = bytes(2)
+WHERE = bytes((6, 0, 0, 0)) + (80).to_bytes(2, "big") + PAD
+TARGET = (8080).to_bytes(2, "big") + PAD
+GUARD = b"gpw0".ljust(16, b"\0")
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (V4.cluster_ips.element_text(pack("10.96.0.1") + WHERE, host32(0x2001)),
+         "10.96.0.1 . tcp . 80 : 0x2001"),
+        (V6.cluster_ips.element_text(pack("fd00::1") + WHERE, host32(0)),
+         "fd00::1 . tcp . 80 : 0x0"),
+        (V4.slots.element_text(host32(0x2000) + host32(1), pack("10.244.1.5") + TARGET),
+         "0x2000 . 0x1 : 10.244.1.5 . 8080"),
+        (V6.slots.element_text(host32(0x2000) + host32(1), pack("fd00::5") + TARGET),
+         "0x2000 . 0x1 : fd00::5 . 8080"),
+        (V4.cluster_addresses.element_text(pack("10.96.0.1"), b""), "10.96.0.1"),
+        (V6.nodes.element_text(pack("2001:db8::1"), b""), "2001:db8::1"),
+        (V4.hairpin.element_text(pack("10.244.1.5") * 2, b""), "10.244.1.5 . 10.244.1.5"),
+        (V4.guard.element_text(GUARD + pack("10.244.1.5"), b""), '"gpw0" . 10.244.1.5'),
+    ],
+)  # fmt: skip
+def test_an_element_reads_as_nft_writes_it(found: str, expected: str) -> None:
+    assert expected == found
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(6, "tcp"), (17, "udp"), (132, "sctp"), (47, "47")]
+)
+def test_a_protocol_is_called_by_its_name_where_it_has_one(number: int, expected: str) -> None:
+    key = pack("10.96.0.1") + bytes((number, 0, 0, 0)) + (80).to_bytes(2, "big") + PAD
+    assert f"10.96.0.1 . {expected} . 80 : 0x0" == V4.cluster_ips.element_text(key, host32(0))
+
+
+def test_numbers_of_a_handle_are_in_the_byte_order_of_the_machine() -> None:
+    """`meta priority` is a host-order register (skb->priority)."""
+    assert struct.pack("=I", 0x2001) == host32(0x2001)
+
+
+@pytest.mark.parametrize(("maps", "address"), [(V4, 4), (V6, 16)])
+def test_widths_are_whole_registers_of_four_bytes(maps: FamilyMaps, address: int) -> None:
+    widths = {each.name: (each.key_width, each.data_width) for each in maps.all}
+    assert {
+        "cluster_ips": (address + 8, 4),
+        "slots": (8, address + 4),
+        "cluster_addresses": (address, 0),
+        "nodes": (address, 0),
+        "hairpin": (2 * address, 0),
+        f"workloads_{maps.slots.family}": (16 + address, 0),
+    } == widths
+    assert [] == [width for pair in widths.values() for width in pair if width % 4]
+
+
+def test_a_map_is_only_itself() -> None:
+    assert V4.slots != V6.slots
+    assert len({each for maps in MAPS.values() for each in maps.all}) == 12
+    assert "ip6 slots" == repr(V6.slots)

@@ -1,0 +1,262 @@
+"""The DNS dataplane and a real BIND 9. Needs root: a namespace of its own, where named runs."""
+
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import dns.message
+import dns.query
+import dns.rcode
+import dns.update
+import dns.xfr
+import dns.zone
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from groundplane.dataplanes.dns import Bind, server_config, zone_file, zones_of
+from groundplane.errors import KernelRefused, StateError
+from groundplane.files import zone_files
+from groundplane.project.state import Backend, NodeState
+from groundplane.reconcile import Reconciler
+from tests.kernel.spaces import based, namespace
+from tests.kernel.world import within
+from tests.states import BASE, headless, service, state, states
+
+pytestmark = pytest.mark.kernel
+
+PORT = 5300
+KEY = 'key "groundplane" { algorithm hmac-sha256; secret "%s"; };\n'
+SECRET, OTHER = "c2VjcmV0IG9mIGEgdGVzdA==", "YW5vdGhlciBzZWNyZXQ="
+WEB = service("web", ["10.96.0.5", "fd00:96::5"])
+
+
+class Server:
+    """named in a namespace, its files below *directory*."""
+
+    def __init__(self, netns: str, directory: Path) -> None:
+        self.netns, self.directory = netns, directory
+        self.key = directory / "groundplane.key"
+        self.key.write_text(KEY % SECRET)
+        for zone in zones_of(BASE):
+            (directory / f"{zone}.zone").write_text(zone_file(zone, []))
+        config = server_config(
+            BASE, directory=str(directory), cache=str(directory), key_file=str(self.key), port=PORT
+        )
+        private = "options {\n  pid-file none; session-keyfile none;"
+        self.config = directory / "named.conf"
+        self.config.write_text("controls { };\n" + config.replace("options {", private, 1))
+        subprocess.run(["named-checkconf", "-z", str(self.config)], check=True, capture_output=True)
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = ["ip", "netns", "exec", self.netns, "named", "-g", "-n", "1", "-c", self.config]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(200):
+            with suppress(OSError, dns.exception.DNSException):
+                self.ask("dns-version.cluster.local", "TXT")
+                return process
+            assert process.poll() is None, "named ended"
+            time.sleep(0.02)
+        process.kill()
+        raise AssertionError("named does not answer")
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def plane(self, key: Path | None = None) -> Bind:
+        return Bind(key or self.key, port=PORT)
+
+    def bring(self, wanted: NodeState) -> int:
+        """Return how many records a freshly started dataplane changes."""
+        return within(self.netns, partial(Reconciler(self.plane()).bring, wanted))
+
+    def ask(self, name: str, type_: str) -> dns.message.Message:
+        query = dns.message.make_query(name, type_)
+        ask = partial(dns.query.udp, query, "127.0.0.1", port=PORT, timeout=1)
+        return within(self.netns, ask)
+
+    def serials(self) -> dict[str, int]:
+        return {
+            zone: int(self.ask(zone, "SOA").answer[0][0].to_text().split()[2])
+            for zone in zones_of(BASE)
+        }
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with namespace("bind") as netns:
+        started = Server(netns, tmp_path_factory.mktemp("bind"))
+        try:
+            yield started
+        finally:
+            started.stop()
+
+
+def test_what_was_written_is_read_and_served(server: Server) -> None:
+    server.bring(state(WEB, headless("db", Backend("db-0", "10.244.1.10", (80,)))))
+    (answer,) = server.ask("web.default.svc.cluster.local", "A").answer
+    assert ("10.96.0.5", 5) == (answer[0].to_text(), answer.ttl)
+    (pointer,) = server.ask("5.0.96.10.in-addr.arpa", "PTR").answer
+    assert "web.default.svc.cluster.local." == pointer[0].to_text()
+    (member,) = server.ask("db-0.db.default.svc.cluster.local", "A").answer
+    assert "10.244.1.10" == member[0].to_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "type_", "code"),
+    [
+        ("web.default.svc.cluster.local", "TXT", "NOERROR"),
+        ("default.svc.cluster.local", "A", "NOERROR"),  # an empty non-terminal
+        ("none.default.svc.cluster.local", "A", "NXDOMAIN"),
+        ("99.0.96.10.in-addr.arpa", "PTR", "NXDOMAIN"),
+    ],
+)
+def test_what_is_not_there_is_told_for_five_seconds(
+    server: Server, name: str, type_: str, code: str
+) -> None:
+    server.bring(state(WEB))
+    answer = server.ask(name, type_)
+    assert (code, []) == (dns.rcode.to_text(answer.rcode()), answer.answer)
+    assert 5 == answer.authority[0].ttl
+
+
+def served_here(wanted: NodeState) -> bool:
+    return zones_of(wanted.base) == zones_of(BASE)
+
+
+@settings(
+    max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+)
+@given(sequence=st.lists(states().filter(served_here), min_size=1, max_size=2))
+def test_after_writing_the_difference_it_is_empty(
+    server: Server, sequence: list[NodeState]
+) -> None:
+    for wanted in sequence:
+        server.bring(wanted)
+        before = server.serials()
+        assert 0 == server.bring(wanted)
+        assert before == server.serials()
+
+
+def test_a_serial_rises_exactly_where_the_content_changes(server: Server) -> None:
+    server.bring(state(WEB))
+    before = server.serials()
+    server.bring(state(service("web", ["10.96.0.6", "fd00:96::5"])))
+    after = server.serials()
+    assert {"cluster.local", "0.96.10.in-addr.arpa"} == {z for z in after if after[z] != before[z]}
+    assert [] == [zone for zone in after if after[zone] < before[zone]]
+
+
+def test_more_records_than_a_message_holds_are_written(server: Server) -> None:
+    many = state(*(service(f"s-{n}", [f"10.96.0.{n}", f"fd00:96::{n:x}"]) for n in range(1, 250)))
+    server.bring(many)
+    assert 0 == server.bring(many)
+    server.bring(state())
+
+
+@pytest.mark.parametrize("plain", [True, False], ids=["no key", "a wrong key"])
+def test_without_the_key_nothing_is_changed_or_transferred(server: Server, plain: bool) -> None:
+    server.bring(state(WEB))
+    before = server.serials()
+    update = dns.update.UpdateMessage("cluster.local")
+    update.add("intruder.cluster.local.", 5, "A", "192.0.2.66")
+    contents = dns.zone.Zone("cluster.local", relativize=False)
+    query, _ = dns.xfr.make_query(contents)
+    if not plain:
+        for message in (update, query):
+            message.use_tsig({"groundplane": OTHER})
+    code = dns.rcode.REFUSED if plain else dns.rcode.NOTAUTH
+    send = partial(dns.query.tcp, update, "127.0.0.1", port=PORT, timeout=2)
+    with suppress(dns.exception.DNSException):
+        assert code == within(server.netns, send).rcode()
+    transfer = partial(dns.query.inbound_xfr, "127.0.0.1", contents, query, port=PORT, lifetime=2)
+    with pytest.raises(dns.exception.DNSException):
+        within(server.netns, transfer)
+    assert before == server.serials()
+    assert "NXDOMAIN" == dns.rcode.to_text(server.ask("intruder.cluster.local", "A").rcode())
+
+
+def refused(server: Server, key: Path) -> str:
+    plane = server.plane(key)
+    with pytest.raises((KernelRefused, StateError)) as error:
+        within(server.netns, partial(Reconciler(plane).bring, state(WEB)))
+    assert [str(error.value)] == str(error.value).splitlines()
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (KEY % OTHER, "the DNS server gave no zone cluster.local: "),
+        ("", "{key}: no secret in it"),
+        (KEY % "x", "{key}: the secret is no base64: "),
+        (KEY % "", "{key}: no secret in it"),
+        (None, "{key}: No such file or directory"),
+    ],
+)
+def test_a_key_that_is_none_is_told(
+    server: Server, tmp_path: Path, content: str | None, expected: str
+) -> None:
+    key = tmp_path / "key"
+    if content is not None:
+        key.write_text(content)
+    assert refused(server, key).startswith(expected.replace("{key}", str(key)))
+
+
+def test_a_zone_that_is_not_served_is_told(server: Server) -> None:
+    base = based(domain="other.example")
+    with pytest.raises(KernelRefused, match=r"^the DNS server gave no zone other.example: "):
+        within(server.netns, partial(Reconciler(server.plane()).bring, state(base=base)))
+
+
+def test_an_update_that_the_server_cannot_take_is_told(server: Server) -> None:
+    plane = server.plane()
+    delta = dict.fromkeys(plane.render(BASE, WEB), 5)
+    long = {key._replace(owner="a." * 130 + "cluster.local."): ttl for key, ttl in delta.items()}
+    from groundplane.diff import Delta
+
+    with pytest.raises(KernelRefused, match=r"^the DNS server took no update of cluster.local: "):
+        within(server.netns, partial(plane.write, BASE, Delta(create=long)))
+
+
+def test_a_server_that_stopped_is_told_and_serves_the_same_when_it_is_back(server: Server) -> None:
+    server.bring(state(WEB))
+    before = server.serials()
+    server.stop()
+    assert refused(server, server.key).startswith("the DNS server gave no zone cluster.local: ")
+    server.process = server._start()
+    assert before == server.serials()
+    assert 0 == server.bring(state(WEB))
+
+
+# ------------------------------------------------------------------------------------------------
+
+
+def checkers() -> list[tuple[str, ...]]:
+    return [("named-checkzone", "-k", "fail", "{zone}", "{file}"), ("kzonecheck", "-o", "{zone}", "{file}")]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", checkers(), ids=lambda command: command[0])
+@settings(
+    max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+)
+@given(wanted=states())
+def test_every_rendered_zone_is_one(
+    tmp_path: Path, command: tuple[str, ...], wanted: NodeState
+) -> None:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    for name, text in zone_files(wanted).items():
+        zone = re.sub(r"zones/(.*)\.zone", r"\1", name)
+        path = tmp_path / f"{zone}.zone"
+        path.write_text(text)
+        words = [word.format(zone=zone, file=path) for word in command]
+        done = subprocess.run(words, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
