@@ -29,6 +29,8 @@ def verdicts(catalog: Catalog, service: Service, failing: Failing) -> list[Verdi
         reason = _reason(service, endpoint, failing, counts=counts)
         if counts and not addresses:
             counts, reason = False, f"it has no {' or '.join(service.families)} address"
+        if counts and service.ports and not any(endpoint.targets):
+            counts = False
         found.append(
             Verdict(endpoint.workload, endpoint.node, addresses, endpoint.targets, counts, reason)
         )

@@ -37,14 +37,13 @@ def test_the_child_gives_what_the_pipeline_gives(source: Path) -> None:
 
 def test_every_fault_is_told_with_file_and_line(source: Path) -> None:
     write(source, FIXED | {"a.yaml": "kind: [\n", "b.yaml": "kind: Service\n"})
-    first, second, last = fault(source).splitlines()
+    first, second = fault(source).splitlines()
     assert first.startswith("site/a.yaml:1: not YAML: ")
     assert "site/b.yaml:1: apiVersion and kind are required, as text" == second
-    assert "error: 2 faults; nothing was changed" == last
 
 
 def test_a_source_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    assert f"error: {tmp_path}/x: the source does not exist" == fault(tmp_path / "x")
+    assert f"{tmp_path}/x: the source does not exist" == fault(tmp_path / "x")
 
 
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
@@ -101,5 +100,5 @@ def test_a_source_that_needs_too_much_memory_is_one_line(
     found = fault(source)
     assert [found] == found.splitlines()
     assert found.startswith(
-        ("error: more memory", "site: the compiler was ended by SIGABRT: memory allocation of ")
+        ("more memory", "site: the compiler was ended by SIGABRT: memory allocation of ")
     )

@@ -46,7 +46,7 @@ class Plane:
         return None
 
     def render(self, _base: NodeBase, part: Part) -> Mapping[str, str]:
-        return {} if isinstance(part, NodeBase) else {ip: part.name for ip in part.cluster_ips}
+        return {} if isinstance(part, NodeBase) else dict.fromkeys(part.cluster_ips, part.name)
 
     def read(self, _base: NodeBase) -> Mapping[str, str]:
         return dict(self.there)
@@ -67,6 +67,7 @@ class Place:
 
     def __init__(self, root: Path) -> None:
         self.source, self.state, self.runtime = root / "etc/site", root / "state", root / "run"
+        self.health = root / "etc" / "health.yaml"
         for each in (self.source, self.state, self.runtime):
             each.mkdir(parents=True)
         write(self.source, FILES)
@@ -79,7 +80,7 @@ class Place:
         """Run an agent until the coroutine *steps* is done, then tell it to stop."""
 
         async def live() -> None:
-            settings = Settings(node, self.source, self.state, self.runtime)
+            settings = Settings(node, self.source, self.health, self.state, self.runtime)
             running = asyncio.create_task(Agent(settings, planes).run())
             try:
                 await asyncio.wait_for(steps(), 10)
@@ -313,8 +314,9 @@ def test_what_nobody_thought_of_does_not_end_the_agent(
     def fails(*_: object) -> object:
         raise LookupError("nobody thought of it")
 
+    monkeypatch.setattr(loop, where, fails)
+
     async def steps() -> None:
-        monkeypatch.setattr(loop, where, fails)
         await until(lambda: "LookupError: nobody" in place.status.source_error)
         monkeypatch.setattr(loop, where, original)
         os.kill(os.getpid(), signal.SIGHUP)
@@ -361,8 +363,9 @@ def test_a_site_that_cannot_be_kept_is_used_and_kept_as_soon_as_there_is_room(
     def full(directory: Path, _: bytes) -> None:
         raise OSError(28, "No space left on device", str(directory / SITE_FILE))
 
+    monkeypatch.setattr(loop, "save_site", full)
+
     async def steps() -> None:
-        monkeypatch.setattr(loop, "save_site", full)
         await until(lambda: place.status.store_error)
         assert f"{place.state}/site.json: No space left on device" == place.status.store_error
         assert ("", False) == (place.status.source_error, place.status.healthy)
@@ -384,5 +387,60 @@ def test_a_status_that_cannot_be_written_does_not_end_the_agent(place: Place) ->
         place.runtime.mkdir()
         os.kill(os.getpid(), signal.SIGHUP)
         await until(lambda: place.status.healthy)
+
+    place.run(plane, steps=steps)
+
+
+WORKLOAD = """\
+apiVersion: groundplane/v1
+kind: Workload
+metadata: {name: a, labels: {app: web}}
+spec: {node: n1, addresses: [10.244.0.9]}
+"""
+SELECTED = {
+    "web.yaml": FILES["web.yaml"].replace("{clusterIP", "{selector: {app: web}, clusterIP"),
+    "a.yaml": WORKLOAD,
+    "addresses.lock": FILES["addresses.lock"] + "Workload/default/a 10.244.0.9\n",
+}
+
+
+class Targets(Plane):
+    """Holds how many targets each service has."""
+
+    def render(self, _base: NodeBase, part: Part) -> Mapping[str, str]:
+        return {} if isinstance(part, NodeBase) else {part.name: str(len(part.ports[0].ipv4))}
+
+
+def test_a_workload_that_the_health_file_says_fails_is_an_endpoint_no_more(place: Place) -> None:
+    plane = Targets()
+    write(place.source, SELECTED)
+
+    async def steps() -> None:
+        await until(lambda: plane.there == {"web": "1"})
+        place.health.write_text("default/a: false\n")
+        await until(lambda: plane.there == {"web": "0"})
+        place.health.write_text("default/a: maybe\n")
+        await until(lambda: bool(place.status.health_error))
+        assert {"web": "0"} == plane.there
+        place.health.unlink()
+        await until(lambda: plane.there == {"web": "1"})
+        assert place.status.healthy
+
+    place.run(plane, steps=steps)
+
+
+def test_a_change_of_health_does_not_compile_the_source(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plane = Targets()
+    write(place.source, SELECTED)
+
+    async def steps() -> None:
+        await until(lambda: plane.there == {"web": "1"})
+        await until(lambda: bool(place.status.source_checked))
+        monkeypatch.setattr(loop, "compile_in_child", None)  # a call would be a TypeError
+        place.health.write_text("default/a: false\n")
+        await until(lambda: plane.there == {"web": "0"})
+        assert "" == place.status.source_error
 
     place.run(plane, steps=steps)

@@ -12,6 +12,7 @@ from pathlib import Path
 import dns.message
 import dns.query
 import dns.rcode
+import dns.tsig
 import dns.update
 import dns.xfr
 import dns.zone
@@ -20,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from groundplane.dataplanes.dns import Bind, server_config, zone_file, zones_of
+from groundplane.diff import Delta
 from groundplane.errors import KernelRefused, StateError
 from groundplane.files import zone_files
 from groundplane.project.state import Backend, NodeState
@@ -171,7 +173,7 @@ def test_without_the_key_nothing_is_changed_or_transferred(server: Server, plain
     query, _ = dns.xfr.make_query(contents)
     if not plain:
         for message in (update, query):
-            message.use_tsig({"groundplane": OTHER})
+            message.use_tsig(dns.tsig.Key("groundplane", OTHER))
     code = dns.rcode.REFUSED if plain else dns.rcode.NOTAUTH
     send = partial(dns.query.tcp, update, "127.0.0.1", port=PORT, timeout=2)
     with suppress(dns.exception.DNSException):
@@ -220,8 +222,6 @@ def test_an_update_that_the_server_cannot_take_is_told(server: Server) -> None:
     plane = server.plane()
     delta = dict.fromkeys(plane.render(BASE, WEB), 5)
     long = {key._replace(owner="a." * 130 + "cluster.local."): ttl for key, ttl in delta.items()}
-    from groundplane.diff import Delta
-
     with pytest.raises(KernelRefused, match=r"^the DNS server took no update of cluster.local: "):
         within(server.netns, partial(plane.write, BASE, Delta(create=long)))
 

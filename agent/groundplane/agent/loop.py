@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +27,11 @@ from groundplane.agent.status import PlaneStatus, Status, write_status
 from groundplane.agent.store import decode_site, load_site, revision_of, save_site
 from groundplane.dataplanes import Dataplane
 from groundplane.errors import GroundplaneError, StateError
-from groundplane.project import NodeState, project
+from groundplane.load import Stamp, read_health, stamp_of
+from groundplane.model.compiled import Site
+from groundplane.project import NodeState, ServiceIndex, project, update
 from groundplane.reconcile import Reconciler
+from groundplane.resolve import Failing
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,7 @@ class Settings:
 
     node: str
     source: Path
+    health: Path  # a file that need not be there, see load.health
     state_directory: Path
     runtime_directory: Path
 
@@ -52,7 +56,11 @@ class Agent:
     def __init__(self, settings: Settings, planes: Sequence[Dataplane[Any, Any]]) -> None:
         self._settings = settings
         self._reconcilers = [Reconciler(plane) for plane in planes]
+        self._site: Site | None = None
+        self._index: ServiceIndex | None = None
         self._state: NodeState | None = None
+        self._failing: Failing = frozenset()
+        self._stamp: Stamp = ()  # of the source that the revision in use was compiled from
         self._failures = 0
         self._saved = ""  # the revision that the state directory is known to hold
         self._changed = asyncio.Event()
@@ -72,15 +80,17 @@ class Agent:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
-        loop.add_signal_handler(signal.SIGHUP, self._changed.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._sign_of_life())]
+        await self._look_at_health()
         await self._start_from_store()
-        await self._refresh()
+        await self._look_at_source()
         notify("READY=1", f"STATUS={self._summary()}")
         while not self._stopping:
             await self._wait()
             if not self._stopping:
-                await self._refresh()
+                await self._look_at_health()
+                await self._look_at_source()
                 notify(f"STATUS={self._summary()}")
         notify("STOPPING=1")
         for task in tasks:
@@ -88,6 +98,13 @@ class Agent:
 
     def _stop(self) -> None:
         self._stopping = True
+        self._changed.set()
+
+    def _reload(self) -> None:
+        """Look at everything again: the source, and what is really there in every dataplane."""
+        self._stamp = ()
+        for reconciler in self._reconcilers:
+            reconciler.forget()
         self._changed.set()
 
     async def _wait(self) -> None:
@@ -102,7 +119,9 @@ class Agent:
         parent = self._settings.source.parent
         while True:
             try:
-                async for _ in awatch(parent, debounce=100, step=20, watch_filter=None):
+                async for changes in awatch(parent, debounce=100, step=20, watch_filter=None):
+                    if {path for _, path in changes} != {str(self._settings.health)}:
+                        self._stamp = ()
                     self._changed.set()
             except (OSError, RuntimeError) as error:
                 log.warning("cannot watch %s: %s", parent, error)
@@ -127,12 +146,44 @@ class Agent:
         except Exception:
             log.exception("the last good site")
 
-    async def _refresh(self) -> None:
-        """Compile the source; apply it where it is new, or where a dataplane is behind."""
-        error, before = "", self.status.revision
+    async def _look_at_health(self) -> None:
+        """Bring what has changed of the health file; one that cannot be read changes nothing."""
+        error, failing = "", self._failing
+        try:
+            file = self._settings.health
+            failing = read_health(file) if file.exists() else frozenset()
+        except (GroundplaneError, OSError) as problem:
+            error = str(problem)
+            if error != self.status.health_error:
+                log.error("the health file is not used: %s", error)
+        if failing != self._failing and self._state is not None and self._site is not None:
+            self._index = self._index or ServiceIndex(self._site)
+            self._state, among = update(self._state, self._index, self._failing, failing)
+            await self._bring(among)
+        self._failing = failing
+        self._tell(health_error=error, failing=len(failing))
+
+    async def _look_at_source(self) -> None:
+        """Compile the source where it has changed, and apply it where it comes to something new.
+
+        Dataplanes that are behind are brought again, whatever the source is.
+        """
+        error, before, stamp = "", self.status.revision, stamp_of(self._settings.source)
+        if not stamp or stamp != self._stamp:
+            error = await self._compile()
+            self._stamp = () if error else stamp
+            self._tell(source_error=error)
+        if self.status.revision == before and any(plane.error for plane in self.status.planes):
+            await self._bring()
+        self._tell(source_checked=time.time())
+        behind = any(plane.error for plane in self.status.planes)
+        self._failures = self._failures + 1 if behind else 0
+
+    async def _compile(self) -> str:
+        """Compile the source and apply it; return why it is not used, or ""."""
         try:
             encoded = await compile_in_child(self._settings.source)
-            if revision_of(encoded) != before:
+            if revision_of(encoded) != self.status.revision:
                 await self._apply(encoded)
                 log.info("revision %s in use", self.status.revision)
             self._save(encoded)
@@ -140,14 +191,11 @@ class Agent:
             error = str(problem)
             if error != self.status.source_error:
                 log.error("the source is not used: %s", error)
+            return error
         except Exception as problem:
-            error = f"{type(problem).__name__}: {problem}"
             log.exception("the source is not used")
-        if self.status.revision == before and any(plane.error for plane in self.status.planes):
-            await self._bring()
-        self._tell(source_error=error, source_checked=time.time())
-        behind = any(plane.error for plane in self.status.planes)
-        self._failures = self._failures + 1 if behind else 0
+            return f"{type(problem).__name__}: {problem}"
+        return ""
 
     def _save(self, encoded: bytes) -> None:
         """Keep *encoded*, the site in use, for the next start; tried again until it succeeds."""
@@ -163,27 +211,31 @@ class Agent:
 
     async def _apply(self, encoded: bytes) -> None:
         """Bring every dataplane to the site *encoded*; its own fault or a wrong node changes nothing."""
-        site = decode_site(encoded)
-        state = project(site, self._settings.node, frozenset())
-        # A site is long-lived and large: the collector need not look at it again and again.
-        gc.collect()
-        gc.freeze()
-        self._state = state
-        await self._bring()
+        # A site is large and long-lived: the collector need not look at it again and again.
+        gc.disable()
+        try:
+            site = decode_site(encoded)
+            state = project(site, self._settings.node, self._failing)
+            self._site, self._index, self._state = site, None, state
+            await self._bring()
+        finally:
+            gc.enable()
+            gc.collect()
+            gc.freeze()
         self._tell(revision=revision_of(encoded), applied=time.time(), services=len(site.services))
 
-    async def _bring(self) -> None:
+    async def _bring(self, among: Collection[tuple[str, str]] | None = None) -> None:
         """Bring every dataplane to the state, in the one thread that dataplanes are used in."""
         loop = asyncio.get_running_loop()
-        self._tell(planes=await loop.run_in_executor(self._worker, self._bring_all))
+        self._tell(planes=await loop.run_in_executor(self._worker, self._bring_all, among))
 
-    def _bring_all(self) -> tuple[PlaneStatus, ...]:
+    def _bring_all(self, among: Collection[tuple[str, str]] | None) -> tuple[PlaneStatus, ...]:
         assert self._state is not None  # noqa: S101
         statuses = []
         for reconciler, before in zip(self._reconcilers, self.status.planes, strict=True):
             name = reconciler.plane.name
             try:
-                changed = reconciler.bring(self._state)
+                changed = reconciler.bring(self._state, among)
                 statuses.append(PlaneStatus(name, changed=changed, since=time.time()))
                 if changed:
                     log.info("%s: %d changed", name, changed)

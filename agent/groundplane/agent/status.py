@@ -23,7 +23,8 @@ class PlaneStatus(msgspec.Struct, frozen=True, rename="camel"):
 class Status(msgspec.Struct, frozen=True, rename="camel"):
     """The agent as a whole. *revision* is the site in use, *source_error* why it is not a newer one.
 
-    *store_error* is why the revision in use is not kept for the next start.
+    *store_error* is why the revision in use is not kept for the next start; *failing* counts the
+    workloads that the health file says fail, *health_error* is why it is not used.
     """
 
     node: str
@@ -37,6 +38,8 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
     source_error: str = ""
     source_checked: float = 0.0
     store_error: str = ""
+    failing: int = 0
+    health_error: str = ""
     planes: tuple[PlaneStatus, ...] = ()
 
     @property
@@ -45,8 +48,18 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
             bool(self.revision)
             and not self.source_error
             and not self.store_error
+            and not self.health_error
             and not any(plane.error for plane in self.planes)
         )
+
+
+def is_running(status: Status) -> bool:
+    """Whether the agent that wrote *status* is still there."""
+    try:
+        command = Path(f"/proc/{status.pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return b"groundplane" in command
 
 
 def write_status(directory: Path, status: Status) -> None:

@@ -24,6 +24,13 @@ def agent() -> None:
     show_default=True,
 )
 @click.option(
+    "--health",
+    type=click.Path(path_type=Path),
+    default=Path("/etc/groundplane/health.yaml"),
+    show_default=True,
+    help="YAML: NAMESPACE/NAME of workloads to true or false; it need not be there.",
+)
+@click.option(
     "--state-directory",
     envvar="STATE_DIRECTORY",
     type=click.Path(path_type=Path),
@@ -48,6 +55,7 @@ def agent() -> None:
 def run(
     node: str,
     source: Path,
+    health: Path,
     state_directory: Path,
     runtime_directory: Path,
     dns_key: Path,
@@ -74,7 +82,7 @@ def run(
     planes: list[Dataplane[Any, Any]] = [Links(), Nftables()]
     if not without_dns:
         planes.append(Bind(dns_key))
-    settings = Settings(node, source, state_directory, runtime_directory)
+    settings = Settings(node, source, health, state_directory, runtime_directory)
 
     async def serve() -> None:
         await Agent(settings, planes).run()
@@ -95,13 +103,15 @@ def status(runtime_directory: Path, output: str) -> int:
     """Say what the agent on this node is doing. Exit status 0 when all is as declared, else 1."""
     import msgspec
 
-    from groundplane.agent.status import read_status
+    from groundplane.agent.status import is_running, read_status
     from groundplane.cli.output import print_json
 
     found = read_status(runtime_directory)
+    running = is_running(found)
+    healthy = found.healthy and running
     if output == "json":
-        print_json(msgspec.to_builtins(found) | {"healthy": found.healthy})
-        return 0 if found.healthy else 1
+        print_json(msgspec.to_builtins(found) | {"running": running, "healthy": healthy})
+        return 0 if healthy else 1
     lines = [
         ("Node", found.node),
         ("Version", f"{found.version} (pid {found.pid}, since {_time(found.started)})"),
@@ -116,12 +126,18 @@ def status(runtime_directory: Path, output: str) -> int:
         lines.append((plane.name, text))
     for heading, text in lines:
         click.echo(f"{heading + ':':<12}{text}")
+    if found.failing:
+        click.echo(f"{found.failing} workloads fail, as the health file says.")
+    if not running:
+        click.echo("The agent is not running; what it wrote stays in place.")
+    if found.health_error:
+        click.echo(f"The health file is not used: {found.health_error}")
     if found.store_error:
         click.echo(f"The revision above is not kept for the next start: {found.store_error}")
     if found.source_error:
         click.echo("The source is not used; the revision above stays in place:")
         click.echo("\n".join(f"  {line}" for line in found.source_error.splitlines()))
-    return 0 if found.healthy else 1
+    return 0 if healthy else 1
 
 
 def _time(seconds: float) -> str:

@@ -32,21 +32,7 @@ def name_and_source(arguments: tuple[str, ...]) -> tuple[str | None, Path]:
 
 
 def failing_workloads(file: Path | None) -> frozenset[tuple[str, str]]:
-    """Return the workloads that a health file says fail: a mapping of NAMESPACE/NAME to true or false."""
-    if file is None:
-        return frozenset()
-    from groundplane.load.yaml import YamlError, parse
+    """Return the workloads that the health file *file* says fail; none where there is no file."""
+    from groundplane.load import read_health
 
-    try:
-        health = parse(file.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise click.UsageError(f"{file}: not UTF-8: {error.reason}") from None
-    except YamlError as error:
-        raise click.UsageError(f"{file}:{max(error.line, 1)}: not YAML: {error}") from None
-    if not isinstance(health, dict) or not all(
-        isinstance(name, str) and name.count("/") == 1 and isinstance(passing, bool)
-        for name, passing in health.items()
-    ):
-        raise click.UsageError(f"{file}: a mapping of NAMESPACE/NAME to true or false is needed")
-    failing = [name.split("/") for name, passing in health.items() if not passing]
-    return frozenset((namespace, name) for namespace, name in failing)
+    return read_health(file) if file else frozenset()

@@ -7,12 +7,13 @@ import click
 
 from groundplane.agent.compiler import limit_this_process
 from groundplane.cli.arguments import source_argument
+from groundplane.errors import GroundplaneError
 from groundplane.pipeline import compile_source
 
 
 @click.command("compile")
 @source_argument
-def compile_(source: Path) -> None:
+def compile_(source: Path) -> int:
     """Print the catalog in SOURCE as a compiled site, in JSON: what an agent works from.
 
     Memory and CPU time are limited, since a catalog is input like any other.
@@ -20,4 +21,10 @@ def compile_(source: Path) -> None:
     import msgspec
 
     limit_this_process()
-    sys.stdout.buffer.write(msgspec.json.encode(compile_source(source)))
+    try:
+        site = compile_source(source)
+    except GroundplaneError as error:
+        click.echo(str(error), err=True)  # the faults and nothing else: the agent shows them on
+        return 1
+    sys.stdout.buffer.write(msgspec.json.encode(site))
+    return 0

@@ -95,4 +95,8 @@ def _lines(catalog, domain, service, found) -> Iterator[str]:  # type: ignore[no
         )
         yield f"  <none>{hint}"
     if not any(verdict.counts for verdict in found):
-        yield "  No endpoint counts: connections are refused at once."
+        yield (
+            "  No endpoint counts: connections are refused at once."
+            if service.cluster_ips
+            else "  No endpoint counts: the name does not exist."
+        )

@@ -61,7 +61,9 @@ def get(
     if name is not None and not listed:
         return _missing(plural, name, namespace, [row.name for row in found])
     if output in ("json", "yaml"):
-        _machine(output, [row.document for row in listed], single=name is not None)
+        _machine(
+            output, [row.document for row in listed], single=name is not None and len(listed) == 1
+        )
         return 0
     if not listed:
         where = f' in namespace "{namespace}"' if scoped and not all_namespaces else ""

@@ -6,5 +6,7 @@ for what is wrong.
 """
 
 from groundplane.load.directory import load, place
+from groundplane.load.health import read_health
+from groundplane.load.stamp import Stamp, stamp_of
 
-__all__ = ["load", "place"]
+__all__ = ["Stamp", "load", "place", "read_health", "stamp_of"]

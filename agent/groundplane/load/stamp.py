@@ -1,0 +1,18 @@
+"""What tells whether a source has changed, without reading it."""
+
+from pathlib import Path
+
+from groundplane.errors import SourceError
+from groundplane.load.directory import files_of
+
+Stamp = tuple[tuple[str, int, int, int], ...]
+
+
+def stamp_of(source: Path) -> Stamp:
+    """Return name, inode, size and time of change of every file of *source*; () where it has none."""
+    try:
+        files = [*files_of(source), *source.glob("*.lock")]
+        stats = [(str(path), path.stat()) for path in files]
+    except (OSError, SourceError):
+        return ()
+    return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in stats)

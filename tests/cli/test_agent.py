@@ -1,0 +1,85 @@
+"""`groundplane agent status` and `groundplane netns`."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from groundplane.agent.status import PlaneStatus, Status, write_status
+from groundplane.agent.store import save_site
+from groundplane.pipeline import compile_source
+from tests.cli.run import Command, Done
+
+GOOD = Status(
+    "n1", "0.1.0", 7, 0.0, "/src", "abc", 86400.0, 3, "", 86400.0,
+    planes=(PlaneStatus("links", since=86400.0), PlaneStatus("dns", since=86400.0)),
+)  # fmt: skip
+TEXT = """\
+Node:       n1
+Version:    0.1.0 (pid 7, since never)
+Source:     /src (looked at 1970-01-02 00:00:00Z)
+Revision:   abc (3 services, 1970-01-02 00:00:00Z)
+links:      as declared since 1970-01-02 00:00:00Z
+dns:        as declared since 1970-01-02 00:00:00Z
+"""
+
+
+def status(groundplane: Command, found: Status, *options: str) -> Done:
+    write_status(Path(), found)
+    return groundplane("agent", "status", "--runtime-directory", ".", *options)
+
+
+def test_a_healthy_agent_is_0(groundplane: Command, source: Path) -> None:
+    assert Done(0, TEXT, "") == status(groundplane, GOOD)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"source_error": "a.yaml:1: x\nb.yaml:2: y"}, "The source is not used; the revision above stays in place:\n  a.yaml:1: x\n  b.yaml:2: y\n"),
+        ({"store_error": "site.json: full"}, "The revision above is not kept for the next start: site.json: full\n"),
+        ({"planes": (PlaneStatus("dns", "refused"),)}, "dns:        refused\n"),
+        ({"revision": ""}, "Revision:   none"),
+    ],
+)  # fmt: skip
+def test_what_is_not_as_declared_is_told_and_1(
+    groundplane: Command, source: Path, changes: dict[str, object], told: str
+) -> None:
+    changed = msgspec.structs.replace(GOOD, **changes)
+    done = status(groundplane, changed)
+    assert (1, "") == (done.status, done.err)
+    assert told in done.out
+    machine = status(groundplane, changed, "-o", "json")
+    assert (1, False) == (machine.status, json.loads(machine.out)["healthy"])
+
+
+def test_without_an_agent_it_is_one_line(groundplane: Command, source: Path) -> None:
+    done = groundplane("agent", "status", "--runtime-directory", "nowhere")
+    told = "error: nowhere/status.json: No such file or directory; is the agent running?\n"
+    assert Done(1, "", told) == done
+
+
+def netns(groundplane: Command, instance: str, node: str = "n1") -> Done:
+    return groundplane("netns", "up", instance, "--node", node, "--state-directory", "state")
+
+
+def test_netns_needs_the_site_that_the_agent_keeps(groundplane: Command, source: Path) -> None:
+    done = netns(groundplane, "default-a")
+    assert (1, "") == (done.status, done.out)
+    assert done.err.startswith("error: state/site.json: No such file or directory; ")
+
+
+@pytest.mark.parametrize(
+    ("instance", "node", "told"),
+    [
+        ("default-b", "n1", 'Node/n1 has no workload "default-b" with addresses of its own; did you mean "default-a"?'),
+        ("default-a", "n2", 'the site has no Node "n2"; did you mean "n1"?'),
+    ],
+)  # fmt: skip
+def test_netns_of_what_is_not_in_the_site_is_one_line(
+    groundplane: Command, site: Path, instance: str, node: str, told: str
+) -> None:
+    Path("state").mkdir()
+    save_site(Path("state"), msgspec.json.encode(compile_source(site)))
+    assert Done(1, "", f"error: {told}\n") == netns(groundplane, instance, node)

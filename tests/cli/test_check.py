@@ -1,0 +1,63 @@
+"""`groundplane check` and `groundplane compile`."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from groundplane.agent import compiler
+from groundplane.agent.store import decode_site
+from groundplane.pipeline import compile_source
+from tests.cli.run import SITE, Command, Done
+
+GOOD = "site: 1 nodes, 2 services, 2 workloads: good\n"
+
+
+def test_a_good_catalog(groundplane: Command, site: Path) -> None:
+    assert GOOD == groundplane("check", "site").err
+
+
+def test_every_fault_is_a_line_of_the_data(groundplane: Command, site: Path) -> None:
+    bad = SITE.replace("port: 80,", "port: 0,").replace("node: n1, host", "node: n2, host")
+    (site / "site.yaml").write_text(bad)
+    done = groundplane("check", "site")
+    assert (1, "site: 2 faults\n") == (done.status, done.err)
+    assert 2 == len(done.out.splitlines())
+    assert all(line.startswith("site/site.yaml:") for line in done.out.splitlines())
+
+
+@pytest.mark.parametrize(("option", "status"), [([], 0), (["--strict"], 1)])
+def test_what_is_skipped_is_a_note_and_an_error_when_strict(
+    groundplane: Command, site: Path, option: list[str], status: int
+) -> None:
+    (site / "pod.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n")
+    done = groundplane("check", *option, "site")
+    assert status == done.status
+    assert "site: note: 1 Pod document skipped: nothing in this kind is for us" in done.out
+
+
+def test_a_lock_that_would_change_is_a_note(groundplane: Command, site: Path) -> None:
+    (site / "addresses.lock").unlink()
+    done = groundplane("check", "site")
+    assert 0 == done.status
+    assert "site: note: addresses.lock is not up to date: the catalog needs addresses" in done.out
+
+
+def test_compile_prints_the_site_an_agent_works_from(
+    groundplane: Command, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("groundplane.cli.compile.limit_this_process", lambda: None)
+    done = groundplane("compile", "site")
+    assert Done(0, msgspec.json.encode(compile_source(site)).decode(), "") == done
+    assert compile_source(site) == decode_site(done.out.encode())
+    assert compiler.limit_this_process
+
+
+def test_compile_refuses_a_catalog_whose_lock_would_change(
+    groundplane: Command, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("groundplane.cli.compile.limit_this_process", lambda: None)
+    (site / "addresses.lock").unlink()
+    done = groundplane("compile", "site")
+    assert (1, "") == (done.status, done.out)
+    assert "run `groundplane allocate`" in done.err

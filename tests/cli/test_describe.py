@@ -1,0 +1,90 @@
+"""`groundplane describe`: every endpoint, whether it counts, and why."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.cli.run import SITE, Command, Done
+
+WEB = """\
+Name:             web
+Namespace:        default
+Labels:           <none>
+Written at:       site/site.yaml:23
+Selector:         app=web
+Type:             ClusterIP
+IP Families:      IPv4
+IPs:              10.96.0.5
+DNS:              web.default.svc.cluster.local
+Port:             http  80/TCP
+TargetPort:       http/TCP
+Session Affinity: None
+Endpoints:
+  + a  10.244.1.10  ports 8080  node n1  (ready)
+  - b  192.0.2.1  ports -  node n1  (draining)
+"""
+
+
+def described(groundplane: Command, *arguments: str) -> list[str]:
+    done = groundplane("describe", "service", *arguments, "./site")
+    assert (0, "") == (done.status, done.err)
+    return done.out.partition("Endpoints:\n")[2].splitlines()
+
+
+def test_a_service_with_everything_about_it(groundplane: Command, site: Path) -> None:
+    assert Done(0, WEB, "") == groundplane("describe", "service", "web", "./site")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("state: drain", "state: off", "  - b  -  ports -  node n1  (its state is off)"),
+        ("state: drain", "ports: []", "  + b  192.0.2.1  ports -  node n1  (ready, but has no target for port http)"),
+        ("addresses: [10.244.1.10, 'fd00:244:0:1::10'],", "state: off,", "  + b  192.0.2.1  ports -  node n1  (draining, but no other is ready)"),
+        ("clusterIP: 10.96.0.5", "publishNotReadyAddresses: true, clusterIP: 10.96.0.5", "  + b  192.0.2.1  ports -  node n1  (ready, as publishNotReadyAddresses says)"),
+    ],
+)  # fmt: skip
+def test_each_endpoint_has_its_reason(
+    groundplane: Command, site: Path, old: str, new: str, expected: str
+) -> None:
+    (site / "site.yaml").write_text(SITE.replace(old, new, 1))
+    groundplane("allocate", "site")
+    assert expected in described(groundplane, "web")
+
+
+def test_health_is_a_reason(groundplane: Command, site: Path) -> None:
+    Path("health").write_text("default/a: false\ndefault/b: false\n")
+    assert [
+        "  - a  10.244.1.10  ports 8080  node n1  (its readiness probe fails)",
+        "  - b  192.0.2.1  ports -  node n1  (its readiness probe fails)",
+        "  No endpoint counts: connections are refused at once.",
+    ] == described(groundplane, "web", "--health", "health")
+
+
+def test_a_service_that_selects_nothing_says_what_is_near(
+    groundplane: Command, site: Path
+) -> None:
+    first, last = described(groundplane, "db", "-n", "shop")
+    assert first.startswith("  <none>")
+    assert last.startswith("  No endpoint counts")
+
+
+@pytest.mark.parametrize("output", ["json", "yaml"])
+def test_machines_get_the_service_with_its_endpoints(
+    groundplane: Command, site: Path, output: str
+) -> None:
+    done = groundplane("describe", "svc", "web", "-o", output, "./site")
+    shown = json.loads(done.out) if output == "json" else yaml.safe_load(done.out)
+    assert ("Service", ["ready", "draining"]) == (
+        shown["kind"],
+        [each["reason"] for each in shown["endpoints"]],
+    )
+
+
+def test_an_unknown_service_is_an_error_with_the_nearest_name(
+    groundplane: Command, site: Path
+) -> None:
+    expected = 'error: no service "wbe" in namespace "default"; did you mean "web"?\n'
+    assert Done(1, "", expected) == groundplane("describe", "service", "wbe", "./site")
