@@ -1,6 +1,7 @@
 """One dataplane is brought to states, at a cost proportional to the change."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 import msgspec
 import pytest
@@ -206,15 +207,21 @@ class Holding:
         self.there: dict[object, object] = {}
         self.held_for: object = None
 
-    def context(self, base: NodeBase) -> object:
+    def context(self, base: NodeBase) -> Hashable:
         if self.name == "dns":
             return dns.zones_of(base)
         return (base.families, base.slot_capacity) if self.name == "nftables" else None
 
     def render(self, base: NodeBase, part: Part) -> Mapping[object, object]:
-        if self.name == "dns":
-            return dict(dns.render(base, part))
-        return dict(nftables.render(part) if self.name == "nftables" else links.render(base, part))
+        rendered: Mapping[Any, Any]
+        match self.name:
+            case "dns":
+                rendered = dns.render(base, part)
+            case "nftables":
+                rendered = nftables.render(part)
+            case _:
+                rendered = links.render(base, part)
+        return rendered
 
     def read(self, base: NodeBase) -> Mapping[object, object]:
         return dict(self.there) if self.held_for in (None, self.context(base)) else {}

@@ -30,7 +30,8 @@ def verdicts(catalog: Catalog, service: Service, failing: Failing) -> list[Verdi
         if counts and not addresses:
             counts, reason = False, f"it has no {' or '.join(service.families)} address"
         if counts and service.ports and not any(endpoint.targets):
-            counts = False
+            names = ", ".join(port.name or str(port.port) for port in service.ports)
+            counts, reason = False, f"it has no target for port {names}"
         found.append(
             Verdict(endpoint.workload, endpoint.node, addresses, endpoint.targets, counts, reason)
         )

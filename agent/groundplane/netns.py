@@ -4,6 +4,7 @@ Run as root by `groundplane-netns@<namespace>-<name>.service`, from the last goo
 agent keeps. Safe to run again, and after a crash in between.
 """
 
+import json
 import os
 import subprocess
 from contextlib import suppress
@@ -55,26 +56,33 @@ def up(base: NodeBase, workload: LocalWorkload) -> None:
     _ip("link", "set", workload.interface, "type", "bridge_slave", "hairpin", "on")
     _ip("-n", name, "link", "set", "lo", "up")
     _ip("-n", name, "link", "set", INTERFACE, "up")
+    _drop_other_addresses(name, workload)
     gateways = {family_of(text): text for text in base.bridge_addresses}
     for address in workload.addresses:
-        family = family_of(address)
-        flag, length = ("-4", 32) if family == "IPv4" else ("-6", 128)
-        extra = [] if family == "IPv4" else ["nodad"]
-        gateway = gateways[family]
-        _ip("-n", name, flag, "address", "replace", f"{address}/{length}", "dev", INTERFACE, *extra)
-        _ip(
-            "-n",
-            name,
-            flag,
-            "route",
-            "replace",
-            "default",
-            "via",
-            gateway,
-            "dev",
-            INTERFACE,
-            "onlink",
-        )
+        _set_address(name, address, gateways[family_of(address)])
+
+
+def _length(address: str) -> int:
+    return 32 if family_of(address) == "IPv4" else 128
+
+
+def _set_address(name: str, address: str, gateway: str) -> None:
+    """Have *address* and a default route through *gateway*, on-link, in the namespace *name*."""
+    flag, extra = ("-4", []) if family_of(address) == "IPv4" else ("-6", ["nodad"])
+    here = ("-n", name, flag)
+    _ip(*here, "address", "replace", f"{address}/{_length(address)}", "dev", INTERFACE, *extra)
+    _ip(*here, "route", "replace", "default", "via", gateway, "dev", INTERFACE, "onlink")
+
+
+def _drop_other_addresses(name: str, workload: LocalWorkload) -> None:
+    """Remove addresses that the workload had once and has no more."""
+    shown = _ip("-j", "-n", name, "address", "show", "dev", INTERFACE, "scope", "global")
+    for link in json.loads(shown or "[]"):
+        for each in link.get("addr_info", ()):
+            # What the scope filters out is listed too, as an empty mapping (iproute2 6.1).
+            if each and each["local"] not in workload.addresses:
+                old = f"{each['local']}/{each['prefixlen']}"
+                _ip("-n", name, "address", "del", old, "dev", INTERFACE)
 
 
 def down(instance: str) -> None:
@@ -96,9 +104,12 @@ def _there(*arguments: str) -> bool:
     return subprocess.run(["ip", *arguments], check=False, capture_output=True).returncode == 0
 
 
-def _ip(*arguments: str) -> None:
+def _ip(*arguments: str) -> str:
+    """Return what ip(8) prints; KernelRefused with its reason."""
     try:
-        subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)
+        command = ["ip", *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
     except subprocess.CalledProcessError as error:
-        command = f"ip {' '.join(arguments)}"
-        raise KernelRefused(f"{command}: {error.stderr.strip() or os.strerror(1)}") from None
+        raise KernelRefused(
+            f"ip {' '.join(arguments)}: {error.stderr.strip() or os.strerror(1)}"
+        ) from None

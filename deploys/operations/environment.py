@@ -1,6 +1,7 @@
 """Installs the agent into a Python environment of its own, from wheels alone, without a network."""
 
 import io
+import shlex
 import tarfile
 from collections.abc import Generator
 
@@ -15,7 +16,8 @@ from deploys.wheelhouse import Wheelhouse
 def install(wheelhouse: Wheelhouse, directory: str) -> Generator[FileUploadCommand | StringCommand]:
     """Have *directory*/current lead to an environment made of exactly *wheelhouse*.
 
-    A new one is made beside the old; the link changes only when it is whole.
+    A new one is made beside the old; the link changes only when it is whole. The one before stays,
+    to go back to; older ones are removed.
     """
     current, wanted = f"{directory}/current", f"{directory}/{wheelhouse.digest}"
     link = host.get_fact(Link, path=current)
@@ -38,6 +40,12 @@ def install(wheelhouse: Wheelhouse, directory: str) -> Generator[FileUploadComma
     )  # fmt: skip
     yield StringCommand("ln -sfnT", QuoteString(wanted), QuoteString(current))
     yield StringCommand("rm -rf", QuoteString(wheels), QuoteString(archive))
+    kept = {wanted, link["link_target"] if link else wanted}
+    spared = " ".join(f"! -path {shlex.quote(path)}" for path in sorted(kept))
+    yield StringCommand(
+        "find", QuoteString(directory), "-mindepth 1 -maxdepth 1 -type d", spared,
+        "-exec rm -rf {} +",
+    )  # fmt: skip
 
 
 def _archive(wheelhouse: Wheelhouse) -> io.BytesIO:

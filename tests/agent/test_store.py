@@ -4,7 +4,7 @@ import errno
 import os
 import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -57,7 +57,7 @@ def test_saving_the_same_again_keeps_the_one_before(tmp_path: Path) -> None:
     assert ONE == load_site(tmp_path)
 
 
-DAMAGE = {
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "cut": lambda raw: raw[:-1],
     "empty": lambda _: b"",
     "flipped": lambda raw: raw[:-1] + b"]",

@@ -11,6 +11,8 @@ from tests.cli.run import FILES, Command
 @pytest.fixture
 def groundplane(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.delenv("GROUNDPLANE_SOURCE", raising=False)
+    # The limits are those of a process of its own.
+    monkeypatch.setattr("groundplane.cli.compile.limit_this_process", lambda: None)
     return Command(capsys)
 
 

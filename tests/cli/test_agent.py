@@ -25,6 +25,11 @@ dns:        as declared since 1970-01-02 00:00:00Z
 """
 
 
+@pytest.fixture(autouse=True)
+def _running(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundplane.agent.status.is_running", lambda status: status.pid > 1)
+
+
 def status(groundplane: Command, found: Status, *options: str) -> Done:
     write_status(Path(), found)
     return groundplane("agent", "status", "--runtime-directory", ".", *options)
@@ -37,12 +42,19 @@ def test_a_healthy_agent_is_0(groundplane: Command, source: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"source_error": "a.yaml:1: x\nb.yaml:2: y"}, "The source is not used; the revision above stays in place:\n  a.yaml:1: x\n  b.yaml:2: y\n"),
-        ({"store_error": "site.json: full"}, "The revision above is not kept for the next start: site.json: full\n"),
+        (
+            {"source_error": "a.yaml:1: x\nb.yaml:2: y"},
+            "The source is not used; the revision above stays in place:\n"
+            "  a.yaml:1: x\n  b.yaml:2: y\n",
+        ),
+        (
+            {"store_error": "site.json: full"},
+            "The revision above is not kept for the next start: site.json: full\n",
+        ),
         ({"planes": (PlaneStatus("dns", "refused"),)}, "dns:        refused\n"),
         ({"revision": ""}, "Revision:   none"),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_as_declared_is_told_and_1(
     groundplane: Command, source: Path, changes: dict[str, object], told: str
 ) -> None:
@@ -52,6 +64,12 @@ def test_what_is_not_as_declared_is_told_and_1(
     assert told in done.out
     machine = status(groundplane, changed, "-o", "json")
     assert (1, False) == (machine.status, json.loads(machine.out)["healthy"])
+
+
+def test_an_agent_that_is_gone_is_not_healthy(groundplane: Command, source: Path) -> None:
+    done = status(groundplane, msgspec.structs.replace(GOOD, pid=1))
+    assert 1 == done.status
+    assert "not running" in done.out + done.err
 
 
 def test_without_an_agent_it_is_one_line(groundplane: Command, source: Path) -> None:
@@ -73,10 +91,15 @@ def test_netns_needs_the_site_that_the_agent_keeps(groundplane: Command, source:
 @pytest.mark.parametrize(
     ("instance", "node", "told"),
     [
-        ("default-b", "n1", 'Node/n1 has no workload "default-b" with addresses of its own; did you mean "default-a"?'),
-        ("default-a", "n2", 'the site has no Node "n2"; did you mean "n1"?'),
+        (
+            "default-b",
+            "n1",
+            'Node/n1 has no workload "default-b" with addresses of its own; '
+            'did you mean "default-a"?',
+        ),
+        ("default-a", "n11", 'the site has no Node "n11"; did you mean "n1"?'),
     ],
-)  # fmt: skip
+)
 def test_netns_of_what_is_not_in_the_site_is_one_line(
     groundplane: Command, site: Path, instance: str, node: str, told: str
 ) -> None:

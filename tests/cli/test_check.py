@@ -5,7 +5,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from groundplane.agent import compiler
 from groundplane.agent.store import decode_site
 from groundplane.pipeline import compile_source
 from tests.cli.run import SITE, Command, Done
@@ -43,20 +42,15 @@ def test_a_lock_that_would_change_is_a_note(groundplane: Command, site: Path) ->
     assert "site: note: addresses.lock is not up to date: the catalog needs addresses" in done.out
 
 
-def test_compile_prints_the_site_an_agent_works_from(
-    groundplane: Command, site: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("groundplane.cli.compile.limit_this_process", lambda: None)
+def test_compile_prints_the_site_an_agent_works_from(groundplane: Command, site: Path) -> None:
     done = groundplane("compile", "site")
     assert Done(0, msgspec.json.encode(compile_source(site)).decode(), "") == done
     assert compile_source(site) == decode_site(done.out.encode())
-    assert compiler.limit_this_process
 
 
 def test_compile_refuses_a_catalog_whose_lock_would_change(
-    groundplane: Command, site: Path, monkeypatch: pytest.MonkeyPatch
+    groundplane: Command, site: Path
 ) -> None:
-    monkeypatch.setattr("groundplane.cli.compile.limit_this_process", lambda: None)
     (site / "addresses.lock").unlink()
     done = groundplane("compile", "site")
     assert (1, "") == (done.status, done.out)

@@ -72,13 +72,11 @@ def one_line(done: Done) -> str:
 
 @pytest.mark.parametrize("command", READERS, ids=lambda each: each[0])
 def test_a_source_that_is_none_is_one_line(groundplane: Command, command: list[str]) -> None:
-    assert "error: nowhere/x: the source does not exist" == one_line(
-        groundplane(*command, "nowhere/x")
-    )
     Path("file").touch()
-    assert "error: ./file: the source is not a directory".replace("./", "") == one_line(
-        groundplane(*command, "./file")
-    )
+    told = [one_line(groundplane(*command, source)) for source in ("nowhere/x", "./file")]
+    assert ["nowhere/x: the source does not exist", "file: the source is not a directory"] == [
+        line.removeprefix("error: ") for line in told
+    ]
 
 
 @pytest.mark.parametrize("command", READERS, ids=lambda each: each[0])
@@ -103,10 +101,9 @@ def test_a_lock_that_is_a_directory_is_one_line(groundplane: Command, site: Path
 HEALTH = {
     "not YAML": (b"a: [", "health:1: not YAML: "),
     "not UTF-8": (b"\xff", "health: not UTF-8: invalid start byte"),
-    "empty": (b"", "health: a mapping of NAMESPACE/NAME to true or false is needed"),
-    "a list": (b"[a]", "health: a mapping of NAMESPACE/NAME"),
-    "no namespace": (b"a: true", "health: a mapping of NAMESPACE/NAME"),
-    "no boolean": (b"default/a: 'no'", "health: a mapping of NAMESPACE/NAME"),
+    "a list": (b"[a]", "health: a mapping of NAMESPACE/NAME to true or false is needed"),
+    "no namespace": (b"a: true", "health: a: a mapping of NAMESPACE/NAME"),
+    "no boolean": (b"default/a: 'no'", "health: default/a: a mapping of NAMESPACE/NAME"),
 }
 
 
@@ -119,7 +116,7 @@ def test_a_health_file_that_is_none_is_told(
     Path("health").write_bytes(content)
     done = groundplane(*command, "--health", "health", "./site")
     assert (1, "") == (done.status, done.out)
-    assert done.err.splitlines()[-1].startswith(f"Error: {told}")
+    assert done.err.startswith(f"error: {told}")
 
 
 @pytest.mark.parametrize("command", READERS[3:], ids=lambda each: each[0])

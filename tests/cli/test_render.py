@@ -12,7 +12,8 @@ def test_every_file_of_the_node_is_written(groundplane: Command, site: Path) -> 
     files = node_files(project(compile_source(site), "n1", frozenset()))
     done = groundplane("render", "--node", "n1", "-o", "out", "site")
     assert Done(0, "", f"out: {len(files)} files for Node/n1\n") == done
-    written = {str(p.relative_to("out")): p.read_text() for p in Path("out").rglob("*") if p.is_file()}  # fmt: skip
+    paths = [path for path in Path("out").rglob("*") if path.is_file()]
+    written = {str(path.relative_to("out")): path.read_text() for path in paths}
     assert files == written
 
 
@@ -25,8 +26,8 @@ def test_health_is_applied(groundplane: Command, site: Path) -> None:
 
 
 def test_an_unknown_node_writes_nothing(groundplane: Command, site: Path) -> None:
-    done = groundplane("render", "--node", "n2", "-o", "out", "site")
-    assert Done(1, "", 'error: the site has no Node "n2"; did you mean "n1"?\n') == done
+    done = groundplane("render", "--node", "n11", "-o", "out", "site")
+    assert Done(1, "", 'error: the site has no Node "n11"; did you mean "n1"?\n') == done
     assert not Path("out").exists()
 
 

@@ -20,7 +20,7 @@ def valid(value: Any, schema: Any, root: Any) -> bool:
             return False
     if "enum" in schema and value not in schema["enum"]:
         return False
-    types = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool,
+    types: dict[str, Any] = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool,
              "null": type(None), "number": (int, float)}  # fmt: skip
     if "type" in schema and not isinstance(value, types[schema["type"]]):
         return False

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deploys.hosts import hosts_of
+from deploys.hosts import KNOWN_HOSTS, hosts_of, known_hosts
 from groundplane.load import load
 
 CATALOG = """
@@ -23,7 +23,7 @@ kind: Node
 metadata: {name: special}
 spec:
   addresses: [192.168.1.2]
-  management: {host: special.example, port: 2222, user: admin, keyFile: /keys/admin}
+  management: {host: special.example, port: 2222, user: admin, keyFile: /keys/admin, hostKeys: [ssh-ed25519 AAAA]}
 """
 
 
@@ -47,8 +47,14 @@ def test_a_node_is_reached_by_its_address_and_its_management_fields(tmp_path: Pa
             "ssh_port": 2222,
             "ssh_user": "admin",
             "ssh_strict_host_key_checking": "yes",
+            "ssh_known_hosts_file": str(KNOWN_HOSTS),
             "ssh_key": "/keys/admin",
             "node_name": "special",
             "_sudo": True,
         },
     )
+
+
+def test_pinned_host_keys_are_those_of_the_address_that_ssh_uses(tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text(CATALOG)
+    assert known_hosts(load(tmp_path)) == "[special.example]:2222 ssh-ed25519 AAAA\n"

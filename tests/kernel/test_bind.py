@@ -57,7 +57,18 @@ class Server:
         self.process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        command = ["ip", "netns", "exec", self.netns, "named", "-g", "-n", "1", "-c", self.config]
+        command = [
+            "ip",
+            "netns",
+            "exec",
+            self.netns,
+            "named",
+            "-g",
+            "-n",
+            "1",
+            "-c",
+            str(self.config),
+        ]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(200):
             with suppress(OSError, dns.exception.DNSException):
@@ -239,11 +250,13 @@ def test_a_server_that_stopped_is_told_and_serves_the_same_when_it_is_back(serve
 # ------------------------------------------------------------------------------------------------
 
 
-def checkers() -> list[tuple[str, ...]]:
-    return [("named-checkzone", "-k", "fail", "{zone}", "{file}"), ("kzonecheck", "-o", "{zone}", "{file}")]  # fmt: skip
+CHECKERS = [
+    ("named-checkzone", "-k", "fail", "{zone}", "{file}"),
+    ("kzonecheck", "-o", "{zone}", "{file}"),
+]
 
 
-@pytest.mark.parametrize("command", checkers(), ids=lambda command: command[0])
+@pytest.mark.parametrize("command", CHECKERS, ids=lambda command: command[0])
 @settings(
     max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
 )

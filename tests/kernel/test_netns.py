@@ -103,6 +103,7 @@ def test_up_twice_is_the_same() -> None:
         f"ip netns add default-a; ip link add {INTERFACE} type veth peer name eth0 netns default-a",
         "groundplane up; ip -n default-a link set eth0 down",
         "groundplane up; ip -n default-a address flush dev eth0",
+        "groundplane up; ip -n default-a address add 10.244.1.99/32 dev eth0",
         f"groundplane up; ip link set {INTERFACE} nomaster",
         "groundplane up; ip link del " + INTERFACE,
         "groundplane up; ip netns del default-a",
@@ -113,7 +114,16 @@ def test_up_twice_is_the_same() -> None:
 def test_what_is_half_done_is_completed(half: str) -> None:
     found = done(half, UP, SHOW, "ip -n default-a -br address show dev eth0; kill $! 2>&- || :")
     assert THERE == found[:3]
-    assert "UP" in found[3] and "10.244.1.10/32" in found[3]
+    assert "UP" in found[3]
+    assert "10.244.1.10/32" in found[3]
+    assert "10.244.1.99" not in found[3]
+
+
+def test_an_address_that_the_workload_has_no_more_goes() -> None:
+    old = "ip -n default-a address add 10.244.1.99/32 dev eth0"
+    *_, shown = done(UP, old, UP, "echo $(ip -n default-a -br address show dev eth0)")
+    assert "10.244.1.10/32" in shown
+    assert "10.244.1.99" not in shown
 
 
 def test_down_leaves_nothing_and_twice_is_the_same() -> None:

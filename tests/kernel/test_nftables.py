@@ -178,5 +178,5 @@ def test_a_thousand_endpoints_of_one_service(node: Node) -> None:
 
 def test_without_nft_the_reason_is_told(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(KernelRefused, match="^nft is not installed$"):
+    with pytest.raises(KernelRefused, match=r"^nft is not installed$"):
         node.bring(state(A))

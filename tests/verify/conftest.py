@@ -54,7 +54,10 @@ def hosts() -> dict[str, Any]:
     for name, data in hosts_of(read_source()):
         key = f"?ssh_identity_file={data['ssh_key']}" if "ssh_key" in data else ""
         target = f"ssh://{data['ssh_user']}@{data['ssh_hostname']}:{data['ssh_port']}{key}"
-        found[name] = testinfra.get_host(target, sudo=data.get("_sudo", False))
+        pinned = f"-o UserKnownHostsFile={data.get('ssh_known_hosts_file', '~/.ssh/known_hosts')}"
+        found[name] = testinfra.get_host(
+            target, sudo=data.get("_sudo", False), ssh_extra_args=pinned
+        )
     return found
 
 

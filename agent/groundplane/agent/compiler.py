@@ -1,4 +1,4 @@
-"""Compiles the source in a short-lived child, limited in memory and time, without privileges."""
+"""Compiles the source in a short-lived child, limited in memory and time, without capabilities."""
 
 import asyncio
 import os

@@ -8,6 +8,7 @@ from groundplane.errors import Fault
 from groundplane.model import address
 from groundplane.model.catalog import Catalog, Key, key_of
 from groundplane.model.families import FamilyError, families_of
+from groundplane.model.limits import MAX_ENDPOINTS
 from groundplane.model.selector import LabelIndex
 from groundplane.model.service import Service, ServicePort
 
@@ -142,8 +143,11 @@ def _port(port: ServicePort, *, alone: bool) -> Iterator[tuple[str, str]]:
 
 
 def _targets(catalog: Catalog, key: Key, service: Service, index: LabelIndex) -> Iterator[Fault]:
-    """Yield a fault for each named target port that none of the service's workloads has."""
+    """Yield a fault for too many endpoints, and for each named target port that none of them has."""
     workloads = index.matching(service.metadata.namespace, service.spec.selector)
+    if len(workloads) > MAX_ENDPOINTS:
+        message = f"it selects {len(workloads)} workloads; a service has at most {MAX_ENDPOINTS}"
+        yield catalog.fault(key, "spec.selector", message)
     if not workloads:
         return
     for number, port in enumerate(service.spec.ports):

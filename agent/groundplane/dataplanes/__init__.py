@@ -32,7 +32,10 @@ class Dataplane(Protocol[K, V]):
         """Return the objects that are there and ours; none where *base* needs another framework."""
 
     def write(self, base: NodeBase, delta: Delta[K, V]) -> None:
-        """Make the change as a whole or not at all; GroundplaneError when it was refused."""
+        """Make the change: as a whole where what is written knows transactions, always idempotent.
+
+        GroundplaneError when it was refused, in part or as a whole.
+        """
 
     def close(self) -> None:
         """Let go of sockets; what is written stays."""

@@ -220,6 +220,10 @@ def _foreign(
     if kind in known:
         message = f'{kind} has apiVersion "{known[kind]}", not "{api}"'
         return [Fault(origin, subject, "apiVersion", message)]
+    if kind.endswith("List") and kind.removesuffix("List") in known:
+        return [
+            Fault(origin, subject, "kind", f"use a List of {kind.removesuffix('List')} documents")
+        ]
     if api == "v1" and kind not in CORE_KINDS:
         hint = did_you_mean(kind, CORE_KINDS)
         return [Fault(origin, subject, "kind", f'v1 has no kind "{kind}"{hint}')]

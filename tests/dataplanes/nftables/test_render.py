@@ -4,9 +4,9 @@ import msgspec
 import pytest
 from hypothesis import given
 
-from groundplane.dataplanes.nftables.handle import MAX_ENDPOINTS
 from groundplane.dataplanes.nftables.maps import MAPS
 from groundplane.dataplanes.nftables.render import render
+from groundplane.model.limits import MAX_ENDPOINTS
 from groundplane.project.node import interface_name
 from groundplane.project.state import Backend, NodeState, Part, ServicePort, VirtualService
 from tests.states import BASE, headless, of_family, service, states, target

@@ -5,7 +5,7 @@ import re
 import msgspec
 import pytest
 
-from groundplane.dataplanes.nftables.handle import CLASSES
+from groundplane.dataplanes.nftables.handle import SIZES
 from groundplane.dataplanes.nftables.render import render
 from groundplane.dataplanes.nftables.text import framework, framework_digest, removal, ruleset
 from groundplane.project.state import NodeBase
@@ -63,7 +63,7 @@ def test_what_elements_depend_on_leaves_the_digest(field: str) -> None:
 
 def test_every_class_has_a_chain() -> None:
     text = framework(of_family("IPv4"))
-    wanted = [f"pick_{number}" for number in range(1, CLASSES + 1)]
+    wanted = [f"pick_{number}" for number in range(1, len(SIZES) + 1)]
     assert wanted == re.findall(r"chain (pick_\d+) \{", text)
     assert wanted == re.findall(r"\d+ : goto (pick_\d+)", text)
 

@@ -16,21 +16,22 @@ element took twice as long.
 from bisect import bisect_left
 from typing import Final
 
+from groundplane.model.limits import MAX_ENDPOINTS
+
 EXACT: Final = 16
-CLASSES: Final = 42
 DRAWS: Final = 5
 _GROWTH: Final = 1.25
 
 
 def _sizes() -> tuple[int, ...]:
     sizes = list(range(1, EXACT + 1))
-    while len(sizes) < CLASSES:
+    while sizes[-1] < MAX_ENDPOINTS:
         sizes.append(int(sizes[-1] * _GROWTH))
     return tuple(sizes)
 
 
 SIZES: Final = _sizes()
-MAX_ENDPOINTS: Final = SIZES[-1]
+CLASSES: Final = len(SIZES)
 
 
 def class_of(endpoints: int) -> int:

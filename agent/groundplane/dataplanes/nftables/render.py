@@ -1,8 +1,9 @@
 """`render`: the part of a NodeState to map elements. Pure; here a service becomes an element."""
 
-from groundplane.dataplanes.nftables.handle import MAX_ENDPOINTS, handle
+from groundplane.dataplanes.nftables.handle import handle
 from groundplane.dataplanes.nftables.maps import MAPS, PROTOCOLS, Element, host32
 from groundplane.model.address import family_of, pack
+from groundplane.model.limits import MAX_ENDPOINTS
 from groundplane.project.state import NodeBase, Part, VirtualService
 
 _SLOTS = tuple(host32(number) for number in range(MAX_ENDPOINTS))
