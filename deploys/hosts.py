@@ -29,7 +29,7 @@ def known_hosts(catalog: Catalog) -> str:
     for node in catalog.nodes.values():
         management = node.spec.management
         host = management.host or node.spec.addresses[0]
-        name = host if management.port == 22 else f"[{host}]:{management.port}"  # noqa: PLR2004
+        name = host if management.port == 22 else f"[{host}]:{management.port}"
         lines += [f"{name} {key}\n" for key in management.host_keys]
     return "".join(lines)
 

@@ -213,7 +213,7 @@ class Holding:
         return (base.families, base.slot_capacity) if self.name == "nftables" else None
 
     def render(self, base: NodeBase, part: Part) -> Mapping[object, object]:
-        rendered: Mapping[Any, Any]
+        rendered: Any
         match self.name:
             case "dns":
                 rendered = dns.render(base, part)
@@ -221,7 +221,7 @@ class Holding:
                 rendered = nftables.render(part)
             case _:
                 rendered = links.render(base, part)
-        return rendered
+        return dict(rendered)
 
     def read(self, base: NodeBase) -> Mapping[object, object]:
         return dict(self.there) if self.held_for in (None, self.context(base)) else {}

@@ -89,12 +89,12 @@ def test_a_source_that_needs_too_much_memory_is_one_line(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The limit is on the child: 2 GiB there, and as little as starts here."""
-    write(source, FIXED | {"big.yaml": "a: [" + "x," * 10_000_000 + "]\n"})
+    write(source, FIXED | {"big.yaml": "a: [" + "x," * 5_000_000 + "]\n"})
     stand_in(
         source.parent.absolute(),
         monkeypatch,
         f'exec {sys.executable} -c "import sys, resource; from groundplane.agent import compiler; '
-        "compiler.MEMORY_BYTES = 400 << 20; sys.argv = sys.argv[2:]; "
+        "compiler.MEMORY_BYTES = 300 << 20; sys.argv = sys.argv[2:]; "
         'import groundplane.cli; groundplane.cli.main(sys.argv[1:])" "$@"',
     )
     found = fault(source)

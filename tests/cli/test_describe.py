@@ -43,7 +43,8 @@ def test_a_service_with_everything_about_it(groundplane: Command, site: Path) ->
     [
         ("state: drain", "state: off", "- b  -  ports -  node n1  (its state is off)"),
         ("state: drain", "ports: []", f"- b  {HOST}  (it has no target for port http)"),
-        ("name: http, port: 80, targetPort: http", "port: 80", "- b  192.0.2.1  ports 80  node n1  (draining)"),
+        ("name: http, port: 80, targetPort: http", "port: 80",
+         "- b  192.0.2.1  ports 80  node n1  (draining)"),
         ("targetPort: http}]", "targetPort: 80}, {name: more, port: 81, targetPort: http}]",
          "+ a  10.244.1.10  ports 80,8080  node n1  (ready)"),
         (IP, f"publishNotReadyAddresses: true, {IP}",

@@ -23,7 +23,12 @@ kind: Node
 metadata: {name: special}
 spec:
   addresses: [192.168.1.2]
-  management: {host: special.example, port: 2222, user: admin, keyFile: /keys/admin, hostKeys: [ssh-ed25519 AAAA]}
+  management:
+    host: special.example
+    port: 2222
+    user: admin
+    keyFile: /keys/admin
+    hostKeys: [ssh-ed25519 AAAA]
 """
 
 

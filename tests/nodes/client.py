@@ -1,6 +1,6 @@
 """Runs on a node or in a workload: opens connections through a service and counts who answers.
 
-    client.py URL_HOST PORT COUNT CONCURRENCY [SECONDS_BETWEEN]
+    client.py URL_HOST PORT COUNT CONCURRENCY
 
 Prints a JSON object: each answering workload, or each error, to its number of connections.
 """
@@ -11,7 +11,9 @@ import json
 import sys
 
 
-async def once(host, port, gate, counts):
+async def once(
+    host: str, port: int, gate: asyncio.Semaphore, counts: collections.Counter[str]
+) -> None:
     async with gate:
         try:
             async with asyncio.timeout(10):
@@ -24,8 +26,9 @@ async def once(host, port, gate, counts):
             counts[f"error: {error!r}"] += 1
 
 
-async def main(host, port, count, concurrency):
-    gate, counts = asyncio.Semaphore(concurrency), collections.Counter()
+async def main(host: str, port: int, count: int, concurrency: int) -> None:
+    gate = asyncio.Semaphore(concurrency)
+    counts = collections.Counter[str]()
     await asyncio.gather(*(once(host, port, gate, counts) for _ in range(count)))
     print(json.dumps(counts))
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import time
+from functools import partial
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_no_connection_fails_while_the_source_changes_ten_times(site: Deployed) 
     while changes < 10 or client.poll() is None:
         assert changes < 200
         state = '  state: "off"\n' if changes % 2 == 0 else ""
-        site.edit("n1", "web.yaml", lambda text, state=state: _with_last_state(text, state))
+        site.edit("n1", "web.yaml", partial(_with_last_state, state))
         changes += 1
         time.sleep(0.4)
     output, _ = client.communicate(timeout=100)
@@ -88,7 +89,7 @@ def test_no_connection_fails_while_the_source_changes_ten_times(site: Deployed) 
     assert EVERY_WEB == set(counts)
 
 
-def _with_last_state(text: str, state: str) -> str:
+def _with_last_state(state: str, text: str) -> str:
     kept = "\n".join(line for line in text.splitlines() if 'state: "off"' not in line)
     return f"{kept}\n{state}"
 
@@ -199,3 +200,15 @@ def test_a_rebooted_node_comes_back_as_it_was(site: Deployed) -> None:
 
 def _is_up(site: Deployed, node: str) -> bool:
     return "running" in site.on(node, "systemctl is-system-running", check=False)
+
+
+def test_a_workload_that_the_health_file_says_fails_gets_no_new_connection(site: Deployed) -> None:
+    health = "/etc/groundplane/health.yaml"
+    site.on("n1", f"echo 'default/web-2: false' > {health}")
+    try:
+        site.wait(lambda: site.status("n1")["failing"] == 1, 5, "the agent has read it")
+        counts = site.connect("n1", "default-echo-1", WEB, 80, count=200)
+        assert {"web-1", "web-3"} == set(counts)
+    finally:
+        site.on("n1", f"rm {health}")
+    site.wait(lambda: site.status("n1")["failing"] == 0, 5, "the agent has seen it go")

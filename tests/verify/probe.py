@@ -6,16 +6,16 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 
-def resolve(name):
+def resolve(name: str) -> list[str]:
     try:
         return sorted(
-            {info[4][0] for info in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
+            {str(info[4][0]) for info in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
         )
     except OSError:
         return []
 
 
-def connect(host, port):
+def connect(host: str, port: int) -> str:
     try:
         with socket.create_connection((host, port), timeout=3):
             return "connected"
@@ -25,7 +25,7 @@ def connect(host, port):
         return str(error)
 
 
-def ask(question):
+def ask(question: tuple[str, str, int]) -> list[str] | str:
     kind, host, port = question
     return resolve(host) if kind == "name" else connect(host, port)
 

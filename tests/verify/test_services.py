@@ -3,17 +3,18 @@
 import pytest
 
 from groundplane.model import compiled
+from groundplane.model.address import family_of
+from groundplane.model.service import Family
 from groundplane.resolve import serving_endpoints
 from tests.verify.conftest import Probes
 
 
-def _expected(service: compiled.Service, index: int, *, family: str = "") -> str:
+def _expected(service: compiled.Service, index: int, families: tuple[Family, ...]) -> str:
     """Return what a connection to port number *index* of *service* has to come to."""
-    endpoints = serving_endpoints(service, frozenset())
     reachable = any(
-        each.targets[index] and (each.address(f) if f else "")
-        for each in endpoints
-        for f in ([family] if family else service.families)
+        each.targets[index] and each.address(family)
+        for each in serving_endpoints(service, frozenset())
+        for family in families
     )
     return "connected" if reachable else "refused"
 
@@ -36,8 +37,7 @@ def test_addresses_answer(
         seen = probes.of(node, place)
         for index, port in _ports(service):
             for ip in service.cluster_ips:
-                family = "IPv6" if ":" in ip else "IPv4"
-                expected = _expected(service, index, family=family)
+                expected = _expected(service, index, (family_of(ip),))
                 assert expected == seen[f"tcp {ip} {port.port}"], place or node
 
 
@@ -60,5 +60,5 @@ def test_name_answers(
     name = f"{service.name}.{service.namespace}.svc.{site.domain}"
     for place in _places(site, node):
         for index, port in _ports(service):
-            expected = _expected(service, index)
+            expected = _expected(service, index, service.families)
             assert expected == probes.of(node, place)[f"tcp {name} {port.port}"], place or node
