@@ -1,44 +1,32 @@
 """`groundplane.netns`, in a mount and a network namespace of its own. Needs root."""
 
+import ctypes
 import json
 import os
 import subprocess
-import sys
+import tempfile
 from pathlib import Path
 
-import msgspec
 import pytest
 
+from groundplane import netns
+from groundplane.errors import GroundplaneError
 from tests.states import BASE
 
 pytestmark = pytest.mark.kernel
 
-# /run/netns and /etc/netns are a tmpfs of the child's own, and end with it.
+_NEWNS, _NEWNET = 0x20000, 0x40000000
+# /run/netns and /etc/netns are on a tmpfs of the child's own, and end with it.
 PROLOGUE = """
-set -e
 mount --make-rprivate /
 mount -t tmpfs gpt-run /run
-mkdir -p /run/netns
 mount -t tmpfs gpt-etc /etc -o mode=755
-mkdir /etc/netns
 mount -t sysfs gpt-sys /sys
+mkdir /run/netns /etc/netns
+touch /etc/resolv.conf
 ip link set lo up
 ip link add groundplane0 type bridge
 ip link set groundplane0 up
-"""
-CALL = """
-import sys, msgspec
-from groundplane import netns
-from groundplane.errors import GroundplaneError
-from groundplane.project.state import NodeBase
-base = msgspec.json.decode(sys.argv[2], type=NodeBase)
-try:
-    if sys.argv[1] == "up":
-        netns.up(base, netns.find(base, "default-a"))
-    else:
-        netns.down("default-a")
-except GroundplaneError as error:
-    print("refused:", error)
 """
 SHOW = """
 echo namespaces: $(ls /run/netns)
@@ -55,19 +43,42 @@ THERE = [
 GONE = ["namespaces:", "links: groundplane0 lo", "config:"]
 
 
-def done(*lines: str) -> list[str]:
-    """Return what the shell *lines* print in namespaces of their own; `groundplane` is ours."""
-    base = msgspec.json.encode(BASE).decode()
-    call = f'groundplane() {{ \'{sys.executable}\' -c "$CALL" "$1" "$BASE"; }}'
-    script = "\n".join([PROLOGUE, call, *lines])
-    finished = subprocess.run(
-        ["unshare", "--mount", "--net", "sh", "-c", script],
-        env={**os.environ, "CALL": CALL, "BASE": base},
-        capture_output=True,
-        text=True,
-    )
-    assert finished.returncode == 0, finished.stderr
-    return finished.stdout.splitlines()
+def done(*steps: str) -> list[str]:
+    """Return what *steps* print in namespaces of their own: shell commands, UP and DOWN."""
+    with tempfile.TemporaryFile("w+") as output:
+        child = os.fork()
+        if child == 0:
+            _child(output.fileno(), "; ".join([PROLOGUE, *steps]).split("; "))
+        _, status = os.waitpid(child, 0)
+        output.seek(0)
+        text = output.read()
+    assert status == 0, text
+    return text.splitlines()
+
+
+def _child(output: int, steps: list[str]) -> None:
+    status = 1
+    try:
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        if ctypes.CDLL(None).unshare(_NEWNS | _NEWNET) == 0:
+            for step in steps:
+                _step(step)
+            status = 0
+    finally:
+        os._exit(status)
+
+
+def _step(step: str) -> None:
+    try:
+        if step == UP:
+            netns.up(BASE, netns.find(BASE, "default-a"))
+        elif step == DOWN:
+            netns.down("default-a")
+        else:
+            subprocess.run(["sh", "-ec", step], check=True)
+    except GroundplaneError as error:
+        os.write(1, f"refused: {error}\n".encode())
 
 
 def test_up_makes_namespace_link_and_resolver() -> None:
@@ -108,11 +119,11 @@ def test_up_twice_is_the_same() -> None:
         "groundplane up; ip link del " + INTERFACE,
         "groundplane up; ip netns del default-a",
         # A process keeps the namespace, and with it the link, alive after its name is gone.
-        "groundplane up; ip netns exec default-a sleep 3 & sleep 0.7; ip netns del default-a",
+        "groundplane up; ip netns exec default-a sleep 2 & sleep 0.2; ip netns del default-a",
     ],
 )
 def test_what_is_half_done_is_completed(half: str) -> None:
-    found = done(half, UP, SHOW, "ip -n default-a -br address show dev eth0; kill $! 2>&- || :")
+    found = done(half, UP, SHOW, "ip -n default-a -br address show dev eth0")
     assert THERE == found[:3]
     assert "UP" in found[3]
     assert "10.244.1.10/32" in found[3]
