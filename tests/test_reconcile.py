@@ -160,6 +160,23 @@ def test_what_a_refused_write_left_is_read_again(
     assert NODES.keys() | {"10.96.0.2"} == plane.there.keys()
 
 
+def test_after_a_read_that_failed_a_narrow_change_is_not_trusted(
+    plane: Plane, reconciler: Reconciler[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller names what differs from the state brought last, and that one never arrived."""
+    other = msgspec.structs.replace(BASE, service_cidrs=("10.97.0.0/24",))
+
+    def fails(_: NodeBase) -> Mapping[str, str]:
+        raise KernelRefused("no answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(plane, "read", fails)
+        with pytest.raises(KernelRefused, match="no answer"):
+            reconciler.bring(state(A, C, base=other))
+    reconciler.bring(state(A), among=[C.key])
+    assert NODES.keys() | {"10.96.0.2"} == plane.there.keys()
+
+
 def test_what_is_forgotten_is_read_again(plane: Plane, reconciler: Reconciler[str, str]) -> None:
     plane.there["10.96.0.99"] = "of an older version"
     reconciler.forget()

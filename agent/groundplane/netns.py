@@ -44,8 +44,7 @@ def up(base: NodeBase, workload: LocalWorkload) -> None:
         (NETNS_DIRECTORY / name).unlink(missing_ok=True)  # a file without a namespace: half done
         _ip("netns", "add", name)
     if not _there("-n", name, "link", "show", INTERFACE):
-        if _there("link", "show", workload.interface):  # the end of a namespace that is gone
-            _ip("link", "del", workload.interface)
+        _remove_stray_end(workload.interface)
         peer = ("peer", "name", INTERFACE, "netns", name)
         _ip("link", "add", workload.interface, "type", "veth", *peer)
     # Off, so that no address of the host's end answers on the bridge.
@@ -60,6 +59,14 @@ def up(base: NodeBase, workload: LocalWorkload) -> None:
     gateways = {family_of(text): text for text in base.bridge_addresses}
     for address in workload.addresses:
         _set_address(name, address, gateways[family_of(address)])
+
+
+def _remove_stray_end(interface: str) -> None:
+    """Remove the host's end of a namespace that is gone, which the kernel may do at any moment."""
+    with suppress(KernelRefused):
+        _ip("link", "del", interface)
+    if _there("link", "show", interface):
+        raise KernelRefused(f"the link {interface} of an earlier namespace cannot be removed")
 
 
 def _length(address: str) -> int:

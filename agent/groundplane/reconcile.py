@@ -35,8 +35,10 @@ class Reconciler(Generic[K, V]):
         no other is looked at. GroundplaneError when the change was refused: then nothing is
         remembered, and the next call reads the dataplane.
         """
-        delta = self.plan(state, among)
-        self._known = None
+        try:
+            delta = self.plan(state, among)
+        finally:
+            self._known = None
         if delta:
             self.plane.write(state.base, delta)
         self._known = state
