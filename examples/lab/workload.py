@@ -57,6 +57,4 @@ async def serve(name: str, ports: list[str], addresses: list[str]) -> None:
 if __name__ == "__main__":
     given = sys.argv[2:]
     own = [each for each in given if not each.startswith(("TCP:", "UDP:"))]
-    asyncio.run(
-        serve(sys.argv[1], [each for each in given if each not in own], own)
-    )
+    asyncio.run(serve(sys.argv[1], [each for each in given if each not in own], own))
