@@ -10,8 +10,8 @@ from groundplane.model.service import Protocol
 from groundplane.pools import number_pools
 from groundplane.project.node import interface_name
 from groundplane.project.state import (
-    Backend,
     LocalWorkload,
+    Member,
     NodeBase,
     NodeState,
     Peer,
@@ -101,8 +101,8 @@ def service(
     )
 
 
-def headless(name: str, *backends: Backend) -> VirtualService:
-    return VirtualService("default", name, (), (ServicePort("http", "TCP", 80, 0),), backends)
+def headless(name: str, *members: Member) -> VirtualService:
+    return VirtualService("default", name, (), (ServicePort("http", "TCP", 80, 0),), members)
 
 
 def state(*services: VirtualService, base: NodeBase = BASE) -> NodeState:
@@ -113,11 +113,11 @@ def state(*services: VirtualService, base: NodeBase = BASE) -> NodeState:
 # Few names, addresses and numbers, so that services meet, swap and follow each other.
 
 _NAMES = ("a", "b", "c", "web")
-_BACKENDS = st.sampled_from(
+_MEMBERS = st.sampled_from(
     [
-        Backend("one", "10.244.1.10", (8080,)),
-        Backend("two", "10.244.2.10", (0,)),
-        Backend("fd00-244-0-2--9", "fd00:244:0:2::9", (8080,)),
+        Member("one", "10.244.1.10", (8080,)),
+        Member("two", "10.244.2.10", (0,)),
+        Member("fd00-244-0-2--9", "fd00:244:0:2::9", (8080,)),
     ]
 )
 
@@ -146,7 +146,7 @@ def states(draw: st.DrawFn) -> NodeState:
     services = []
     for index, name in enumerate(names):
         if draw(st.integers(0, 3)) == 0:
-            found = draw(st.lists(_BACKENDS, unique=True, max_size=3))
+            found = draw(st.lists(_MEMBERS, unique=True, max_size=3))
             services.append(
                 headless(name, *(b for b in found if family_of(b.address) in base.families))
             )

@@ -24,7 +24,7 @@ from groundplane.dataplanes.dns import Bind, server_config, zone_file, zones_of
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused, StateError
 from groundplane.files import zone_files
-from groundplane.project.state import Backend, NodeState
+from groundplane.project.state import Member, NodeState
 from groundplane.reconcile import Reconciler
 from tests.kernel.spaces import based, namespace
 from tests.kernel.world import within
@@ -113,7 +113,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_what_was_written_is_read_and_served(server: Server) -> None:
-    server.bring(state(WEB, headless("db", Backend("db-0", "10.244.1.10", (80,)))))
+    server.bring(state(WEB, headless("db", Member("db-0", "10.244.1.10", (80,)))))
     (answer,) = server.ask("web.default.svc.cluster.local", "A").answer
     assert ("10.96.0.5", 5) == (answer[0].to_text(), answer.ttl)
     (pointer,) = server.ask("5.0.96.10.in-addr.arpa", "PTR").answer

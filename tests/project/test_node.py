@@ -15,7 +15,7 @@ from groundplane.project.node import (
     project_base,
     project_service,
 )
-from groundplane.project.state import Backend, NodeState
+from groundplane.project.state import Member, NodeState
 from groundplane.resolve import compile_site
 from tests.catalogs import DUAL, SITE, read
 from tests.states import target
@@ -90,10 +90,10 @@ def test_a_service_of_one_family_has_targets_of_that_only() -> None:
 def test_a_headless_service_has_backends_and_no_pool() -> None:
     named = Endpoint("b", "n1", "db-0", "10.244.0.3", "", (8080, 53))
     found = of(service(ENDPOINT, named, ips=())).services["default", "web"]
-    assert found.backends == (
-        Backend("10-244-0-2", "10.244.0.2", (8080, 53)),
-        Backend("fd00-244--2", "fd00:244::2", (8080, 53)),
-        Backend("db-0", "10.244.0.3", (8080, 53)),
+    assert found.members == (
+        Member("10-244-0-2", "10.244.0.2", (8080, 53)),
+        Member("fd00-244--2", "fd00:244::2", (8080, 53)),
+        Member("db-0", "10.244.0.3", (8080, 53)),
     )
     assert [(0, ()), (0, ())] == [(port.pool, port.ipv4) for port in found.ports]
 
@@ -101,7 +101,7 @@ def test_a_headless_service_has_backends_and_no_pool() -> None:
 def test_a_headless_service_may_have_no_port() -> None:
     only = Endpoint("a", "n1", "", "10.244.0.2", "", ())
     none = compiled.Service("default", "db", ("IPv4",), (), (), (only,))
-    assert (Backend("10-244-0-2", "10.244.0.2", ()),) == of(none).services["default", "db"].backends
+    assert (Member("10-244-0-2", "10.244.0.2", ()),) == of(none).services["default", "db"].members
 
 
 def test_a_workload_that_fails_its_probe_is_no_target() -> None:

@@ -6,7 +6,7 @@ be rewritten after a change is found by comparing parts, at a cost proportional 
 
 from groundplane.project.node import project, project_service
 from groundplane.project.state import (
-    Backend,
+    Member,
     NodeBase,
     NodeState,
     Part,
@@ -17,7 +17,7 @@ from groundplane.project.state import (
 from groundplane.project.update import ServiceIndex, update
 
 __all__ = [
-    "Backend",
+    "Member",
     "NodeBase",
     "NodeState",
     "Part",

@@ -10,8 +10,8 @@ from groundplane.model import compiled
 from groundplane.model.address import family_of
 from groundplane.model.hint import did_you_mean
 from groundplane.project.state import (
-    Backend,
     LocalWorkload,
+    Member,
     NodeBase,
     NodeState,
     Peer,
@@ -32,8 +32,8 @@ def project_service(service: compiled.Service, failing: Failing) -> VirtualServi
     chosen = serving_endpoints(service, failing)
     if not service.cluster_ips:
         ports = tuple(ServicePort(p.name, p.protocol, p.port, 0) for p in service.ports)
-        backends = [backend for endpoint in chosen for backend in _backends(service, endpoint)]
-        return VirtualService(service.namespace, service.name, (), ports, tuple(backends))
+        members = [member for endpoint in chosen for member in _members(service, endpoint)]
+        return VirtualService(service.namespace, service.name, (), ports, tuple(members))
     has4, has6 = "IPv4" in service.families, "IPv6" in service.families
     ports = tuple(
         ServicePort(
@@ -84,10 +84,10 @@ class _PortBytes(dict[int, bytes]):
 _PORTS = _PortBytes()
 
 
-def _backends(service: compiled.Service, endpoint: compiled.Endpoint) -> list[Backend]:
+def _members(service: compiled.Service, endpoint: compiled.Endpoint) -> list[Member]:
     addresses = [endpoint.address(family) for family in service.families]
     return [
-        Backend(
+        Member(
             endpoint.hostname or text.replace(".", "-").replace(":", "-"), text, endpoint.targets
         )
         for text in addresses

@@ -50,7 +50,7 @@ class NodeBase(msgspec.Struct, frozen=True):
     slot_capacity: int  # room for endpoints in the kernel's maps, see dataplanes/nftables
 
 
-class Backend(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Member(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An endpoint as a headless service's names show it; *label* is its hostname or dashed address."""
 
     label: str
@@ -78,13 +78,13 @@ class ServicePort(msgspec.Struct, frozen=True, gc=False):
 
 
 class VirtualService(msgspec.Struct, frozen=True, gc=False):
-    """A service on this node; *backends* are kept for headless services only, for their names."""
+    """A service on this node; *members* are kept for headless services only, for their names."""
 
     namespace: str
     name: str
     cluster_ips: tuple[str, ...]
     ports: tuple[ServicePort, ...]
-    backends: tuple[Backend, ...] = ()
+    members: tuple[Member, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:

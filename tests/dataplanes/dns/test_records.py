@@ -6,7 +6,7 @@ from hypothesis import given
 
 from groundplane.dataplanes.dns.records import TTL, Record, render
 from groundplane.dataplanes.dns.zones import zones_of
-from groundplane.project.state import Backend, NodeBase, NodeState, Part, ServicePort
+from groundplane.project.state import Member, NodeBase, NodeState, Part, ServicePort
 from tests.states import BASE, headless, service, states
 
 
@@ -44,7 +44,7 @@ def test_ports_are_named_by_protocol() -> None:
 
 def test_a_headless_service_is_its_endpoints() -> None:
     db = headless(
-        "db", Backend("db-0", "10.244.1.10", (5432,)), Backend("10-244-2-10", "10.244.2.10", (80,))
+        "db", Member("db-0", "10.244.1.10", (5432,)), Member("10-244-2-10", "10.244.2.10", (80,))
     )
     assert [
         "10-244-2-10.db.default A 10.244.2.10",
@@ -63,17 +63,17 @@ def test_a_headless_service_without_endpoints_does_not_exist() -> None:
 
 
 def test_an_endpoint_without_the_port_is_no_target_of_it() -> None:
-    db = headless("db", Backend("db-0", "10.244.1.10", (0,)))
+    db = headless("db", Member("db-0", "10.244.1.10", (0,)))
     assert not [line for line in lines(db) if "SRV" in line]
 
 
 def test_an_endpoint_outside_the_sites_ranges_has_no_pointer() -> None:
-    db = headless("db", Backend("db-0", "192.0.2.50", (80,)))
+    db = headless("db", Member("db-0", "192.0.2.50", (80,)))
     assert not [line for line in lines(db) if "PTR" in line]
 
 
 def test_two_endpoints_at_one_address_are_one_record() -> None:
-    db = headless("db", Backend("h", "192.0.2.1", (80,)), Backend("h", "192.0.2.1", (80,)))
+    db = headless("db", Member("h", "192.0.2.1", (80,)), Member("h", "192.0.2.1", (80,)))
     assert [
         "_http._tcp.db.default SRV 0 100 80 h.db.default",
         "db.default A 192.0.2.1",

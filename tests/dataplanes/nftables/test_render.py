@@ -8,7 +8,7 @@ from groundplane.dataplanes.nftables.maps import MAPS
 from groundplane.dataplanes.nftables.render import render
 from groundplane.model.limits import MAX_ENDPOINTS
 from groundplane.project.node import interface_name
-from groundplane.project.state import Backend, NodeState, Part, ServicePort, VirtualService
+from groundplane.project.state import Member, NodeState, Part, ServicePort, VirtualService
 from tests.states import BASE, headless, of_family, service, states, target
 
 WEB = service("web", ["10.96.0.5"], ["10.244.1.10:8080", "10.244.2.10:8080"], pool=0x12)
@@ -59,7 +59,7 @@ def test_ports_of_a_service_have_a_pool_each() -> None:
 
 
 @pytest.mark.parametrize(
-    "part", [headless("db", Backend("a", "10.244.1.10", (80,))), headless("none")]
+    "part", [headless("db", Member("a", "10.244.1.10", (80,))), headless("none")]
 )
 def test_a_headless_service_has_no_element(part: VirtualService) -> None:
     assert {} == render(part)

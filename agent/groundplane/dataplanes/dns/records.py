@@ -48,12 +48,12 @@ def _cluster(base: NodeBase, service: VirtualService) -> Iterator[Record]:
 
 def _headless(base: NodeBase, service: VirtualService) -> Iterator[Record]:
     name = _name(base, service)
-    for backend in service.backends:
-        member, type_ = f"{backend.label}.{name}", _TYPES[family_of(backend.address)]
-        yield Record(base.domain, name, type_, backend.address)
-        yield Record(base.domain, member, type_, backend.address)
-        yield from _pointer(base, backend.address, member)
-        for port, target in zip(service.ports, backend.targets, strict=True):
+    for each in service.members:
+        member, type_ = f"{each.label}.{name}", _TYPES[family_of(each.address)]
+        yield Record(base.domain, name, type_, each.address)
+        yield Record(base.domain, member, type_, each.address)
+        yield from _pointer(base, each.address, member)
+        for port, target in zip(service.ports, each.targets, strict=True):
             if port.name and target:
                 owner = f"_{port.name}._{port.protocol.lower()}.{name}"
                 yield Record(base.domain, owner, "SRV", f"0 100 {target} {member}")
