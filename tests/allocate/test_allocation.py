@@ -322,17 +322,14 @@ def test_an_explicit_address_of_two_names_its_place_in_the_list(source: Path) ->
     ]
 
 
-def test_an_explicit_address_that_another_holds_for_life_names_the_lock(source: Path) -> None:
+def test_an_explicit_address_that_another_holds_is_refused_to_the_one_that_asks(
+    source: Path,
+) -> None:
     text = document("Service", "db", "{ports: [{port: 80}]}")
     text += document("Service", "web", "{ports: [{port: 80}], clusterIP: 10.96.0.99}")
-    lock = "Service/default/db 10.96.0.99\n"
-    assert faults(source, text, lock=lock) == [
-        (
-            "site/test.yaml:2: Service/default/db: 10.96.0.99, which addresses.lock gives it, "
-            "is taken by Service/default/web; an address is never changed in silence: "
-            "delete its line in addresses.lock to have a new one"
-        )
-    ]
+    place = "site/test.yaml:10: Service/default/web: spec.clusterIP"
+    expected = f"{place}: 10.96.0.99 is taken by Service/default/db"
+    assert faults(source, text, lock="Service/default/db 10.96.0.99\n") == [expected]
 
 
 def test_an_address_whose_range_is_gone_is_never_changed_in_silence(source: Path) -> None:

@@ -342,3 +342,12 @@ def test_a_misspelt_kind_of_core_is_not_skipped(source: Path) -> None:
     text = "apiVersion: v1\nkind: Servce\nmetadata: {name: web}\n"
     place, what = "site/test.yaml:2: Servce/default/web", 'v1 has no kind "Servce"'
     assert faults(source, text) == [f'{place}: kind: {what}; did you mean "Service"?']
+
+
+def test_what_is_no_regular_file_is_an_error(source: Path) -> None:
+    write(source, {"site.yaml": SITE})
+    (source / "zero.yaml").symlink_to("/dev/zero")
+    os.mkfifo(source / "pipe.yaml")
+    with pytest.raises(CatalogError) as told:
+        load(source)
+    assert "site/pipe.yaml:1: no regular file\nsite/zero.yaml:1: no regular file" == str(told.value)

@@ -81,9 +81,9 @@ class _Work:
         return next((text for text in given if address.family_of(text) == family), None)
 
     def serve(self, pool: Pool, family: Family, asks: Iterable["_Ask"]) -> dict[Key, int]:
-        """Give each of *asks* its number: fixed ones first, then held ones, then new ones."""
+        """Give each of *asks* its number: who has one keeps it, then fixed ones, then new ones."""
         given: dict[Key, int] = {}
-        asks = sorted(asks, key=lambda ask: (ask.fixed is None, ask.held is None, ask.key))
+        asks = sorted(asks, key=lambda ask: (not ask.keeps, ask.fixed is None, ask.key))
         for ask in asks:
             number = ask.held if ask.fixed is None else ask.fixed
             try:
@@ -213,6 +213,11 @@ class _Ask:
     held: int | None
     text: str
     path: str
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it only wants what it has already."""
+        return self.held is not None and self.fixed in (None, self.held)
 
 
 def _ask(key: Key, fixed: str | None, held: str | None, path: str) -> _Ask:

@@ -1,6 +1,7 @@
 """Reads a source directory: every YAML file in it, whatever the layout, into one catalog."""
 
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -61,8 +62,8 @@ def files_of(source: Path) -> list[Path]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         paths = [Path(folder, name) for name in files if not name.startswith(".")]
         found += [path for path in paths if path.suffix in (".yaml", ".yml")]
-    # A link to nowhere stays, so that it is an error: what it should hold is missing.
-    return sorted(path for path in found if path.is_file() or path.is_symlink())
+    # What is no regular file stays, so that it is an error: what it should hold is missing.
+    return sorted(path for path in found if not path.is_dir())
 
 
 def _unreadable(error: OSError) -> NoReturn:
@@ -140,10 +141,13 @@ def _catalog(
 def _text(path: Path) -> str | Fault:
     start = Origin(str(path), 1)
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            return Fault(start, "", "", "no regular file")
+        if found.st_size > MAX_FILE_BYTES:
             limit = f"{MAX_FILE_BYTES >> 20} MiB"
-            return Fault(start, "", "", f"the file has {size} bytes; a file has at most {limit}")
+            what = f"the file has {found.st_size} bytes; a file has at most {limit}"
+            return Fault(start, "", "", what)
         raw = path.read_bytes()
     except OSError as error:
         return Fault(start, "", "", f"cannot be read: {error.strerror}")
