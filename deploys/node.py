@@ -4,6 +4,7 @@ from io import StringIO
 
 from pyinfra import host
 from pyinfra.api import DeployError, deploy
+from pyinfra.facts.files import Link
 from pyinfra.facts.server import Arch
 from pyinfra.operations import apt, files, server, systemd
 
@@ -11,7 +12,12 @@ from deploys.catalog import node_state, source_files
 from deploys.facts.files import PythonVersion
 from deploys.operations import catalog, dns, environment
 from deploys.wheelhouse import wheelhouse_for
-from groundplane.dataplanes.dns.zones import KEY_FILE, KEY_NAME, ZONE_DIRECTORY
+from groundplane.dataplanes.dns.zones import (
+    KEY_FILE,
+    KEY_NAME,
+    ZONE_DIRECTORY,
+    resolved_conf,
+)
 from groundplane.dataplanes.links.routes import PROTOCOL
 from groundplane.files import node_files
 from groundplane.rendering import render_template
@@ -142,7 +148,22 @@ def name_server() -> None:
         restarted=True,
         _if=lambda: config.did_change() or unit.did_change(),
     )
-    dns.local_resolver_first(name="The node asks its own server first")
+    resolver_link = host.get_fact(Link, path="/etc/resolv.conf")
+    if resolver_link and "systemd/resolve" in resolver_link["link_target"]:
+        routed = files.put(
+            name="systemd-resolved asks the node's own server for the site's zones",
+            src=StringIO(resolved_conf(node_state(host.data.node_name).base)),
+            dest="/etc/systemd/resolved.conf.d/groundplane.conf",
+            mode="644",
+        )
+        systemd.service(
+            name="systemd-resolved uses its new configuration",
+            service="systemd-resolved.service",
+            restarted=True,
+            _if=routed.did_change,
+        )
+    else:
+        dns.local_resolver_first(name="The node asks its own server first")
 
 
 @deploy("Agent", data_defaults=DEFAULTS)

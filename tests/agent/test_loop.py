@@ -239,15 +239,20 @@ def test_a_damaged_last_site_falls_back_to_the_one_before(place: Place) -> None:
 
 
 def test_a_damaged_last_site_is_written_again(place: Place) -> None:
+    file = place.state / SITE_FILE
+
     async def good() -> None:
-        await until(lambda: place.status.healthy)
+        await until(lambda: place.status.source_checked)
 
     place.run(Plane(), steps=good)
-    kept = (place.state / SITE_FILE).read_bytes()
+    kept = file.read_bytes()
     (place.state / PREVIOUS_FILE).write_bytes(kept)
-    (place.state / SITE_FILE).write_bytes(b"damaged")
-    place.run(Plane(), steps=good)
-    assert kept == (place.state / SITE_FILE).read_bytes()
+    file.write_bytes(b"damaged")
+
+    async def whole() -> None:
+        await until(lambda: file.read_bytes() == kept)
+
+    place.run(Plane(), steps=whole)
 
 
 def test_a_site_that_cannot_be_used_at_all_does_not_stop_the_start(place: Place) -> None:
@@ -442,3 +447,38 @@ def test_a_change_of_health_does_not_compile_the_source(
         assert "" == place.status.source_error
 
     place.run(plane, steps=steps)
+
+
+def test_a_reload_repairs_what_others_changed(place: Place) -> None:
+    plane = Plane()
+
+    async def steps() -> None:
+        await until(lambda: plane.there == {"10.96.0.5": "web"})
+        await until(lambda: bool(place.status.source_checked))
+        plane.there = {"10.96.0.9": "stranger"}
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: plane.there == {"10.96.0.5": "web"})
+
+    place.run(plane, steps=steps)
+
+
+def test_an_agent_that_is_told_to_stop_does_not_wait_for_the_compiler(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancelled = []
+
+    async def compile_for_ever(_source: Path) -> bytes:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+        return b""
+
+    monkeypatch.setattr(loop, "compile_in_child", compile_for_ever)
+
+    async def steps() -> None:
+        await until(lambda: place.status.pid)
+
+    place.run(Plane(), steps=steps)
+    assert [True] == cancelled

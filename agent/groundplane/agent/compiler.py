@@ -38,9 +38,11 @@ async def compile_in_child(source: Path) -> bytes:
     try:
         output, errors = await asyncio.wait_for(child.communicate(), WALL_S)
     except TimeoutError:
-        child.kill()
-        await child.wait()
         raise SourceError(f"{source}: compiling it took over {WALL_S} s") from None
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
     if child.returncode != 0:
         raise SourceError(_why(source, child.returncode or 0, errors.decode(errors="replace")))
     return output

@@ -64,6 +64,8 @@ class Agent:
         self._failures = 0
         self._saved = ""  # the revision that the state directory is known to hold
         self._changed = asyncio.Event()
+        self._compiling: asyncio.Task[bytes] | None = None
+        self._distrusted = False  # whether dataplanes may hold something else than is remembered
         self._stopping = False
         self._worker = ThreadPoolExecutor(1, "dataplanes")
         self.status = Status(
@@ -99,12 +101,13 @@ class Agent:
     def _stop(self) -> None:
         self._stopping = True
         self._changed.set()
+        if self._compiling is not None:
+            self._compiling.cancel()
 
     def _reload(self) -> None:
         """Look at everything again: the source, and what is really there in every dataplane."""
         self._stamp = ()
-        for reconciler in self._reconcilers:
-            reconciler.forget()
+        self._distrusted = True
         self._changed.set()
 
     async def _wait(self) -> None:
@@ -173,8 +176,13 @@ class Agent:
             error = await self._compile()
             self._stamp = () if error else stamp
             self._tell(source_error=error)
-        if self.status.revision == before and any(plane.error for plane in self.status.planes):
+        if self._distrusted:
+            for reconciler in self._reconcilers:
+                reconciler.forget()
+        behind = self._distrusted or any(plane.error for plane in self.status.planes)
+        if self.status.revision == before and behind and self._state is not None:
             await self._bring()
+        self._distrusted = False
         self._tell(source_checked=time.time())
         behind = any(plane.error for plane in self.status.planes)
         self._failures = self._failures + 1 if behind else 0
@@ -182,7 +190,8 @@ class Agent:
     async def _compile(self) -> str:
         """Compile the source and apply it; return why it is not used, or ""."""
         try:
-            encoded = await compile_in_child(self._settings.source)
+            self._compiling = asyncio.create_task(compile_in_child(self._settings.source))
+            encoded = await self._compiling
             if revision_of(encoded) != self.status.revision:
                 await self._apply(encoded)
                 log.info("revision %s in use", self.status.revision)
@@ -192,6 +201,8 @@ class Agent:
             if error != self.status.source_error:
                 log.error("the source is not used: %s", error)
             return error
+        except asyncio.CancelledError:
+            return self.status.source_error  # told to stop: nothing new is known of the source
         except Exception as problem:
             log.exception("the source is not used")
             return f"{type(problem).__name__}: {problem}"

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.dataplanes.dns.zones import (
+    resolved_conf,
     reverse_name,
     reverse_zones,
     server_config,
@@ -107,3 +108,9 @@ def test_a_zone_is_written_and_transferred_over_loopback_with_the_key_only() -> 
     only = "{ !{ !loopback; any; }; key groundplane; };"
     assert [f"allow-update {only}"] * 5 == lines(text, "allow-update {")[1:]
     assert [f"allow-transfer {only}"] * 5 == lines(text, "allow-transfer {")[1:]
+
+
+def test_systemd_resolved_routes_every_zone_of_ours_to_the_local_server() -> None:
+    server, domains = resolved_conf(BASE).splitlines()[1:]
+    assert "DNS=127.0.0.1" == server
+    assert [f"~{zone}" for zone in zones_of(BASE)] == domains.removeprefix("Domains=").split()

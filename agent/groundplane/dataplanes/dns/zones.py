@@ -75,3 +75,12 @@ def server_config(
             *(text for peer in base.peers for text in peer.addresses),
         ),
     )
+
+
+def resolved_conf(base: NodeBase) -> str:
+    """Return systemd-resolved's configuration: our zones are routed to the node's own server.
+
+    Without it names below .local are asked for by multicast alone (resolved.conf(5), RFC 6762).
+    """
+    domains = " ".join(f"~{zone}" for zone in zones_of(base))
+    return f"[Resolve]\nDNS=127.0.0.1\nDomains={domains}\n"
