@@ -266,3 +266,15 @@ def test_a_config_without_its_affinity_is_refused(source: Path) -> None:
     spec = (PORTS, "sessionAffinityConfig: {clientIP: {timeoutSeconds: 10}}")
     expected = told(6, "spec.sessionAffinityConfig", "it needs sessionAffinity ClientIP")
     assert faults(source, service(*spec)) == expected
+
+
+def test_no_name_of_a_service_is_longer_than_dns_allows(source: Path) -> None:
+    site = DUAL.replace(
+        "spec:\n  service", f"spec:\n  clusterDomain: {'d' * 60}.{'e' * 60}\n  service"
+    )
+    named = service(f"ports: [{{port: 80, name: {'p' * 63}}}]").replace(
+        "name: web", f"name: {'w' * 63}"
+    )
+    (fault,) = faults(source, named, site=site)
+    assert fault.endswith(" has 267 characters; DNS has at most 253")
+    assert faults(source, named.replace("p" * 63, "p" * 49), site=site) == []

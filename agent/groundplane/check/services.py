@@ -1,6 +1,7 @@
 """Services: the rules of pkg/apis/core/validation for what this version supports."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from groundplane.check import names
 from groundplane.check.metadata import check_labels, check_metadata
@@ -11,6 +12,9 @@ from groundplane.model.families import FamilyError, families_of
 from groundplane.model.limits import MAX_ENDPOINTS
 from groundplane.model.selector import LabelIndex
 from groundplane.model.service import Service, ServicePort
+
+_MAX_NAME: Final = 253
+_DASHED_IPV6: Final = "-".join(["ffff"] * 8)
 
 
 def check_services(catalog: Catalog) -> Iterator[Fault]:
@@ -25,6 +29,7 @@ def check_services(catalog: Catalog) -> Iterator[Fault]:
         yield from _cluster_ips(catalog, key, service)
         yield from _ports(catalog, key, service)
         yield from _targets(catalog, key, service, index)
+        yield from _longest_name(catalog, key, service, index)
 
 
 def _unsupported(service: Service) -> Iterator[tuple[str, str]]:
@@ -164,3 +169,22 @@ def _targets(catalog: Catalog, key: Key, service: Service, index: LabelIndex) ->
                 f'no workload it selects has a {port.protocol} port named "{port.target}"; '
                 f"they have: {known or 'none'}",
             )
+
+
+def _longest_name(
+    catalog: Catalog, key: Key, service: Service, index: LabelIndex
+) -> Iterator[Fault]:
+    """Yield a fault where a DNS name of the service would be too long (RFC 1035: 255 octets)."""
+    name = f"{key.name}.{key.namespace}.svc.{catalog.cluster.spec.cluster_domain.removesuffix('.')}"
+    labels = [f"_{port.name}._{port.protocol.lower()}" for port in service.spec.ports if port.name]
+    if service.headless:
+        labels.append(_DASHED_IPV6)
+        labels += [
+            workload.spec.hostname
+            for workload in index.matching(key.namespace, service.spec.selector)
+            if workload.spec.hostname
+        ]
+    longest = max((f"{label}.{name}" for label in labels), key=len, default=name)
+    if len(longest) > _MAX_NAME:
+        message = f"its name {longest} has {len(longest)} characters; DNS has at most {_MAX_NAME}"
+        yield catalog.fault(key, "metadata.name", message)
