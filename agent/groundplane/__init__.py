@@ -6,6 +6,4 @@ The package is one straight line, each step a module with one entry point:
 and write the difference.
 """
 
-from importlib.metadata import version
-
-__version__ = version("groundplane")
+__version__ = "0.1.0"

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import click
 
+from groundplane import __version__
 from groundplane.errors import CatalogError, GroundplaneError
 
 _COMMANDS: Final = {
@@ -59,7 +60,7 @@ class _Commands(click.Group):
     epilog="SOURCE is the directory of the catalog: an argument that is . or holds a /. "
     "Without one it is $GROUNDPLANE_SOURCE, or the current directory.",
 )
-@click.version_option(package_name="groundplane")
+@click.version_option(__version__, prog_name="groundplane")
 def cli() -> None:
     """Cluster IPs, names and load balancing for bare nodes and VMs, without a control plane.
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from groundplane.errors import CatalogError, Fault, Origin, SourceError
-from groundplane.load import positions
 from groundplane.load.convert import convert
 from groundplane.load.yaml import YamlError, parse, split
 from groundplane.model.catalog import CLUSTER_SCOPED, Catalog, Key, Object, key_of
@@ -168,6 +167,8 @@ def _documents(path: Path, faults: list[Fault]) -> Iterator[tuple[Origin, object
         try:
             yield origin, parse(body, line)
         except YamlError as error:
+            from groundplane.load import positions  # PyYAML: imported once something is wrong
+
             duplicates = positions.duplicate_keys(body) if "duplicate" in str(error) else []
             faults += [
                 Fault(origin._replace(line=line + below), "", where, f'duplicate key "{key}"')
@@ -245,6 +246,8 @@ def place(faults: Iterable[Fault]) -> list[Fault]:
 
 
 def _moved(fault: Fault, texts: dict[str, dict[int, str]]) -> Fault:
+    from groundplane.load import positions  # PyYAML: imported once something is wrong
+
     file, line, within = fault.origin
     path = ".".join(part for part in (within, fault.path) if part)
     if not path:
