@@ -171,8 +171,8 @@ class Agent:
 
         Dataplanes that are behind are brought again, whatever the source is.
         """
-        error, before, stamp = "", self.status.revision, stamp_of(self._settings.source)
-        if not stamp or stamp != self._stamp:
+        before, stamp = self.status.revision, stamp_of(self._settings.source)
+        if not stamp or stamp != self._stamp or self.status.store_error:
             error = await self._compile()
             self._stamp = () if error else stamp
             self._tell(source_error=error)
