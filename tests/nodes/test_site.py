@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from groundplane.pipeline import compile_source
 from tests.nodes.conftest import CLIENT, PREFIX, Deployed
 
 pytestmark = pytest.mark.nodes
@@ -23,6 +24,15 @@ def test_the_site_is_as_declared(site: Deployed) -> None:
     """The suite that users run against their own site passes."""
     output = site.run("pytest", "-q", "-p", "no:cacheprovider", "tests/verify")
     assert " failed" not in output
+
+
+def test_the_tour_shows_every_service_and_its_requests_are_answered(site: Deployed) -> None:
+    output = site.run("python", "-m", "deploys.lab", "tour")
+    services = [each.name for each in compile_source(site.source).services]
+    assert [] == [name for name in services if f" {name} " not in output]
+    assert 9 == output.count(
+        " answers "
+    )  # from a workload of each node; two addresses, three nodes
 
 
 def test_a_second_deploy_changes_nothing(site: Deployed) -> None:
