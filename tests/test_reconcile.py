@@ -51,6 +51,9 @@ class Plane:
         assert delta.delete.keys() | delta.update.keys() <= self.there.keys(), "it is not there"
         self.there = patch(self.there, delta)
 
+    def disturbed(self, _base: NodeBase) -> bool:
+        return False
+
     def close(self) -> None:
         pass
 
@@ -248,6 +251,9 @@ class Holding:
             self.there, self.held_for = dict(self.read(base)), self.context(base)
         assert not delta.create.keys() & self.there.keys()
         self.there = patch(self.there, delta)
+
+    def disturbed(self, _base: NodeBase) -> bool:
+        return False
 
     def close(self) -> None:
         pass

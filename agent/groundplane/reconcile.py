@@ -28,6 +28,13 @@ class Reconciler(Generic[K, V]):
         """Read the dataplane again at the next `bring`."""
         self._known = None
 
+    def distrust(self) -> bool:
+        """Forget what is remembered where others may have changed it; return whether that is so."""
+        if self._known is None or not self.plane.disturbed(self._known.base):
+            return False
+        self.forget()
+        return True
+
     def bring(self, state: NodeState, among: Collection[Key] | None = None) -> int:
         """Make the dataplane hold *state*; return how many of its objects changed.
 

@@ -38,6 +38,7 @@ class Plane:
     def __init__(self, name: str = "fake") -> None:
         self.name = name
         self.there: dict[str, str] = {}
+        self.written: dict[str, str] = {}
         self.fails: Exception | None = None
         self.writes = 0
         self.tries = 0
@@ -56,7 +57,10 @@ class Plane:
         if self.fails:
             raise self.fails
         self.writes += 1
-        self.there = patch(self.there, delta)
+        self.there = self.written = patch(self.there, delta)
+
+    def disturbed(self, _base: NodeBase) -> bool:
+        return self.there != self.written
 
     def close(self) -> None:
         pass
@@ -482,3 +486,20 @@ def test_an_agent_that_is_told_to_stop_does_not_wait_for_the_compiler(
 
     place.run(Plane(), steps=steps)
     assert [True] == cancelled
+
+
+def test_what_others_changed_is_repaired_by_itself(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_RECHECK_S", 0.1)
+    plane = Plane()
+
+    async def steps() -> None:
+        await until(lambda: plane.there == {"10.96.0.5": "web"})
+        plane.there = {"10.96.0.9": "stranger"}
+        await until(lambda: plane.there == {"10.96.0.5": "web"})
+        writes = plane.writes
+        await asyncio.sleep(0.5)
+        assert writes == plane.writes
+
+    place.run(plane, steps=steps)

@@ -273,3 +273,23 @@ def test_every_rendered_zone_is_one(
         words = [word.format(zone=zone, file=path) for word in command]
         done = subprocess.run(words, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_our_own_updates_are_no_drift_and_those_of_others_are(server: Server) -> None:
+    reconciler = Reconciler(server.plane())
+
+    def brought(wanted: NodeState) -> int:
+        return within(server.netns, partial(reconciler.bring, wanted))
+
+    def drifted() -> bool:
+        return within(server.netns, reconciler.distrust)
+
+    brought(state(WEB))
+    assert not drifted()
+    brought(state())
+    brought(state(WEB))
+    assert not drifted()
+    server.bring(state())  # another dataplane, with the same key
+    assert drifted()
+    assert 0 < brought(state(WEB))
+    assert not drifted()

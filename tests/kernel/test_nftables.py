@@ -47,7 +47,7 @@ class Node:
         run(self.netns, "nft", script)
 
     def generation(self) -> int:
-        return self.plane.generation()
+        return self.plane._connection.generation()
 
 
 @pytest.fixture
@@ -180,3 +180,36 @@ def test_without_nft_the_reason_is_told(node: Node, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(KernelRefused, match=r"^nft is not installed$"):
         node.bring(state(A))
+
+
+def test_our_own_transactions_are_no_drift_and_those_of_others_are(node: Node) -> None:
+    def drifted() -> bool:
+        return within(node.netns, node.reconciler.distrust)
+
+    node.bring(state(A))
+    assert not drifted()
+    node.bring(state(A, B))
+    node.bring(state(B))
+    assert not drifted()
+    node.load("add table inet theirs")
+    assert drifted()
+    assert 0 == node.bring(state(B))  # it was read, and nothing of ours had changed
+    assert not drifted()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "flush ruleset",
+        "delete table ip groundplane",
+        "flush map ip groundplane cluster_ips",
+        "add element ip groundplane cluster_addresses { 10.96.0.200 }",
+    ],
+)
+def test_what_others_did_to_our_tables_is_undone(node: Node, damage: str) -> None:
+    node.bring(state(A, B))
+    before = ordered(node.listed())
+    node.load(damage)
+    assert within(node.netns, node.reconciler.distrust)
+    node.bring(state(A, B))
+    assert before == ordered(node.listed())

@@ -145,6 +145,23 @@ def _rules(site: Deployed, node: str) -> str:
     return site.on(node, "nft -a list chains; nft -a list chain ip groundplane services")
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "nft flush ruleset",
+        "nft flush map ip groundplane slots",
+        "ip route flush proto 71",
+    ],
+)
+def test_what_others_damage_is_repaired(site: Deployed, damage: str) -> None:
+    site.on("n2", damage)
+    site.wait(
+        lambda: EVERY_WEB == set(site.connect("n2", "store-db-0", WEB, 80, count=60)),
+        20,
+        "traffic flows again",
+    )
+
+
 def test_a_killed_agent_changes_no_rule(site: Deployed) -> None:
     before = _rules(site, "n1")
     started = site.status("n1")["started"]

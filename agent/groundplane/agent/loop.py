@@ -36,7 +36,9 @@ from groundplane.resolve import Failing
 log = logging.getLogger(__name__)
 
 _RETRY_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-_RECHECK_S: Final = 30.0  # for changes that inotify cannot see, as on a network file system
+# How often to look for what no event tells: changes of a network file system, and others' changes
+# of what is ours in the kernel and in the zones.
+_RECHECK_S: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -176,16 +178,35 @@ class Agent:
             error = await self._compile()
             self._stamp = () if error else stamp
             self._tell(source_error=error)
-        if self._distrusted:
-            for reconciler in self._reconcilers:
-                reconciler.forget()
-        behind = self._distrusted or any(plane.error for plane in self.status.planes)
-        if self.status.revision == before and behind and self._state is not None:
+        if self.status.revision == before and self._state is not None and await self._is_behind():
             await self._bring()
-        self._distrusted = False
         self._tell(source_checked=time.time())
         behind = any(plane.error for plane in self.status.planes)
         self._failures = self._failures + 1 if behind else 0
+
+    async def _is_behind(self) -> bool:
+        """Return whether a dataplane failed, or may hold something else than is remembered."""
+        distrusted, self._distrusted = self._distrusted, False
+        if distrusted:
+            for reconciler in self._reconcilers:
+                reconciler.forget()
+        failed = any(plane.error for plane in self.status.planes)
+        loop = asyncio.get_running_loop()
+        return (
+            await loop.run_in_executor(self._worker, self._look_for_drift) or distrusted or failed
+        )
+
+    def _look_for_drift(self) -> bool:
+        """Let every dataplane that others may have changed be read again."""
+        found = False
+        for reconciler in self._reconcilers:
+            try:
+                found |= reconciler.distrust()
+            except OSError as error:
+                log.warning("%s: %s", reconciler.plane.name, error)
+                reconciler.forget()
+                found = True
+        return found
 
     async def _compile(self) -> str:
         """Compile the source and apply it; return why it is not used, or ""."""

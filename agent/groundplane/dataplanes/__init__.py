@@ -31,6 +31,12 @@ class Dataplane(Protocol[K, V]):
     def read(self, base: NodeBase) -> Mapping[K, V]:
         """Return the objects that are there and ours; none where *base* needs another framework."""
 
+    def disturbed(self, base: NodeBase) -> bool:
+        """Return whether others may have changed what is ours since we read or wrote it.
+
+        It is asked often, so its answer is cheap; True where only reading would tell.
+        """
+
     def write(self, base: NodeBase, delta: Delta[K, V]) -> None:
         """Make the change: as a whole where what is written knows transactions, always idempotent.
 

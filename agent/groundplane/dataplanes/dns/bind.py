@@ -6,7 +6,7 @@ update that changes it, writes it to its journal first, and to the zone file in 
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,7 @@ from groundplane.errors import KernelRefused, StateError
 from groundplane.project.state import NodeBase, Part
 
 _TIMEOUT_S: Final = 10.0
+_LOOK_S: Final = 1.0
 _RECORDS_PER_MESSAGE: Final = 400  # a message has at most 64 KiB
 _SECRET = re.compile(r'secret\s+"([A-Za-z0-9+/=]+)"')
 # EOFError: the server closed the connection, as when it stops.
@@ -46,6 +47,7 @@ class Bind:
 
     def __init__(self, key_file: Path, *, address: str = "127.0.0.1", port: int = 53) -> None:
         self._key_file, self._address, self._port = key_file, address, port
+        self._serials: dict[str, int | None] = {}  # of each zone, after the last read or update
 
     def close(self) -> None:
         """Nothing stays open between changes."""
@@ -71,6 +73,8 @@ class Bind:
     def read(self, base: NodeBase) -> dict[Record, int]:
         """Return the records that the server has in the zones of the site."""
         key = self._key()
+        # Asked before: what changes meanwhile shows at the next look.
+        self._serials = self._serials_of(zones_of(base))
         return {record: ttl for zone in zones_of(base) for record, ttl in self._transfer(zone, key)}
 
     def _transfer(self, zone: str, key: dns.tsig.Key) -> Iterator[tuple[Record, int]]:
@@ -88,13 +92,35 @@ class Bind:
             if type_ not in _OURS:
                 yield Record(zone, owner.to_text(), type_, rdata.to_text()), ttl
 
+    def disturbed(self, base: NodeBase) -> bool:
+        """Return whether a zone has another serial than after our last read or update."""
+        return self._serials != self._serials_of(zones_of(base))
+
+    def _serials_of(self, zones: Iterable[str]) -> dict[str, int | None]:
+        """Return the serial of each of *zones*, None where the server does not say."""
+        return {zone: self._serial(zone) for zone in zones}
+
+    def _serial(self, zone: str) -> int | None:
+        query = dns.message.make_query(zone, "SOA")
+        try:
+            answer = dns.query.udp(query, self._address, timeout=_LOOK_S, port=self._port)
+            return int(next(rdata.serial for rrset in answer.answer for rdata in rrset))
+        except (*_FAILURES, StopIteration):
+            return None
+
     def write(self, base: NodeBase, delta: Delta[Record, int]) -> None:
         """Send *delta* as updates: one message for a zone, more only past 64 KiB."""
         key = self._key()
         for zone in zones_of(base):
             changes = iter(_changes(zone, delta))
+            first = list(islice(changes, _RECORDS_PER_MESSAGE))
+            if not first:
+                continue
+            intact = self._serial(zone) == self._serials.get(zone)
+            self._send(zone, first, key)
             while chunk := list(islice(changes, _RECORDS_PER_MESSAGE)):
                 self._send(zone, chunk, key)
+            self._serials[zone] = self._serial(zone) if intact else None
 
     def _send(self, zone: str, chunk: list[tuple[Record, int | None]], key: dns.tsig.Key) -> None:
         update = dns.update.UpdateMessage(zone, keyring=key)

@@ -81,6 +81,10 @@ class Links:
             )
         return found
 
+    def disturbed(self, _base: NodeBase) -> bool:
+        """Routes have no generation; reading them is cheap."""
+        return True
+
     def write(self, _base: NodeBase, delta: Delta[str, Route]) -> None:
         """Set and delete routes one by one: each is its own transaction in the kernel.
 

@@ -33,6 +33,7 @@ class Nftables:
     def __init__(self) -> None:
         self._connection = Connection()
         self._framework: str | None = None  # the one that was there at the last read or write
+        self._generation = -1  # of the ruleset, after the last read or write
 
     def close(self) -> None:
         self._connection.close()
@@ -57,6 +58,7 @@ class Nftables:
                 with suppress(InterruptedError):
                     found = self._read(base)
                     if self._connection.generation() == generation:
+                        self._generation = generation
                         return found
         except OSError as error:
             raise KernelRefused(f"the kernel shows no ruleset: {error.strerror}") from None
@@ -83,17 +85,24 @@ class Nftables:
         if there != wanted and known == wanted:
             # *delta* is the difference to what is gone.
             raise KernelRefused("others removed or changed our tables")
+        before, own = self._generation, 0
         if there not in (wanted, None):
             _nft(ruleset(base, delta.create))
+            own += 1
         else:
             if there is None:
                 _nft(framework(base))
+                own += 1
             if delta:
                 self._connection.write(delta)
+                own += 1
         self._framework = wanted
+        # Only our own transactions are expected: any other one shows at the next look.
+        self._generation = (before + own) & 0xFFFFFFFF
 
-    def generation(self) -> int:
-        return self._connection.generation()
+    def disturbed(self, _base: NodeBase) -> bool:
+        """Return whether the ruleset's generation is another than after our last transaction."""
+        return self._connection.generation() != self._generation
 
 
 def _nft(script: str) -> None:
