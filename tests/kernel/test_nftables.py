@@ -204,6 +204,8 @@ def test_our_own_transactions_are_no_drift_and_those_of_others_are(node: Node) -
         "delete table ip groundplane",
         "flush map ip groundplane cluster_ips",
         "add element ip groundplane cluster_addresses { 10.96.0.200 }",
+        "insert rule ip groundplane services drop",
+        "flush chain ip6 groundplane services",
     ],
 )
 def test_what_others_did_to_our_tables_is_undone(node: Node, damage: str) -> None:

@@ -149,7 +149,7 @@ def _rules(site: Deployed, node: str) -> str:
     "damage",
     [
         "nft flush ruleset",
-        "nft flush map ip groundplane slots",
+        "nft insert rule ip groundplane services drop",
         "ip route flush proto 71",
     ],
 )

@@ -14,12 +14,18 @@ from groundplane.privileges import net_admin_for_children
 from groundplane.project.state import NodeBase, Part
 
 _TRIES: Final = 10
+_TAMPERED: Final = "tampered"  # in place of a digest: our framework, with rules of others
 
 
 def maps_of(base: NodeBase) -> list[Map]:
     """Return the maps that the framework of *base* has."""
     maps = [each for family in base.families for each in MAPS[family].all]
     return maps + [each.guard for family, each in MAPS.items() if family not in base.families]
+
+
+def _tables(base: NodeBase) -> list[str]:
+    """Return the families that *base* needs a table of ours in."""
+    return ["ip" if family == "IPv4" else "ip6" for family in base.families] + ["bridge"]
 
 
 class Nftables:
@@ -33,6 +39,9 @@ class Nftables:
     def __init__(self) -> None:
         self._connection = Connection()
         self._framework: str | None = None  # the one that was there at the last read or write
+        self._rules: tuple[bytes, ...] | None = (
+            None  # as we loaded them, or found them at the start
+        )
         self._generation = -1  # of the ruleset, after the last read or write
 
     def close(self) -> None:
@@ -46,9 +55,11 @@ class Nftables:
 
     def _digest_there(self, base: NodeBase) -> str | None:
         """Return the digest that all our tables have, "" when they differ, None without any."""
-        families = ["ip" if family == "IPv4" else "ip6" for family in base.families]
-        comments = {self._connection.table_comment(each) for each in (*families, "bridge")}
+        comments = {self._connection.table_comment(each) for each in _tables(base)}
         return comments.pop() if len(comments) == 1 else ""
+
+    def _rules_there(self, base: NodeBase) -> tuple[bytes, ...]:
+        return tuple(self._connection.rules_digest(each) for each in _tables(base))
 
     def read(self, base: NodeBase) -> dict[Element, bytes]:
         """Return the elements there; none where the framework of *base* is not loaded."""
@@ -66,15 +77,21 @@ class Nftables:
 
     def _read(self, base: NodeBase) -> dict[Element, bytes]:
         self._framework = self._digest_there(base)
+        if self._framework == framework_digest(base):
+            rules = self._rules_there(base)
+            if self._rules not in (None, rules):
+                self._framework = _TAMPERED
+            self._rules = self._rules or rules
         maps = maps_of(base) if self._framework == framework_digest(base) else []
         return {element: data for map_ in maps for element, data in self._connection.elements(map_)}
 
     def write(self, base: NodeBase, delta: Delta[Element, bytes]) -> None:
         """Make the change in one transaction.
 
-        Another framework (an older version's, another range) is replaced together with all
-        elements, atomically, through nft; *delta* creates everything then, since `read` gave
-        nothing. Where there is none at all it is loaded first and the elements follow.
+        Another framework (an older version's, another range, one that others added rules to) is
+        replaced together with all elements, atomically, through nft; *delta* creates everything
+        then, since `read` gave nothing. Where there is none at all it is loaded first and the
+        elements follow.
         """
         wanted, known = framework_digest(base), self._framework
         try:
@@ -86,17 +103,19 @@ class Nftables:
             # *delta* is the difference to what is gone.
             raise KernelRefused("others removed or changed our tables")
         before, own = self._generation, 0
-        if there not in (wanted, None):
+        replaced = known == _TAMPERED or there not in (wanted, None)
+        if replaced:
             _nft(ruleset(base, delta.create))
             own += 1
-        else:
-            if there is None:
-                _nft(framework(base))
-                own += 1
-            if delta:
-                self._connection.write(delta)
-                own += 1
+        elif there is None:
+            _nft(framework(base))
+            own += 1
+        if delta and not replaced:
+            self._connection.write(delta)
+            own += 1
         self._framework = wanted
+        if replaced or there is None:
+            self._rules = self._rules_there(base)
         # Only our own transactions are expected: any other one shows at the next look.
         self._generation = (before + own) & 0xFFFFFFFF
 

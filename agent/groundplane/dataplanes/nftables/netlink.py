@@ -6,6 +6,7 @@ include/uapi/linux/netfilter/{nfnetlink.h,nf_tables.h}, linux/netlink.h.
 """
 
 import errno
+import hashlib
 import os
 import socket
 import struct
@@ -22,6 +23,7 @@ FAMILIES: Final = {"ip": 2, "ip6": 10, "bridge": 7}
 _NETLINK_NETFILTER: Final = 12
 _SUBSYS_NFTABLES: Final = 10
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
+_GETRULE = 7
 _GETTABLE, _NEWSETELEM, _GETSETELEM, _DELSETELEM = 1, 12, 13, 14
 _GETGEN, _NEWGEN = 16, 15
 _REQUEST, _ACK, _DUMP, _CREATE = 1, 4, 0x300, 0x400
@@ -236,6 +238,14 @@ class Connection:
         if len(userdata) < 2 or userdata[0] != 0:
             return ""
         return userdata[2 : 2 + userdata[1]].rstrip(b"\0").decode(errors="replace")
+
+    def rules_digest(self, family: str) -> bytes:
+        """Return a digest of all rules of our table of *family*, their handles included."""
+        body = _attr(1, TABLE.encode() + b"\0")
+        digest = hashlib.sha256()
+        for answer in self._ask(_GETRULE, _DUMP, FAMILIES[family], body):
+            digest.update(answer)
+        return digest.digest()
 
     def elements(self, map_: Map) -> Iterator[tuple[Element, bytes]]:
         """Yield the elements that the kernel has in *map_*."""
