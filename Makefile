@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine, as root: `make up` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup up down verify shell test lint unit bench
+.PHONY: help root setup up down verify shell test lint unit bench
 
 RUN := .venv/bin
 
@@ -10,15 +10,20 @@ help: ## Say what there is
 setup: ## Install what this machine needs: packages (no service is started) and .venv
 	@deploys/controller.sh
 
-up: setup ## Build the lab of three nodes, deploy it, verify it, show it
+root:
+	@[ "$$(id -u)" = 0 ] || { echo "make: this needs root" >&2; exit 1; }
+
+up: export GROUNDPLANE_SOURCE := examples/lab
+up: root setup ## Build the lab of three nodes, deploy it, verify it, show it
 	@$(RUN)/python -m deploys.lab preflight
 	@$(RUN)/groundplane check examples/lab
 	$(RUN)/python -m deploys.lab up
 	$(RUN)/pyinfra -y inventories/lab.py deploys/site.py examples/lab/workloads.py
 	INVENTORY=inventories/lab.py $(RUN)/pytest -q -p no:cacheprovider tests/verify
 	@$(RUN)/python -m deploys.lab tour
+	@echo; echo "The lab is up. Next: make shell NODE=n1, make verify, make down."
 
-down: setup ## Remove every trace of the lab but its cached base tree
+down: root setup ## Remove every trace of the lab but its cached base tree
 	$(RUN)/python -m deploys.lab down
 
 INVENTORY ?= inventories/lab.py
@@ -38,7 +43,7 @@ lint: setup ## Format, lint, types, layers
 unit: setup ## The quick tests: everything that boots no node, under a minute
 	$(RUN)/pytest -n 2 -m 'not nodes'
 
-test: lint ## All the tests, on booted nodes too
+test: root lint ## All the tests, on booted nodes too
 	$(RUN)/pytest -n 2 -m 'not nodes'
 	$(RUN)/pytest -m nodes
 

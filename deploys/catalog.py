@@ -1,9 +1,12 @@
 """The catalog as the deploys use it: where it is, and what each node has to be by it."""
 
 import os
+import sys
 from functools import cache
 from pathlib import Path
 
+from groundplane.allocate import require_current
+from groundplane.errors import GroundplaneError
 from groundplane.model import compiled
 from groundplane.model.catalog import Catalog
 from groundplane.pipeline import allocate_source, compile_source, read_catalog
@@ -19,9 +22,12 @@ def source_directory() -> Path:
 
 @cache
 def read_source() -> Catalog:
-    """Return the catalog; an error of groundplane's with every fault of it."""
-    catalog = read_catalog(source_directory())
-    allocate_source(source_directory(), catalog)
+    """Return the catalog, whose lock is up to date; end the program with every fault of it."""
+    try:
+        catalog = read_catalog(source_directory())
+        require_current(*allocate_source(source_directory(), catalog))
+    except GroundplaneError as error:
+        sys.exit(str(error))
     return catalog
 
 

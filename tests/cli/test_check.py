@@ -9,7 +9,7 @@ from groundplane.agent.store import decode_site
 from groundplane.pipeline import compile_source
 from tests.cli.run import SITE, Command, Done
 
-GOOD = "site: 1 nodes, 2 services, 2 workloads: good\n"
+GOOD = "site: 1 node, 2 services, 2 workloads: good\n"
 
 
 def test_a_good_catalog(groundplane: Command, site: Path) -> None:

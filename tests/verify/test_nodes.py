@@ -97,8 +97,8 @@ def test_all_nodes_use_one_revision(hosts: dict[str, Any]) -> None:
 
 
 def test_agent_runs_without_root(on: Any) -> None:
-    process = on.process.get(comm="groundplane")
-    assert "groundplane" == process.user
+    pid = on.check_output("systemctl show -P MainPID groundplane-agent")
+    assert "groundplane" == on.check_output("ps -o user= -p %s", pid).strip()
 
 
 def test_name_server_listens_on_our_addresses_only(on: Any, wanted: NodeState) -> None:

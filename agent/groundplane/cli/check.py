@@ -1,5 +1,6 @@
 """`groundplane check`."""
 
+from collections.abc import Sized
 from pathlib import Path
 
 import click
@@ -38,11 +39,15 @@ def check(source: Path, *, strict: bool) -> int:
     except LockOutdated as error:
         click.echo(f"{source}: note: {error}")
     counts = (
-        f"{len(catalog.nodes)} nodes, {len(catalog.services)} services, "
-        f"{len(catalog.workloads)} workloads"
+        f"{_counted(catalog.nodes, 'node')}, {_counted(catalog.services, 'service')}, "
+        f"{_counted(catalog.workloads, 'workload')}"
     )
     if strict and (found or catalog.notices):
         click.echo(f"{source}: {counts}: not accepted with --strict", err=True)
         return 1
     click.echo(f"{source}: {counts}: good", err=True)
     return 0
+
+
+def _counted(things: Sized, name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"

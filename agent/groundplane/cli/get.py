@@ -1,13 +1,16 @@
 """`groundplane get`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from groundplane.cli.arguments import failing_workloads, name_and_source
 from groundplane.cli.output import note, print_json, print_table, print_yaml
+
+if TYPE_CHECKING:
+    from groundplane.cli.tables import Row
 
 _KINDS: Final = {
     "services": "services", "service": "services", "svc": "services",
@@ -43,7 +46,7 @@ def get(
 
     Addresses are those of addresses.lock; health is not asked for, only taken from --health.
     """
-    from groundplane.cli.tables import Row, rows
+    from groundplane.cli.tables import rows
     from groundplane.pipeline import preview_source
 
     name, source = name_and_source(arguments)
@@ -59,7 +62,7 @@ def get(
     )
     listed = [row for row in found if chosen(row)]
     if name is not None and not listed:
-        return _missing(plural, name, namespace, [row.name for row in found])
+        return _missing(plural, name, namespace, found)
     if output in ("json", "yaml"):
         _machine(
             output, [row.document for row in listed], single=name is not None and len(listed) == 1
@@ -89,9 +92,13 @@ def _machine(output: str, documents: list[dict[str, Any]], *, single: bool) -> N
         print_yaml(value)
 
 
-def _missing(plural: str, name: str, namespace: str, names: list[str]) -> int:
+def _missing(plural: str, name: str, namespace: str, found: Sequence["Row"]) -> int:
     from groundplane.model.hint import did_you_mean
 
     where = "" if plural == "nodes" else f' in namespace "{namespace}"'
-    click.echo(f'error: no {plural[:-1]} "{name}"{where}{did_you_mean(name, names)}', err=True)
+    elsewhere = [row.namespace for row in found if row.name == name]
+    hint = did_you_mean(name, [row.name for row in found])
+    if elsewhere:
+        hint = f"; there is one in namespace {', '.join(elsewhere)}"
+    click.echo(f'error: no {plural[:-1]} "{name}"{where}{hint}', err=True)
     return 1
