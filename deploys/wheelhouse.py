@@ -39,9 +39,7 @@ class WheelhouseError(Exception):
 @cache
 def wheelhouse_for(python: str, machine: str) -> Wheelhouse:
     """Return the wheels for *python* ("3.11") on *machine* (as uname -m says)."""
-    requirements = _run([*_uv(), "export", "--quiet", "--locked", "--no-default-groups",
-                         "--group=install", "--no-emit-project", "--no-header",
-                         "--format=requirements-txt"])  # fmt: skip
+    requirements = _locked()
     wheel = _own_wheel()
     own = f"groundplane=={wheel.name.split('-')[1]} --hash=sha256:{_digest(wheel)}\n"
     text = requirements + own
@@ -49,11 +47,18 @@ def wheelhouse_for(python: str, machine: str) -> Wheelhouse:
     directory = _CACHE / digest
     if not directory.is_dir():
         new = directory.with_name(f"{digest}.new")
-        _download(new, requirements, python, machine)
+        # pip comes along to be run, and is not installed: half of all files would be its own.
+        _download(new, _locked("--group=install"), python, machine)
         shutil.copy(wheel, new)
         (new / "requirements.txt").write_text(text)
         new.rename(directory)
     return Wheelhouse(directory, digest)
+
+
+def _locked(*more: str) -> str:
+    """Return what the agent needs, and *more* groups, as pip's requirements with their hashes."""
+    return _run([*_uv(), "export", "--quiet", "--locked", "--no-default-groups", *more,
+                 "--no-emit-project", "--no-header", "--format=requirements-txt"])  # fmt: skip
 
 
 def _download(directory: Path, requirements: str, python: str, machine: str) -> None:
