@@ -15,9 +15,8 @@ from groundplane.dataplanes.links import resolv_conf
 from groundplane.errors import GroundplaneError, KernelRefused
 from groundplane.model.address import family_of
 from groundplane.model.hint import did_you_mean
-from groundplane.project.state import LocalWorkload, NodeBase
+from groundplane.project.state import BRIDGE, LocalWorkload, NodeBase
 
-BRIDGE: Final = "groundplane0"
 INTERFACE: Final = "eth0"
 NETNS_DIRECTORY: Final = Path("/run/netns")
 CONFIG_DIRECTORY: Final = Path("/etc/netns")  # ip-netns(8): files bound over those of /etc

@@ -503,3 +503,19 @@ def test_what_others_changed_is_repaired_by_itself(
         assert writes == plane.writes
 
     place.run(plane, steps=steps)
+
+
+def test_a_plane_that_needed_no_change_is_as_declared_since_its_last_one(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_RECHECK_S", 0.1)
+    plane = Plane()
+    plane.disturbed = lambda _base: True  # type: ignore[method-assign]
+
+    async def steps() -> None:
+        await until(lambda: place.status.planes[0].changed == 1)
+        since, looked = place.status.planes[0].since, place.status.source_checked
+        await until(lambda: place.status.source_checked > looked + 0.3)
+        assert (since, 1) == (place.status.planes[0].since, place.status.planes[0].changed)
+
+    place.run(plane, steps=steps)

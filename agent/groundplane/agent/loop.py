@@ -268,7 +268,10 @@ class Agent:
             name = reconciler.plane.name
             try:
                 changed = reconciler.bring(self._state, among)
-                statuses.append(PlaneStatus(name, changed=changed, since=time.time()))
+                rests = not changed and not before.error and before.since
+                statuses.append(
+                    before if rests else PlaneStatus(name, changed=changed, since=time.time())
+                )
                 if changed:
                     log.info("%s: %d changed", name, changed)
             except (GroundplaneError, OSError) as error:

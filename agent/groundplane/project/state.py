@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
 from groundplane.model.service import Family, Protocol
+
+BRIDGE: Final = "groundplane0"  # of every node's workloads
 
 
 class Peer(msgspec.Struct, frozen=True):

@@ -10,10 +10,9 @@ from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
 from groundplane.model.address import family_of, from_int, network
 from groundplane.model.service import Family
-from groundplane.project.state import NodeBase, Part, VirtualService
+from groundplane.project.state import BRIDGE, NodeBase, Part, VirtualService
 
 PROTOCOL: Final = 71  # named "groundplane" in /etc/iproute2/rt_protos.d
-BRIDGE: Final = "groundplane0"
 _MAIN: Final = 254
 _AF: Final = {"IPv4": 2, "IPv6": 10}
 

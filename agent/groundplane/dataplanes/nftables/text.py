@@ -9,11 +9,10 @@ from typing import Final
 from groundplane.dataplanes.nftables.handle import DRAWS, EXACT, SIZES
 from groundplane.dataplanes.nftables.maps import MAPS, TABLE, Element, Map
 from groundplane.model.address import family_of
-from groundplane.project.state import NodeBase
+from groundplane.project.state import BRIDGE, NodeBase
 from groundplane.rendering import render_template
 
 TABLES: Final = (("ip", TABLE), ("ip6", TABLE), ("bridge", TABLE))
-BRIDGE: Final = "groundplane0"
 _DIGEST: Final = "@digest@"
 
 
