@@ -17,9 +17,11 @@ from groundplane.dataplanes.dns.zones import (
     KEY_NAME,
     ZONE_DIRECTORY,
     resolved_conf,
+    server_config,
 )
 from groundplane.dataplanes.links.routes import PROTOCOL
-from groundplane.files import node_files
+from groundplane.dataplanes.links.units import network_units
+from groundplane.files import zone_files
 from groundplane.rendering import render_template
 
 DEFAULTS = {
@@ -80,16 +82,14 @@ def links() -> None:
         dest="/etc/systemd/networkd.conf.d/groundplane.conf",
         mode="644",
     )
-    rendered = node_files(node_state(host.data.node_name))
     units = [
         files.put(
-            name=f"networkd has {name.removeprefix('network/')}",
+            name=f"networkd has {name}",
             src=StringIO(text),
-            dest=f"/etc/systemd/{name}",
+            dest=f"/etc/systemd/network/{name}",
             mode="644",
         )
-        for name, text in rendered.items()
-        if name.startswith("network/")
+        for name, text in network_units(node_state(host.data.node_name).base).items()
     ]
     systemd.service(
         name="networkd runs",
@@ -113,7 +113,7 @@ def links() -> None:
 @deploy("DNS", data_defaults=DEFAULTS)
 def name_server() -> None:
     """Run BIND for the site's zones, and have the node ask it."""
-    rendered = node_files(node_state(host.data.node_name))
+    state = node_state(host.data.node_name)
     dns.tsig_key(
         name="There is a key for zone updates",
         path=KEY_FILE,
@@ -124,13 +124,12 @@ def name_server() -> None:
     files.directory(
         name="Zones have a directory", path=ZONE_DIRECTORY, user="bind", group="bind", mode="755"
     )
-    for name, text in rendered.items():
-        if name.startswith("zones/"):
-            zone = name.removeprefix("zones/")
-            dns.seed(name=f"{zone} is there", path=f"{ZONE_DIRECTORY}/{zone}", content=text)
+    for name, text in zone_files(state).items():
+        zone = name.removeprefix("zones/")
+        dns.seed(name=f"{zone} is there", path=f"{ZONE_DIRECTORY}/{zone}", content=text)
     config = files.put(
         name="BIND has its configuration",
-        src=StringIO(rendered["named.conf"]),
+        src=StringIO(server_config(state.base)),
         dest="/etc/bind/groundplane.conf",
         mode="644",
     )
@@ -152,7 +151,7 @@ def name_server() -> None:
     if resolver_link and "systemd/resolve" in resolver_link["link_target"]:
         routed = files.put(
             name="systemd-resolved asks the node's own server for the site's zones",
-            src=StringIO(resolved_conf(node_state(host.data.node_name).base)),
+            src=StringIO(resolved_conf(state.base)),
             dest="/etc/systemd/resolved.conf.d/groundplane.conf",
             mode="644",
         )
