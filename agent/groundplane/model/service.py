@@ -4,7 +4,7 @@ Field meanings and defaults: Kubernetes API reference, core/v1 ServiceSpec;
 pkg/apis/core/v1/defaults.go.
 """
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -12,6 +12,14 @@ from groundplane.model.meta import Document, ObjectMeta
 
 Protocol = Literal["TCP", "UDP", "SCTP"]
 Family = Literal["IPv4", "IPv6"]
+
+# Annotations of a Service, and the values they have.
+LOAD_BALANCING: Final = "groundplane/load-balancing"
+RANDOM: Final = "random"
+CONSISTENT_HASH: Final = "consistent-hash"
+POOL: Final = "groundplane/load-balancer-pool"  # the name of one of Cluster's loadBalancerPools
+ADDRESSES: Final = "groundplane/load-balancer-ips"  # one address of each family, comma-separated
+LOAD_BALANCER_CLASS: Final = "groundplane/load-balancer"  # spec.loadBalancerClass, or none
 
 
 class ServicePort(Document, frozen=True):
@@ -74,6 +82,36 @@ class Service(Document, frozen=True):
         return self.spec.cluster_ip == "None" or "None" in self.spec.cluster_ips
 
     @property
+    def external(self) -> bool:
+        """Whether the service is another name for a host outside, with no address of its own."""
+        return self.spec.type == "ExternalName"
+
+    @property
+    def has_node_ports(self) -> bool:
+        """Whether its ports are open on every node."""
+        wanted = self.spec.allocate_load_balancer_node_ports
+        return self.spec.type == "NodePort" or (self.spec.type == "LoadBalancer" and wanted is not False)
+
+    @property
+    def affinity_seconds(self) -> int:
+        """How long a client stays with its endpoint after its last new connection; 0 = not at all."""
+        if self.spec.session_affinity == "None":
+            return 0
+        config = self.spec.session_affinity_config
+        return (config and config.client_ip or ClientIPConfig()).timeout_seconds
+
+    @property
+    def consistent_hash(self) -> bool:
+        """Whether the client's address alone says which endpoint it gets, on every node alike."""
+        return self.metadata.annotations.get(LOAD_BALANCING) == CONSISTENT_HASH
+
+    @property
+    def ours_to_balance(self) -> bool:
+        """Whether it is a load balancer that gets its address here, and not from another program."""
+        ours = self.spec.load_balancer_class in (None, LOAD_BALANCER_CLASS)
+        return self.spec.type == "LoadBalancer" and ours
+
+    @property
     def explicit_cluster_ips(self) -> tuple[str, ...]:
         """The cluster IPs that the document itself fixes, primary first."""
         if self.headless:
@@ -99,6 +137,21 @@ class EndpointConditions(Document, frozen=True):
     terminating: bool | None = None
 
 
+class ForZone(Document, frozen=True):
+    name: str
+
+
+class ForNode(Document, frozen=True):
+    name: str
+
+
+class EndpointHints(Document, frozen=True):
+    """Which zones or nodes an endpoint is meant for."""
+
+    for_zones: tuple[ForZone, ...] = ()
+    for_nodes: tuple[ForNode, ...] = ()
+
+
 class SliceEndpoint(Document, frozen=True):
     addresses: tuple[str, ...]
     conditions: EndpointConditions = EndpointConditions()
@@ -106,7 +159,7 @@ class SliceEndpoint(Document, frozen=True):
     node_name: str | None = None
     zone: str | None = None
     target_ref: Any = None
-    hints: Any = None
+    hints: EndpointHints | None = None
     deprecated_topology: Any = None
 
 

@@ -23,6 +23,13 @@ class Dns(Document, frozen=True):
     forwarders: tuple[str, ...] = ()
 
 
+class LoadBalancerPool(Document, frozen=True):
+    """Ranges that load balancers get their addresses from, when they ask for none or for *name*."""
+
+    name: str
+    cidrs: tuple[str, ...]
+
+
 class ClusterSpec(Document, frozen=True):
     service_cidrs: tuple[str, ...] = msgspec.field(name="serviceCIDRs")
     workload_cidrs: tuple[WorkloadCIDR, ...] = msgspec.field(name="workloadCIDRs")
@@ -30,6 +37,12 @@ class ClusterSpec(Document, frozen=True):
     dns: Dns = Dns()
     egress_masquerade: bool = True
     non_masquerade_cidrs: tuple[str, ...] = msgspec.field(default=(), name="nonMasqueradeCIDRs")
+    node_port_range: str = "30000-32767"
+    external_ip_cidrs: tuple[str, ...] = msgspec.field(default=(), name="externalIPCIDRs")
+    load_balancer_pools: tuple[LoadBalancerPool, ...] = ()
+    cluster_ips_from_outside: Literal["allow", "drop"] = msgspec.field(
+        default="allow", name="clusterIPsFromOutside"
+    )
 
 
 class Cluster(Document, frozen=True):
