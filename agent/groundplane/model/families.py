@@ -22,7 +22,12 @@ class FamilyError(ValueError):
 
 
 def families_of(service: Service, cluster: Cluster) -> tuple[Family, ...]:
-    """Return the families of *service*, primary first; FamilyError says what they lack."""
+    """Return the families of *service*, primary first; FamilyError says what they lack.
+
+    A service of type ExternalName has none.
+    """
+    if service.external:
+        return ()
     site, spec = site_families(cluster), service.spec
     wanted = spec.ip_families or tuple(family_of(ip) for ip in service.explicit_cluster_ips)
     field = "ipFamilies" if spec.ip_families else "clusterIPs" if spec.cluster_ips else "clusterIP"
