@@ -1,0 +1,65 @@
+"""Entries as ctnetlink writes them, byte for byte; no kernel is asked."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from groundplane.conntrack import Flow
+from groundplane.conntrack.entries import LAYOUTS, Layout
+from groundplane.model.service import Family
+from groundplane.netlink import attribute, attributes, nest, netfilter
+from tests.conntrack.entries import ends, entry
+
+
+def family(flow: Flow) -> Family:
+    return "IPv4" if len(flow.source) == 4 else "IPv6"
+
+
+def read(flow: Flow, body: bytes) -> Flow | None:
+    return LAYOUTS[family(flow)].flow(body)
+
+
+def flows_of(width: int) -> st.SearchStrategy[Flow]:
+    address, port = st.binary(min_size=width, max_size=width), st.integers(1, 65535)
+    number, zone = st.integers(0, 2**32 - 1), st.sampled_from([0, 0, 7])
+    return st.builds(Flow, address, port, address, port, address, port, number, zone)
+
+
+def flows() -> st.SearchStrategy[Flow]:
+    return flows_of(4) | flows_of(16)
+
+
+@given(flow=flows(), labels=st.sampled_from([b"", attribute(22, bytes(16))]))
+def test_an_entry_is_read_whatever_follows_its_tuples(flow: Flow, labels: bytes) -> None:
+    assert flow == read(flow, entry(flow, labels))
+
+
+@given(flow=flows())
+def test_a_tuple_of_another_form_is_read_attribute_by_attribute(flow: Flow) -> None:
+    zone = attribute(3, flow.zone.to_bytes(2, "big"))
+    assert flow == read(flow, entry(flow, extra=zone))
+
+
+@given(flow=flows())
+def test_other_protocols_are_passed_over(flow: Flow) -> None:
+    """A kernel that knows no filter lists them too, and those of ICMP have no ports."""
+    assert read(flow, entry(flow, protocol=6)) is None
+    assert read(flow, netfilter(2) + nest(1, nest(2, attribute(1, b"\x01")))) is None
+    assert read(flow, netfilter(2)) is None
+
+
+@given(flow=flows())
+def test_a_deletion_names_the_tuple_the_id_and_the_zone(flow: Flow) -> None:
+    named = dict(attributes(LAYOUTS[family(flow)].named(flow)))
+    assert dict(attributes(ends(1, flow))) == {1: named[1]}
+    assert flow.id == int.from_bytes(named[12], "big")
+    assert flow.zone == int.from_bytes(named.get(18, b""), "big")
+
+
+@pytest.mark.parametrize("width", [4, 16])
+def test_what_the_kernel_writes_is_read_the_quick_way(
+    monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setattr(Layout, "_plainly", lambda *_: pytest.fail("attribute by attribute"))
+    flow = Flow(bytes(width), 1, bytes(width), 2, bytes(width), 3, 4, 5)
+    assert flow == read(flow, entry(flow))

@@ -1,0 +1,72 @@
+"""What is done with the conntrack table, and what the kernel may answer; none is asked."""
+
+import errno
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from groundplane.conntrack import Cleaned, Conntrack, Expectation, Flow, Scope, clean, kernel
+from groundplane.errors import KernelRefused
+from tests.conntrack.entries import entry
+
+NOWHERE = Scope((), (), frozenset(), frozenset(), (1, 0))
+FLOWS = [
+    Flow(bytes([10, 0, 0, last]), 40000, b"\x0a\x60\0\x0a", 53, b"\x0a\xf4\1\2", 53, last)
+    for last in (1, 2, 3)
+]
+EMPTY = [Expectation(b"\x0a\x60\0\x0a", 53, frozenset())]
+
+
+class Table:
+    """Stands for the netlink socket: a table of entries, and how deletions go."""
+
+    def __init__(self, *entries: Flow, codes: tuple[int, ...] = (), failure: int = 0) -> None:
+        self.entries, self.codes, self.failure = list(entries), list(codes), failure
+
+    def ask(self, _kind: int, _flags: int, _body: bytes, *, whole: bool) -> Iterator[bytes]:
+        assert not whole
+        yield from map(entry, self.entries)
+        if self.failure:
+            raise OSError(self.failure, os.strerror(self.failure))
+
+    def commit(self, _message: bytes) -> int:
+        if self.codes[0] == errno.ENOBUFS:
+            raise OSError(errno.ENOBUFS, "lost")
+        return self.codes.pop(0)
+
+
+def conntrack(monkeypatch: pytest.MonkeyPatch, table: Table) -> Conntrack:
+    monkeypatch.setattr(kernel, "Socket", lambda: table)
+    return Conntrack()
+
+
+def test_an_entry_that_ended_by_itself_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Table(*FLOWS, codes=(0, errno.ENOENT, 0))
+    assert Cleaned(3, 3, 2) == clean(conntrack(monkeypatch, table), "IPv4", EMPTY, NOWHERE)
+
+
+def test_nothing_stale_deletes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Cleaned(3, 0, 0) == clean(conntrack(monkeypatch, Table(*FLOWS)), "IPv4", [], NOWHERE)
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        (Table(failure=errno.EPERM), "the conntrack table is not listed: Operation not permitted"),
+        (
+            Table(FLOWS[0], codes=(errno.EPERM,)),
+            "a conntrack entry is not deleted: Operation not permitted",
+        ),
+        (
+            Table(FLOWS[0], codes=(errno.ENOBUFS,)),
+            "a conntrack entry is not deleted: No buffer space available",
+        ),
+    ],
+)
+def test_what_the_kernel_refuses_is_said(
+    monkeypatch: pytest.MonkeyPatch, table: Table, told: str
+) -> None:
+    with pytest.raises(KernelRefused) as refused:
+        clean(conntrack(monkeypatch, table), "IPv4", EMPTY, NOWHERE)
+    assert told == str(refused.value)
