@@ -6,9 +6,10 @@ import msgspec
 from hypothesis import strategies as st
 
 from groundplane.model.address import family_of, pack
+from groundplane.model.compiled import Sizes
 from groundplane.model.service import Protocol
 from groundplane.pools import number_pools
-from groundplane.project.node import interface_name
+from groundplane.project.node import capacity, interface_name
 from groundplane.project.state import (
     LocalWorkload,
     Member,
@@ -16,8 +17,11 @@ from groundplane.project.state import (
     NodeState,
     Peer,
     ServicePort,
+    Targets,
     VirtualService,
 )
+
+SIZES = Sizes(*(capacity(0) for _ in msgspec.structs.fields(Sizes)))
 
 BASE = NodeBase(
     name="n1",
@@ -41,7 +45,7 @@ BASE = NodeBase(
             "default", "a", interface_name("default", "a"), ("10.244.1.10", "fd00:244:0:1::10")
         ),
     ),
-    slot_capacity=12288,
+    capacity=SIZES,
 )
 
 
@@ -94,8 +98,8 @@ def service(
                 protocol,
                 port,
                 pool,
-                tuple(each for each in packed if len(each) == 8),
-                tuple(each for each in packed if len(each) == 20),
+                Targets(tuple(each for each in packed if len(each) == 8)),
+                Targets(tuple(each for each in packed if len(each) == 20)),
             ),
         ),
     )
@@ -131,7 +135,7 @@ def bases(draw: st.DrawFn) -> NodeBase:
         peers=tuple(peer for peer in base.peers if draw(st.booleans())),
         workloads=base.workloads if draw(st.booleans()) else (),
         egress_masquerade=draw(st.sampled_from([True, True, True, False])),
-        slot_capacity=draw(st.sampled_from([12288, 12288, 24576])),
+        capacity=msgspec.structs.replace(SIZES, slots=draw(st.sampled_from([768, 768, 1536]))),
     )
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from groundplane.model.catalog import Catalog
 from groundplane.model.compiled import Endpoint, Service
 from groundplane.model.selector import LabelIndex
-from groundplane.resolve import Failing, serving_endpoints
+from groundplane.resolve import NOWHERE, Failing, choose
 
 
 class Verdict(NamedTuple):
@@ -21,10 +21,11 @@ class Verdict(NamedTuple):
 
 def verdicts(catalog: Catalog, service: Service, failing: Failing) -> list[Verdict]:
     """Return every endpoint of *service*, and every workload it selects that is none."""
-    serving = serving_endpoints(service, failing)
+    counting = set(choose(service, NOWHERE, failing).cluster)
     found = []
-    for endpoint in service.endpoints:
-        counts = any(endpoint is each for each in serving)
+    rows = service.endpoints.rows()
+    for index, endpoint in enumerate(rows):
+        counts = index in counting
         addresses = tuple(text for family in service.families if (text := endpoint.address(family)))
         reason = _reason(service, endpoint, failing, counts=counts)
         if counts and not addresses:
@@ -32,10 +33,12 @@ def verdicts(catalog: Catalog, service: Service, failing: Failing) -> list[Verdi
         if counts and service.ports and not any(endpoint.targets):
             names = ", ".join(port.name or str(port.port) for port in service.ports)
             counts, reason = False, f"it has no target for port {names}"
+        if counts and not endpoint.weight and any(rows[each].weight for each in counting):
+            reason = f"{reason}, but its weight is 0: it keeps what it has, and gets no new ones"
         found.append(
             Verdict(endpoint.workload, endpoint.node, addresses, endpoint.targets, counts, reason)
         )
-    present = {endpoint.workload for endpoint in service.endpoints}
+    present = {endpoint.workload for endpoint in rows}
     document = catalog.services[service.key]
     index = LabelIndex(catalog.workloads.values())
     for workload in index.matching(service.namespace, document.spec.selector):

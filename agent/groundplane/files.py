@@ -10,7 +10,9 @@ def node_files(state: NodeState) -> dict[str, str]:
     nftables.nft replaces our tables when it is loaded; zones/ has each zone with serial 1;
     named.conf is the DNS server's, network/ systemd-networkd's.
     """
-    elements = {key: data for part in state.parts for key, data in nftables.render(part).items()}
+    elements: dict[bytes, bytes] = {}
+    for part in state.parts:
+        elements.update(nftables.render(state.base, part))
     files = {
         "nftables.nft": nftables.ruleset(state.base, elements),
         "named.conf": dns.server_config(state.base),

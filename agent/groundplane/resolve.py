@@ -1,12 +1,16 @@
 """`resolve`: selectors to endpoints, and endpoints to those that traffic goes to.
 
 Matching (`compile_site`) depends on documents alone and is done once for each catalog; choosing
-(`serving_endpoints`) depends on health too and is done again whenever that changes.
+(`choose`) depends on health too and is done again whenever that changes.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import partial
+from typing import Final, NamedTuple
+
+from netaddr import cidr_merge
 
 from groundplane.allocate import Allocations
 from groundplane.check.slices import KUBERNETES, MANAGED_LABEL, SERVICE_LABEL
@@ -14,10 +18,12 @@ from groundplane.model import compiled
 from groundplane.model.address import canonical, canonical_range, family_of
 from groundplane.model.catalog import Catalog
 from groundplane.model.families import families_of
+from groundplane.model.ports import port_range
 from groundplane.model.selector import LabelIndex
-from groundplane.model.service import EndpointSlice, Service, SliceEndpoint
+from groundplane.model.service import EndpointSlice, Family, Service, SliceEndpoint
 from groundplane.model.site import Workload
 from groundplane.pools import number_pools
+from groundplane.sizes import sizes
 
 Failing = AbstractSet[tuple[str, str]]  # namespace and name of each workload whose probe fails
 
@@ -25,6 +31,7 @@ Failing = AbstractSet[tuple[str, str]]  # namespace and name of each workload wh
 def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
     """Return *catalog* with its addresses filled in and its selectors matched."""
     spec = catalog.cluster.spec
+    pools_ = spec.load_balancer_pools
     index = LabelIndex(catalog.workloads.values())
     slices = _slices_by_service(catalog)
     pools = number_pools(
@@ -38,6 +45,7 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
             name,
             _ordered(node.spec.addresses, spec.service_cidrs),
             allocations.subnets[name],
+            node.zone,
         )
         for name, node in sorted(catalog.nodes.items())
     }
@@ -45,19 +53,9 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
         name: allocations.workloads[name] or nodes[workload.spec.node].addresses
         for name, workload in catalog.workloads.items()
     }
+    compile_one = partial(_service, catalog, allocations, pools, index, places)
     services = tuple(
-        compiled.Service(
-            namespace=name[0],
-            name=name[1],
-            families=families_of(service, catalog.cluster),
-            cluster_ips=allocations.cluster_ips[name],
-            ports=tuple(
-                compiled.Port(p.name, p.protocol, p.port, pools.get((*name, p.protocol, p.port), 0))
-                for p in service.spec.ports
-            ),
-            endpoints=tuple(_endpoints(service, index, places, slices.get(name, ()))),
-            publish_not_ready=service.spec.publish_not_ready_addresses,
-        )
+        compile_one(name, service, slices.get(name, ()))
         for name, service in sorted(catalog.services.items())
     )
     return compiled.Site(
@@ -75,24 +73,138 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
             if allocations.workloads[name]
         ),
         services=services,
-        slots=sum(max(len(each.endpoints), 1) * len(each.ports) for each in services),
+        external_cidrs=tuple(
+            map(canonical_range, spec.external_ip_cidrs + sum((p.cidrs for p in pools_), ()))
+        ),
+        cluster_ips_from_outside=spec.cluster_ips_from_outside == "allow",
+        node_ports=port_range(spec.node_port_range),
+        affinity_timeouts=tuple(sorted({s.affinity_seconds for s in services} - {0})),
+        sizes=sizes(services),
     )
 
 
-def serving_endpoints(service: compiled.Service, failing: Failing) -> Sequence[compiled.Endpoint]:
-    """Return the endpoints that traffic to *service* goes to.
+def _service(
+    catalog: Catalog,
+    allocations: Allocations,
+    pools: Mapping[tuple[str, str, str, int], int],
+    index: LabelIndex,
+    places: Mapping[tuple[str, str], tuple[str, ...]],
+    name: tuple[str, str],
+    service: Service,
+    slices: Sequence[EndpointSlice],
+) -> compiled.Service:
+    spec = service.spec
+    if service.external:
+        target = (spec.external_name or "").removesuffix(".")
+        return compiled.Service(*name, external_name=target)
+    ports = tuple(
+        compiled.Port(p.name, p.protocol, p.port, pools.get((*name, p.protocol, p.port), 0), number)
+        for p, number in zip(spec.ports, allocations.node_ports[name], strict=True)
+    )
+    families = families_of(service, catalog.cluster)
+    rows = list(_endpoints(catalog, service, index, places, slices))
+    return compiled.Service(
+        *name,
+        families=families,
+        cluster_ips=allocations.cluster_ips[name],
+        ports=ports,
+        endpoints=compiled.columns(rows),
+        publish_not_ready=spec.publish_not_ready_addresses,
+        external_ips=tuple(map(canonical, spec.external_ips)),
+        load_balancer_ips=allocations.load_balancers[name],
+        source_ranges=_source_ranges(spec.load_balancer_source_ranges, families),
+        affinity_seconds=0 if service.headless else service.affinity_seconds,
+        consistent_hash=service.consistent_hash,
+        internal_local=spec.internal_traffic_policy == "Local",
+        external_local=spec.external_traffic_policy == "Local",
+        health_check_port=allocations.health_checks[name],
+    )
 
-    Ready ones; if there is none, those that are serving and terminating (KEP-1669). With
-    publishNotReadyAddresses all count as ready.
+
+def _source_ranges(texts: Sequence[str], families: Sequence[Family]) -> tuple[str, ...]:
+    """Return *texts* without what others include; none where everything is let in.
+
+    A /0 opens its family, and also the other one when no range is of that: then nothing said that
+    it is to be restricted. It stays in the list.
     """
-    if service.publish_not_ready:
-        return service.endpoints
-    passing: Sequence[compiled.Endpoint] = service.endpoints
-    if failing:
-        namespace = service.namespace
-        passing = [each for each in passing if (namespace, each.workload) not in failing]
-    ready = [each for each in passing if each.ready and not each.terminating]
-    return ready or [each for each in passing if each.serving and each.terminating]
+    merged = [str(each) for each in cidr_merge([text.strip() for text in texts])]
+    named = {family_of(each) for each in merged}
+    if any(each.endswith("/0") for each in merged):
+        merged += [_EVERYTHING[family] for family in families if family not in named]
+    ranges = tuple(each for each in merged if family_of(each) in families)
+    return () if all(each.endswith("/0") for each in ranges) else ranges
+
+
+_EVERYTHING: Final[dict[Family, str]] = {"IPv4": "0.0.0.0/0", "IPv6": "::/0"}
+
+
+class Place(NamedTuple):
+    """Where traffic is seen from: a node and its zone, "" for none."""
+
+    node: str
+    zone: str
+
+
+NOWHERE: Final = Place("", "")
+
+
+class Chosen(NamedTuple):
+    """Endpoints of a service by their index: those that new connections go to by either traffic
+    policy, and those whose established flows may go on."""
+
+    cluster: Sequence[int]
+    local: Sequence[int]
+    serving: Sequence[int]
+
+
+def choose(service: compiled.Service, place: Place, failing: Failing) -> Chosen:
+    """Return the endpoints of *service* as they count at *place*.
+
+    Ready ones; if there is none, those that are serving and terminating (KEP-1669). The choice is
+    made apart for the node's own endpoints. With publishNotReadyAddresses all count as ready.
+    """
+    endpoints = service.endpoints
+    passing: Sequence[int] = range(len(endpoints))
+    if failing and not service.publish_not_ready and endpoints.workloads:
+        passing = _passing(service, failing)
+    ready, draining = passing, ()
+    if endpoints.conditions and not service.publish_not_ready:
+        letters = endpoints.conditions
+        ready = [index for index in passing if letters[index] in compiled.READY]
+        draining = [index for index in passing if letters[index] in compiled.DRAINING]
+    local: Sequence[int] = ()
+    if service.internal_local or service.external_local:
+        here = _at(endpoints, ready, place)
+        local = here or _at(endpoints, draining, place)
+    cluster = _preferred(endpoints, ready, place) or draining
+    return Chosen(cluster, local, (*ready, *draining) if draining else ready)
+
+
+def _passing(service: compiled.Service, failing: Failing) -> Sequence[int]:
+    namespace, workloads = service.namespace, service.endpoints.workloads
+    failed = [index for index, name in enumerate(workloads) if (namespace, name) in failing]
+    if not failed:
+        return range(len(workloads))
+    return [index for index in range(len(workloads)) if index not in failed]
+
+
+def _at(endpoints: compiled.Endpoints, among: Sequence[int], place: Place) -> list[int]:
+    nodes = endpoints.nodes
+    return [index for index in among if nodes[index] == place.node] if nodes else []
+
+
+def _preferred(endpoints: compiled.Endpoints, ready: Sequence[int], place: Place) -> Sequence[int]:
+    """Return those of *ready* that hints prefer here: by node, else by zone, else all.
+
+    A kind of hint counts only where every ready endpoint carries one and one names this place
+    (pkg/proxy/topology.go, CategorizeEndpoints).
+    """
+    for hints, here in ((endpoints.for_nodes, place.node), (endpoints.for_zones, place.zone)):
+        if not (hints and here and all(hints[index] for index in ready)):
+            continue
+        if preferred := [index for index in ready if here in hints[index]]:
+            return preferred
+    return ready
 
 
 def _ordered(addresses: Sequence[str], cidrs: Sequence[str]) -> tuple[str, ...]:
@@ -111,9 +223,10 @@ def _slices_by_service(catalog: Catalog) -> dict[tuple[str, str], list[EndpointS
 
 
 def _endpoints(
+    catalog: Catalog,
     service: Service,
     index: LabelIndex,
-    places: dict[tuple[str, str], tuple[str, ...]],
+    places: Mapping[tuple[str, str], tuple[str, ...]],
     slices: Sequence[EndpointSlice],
 ) -> Iterator[compiled.Endpoint]:
     """Yield the endpoints of *service*: its workloads by name, then those of its slices."""
@@ -122,7 +235,8 @@ def _endpoints(
     seen: set[tuple[str, tuple[int, ...]]] = set()
     for workload in sorted(matching, key=lambda each: each.metadata.name):
         if workload.spec.state != "off":
-            own = _of_workload(service, workload, places[namespace, workload.metadata.name])
+            addresses = places[namespace, workload.metadata.name]
+            own = _of_workload(service, workload, addresses, catalog.nodes[workload.spec.node].zone)
             seen |= {(own.ipv4, own.targets), (own.ipv6, own.targets)}
             yield own
     for each in slices:
@@ -130,7 +244,9 @@ def _endpoints(
         if managed and matching:
             continue
         for endpoint in each.endpoints:
-            made = _of_slice(service, each, endpoint)
+            node = catalog.nodes.get(endpoint.node_name or "")
+            zone = endpoint.zone or (node.zone if node else "")
+            made = _of_slice(service, each, endpoint, zone)
             identity = (made.ipv4 or made.ipv6, made.targets)
             if identity not in seen:
                 seen.add(identity)
@@ -138,20 +254,39 @@ def _endpoints(
 
 
 def _of_workload(
-    service: Service, workload: Workload, addresses: tuple[str, ...]
+    service: Service, workload: Workload, addresses: tuple[str, ...], zone: str
 ) -> compiled.Endpoint:
-    by_family = {family_of(text): text for text in addresses}
-    draining = workload.spec.state == "drain"
+    spec = workload.spec
+    draining = spec.state == "drain"
+    ipv4 = ipv6 = ""
+    for text in addresses:
+        if family_of(text) == "IPv4":
+            ipv4 = text
+        else:
+            ipv6 = text
+    for_zones, for_nodes = _hints(service, zone, spec.node)
     return compiled.Endpoint(
         workload=workload.metadata.name,
-        node=workload.spec.node,
-        hostname=workload.spec.hostname or "",
-        ipv4=by_family.get("IPv4", ""),
-        ipv6=by_family.get("IPv6", ""),
+        node=spec.node,
+        hostname=spec.hostname or "",
+        ipv4=ipv4,
+        ipv6=ipv6,
         targets=tuple(_target(port.target, port.protocol, workload) for port in service.spec.ports),
         ready=not draining,
         terminating=draining,
+        weight=spec.weight,
+        for_zones=for_zones,
+        for_nodes=for_nodes,
     )
+
+
+def _hints(service: Service, zone: str, node: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the zones and nodes that trafficDistribution prefers an endpoint for (KEP-3015)."""
+    distribution = service.spec.traffic_distribution
+    if distribution is None:
+        return (), ()
+    by_node = distribution == "PreferSameNode" and node
+    return (zone,) if zone else (), (node,) if by_node else ()
 
 
 def _target(target: int | str, protocol: str, workload: Workload) -> int:
@@ -163,11 +298,16 @@ def _target(target: int | str, protocol: str, workload: Workload) -> int:
     return 0
 
 
-def _of_slice(service: Service, each: EndpointSlice, endpoint: SliceEndpoint) -> compiled.Endpoint:
+def _of_slice(
+    service: Service, each: EndpointSlice, endpoint: SliceEndpoint, zone: str
+) -> compiled.Endpoint:
     ports = {(port.name or "", port.protocol): port.port or 0 for port in each.ports}
     conditions = endpoint.conditions
     first = canonical(endpoint.addresses[0])
-    terminating = conditions.terminating is True
+    for_zones, for_nodes = _hints(service, zone, endpoint.node_name or "")
+    if endpoint.hints is not None:
+        for_zones = tuple(each.name for each in endpoint.hints.for_zones)
+        for_nodes = tuple(each.name for each in endpoint.hints.for_nodes)
     return compiled.Endpoint(
         workload="",
         node=endpoint.node_name or "",
@@ -177,5 +317,7 @@ def _of_slice(service: Service, each: EndpointSlice, endpoint: SliceEndpoint) ->
         targets=tuple(ports.get((port.name, port.protocol), 0) for port in service.spec.ports),
         ready=conditions.ready is not False,
         serving=conditions.serving is not False,
-        terminating=terminating,
+        terminating=conditions.terminating is True,
+        for_zones=for_zones,
+        for_nodes=for_nodes,
     )

@@ -24,14 +24,20 @@ from groundplane import __version__
 from groundplane.agent.compiler import compile_in_child
 from groundplane.agent.notify import notify, watchdog_interval
 from groundplane.agent.status import PlaneStatus, Status, write_status
-from groundplane.agent.store import decode_site, load_site, revision_of, save_site
+from groundplane.agent.store import load_site, revision_of, save_site
 from groundplane.dataplanes import Dataplane
 from groundplane.errors import GroundplaneError, StateError
 from groundplane.load import Stamp, read_health, stamp_of
-from groundplane.model.compiled import Site
-from groundplane.project import NodeState, ServiceIndex, project, update
+from groundplane.project import (
+    NodeState,
+    WorkloadIndex,
+    project_change,
+    project_snapshot,
+    update,
+)
 from groundplane.reconcile import Reconciler
 from groundplane.resolve import Failing
+from groundplane.snapshot import Snapshot, decode
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +64,8 @@ class Agent:
     def __init__(self, settings: Settings, planes: Sequence[Dataplane[Any, Any]]) -> None:
         self._settings = settings
         self._reconcilers = [Reconciler(plane) for plane in planes]
-        self._site: Site | None = None
-        self._index: ServiceIndex | None = None
+        self._snapshot: Snapshot | None = None
+        self._index: WorkloadIndex | None = None  # of the snapshot, made when first needed
         self._state: NodeState | None = None
         self._failing: Failing = frozenset()
         self._stamp: Stamp = ()  # of the source that the revision in use was compiled from
@@ -161,9 +167,10 @@ class Agent:
             error = str(problem)
             if error != self.status.health_error:
                 log.error("the health file is not used: %s", error)
-        if failing != self._failing and self._state is not None and self._site is not None:
-            self._index = self._index or ServiceIndex(self._site)
-            self._state, among = update(self._state, self._index, self._failing, failing)
+        if failing != self._failing and self._state is not None and self._snapshot is not None:
+            self._index = self._index or WorkloadIndex(self._snapshot)
+            among = self._index.concerned(self._failing ^ failing)
+            self._state = update(self._state, self._snapshot, among, failing)
             await self._bring(among)
         self._failing = failing
         self._tell(health_error=error, failing=len(failing))
@@ -246,15 +253,26 @@ class Agent:
         # A site is large and long-lived: the collector need not look at it again and again.
         gc.disable()
         try:
-            site = decode_site(encoded)
-            state = project(site, self._settings.node, self._failing)
-            self._site, self._index, self._state = site, None, state
-            await self._bring()
+            snapshot = decode(encoded)
+            among = self._take(snapshot)
+            await self._bring(among)
         finally:
             gc.enable()
             gc.collect()
             gc.freeze()
-        self._tell(revision=revision_of(encoded), applied=time.time(), services=len(site.services))
+        self._tell(
+            revision=revision_of(encoded), applied=time.time(), services=len(snapshot.services)
+        )
+
+    def _take(self, snapshot: Snapshot) -> Collection[tuple[str, str]] | None:
+        """Make *snapshot* the one in use; return the services that it may change, None for all."""
+        among = None
+        if self._state is None or self._snapshot is None:
+            state = project_snapshot(snapshot, self._settings.node, self._failing)
+        else:
+            state, among = project_change(self._state, self._snapshot, snapshot, self._failing)
+        self._snapshot, self._index, self._state = snapshot, None, state
+        return among
 
     async def _bring(self, among: Collection[tuple[str, str]] | None = None) -> None:
         """Bring every dataplane to the state, in the one thread that dataplanes are used in."""

@@ -6,29 +6,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from groundplane.errors import StateError
-from groundplane.model.compiled import FORMAT, Site
 
-SITE_FILE: Final = "site.json"
-PREVIOUS_FILE: Final = "site.previous.json"
+SITE_FILE: Final = "site.snapshot"
+PREVIOUS_FILE: Final = "site.previous.snapshot"
 
 
 def revision_of(encoded: bytes) -> str:
     """Return the name of a compiled site: the first 12 digits of its SHA-256."""
     return hashlib.sha256(encoded).hexdigest()[:12]
-
-
-def decode_site(encoded: bytes) -> Site:
-    """Return the site that *encoded* is; StateError when another version wrote it."""
-    try:
-        site = msgspec.json.decode(encoded, type=Site)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise StateError(f"no compiled site: {error}") from None
-    if site.format != FORMAT:
-        raise StateError(f"a compiled site of format {site.format}; this version reads {FORMAT}")
-    return site
 
 
 def write_atomically(path: Path, content: bytes) -> None:

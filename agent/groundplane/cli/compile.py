@@ -14,11 +14,11 @@ from groundplane.pipeline import compile_source
 @click.command("compile")
 @source_argument
 def compile_(source: Path) -> int:
-    """Print the catalog in SOURCE as a compiled site, in JSON: what an agent works from.
+    """Print the catalog in SOURCE as a compiled site: what an agent works from, in lines of JSON.
 
     Memory and CPU time are limited, since a catalog is input like any other.
     """
-    import msgspec
+    from groundplane.snapshot import encode
 
     limit_this_process()
     try:
@@ -26,5 +26,5 @@ def compile_(source: Path) -> int:
     except GroundplaneError as error:
         click.echo(str(error), err=True)  # the faults and nothing else: the agent shows them on
         return 1
-    sys.stdout.buffer.write(msgspec.json.encode(site))
+    sys.stdout.buffer.write(encode(site))
     return 0

@@ -128,6 +128,8 @@ _CONDITIONS: Final = {  # ready, serving, terminating
         strict=True,
     )
 }
+READY: Final = "ab"
+DRAINING: Final = "eg"  # serving and terminating
 _LETTERS: Final = {conditions: letter for letter, conditions in _CONDITIONS.items()}
 
 
@@ -217,7 +219,8 @@ class Service(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class Sizes(msgspec.Struct, frozen=True):
     """How many elements the services need in the kernel's maps, at most (dataplanes/nftables)."""
 
-    services: int = 0  # addresses . ports
+    services: int = 0  # ports of cluster IPs
+    addresses: int = 0
     external: int = 0  # addresses . ports from outside, node ports
     slots: int = 0
     sticky: int = 0  # slots of services with session affinity
@@ -239,5 +242,6 @@ class Site(msgspec.Struct, frozen=True):
     services: tuple[Service, ...]
     external_cidrs: tuple[str, ...] = ()  # that external and load-balancer addresses lie in
     cluster_ips_from_outside: bool = True
+    node_ports: tuple[int, int] = (30000, 32767)  # the first and the last
     affinity_timeouts: tuple[int, ...] = ()  # every one that a service has, ascending
     sizes: Sizes = Sizes()

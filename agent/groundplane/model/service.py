@@ -98,7 +98,7 @@ class Service(Document, frozen=True):
         if self.spec.session_affinity == "None":
             return 0
         config = self.spec.session_affinity_config
-        return (config and config.client_ip or ClientIPConfig()).timeout_seconds
+        return ((config and config.client_ip) or ClientIPConfig()).timeout_seconds
 
     @property
     def consistent_hash(self) -> bool:

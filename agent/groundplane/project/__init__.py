@@ -12,9 +12,10 @@ from groundplane.project.state import (
     Part,
     Peer,
     ServicePort,
+    Targets,
     VirtualService,
 )
-from groundplane.project.update import ServiceIndex, update
+from groundplane.project.update import WorkloadIndex, project_change, project_snapshot, update
 
 __all__ = [
     "Member",
@@ -22,10 +23,13 @@ __all__ = [
     "NodeState",
     "Part",
     "Peer",
-    "ServiceIndex",
     "ServicePort",
+    "Targets",
     "VirtualService",
+    "WorkloadIndex",
     "project",
+    "project_change",
     "project_service",
+    "project_snapshot",
     "update",
 ]

@@ -2,14 +2,17 @@
 
 import hashlib
 from collections.abc import Sequence
-from socket import AF_INET, AF_INET6, inet_pton
+
+import msgspec
 
 from groundplane.allocate.allocation import bridge_address
 from groundplane.errors import GroundplaneError
 from groundplane.model import compiled
 from groundplane.model.address import family_of
+from groundplane.model.compiled import Sizes
 from groundplane.model.hint import did_you_mean
 from groundplane.project.state import (
+    NONE,
     LocalWorkload,
     Member,
     NodeBase,
@@ -18,89 +21,73 @@ from groundplane.project.state import (
     ServicePort,
     VirtualService,
 )
-from groundplane.resolve import Failing, serving_endpoints
+from groundplane.project.targets import targets
+from groundplane.resolve import Failing, Place, choose
 
 
 def project(site: compiled.Site, node: str, failing: Failing) -> NodeState:
     """Return what *node* has to do; GroundplaneError when the site has no such node."""
-    services = {service.key: project_service(service, failing) for service in site.services}
-    return NodeState(project_base(site, node), services)
+    base, place = project_base(site, node), place_of(site, node)
+    services = {each.key: project_service(each, place, failing) for each in site.services}
+    return NodeState(base, services)
 
 
-def project_service(service: compiled.Service, failing: Failing) -> VirtualService:
-    """Return *service* with the endpoints that take its new connections."""
-    chosen = serving_endpoints(service, failing)
+def place_of(site: compiled.Site, node: str) -> Place:
+    """Return the place that *node* is; GroundplaneError when the site has no such node."""
+    return Place(node, _node(site, node).zone)
+
+
+def project_service(service: compiled.Service, place: Place, failing: Failing) -> VirtualService:
+    """Return *service* with the endpoints that take its new connections at *place*."""
+    if service.external_name:
+        return VirtualService(*service.key, (), (), external_name=service.external_name)
+    chosen = choose(service, place, failing)
     if not service.cluster_ips:
         ports = tuple(ServicePort(p.name, p.protocol, p.port, 0) for p in service.ports)
-        members = [member for endpoint in chosen for member in _members(service, endpoint)]
-        return VirtualService(service.namespace, service.name, (), ports, tuple(members))
-    has4, has6 = "IPv4" in service.families, "IPv6" in service.families
-    ports = tuple(
-        ServicePort(
-            port.name,
-            port.protocol,
-            port.port,
-            port.pool,
-            _targets4(chosen, index) if has4 else (),
-            _targets6(chosen, index) if has6 else (),
-        )
-        for index, port in enumerate(service.ports)
+        return VirtualService(*service.key, (), ports, _members(service, chosen.cluster))
+    ipv4 = ipv6 = [NONE] * len(service.ports)
+    if "IPv4" in service.families:
+        ipv4 = targets(service, "IPv4", chosen)
+    if "IPv6" in service.families:
+        ipv6 = targets(service, "IPv6", chosen)
+    return VirtualService(
+        service.namespace,
+        service.name,
+        service.cluster_ips,
+        tuple(
+            [
+                ServicePort(
+                    p.name, p.protocol, p.port, p.pool, ipv4[index], ipv6[index], p.node_port
+                )
+                for index, p in enumerate(service.ports)
+            ]
+        ),
+        (),
+        service.external_ips,
+        service.load_balancer_ips,
+        service.source_ranges,
+        service.affinity_seconds,
+        service.consistent_hash,
+        service.internal_local,
+        service.external_local,
+        service.health_check_port,
+        len(chosen.local) if service.health_check_port else 0,
     )
-    return VirtualService(service.namespace, service.name, service.cluster_ips, ports)
 
 
-# Two functions that are alike, and flat, since they see every endpoint of the site. Two endpoints at
-# one address and port (workloads of one host network) are one target.
-
-
-def _targets4(chosen: Sequence[compiled.Endpoint], index: int) -> tuple[bytes, ...]:
-    """Return the packed IPv4 targets of one port: an endpoint without address or port has none."""
-    packed = [
-        inet_pton(AF_INET, each.ipv4) + _PORTS[target]
-        for each in chosen
-        if (target := each.targets[index]) and each.ipv4
-    ]
-    return tuple(dict.fromkeys(packed))
-
-
-def _targets6(chosen: Sequence[compiled.Endpoint], index: int) -> tuple[bytes, ...]:
-    """Return the packed IPv6 targets of one port: an endpoint without address or port has none."""
-    packed = [
-        inet_pton(AF_INET6, each.ipv6) + _PORTS[target]
-        for each in chosen
-        if (target := each.targets[index]) and each.ipv6
-    ]
-    return tuple(dict.fromkeys(packed))
-
-
-class _PortBytes(dict[int, bytes]):
-    """Packed ports with their padding, made on first use."""
-
-    def __missing__(self, port: int) -> bytes:
-        self[port] = packed = port.to_bytes(2, "big") + bytes(2)
-        return packed
-
-
-_PORTS = _PortBytes()
-
-
-def _members(service: compiled.Service, endpoint: compiled.Endpoint) -> list[Member]:
-    addresses = [endpoint.address(family) for family in service.families]
-    return [
-        Member(
-            endpoint.hostname or text.replace(".", "-").replace(":", "-"), text, endpoint.targets
-        )
-        for text in addresses
-        if text
-    ]
+def _members(service: compiled.Service, chosen: Sequence[int]) -> tuple[Member, ...]:
+    rows = service.endpoints.rows()
+    return tuple(
+        Member(row.hostname or text.replace(".", "-").replace(":", "-"), text, row.targets)
+        for row in map(rows.__getitem__, chosen)
+        for family in service.families
+        if (text := row.address(family))
+    )
 
 
 def project_base(site: compiled.Site, name: str) -> NodeBase:
     """Return all of *name* but its services; GroundplaneError when the site has no such node."""
-    nodes = {node.name: node for node in site.nodes}
-    if name not in nodes:
-        raise GroundplaneError(f'the site has no Node "{name}"{did_you_mean(name, nodes)}')
-    node = nodes[name]
+    node = _node(site, name)
     return NodeBase(
         name=name,
         domain=site.domain,
@@ -124,18 +111,30 @@ def project_base(site: compiled.Site, name: str) -> NodeBase:
             for w in site.workloads
             if w.node == name
         ),
-        slot_capacity=capacity(site.slots),
+        capacity=Sizes(*(capacity(size) for size in msgspec.structs.astuple(site.sizes))),
+        affinity_timeouts=site.affinity_timeouts,
+        external_cidrs=site.external_cidrs,
+        cluster_ips_from_outside=site.cluster_ips_from_outside,
+        node_ports=site.node_ports,
     )
 
 
-def capacity(slots: int) -> int:
-    """Return the size to declare for maps of *slots* elements, with room to grow by half.
+def _node(site: compiled.Site, name: str) -> compiled.Node:
+    for node in site.nodes:
+        if node.name == name:
+            return node
+    known = [node.name for node in site.nodes]
+    raise GroundplaneError(f'the site has no Node "{name}"{did_you_mean(name, known)}')
+
+
+def capacity(elements: int) -> int:
+    """Return the size to declare for a map of *elements*, with room to grow by half.
 
     Sizes are three quarters of a power of two, at which the kernel's hash table gets exactly
     that power of two of buckets (rhashtable: nelem_hint * 4 / 3, rounded up).
     """
-    size = 3 << 12
-    while size < slots * 3 // 2:
+    size = 3 << 8
+    while size < elements * 3 // 2:
         size <<= 1
     return size
 

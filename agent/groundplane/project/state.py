@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from groundplane.model.compiled import Sizes
 from groundplane.model.service import Family, Protocol
 
 BRIDGE: Final = "groundplane0"  # of every node's workloads
@@ -50,7 +51,11 @@ class NodeBase(msgspec.Struct, frozen=True):
     forwarders: tuple[str, ...]
     peers: tuple[Peer, ...]
     workloads: tuple[LocalWorkload, ...]
-    slot_capacity: int  # room for endpoints in the kernel's maps, see dataplanes/nftables
+    capacity: Sizes  # of the kernel's maps, with room to grow
+    affinity_timeouts: tuple[int, ...] = ()
+    external_cidrs: tuple[str, ...] = ()
+    cluster_ips_from_outside: bool = True
+    node_ports: tuple[int, int] = (30000, 32767)
 
 
 class Member(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -61,33 +66,63 @@ class Member(msgspec.Struct, frozen=True, array_like=True, gc=False):
     targets: tuple[int, ...]
 
 
-class ServicePort(msgspec.Struct, frozen=True, gc=False):
-    """One port of a service.
+class Targets(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Where one port of a service leads, in one family.
 
-    *pool* is its number in the kernel's maps. *ipv4* and *ipv6* have one packed target for each
-    endpoint that takes new connections: address and port in network order, then two zero bytes,
-    which is the form that the kernel's maps hold.
+    A target is packed as the kernel's maps hold it: address and port in network order, then two
+    zero bytes. *cluster* are those that new connections go to, *local* those of them where a
+    policy says Local; each stands there as often as its weight says, or once for each slot of the
+    table of a service with consistent hashing. *serving* are those whose established flows go on:
+    for UDP, where it is not *cluster*. *numbers* are those of a service with session affinity, of
+    all targets that the catalog has, by target.
     """
+
+    cluster: tuple[bytes, ...] = ()
+    local: tuple[bytes, ...] = ()
+    serving: tuple[bytes, ...] | None = None
+    numbers: dict[bytes, int] | None = None
+
+
+NONE: Final = Targets()
+
+
+class ServicePort(msgspec.Struct, frozen=True, gc=False):
+    """One port of a service; *pool* is its number in the kernel's maps, *node_port* 0 for none."""
 
     name: str
     protocol: Protocol
     port: int
     pool: int
-    ipv4: tuple[bytes, ...] = ()
-    ipv6: tuple[bytes, ...] = ()
+    ipv4: Targets = NONE
+    ipv6: Targets = NONE
+    node_port: int = 0
 
-    def targets(self, family: Family) -> tuple[bytes, ...]:
+    def targets(self, family: Family) -> Targets:
         return self.ipv4 if family == "IPv4" else self.ipv6
 
 
 class VirtualService(msgspec.Struct, frozen=True, gc=False):
-    """A service on this node; *members* are kept for headless services only, for their names."""
+    """A service on this node; fields as in `model.compiled.Service`.
+
+    *members* are kept for headless services only, for their names; *local_endpoints* counts what
+    a health check node port reports.
+    """
 
     namespace: str
     name: str
     cluster_ips: tuple[str, ...]
     ports: tuple[ServicePort, ...]
     members: tuple[Member, ...] = ()
+    external_ips: tuple[str, ...] = ()
+    load_balancer_ips: tuple[str, ...] = ()
+    source_ranges: tuple[str, ...] = ()
+    affinity_seconds: int = 0
+    consistent_hash: bool = False
+    internal_local: bool = False
+    external_local: bool = False
+    health_check_port: int = 0
+    local_endpoints: int = 0
+    external_name: str = ""
 
     @property
     def key(self) -> tuple[str, str]:

@@ -26,6 +26,8 @@ class Record(NamedTuple):
 def render(base: NodeBase, part: Part) -> dict[Record, int]:
     """Return the records of *part*, each with its TTL in seconds."""
     match part:
+        case VirtualService(external_name=target) if target:
+            records = iter([Record(base.domain, _name(base, part), "CNAME", f"{target}.")])
         case VirtualService(cluster_ips=()):
             records = _headless(base, part)
         case VirtualService():

@@ -47,11 +47,12 @@ class Nftables:
     def close(self) -> None:
         self._connection.close()
 
-    def context(self, base: NodeBase) -> str:
-        return framework_digest(base)
+    def context(self, base: NodeBase) -> tuple[str, ...]:
+        # A node port is an element with this node's address.
+        return (framework_digest(base), *base.addresses)
 
-    def render(self, _base: NodeBase, part: Part) -> dict[Element, bytes]:
-        return render(part)
+    def render(self, base: NodeBase, part: Part) -> dict[Element, bytes]:
+        return render(base, part)
 
     def _digest_there(self, base: NodeBase) -> str | None:
         """Return the digest that all our tables have, "" when they differ, None without any."""
@@ -83,7 +84,7 @@ class Nftables:
                 self._framework = _TAMPERED
             self._rules = self._rules or rules
         maps = maps_of(base) if self._framework == framework_digest(base) else []
-        return {element: data for map_ in maps for element, data in self._connection.elements(map_)}
+        return dict(pair for map_ in maps for pair in self._connection.elements(map_))
 
     def write(self, base: NodeBase, delta: Delta[Element, bytes]) -> None:
         """Make the change in one transaction.

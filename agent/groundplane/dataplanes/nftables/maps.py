@@ -1,13 +1,14 @@
 """The named maps and sets of our tables, and how their elements look on the wire and as text.
 
 An element is bytes from `render` on: exactly the bytes that the kernel keeps in its registers,
-each field padded to four (nf_tables' 32-bit registers). So what is written, what is dumped and
-what is compared is the same thing, and text is made only where a person reads it.
+each field padded to four (nf_tables' 32-bit registers), behind one byte that says which map it
+is of. So what is written, what is dumped and what is compared is the same thing, and text is made
+only where a person reads it.
 """
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 from groundplane.model.address import unpack
@@ -37,14 +38,19 @@ HANDLE = Field(4, lambda raw: f"{_host32.unpack(raw)[0]:#x}")
 IFNAME = Field(16, lambda raw: f'"{raw.rstrip(bytes(1)).decode()}"')
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Map:
-    """A named map, or a set when it has no data; compared by identity, since each exists once."""
+    """A named map, or a set when it has no data. *code* is the first byte of its elements."""
 
+    code: int
     family: str  # of its table: ip, ip6 or bridge
     name: str
     key: tuple[Field, ...]
     data: tuple[Field, ...] = ()
+
+    @property
+    def prefix(self) -> bytes:
+        return bytes((self.code,))
 
     @property
     def key_width(self) -> int:
@@ -54,9 +60,9 @@ class Map:
     def data_width(self) -> int:
         return sum(field.width for field in self.data)
 
-    def element_text(self, key: bytes, data: bytes) -> str:
+    def element_text(self, element: bytes, data: bytes) -> str:
         """Return the element as nft writes it."""
-        text = _text(self.key, key)
+        text = _text(self.key, element[1:])
         return f"{text} : {_text(self.data, data)}" if self.data else text
 
     def __repr__(self) -> str:
@@ -76,35 +82,47 @@ class FamilyMaps:
     """The maps of one IP family's table."""
 
     cluster_ips: Map  # address . protocol . port : handle
+    external_ips: Map  # the same for addresses that are reached from outside, node ports too
     slots: Map  # pool . slot : endpoint's address . port
-    cluster_addresses: Map  # every address that has a service
+    handles: Map  # pool : handle, of those that a connection comes back to
+    choices: Map  # pool . slot : number of an endpoint, for services with session affinity
+    endpoints: Map  # number of an endpoint : its address . port
+    source_ranges: Map  # pool | length of prefix . first address
+    service_addresses: Map  # every address that has a service
     nodes: Map  # addresses of all nodes
     hairpin: Map  # own address . own address of this node's workloads
     guard: Map  # bridge port . its workload's address
 
     @property
     def all(self) -> tuple[Map, ...]:
-        return (
-            self.cluster_ips,
-            self.slots,
-            self.cluster_addresses,
-            self.nodes,
-            self.hairpin,
-            self.guard,
-        )
+        return tuple(getattr(self, each.name) for each in fields(self))
 
 
-def _maps(table: str, address: Field) -> FamilyMaps:
+def _maps(code: int, table: str, address: Field) -> FamilyMaps:
     return FamilyMaps(
-        cluster_ips=Map(table, "cluster_ips", (address, PROTOCOL, PORT), (HANDLE,)),
-        slots=Map(table, "slots", (HANDLE, HANDLE), (address, PORT)),
-        cluster_addresses=Map(table, "cluster_addresses", (address,)),
-        nodes=Map(table, "nodes", (address,)),
-        hairpin=Map(table, "hairpin", (address, address)),
-        guard=Map("bridge", f"workloads_{table}", (IFNAME, address)),
+        cluster_ips=Map(code, table, "cluster_ips", (address, PROTOCOL, PORT), (HANDLE,)),
+        external_ips=Map(code + 1, table, "external_ips", (address, PROTOCOL, PORT), (HANDLE,)),
+        slots=Map(code + 2, table, "slots", (HANDLE, HANDLE), (address, PORT)),
+        handles=Map(code + 3, table, "handles", (HANDLE,), (HANDLE,)),
+        choices=Map(code + 4, table, "choices", (HANDLE, HANDLE), (HANDLE,)),
+        endpoints=Map(code + 5, table, "endpoints", (HANDLE,), (address, PORT)),
+        source_ranges=Map(code + 6, table, "source_ranges", (HANDLE, address)),
+        service_addresses=Map(code + 7, table, "service_addresses", (address,)),
+        nodes=Map(code + 8, table, "nodes", (address,)),
+        hairpin=Map(code + 9, table, "hairpin", (address, address)),
+        guard=Map(code + 10, "bridge", f"workloads_{table}", (IFNAME, address)),
     )
 
 
-MAPS: Final[dict[Family, FamilyMaps]] = {"IPv4": _maps("ip", IPV4), "IPv6": _maps("ip6", IPV6)}
+MAPS: Final[dict[Family, FamilyMaps]] = {
+    "IPv4": _maps(0, "ip", IPV4),
+    "IPv6": _maps(11, "ip6", IPV6),
+}
+BY_CODE: Final = tuple(each for maps in MAPS.values() for each in maps.all)
 
-Element = tuple[Map, bytes]  # the key of an element; its value is data, b"" in a set
+Element = bytes  # a map's code and a key; its value is data, b"" in a set
+
+
+def map_of(element: Element) -> Map:
+    """Return the map that *element* is of."""
+    return BY_CODE[element[0]]

@@ -10,11 +10,13 @@ import hashlib
 import os
 import socket
 import struct
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from dataclasses import replace
+from typing import Final, NamedTuple
 
-from groundplane.dataplanes.nftables.maps import MAPS, TABLE, Element, Map
+from groundplane.dataplanes.nftables.maps import BY_CODE, TABLE, Element, Map
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
 
@@ -30,7 +32,7 @@ _REQUEST, _ACK, _DUMP, _CREATE = 1, 4, 0x300, 0x400
 _ERROR, _DONE = 2, 3
 _DUMP_INTERRUPTED: Final = 0x10
 _NESTED: Final = 0x8000
-_SOL_NETLINK, _CAP_ACK = 270, 10
+_SOL_NETLINK, _CAP_ACK, _EXT_ACK = 270, 10, 11
 
 _nlmsghdr = struct.Struct("=IHHII")
 _nlattr = struct.Struct("=HH")
@@ -64,46 +66,49 @@ def _heads(map_: Map, *, with_data: bool) -> tuple[bytes, bytes]:
     return _nlattr.pack(4 + body, _NESTED | 1) + key_head, data_head
 
 
-class _Entries(dict[Map, list[bytes]]):
-    """List entries of elements by their map."""
-
-    def __missing__(self, map_: Map) -> list[bytes]:
-        entries: list[bytes] = []
-        self[map_] = entries
-        return entries
-
-    def messages(self, kind: int, flags: int) -> Iterator[bytes]:
-        """Yield the messages that carry the entries, each as many as one attribute holds."""
-        for map_, entries in self.items():
-            target = _attr(1, TABLE.encode() + b"\0") + _attr(2, map_.name.encode() + b"\0")
-            step = _LIST_BYTES // len(entries[0])
-            for start in range(0, len(entries), step):
-                chunk = b"".join(entries[start : start + step])
-                body = target + _nlattr.pack(4 + len(chunk), _NESTED | 3) + chunk
-                yield _request(kind, flags, 0, FAMILIES[map_.family], body)
+_KEY_HEADS: Final = [_heads(map_, with_data=False)[0] for map_ in BY_CODE]
+_HEADS: Final = [_heads(map_, with_data=True) for map_ in BY_CODE]
 
 
-_ALL = [map_ for maps in MAPS.values() for map_ in maps.all]
-_KEY_HEADS = {map_: _heads(map_, with_data=False)[0] for map_ in _ALL}
-_HEADS = {map_: _heads(map_, with_data=True) for map_ in _ALL}
-
-
-def encode(delta: Delta[Element, bytes]) -> bytes:
-    """Return *delta* as one batch, which the kernel commits as a whole or not at all.
+def _messages(delta: Delta[Element, bytes]) -> list[bytes]:
+    """Return the messages that make the change, numbered from 1 by their sequence.
 
     Deletions come first: an updated element is one deleted and created in the same transaction.
     """
-    gone, new = _Entries(), _Entries()
+    gone: dict[int, list[bytes]] = defaultdict(list)
+    new: dict[int, list[bytes]] = defaultdict(list)
     for elements in (delta.delete, delta.update):
-        for map_, key in elements:
-            gone[map_].append(_KEY_HEADS[map_] + key)
-    for (map_, key), (_, data) in delta.update.items():
-        head, data_head = _HEADS[map_]
-        new[map_].append(head + key + data_head + data)
-    for (map_, key), data in delta.create.items():
-        head, data_head = _HEADS[map_]
-        new[map_].append(head + key + data_head + data)
-    return _batch([*gone.messages(_DELSETELEM, 0), *new.messages(_NEWSETELEM, _CREATE)])
+        for element in elements:
+            code = element[0]
+            gone[code].append(_KEY_HEADS[code] + element[1:])
+    for element, (_, data) in delta.update.items():
+        code = element[0]
+        head, data_head = _HEADS[code]
+        new[code].append(b"".join((head, element[1:], data_head, data)))
+    for element, data in delta.create.items():
+        code = element[0]
+        head, data_head = _HEADS[code]
+        new[code].append(b"".join((head, element[1:], data_head, data)))
+    messages: list[bytes] = []
+    for kind, flags, by_map in ((_DELSETELEM, 0, gone), (_NEWSETELEM, _CREATE, new)):
+        for code, entries in by_map.items():
+            map_, step = BY_CODE[code], _LIST_BYTES // len(entries[0])
+            target = _target(map_)
+            for start in range(0, len(entries), step):
+                chunk = b"".join(entries[start : start + step])
+                body = target + _nlattr.pack(4 + len(chunk), _NESTED | 3) + chunk
+                family = FAMILIES[map_.family]
+                messages.append(_request(kind, flags, len(messages) + 1, family, body))
+    return messages
+
+
+def _target(map_: Map) -> bytes:
+    return _attr(1, TABLE.encode() + b"\0") + _attr(2, map_.name.encode() + b"\0")
+
+
+def encode(delta: Delta[Element, bytes]) -> bytes:
+    """Return *delta* as one batch, which the kernel commits as a whole or not at all."""
+    return _batch(_messages(delta))
 
 
 def _batch(messages: list[bytes]) -> bytes:
@@ -114,6 +119,31 @@ def _batch(messages: list[bytes]) -> bytes:
     begin = _message(_BATCH_BEGIN, _REQUEST, 0, 0, b"", _SUBSYS_NFTABLES)
     end = _message(_BATCH_END, _REQUEST, 0, 0, b"", _SUBSYS_NFTABLES)
     return b"".join([begin, *messages[:-1], bytes(last), end])
+
+
+def name_of(delta: Delta[Element, bytes], sequence: int, offset: int | None) -> str:
+    """Return what the kernel's complaint is about: an element, as nft writes it, or its map."""
+    messages = _messages(delta)
+    if not 0 < sequence <= len(messages):
+        return "the transaction"
+    message = messages[sequence - 1]
+    verb = "deleting" if message[4] == _DELSETELEM else "adding"
+    body = dict(_attributes(message[20:]))
+    family = {number: name for name, number in FAMILIES.items()}[message[16]]
+    name = body[2].rstrip(b"\0").decode()
+    map_ = next(each for each in BY_CODE if (each.family, each.name) == (family, name))
+    where = f"{family} {TABLE} {name}"
+    if offset is None or not len(message) > offset > 20 + len(_target(map_)):
+        return f"{verb} elements of {where}"
+    length, _ = _nlattr.unpack_from(message, offset)
+    element, data = _element(map_, message[offset + 4 : offset + length])
+    if not data:
+        return f"{verb} {_text_of_key(map_, element)} in {where}"
+    return f"{verb} {map_.element_text(element, data)} in {where}"
+
+
+def _text_of_key(map_: Map, element: Element) -> str:
+    return replace(map_, data=()).element_text(element, b"")
 
 
 def _attributes(body: bytes) -> Iterator[tuple[int, bytes]]:
@@ -128,6 +158,7 @@ def _open() -> socket.socket:
     opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
     # Errors come without the message they are about: several must fit the receive buffer.
     opened.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
+    opened.setsockopt(_SOL_NETLINK, _EXT_ACK, 1)
     opened.bind((0, 0))
     return opened
 
@@ -135,6 +166,28 @@ def _open() -> socket.socket:
 def _error(body: bytes) -> int:
     """Return the error number that an answer carries, 0 for success."""
     return -struct.unpack_from("=i", body)[0] if len(body) >= 4 else 0
+
+
+def _reason(code: int) -> str:
+    """Return what the error *code* means for a map: some have another meaning than for files."""
+    return {errno.ENFILE: "it is full", errno.ENOENT: "it is not there"}.get(
+        code, os.strerror(code)
+    )
+
+
+class _Complaint(NamedTuple):
+    """The first error of a batch: its number, the message it is about, and where in that."""
+
+    code: int
+    sequence: int
+    offset: int | None
+
+
+def _complaint(body: bytes) -> _Complaint:
+    """Return what an error message says: error, capped header, extended acknowledgement."""
+    sequence = struct.unpack_from("=I", body, 12)[0]
+    offset = dict(_attributes(body[20:])).get(2)  # NLMSGERR_ATTR_OFFS
+    return _Complaint(_error(body), sequence, struct.unpack("=I", offset)[0] if offset else None)
 
 
 def _failed(code: int) -> OSError:
@@ -168,11 +221,12 @@ class Connection:
             with self._conversation():
                 self._room(len(batch))
                 self._socket.send(batch)
-                failure = self._await_ack()
+                complaint = self._await_ack()
         except OSError as error:
             raise KernelRefused(f"the kernel took no change: {error.strerror}") from None
-        if failure:
-            raise KernelRefused(f"the kernel refused the change: {os.strerror(failure)}")
+        if complaint is not None:
+            what = name_of(delta, complaint.sequence, complaint.offset)
+            raise KernelRefused(f"the kernel refused {what}: {_reason(complaint.code)}")
 
     def _room(self, size: int) -> None:
         """Make the send buffer large enough: a batch has to be one datagram."""
@@ -189,18 +243,19 @@ class Connection:
             yield kind, flags, data[start + 16 : start + length]
             start += (length + 3) & ~3
 
-    def _await_ack(self) -> int:
-        """Return the first error number of the batch, 0 when it was committed."""
-        failure = 0
+    def _await_ack(self) -> _Complaint | None:
+        """Return the first complaint about the batch, None when it was committed."""
+        complaint: _Complaint | None = None
         while True:
             for kind, _, body in self._receive():
                 if kind != _ERROR:
                     continue
                 code = _error(body)
-                failure = failure or code
+                if code and complaint is None:
+                    complaint = _complaint(body)
                 # Errors of other messages come before the answer to the last one, which asked.
                 if code == 0 or self._socket_is_idle():
-                    return failure
+                    return complaint
 
     def _socket_is_idle(self) -> bool:
         try:
@@ -249,8 +304,7 @@ class Connection:
 
     def elements(self, map_: Map) -> Iterator[tuple[Element, bytes]]:
         """Yield the elements that the kernel has in *map_*."""
-        body = _attr(1, TABLE.encode() + b"\0") + _attr(2, map_.name.encode() + b"\0")
-        for answer in self._ask(_GETSETELEM, _DUMP, FAMILIES[map_.family], body):
+        for answer in self._ask(_GETSETELEM, _DUMP, FAMILIES[map_.family], _target(map_)):
             for kind, value in _attributes(answer):
                 if kind == 3:
                     for _, entry in _attributes(value):
@@ -269,4 +323,4 @@ def _element(map_: Map, entry: bytes) -> tuple[Element, bytes]:
             key = value[4 : 4 + map_.key_width]
         elif kind == 2:
             data = value[4 : 4 + map_.data_width]
-    return (map_, key), data
+    return map_.prefix + key, data

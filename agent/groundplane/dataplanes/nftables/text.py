@@ -4,16 +4,30 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
-from groundplane.dataplanes.nftables.handle import DRAWS, EXACT, SIZES
-from groundplane.dataplanes.nftables.maps import MAPS, TABLE, Element, Map
-from groundplane.model.address import family_of
+from groundplane.dataplanes.nftables.handle import (
+    DRAWS,
+    DROP,
+    EXACT,
+    HASH,
+    LOCAL_POOL,
+    REFUSE,
+    SIZES,
+    TIMEOUT_SHIFT,
+)
+from groundplane.dataplanes.nftables.maps import BY_CODE, TABLE, Element
+from groundplane.model.address import BITS, family_of, from_int
+from groundplane.model.limits import HASH_SEED, HASH_SLOTS
+from groundplane.model.service import Family
 from groundplane.project.state import BRIDGE, NodeBase
 from groundplane.rendering import render_template
+from groundplane.sizes import RANGE_STEP
 
 TABLES: Final = (("ip", TABLE), ("ip6", TABLE), ("bridge", TABLE))
+AFFINITY_SIZE: Final = 262144  # clients that are kept; what is beyond is balanced without affinity
 _DIGEST: Final = "@digest@"
+_NAMES: Final[dict[Family, str]] = {"IPv4": "ip", "IPv6": "ip6"}
 
 
 @lru_cache(maxsize=4)
@@ -39,27 +53,53 @@ def _digest(text: str) -> str:
 def _framework(base: NodeBase) -> str:
     return render_template(
         "nftables.nft.j2",
+        affinity_size=AFFINITY_SIZE,
         base=base,
         bridge=BRIDGE,
+        classes=list(_classes(base)),
         digest=_DIGEST,
         draws=DRAWS,
         exact=EXACT,
-        families=[
-            {
-                "ip": "ip" if family == "IPv4" else "ip6",
-                "icmp": "icmp" if family == "IPv4" else "icmpv6",
-                "maps": MAPS[family],
-                "services": _of_family(base.service_cidrs, family),
-                "workloads": _of_family(base.workload_cidrs, family),
-                "not_masqueraded": _of_family(
-                    (*base.workload_cidrs, *base.service_cidrs, *base.non_masquerade_cidrs), family
-                ),
-            }
-            for family in base.families
-        ],
+        families=[_family(base, family) for family in base.families],
+        hash_seed=f"{HASH_SEED:#x}",
+        hash_slots=HASH_SLOTS,
         sizes=SIZES,
         table=TABLE,
+        translate="meta l4proto { tcp, udp, sctp }",
     )
+
+
+def _family(base: NodeBase, family: Family) -> dict[str, Any]:
+    ip, bits = _NAMES[family], BITS[family]
+    lengths = range(RANGE_STEP, bits + 1, RANGE_STEP)
+    masks = [from_int((1 << bits) - (1 << bits - length), family) for length in lengths]
+    # nft 1.0.6 keeps the data of an `update` behind 16 bytes of key: an IPv6 address is too long.
+    halves = [f"jhash ip6 saddr mod 0xffffffff seed {seed}" for seed in (1, 2)]
+    return {
+        "ip": ip,
+        "icmp": "icmp" if family == "IPv4" else "icmpv6",
+        "client": "ip saddr" if family == "IPv4" else " . ".join(halves),
+        "client_type": "ip saddr" if family == "IPv4" else " . ".join(["numgen random mod 1"] * 2),
+        "ranges": list(zip(lengths, masks, strict=True)),
+        "services": _of_family(base.service_cidrs, family),
+        "workloads": _of_family(base.workload_cidrs, family),
+        "not_masqueraded": _of_family(
+            (*base.workload_cidrs, *base.service_cidrs, *base.non_masquerade_cidrs), family
+        ),
+    }
+
+
+def _classes(base: NodeBase) -> Iterator[str]:
+    """Yield the elements of the map `classes`: what a handle's low bits mean, pool parity included."""
+    for parity in (0, LOCAL_POOL):
+        yield f"{parity | REFUSE:#x} : goto refuse"
+        yield f"{parity | DROP:#x} : drop"
+        yield f"{parity | HASH:#x} : goto consistent"
+        for class_ in range(1, len(SIZES) + 1):
+            yield f"{parity | class_:#x} : goto pick_{class_}"
+            for number in range(1, len(base.affinity_timeouts) + 1):
+                key = parity | number << TIMEOUT_SHIFT | class_
+                yield f"{key:#x} : goto sticky_{'local_' if parity else ''}{number}"
 
 
 def _of_family(cidrs: tuple[str, ...], family: str) -> list[str]:
@@ -77,11 +117,11 @@ def ruleset(base: NodeBase, elements: Mapping[Element, bytes]) -> str:
 
 
 def _additions(elements: Mapping[Element, bytes]) -> Iterator[str]:
-    by_map: dict[Map, list[str]] = defaultdict(list)
-    for (map_, key), data in elements.items():
-        by_map[map_].append(map_.element_text(key, data))
-    for map_ in (each for maps in MAPS.values() for each in maps.all):
-        if texts := by_map.get(map_):
-            yield f"add element {map_.family} {TABLE} {map_.name} {{\n  "
-            yield ",\n  ".join(sorted(texts))
-            yield "\n}\n"
+    by_map: dict[int, list[str]] = defaultdict(list)
+    for element, data in elements.items():
+        by_map[element[0]].append(BY_CODE[element[0]].element_text(element, data))
+    for code, texts in sorted(by_map.items()):
+        map_ = BY_CODE[code]
+        yield f"add element {map_.family} {TABLE} {map_.name} {{\n  "
+        yield ",\n  ".join(sorted(texts))
+        yield "\n}\n"

@@ -1,0 +1,98 @@
+"""Targets: the chosen endpoints of a service as the packed addresses that the kernel's maps hold.
+
+Flat code, since it sees every endpoint of the site.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from groundplane.model import compiled
+from groundplane.model.limits import MAX_STICKY_ENDPOINTS
+from groundplane.model.service import Family
+from groundplane.project.state import Targets
+from groundplane.resolve import Chosen
+from groundplane.slots import hash_table, numbers, share_out
+
+_WIDTHS: Final = {"IPv4": 4, "IPv6": 16}
+
+
+def targets(service: compiled.Service, family: Family, chosen: Chosen) -> list[Targets]:
+    """Return the targets of each port of *service* in *family*."""
+    endpoints, width = service.endpoints, _WIDTHS[family]
+    packed = bytes.fromhex(endpoints.ipv4 if family == "IPv4" else endpoints.ipv6)
+    if not packed:
+        return [Targets()] * len(service.ports)
+    addresses = [packed[start : start + width] for start in range(0, len(packed), width)]
+    found = []
+    for port, target in zip(service.ports, endpoints.targets, strict=True):
+        every = _packed(addresses, target)
+        serving = None
+        if port.protocol == "UDP" and chosen.serving is not chosen.cluster:
+            serving = tuple(dict.fromkeys(_at(every, chosen.serving)))
+        found.append(
+            Targets(
+                _slots(service, every, chosen.cluster),
+                _slots(service, every, chosen.local) if chosen.local else (),
+                serving,
+                _numbers(every) if service.affinity_seconds else None,
+            )
+        )
+    return found
+
+
+def _packed(addresses: Sequence[bytes], target: int | tuple[int, ...]) -> list[bytes]:
+    """Return each endpoint's target, b"" for one without address or port."""
+    none = bytes(len(addresses[0]))
+    if isinstance(target, int):
+        port = _PORTS[target]
+        if none not in addresses and target:
+            return [address + port for address in addresses]
+        target = (target,) * len(addresses)
+    return [
+        address + _PORTS[port] if port and address != none else b""
+        for address, port in zip(addresses, target, strict=True)
+    ]
+
+
+def _at(every: list[bytes], chosen: Sequence[int]) -> list[bytes]:
+    """Return those of *every* endpoint that *chosen* points to and that have a target."""
+    picked = every if len(chosen) == len(every) else [every[index] for index in chosen]
+    return [each for each in picked if each] if b"" in picked else picked
+
+
+def _slots(
+    service: compiled.Service, every: list[bytes], chosen: Sequence[int]
+) -> tuple[bytes, ...]:
+    """Return the slots of *chosen*. Two endpoints at one address and port (workloads of one host
+    network) are one target, with the weight of both."""
+    weights = service.endpoints.weights
+    if not weights and not service.consistent_hash:
+        return tuple(dict.fromkeys(_at(every, chosen)))
+    by_target: dict[bytes, int] = {}
+    for index in chosen:
+        if every[index]:
+            weight = weights[index] if weights else 1
+            by_target[every[index]] = by_target.get(every[index], 0) + weight
+    if not by_target:
+        return ()
+    names, heavy = list(by_target), list(by_target.values())
+    if service.consistent_hash:
+        return tuple([names[index] for index in hash_table(names, heavy)])
+    shares = zip(names, share_out(heavy), strict=True)
+    return tuple([name for name, share in shares for _ in range(share)])
+
+
+def _numbers(every: Sequence[bytes]) -> dict[bytes, int]:
+    """Return a number for each target, the same whatever is healthy: clients are kept by it."""
+    return numbers([each for each in dict.fromkeys(every) if each], MAX_STICKY_ENDPOINTS)
+
+
+class _PortBytes(dict[int, bytes]):
+    """Packed ports with their padding, made on first use."""
+
+    def __missing__(self, port: int) -> bytes:
+        self[port] = packed = port.to_bytes(2, "big") + bytes(2)
+        return packed
+
+
+_PORTS = _PortBytes()
