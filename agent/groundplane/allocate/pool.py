@@ -1,4 +1,4 @@
-"""A pool of numbers (addresses or subnets of a range) and the rule by which one is picked.
+"""A pool of numbers (addresses, subnets or ports of a range) and the rule by which one is picked.
 
 The rule is a pure function of what is taken: the first candidate is a hash of the asker, so that
 two branches seldom pick the same; then upwards. Kubernetes' static band (KEP-3070) is left for
@@ -6,7 +6,7 @@ explicit requests, and what was released is reused last, longest released first.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 
@@ -34,17 +34,25 @@ class Pool:
 
     def pick(self, holder: str, seed: str) -> int:
         """Give *holder* a free number, the same for the same *seed* and the same taken numbers."""
-        start = self.first + self.band
-        found = self._scan(start, self.last, _hash(seed))
+        found = self.never_used(seed)
         if found is None:
-            found = self._scan(self.first, start - 1, _hash(seed))
-        if found is None:
-            reusable = [n for n in self.released if n in self and n not in self.holders]
-            found = min(reusable, key=lambda n: (self.released[n], n), default=None)
+            found = longest_released(self.reusable())
         if found is None:
             raise ValueError(f"{self.name} is full: all {self.last - self.first + 1} are taken")
         self.holders[found] = holder
         return found
+
+    def never_used(self, seed: str) -> int | None:
+        """Return the number for *seed* that nobody has or had, or None when there is none."""
+        start, number = self.first + self.band, _hash(seed)
+        found = self._scan(start, self.last, number)
+        return self._scan(self.first, start - 1, number) if found is None else found
+
+    def reusable(self) -> Iterator[tuple[int, int]]:
+        """Yield turn and number of each released number that nobody has."""
+        for number, turn in self.released.items():
+            if number in self and number not in self.holders:
+                yield turn, number
 
     def _scan(self, first: int, last: int, seed: int) -> int | None:
         size = last - first + 1
@@ -63,12 +71,22 @@ def _hash(seed: str) -> int:
     return int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big")
 
 
+def longest_released(reusable: Iterable[tuple[int, int]]) -> int | None:
+    """Return the number that was released first, or None."""
+    return min(reusable, default=(0, None))[1]
+
+
 def band_of(size: int) -> int:
     """Return the static band of a range of *size* (ipallocator's calculateRangeOffset)."""
     return 0 if size <= 16 else min(max(16, size // 16), 256)
 
 
-def merge_released(released: Mapping[str, int], freed: list[str]) -> dict[str, int]:
+def band_of_ports(size: int) -> int:
+    """Return the static band of *size* node ports (portallocator's calculateRangeOffset)."""
+    return 0 if size <= 16 else min(max(16, size // 32), 128)
+
+
+def merge_released(released: Mapping[str, int], freed: Iterable[str]) -> dict[str, int]:
     """Return *released* with *freed* behind all others, in the given order."""
     turn = max(released.values(), default=0)
     return {**released, **{text: turn + 1 + index for index, text in enumerate(freed)}}

@@ -29,20 +29,14 @@ def families_of(service: Service, cluster: Cluster) -> tuple[Family, ...]:
     if service.external:
         return ()
     site, spec = site_families(cluster), service.spec
-    wanted = spec.ip_families or tuple(family_of(ip) for ip in service.explicit_cluster_ips)
-    field = "ipFamilies" if spec.ip_families else "clusterIPs" if spec.cluster_ips else "clusterIP"
-    for family in wanted:
-        if family not in site:
-            raise FamilyError(field, f"the site has no {family} service range")
-    if len(set(wanted)) != len(wanted):
-        raise FamilyError(field, "a family is given twice")
+    wanted = _wanted(service, site)
     policy = spec.ip_family_policy
     if policy is None:
         if service.headless and not spec.selector:
             return wanted + tuple(family for family in site if family not in wanted)
         if len(wanted) > 1:
             message = 'two families need ipFamilyPolicy "PreferDualStack" or "RequireDualStack"'
-            raise FamilyError(field, message)
+            raise FamilyError(_field(service), message)
         policy = "SingleStack"
     primary = wanted or site[:1]
     if policy == "SingleStack":
@@ -53,3 +47,21 @@ def families_of(service: Service, cluster: Cluster) -> tuple[Family, ...]:
         message = "RequireDualStack, but the site has service ranges of one family only"
         raise FamilyError("ipFamilyPolicy", message)
     return primary + tuple(family for family in site if family not in primary)
+
+
+def _wanted(service: Service, site: tuple[Family, ...]) -> tuple[Family, ...]:
+    """Return the families that the document names, by themselves or by its addresses."""
+    addresses = service.explicit_cluster_ips
+    wanted = service.spec.ip_families or tuple(family_of(ip) for ip in addresses)
+    for family in wanted:
+        if family not in site:
+            raise FamilyError(_field(service), f"the site has no {family} service range")
+    if len(set(wanted)) != len(wanted):
+        raise FamilyError(_field(service), "a family is given twice")
+    return wanted
+
+
+def _field(service: Service) -> str:
+    """Return the field of the spec that names the families."""
+    spec = service.spec
+    return "ipFamilies" if spec.ip_families else "clusterIPs" if spec.cluster_ips else "clusterIP"

@@ -1,0 +1,121 @@
+"""Subnets of nodes, cluster IPs of services, and addresses of workloads in their node's subnet."""
+
+from collections.abc import Mapping, Sequence
+
+from groundplane.allocate.asks import Ask, Round, ask_address
+from groundplane.allocate.lock import LOCK_NAME
+from groundplane.allocate.pool import Pool, band_of
+from groundplane.model import address
+from groundplane.model.catalog import key_of
+from groundplane.model.families import families_of
+from groundplane.model.service import Family
+
+Name = tuple[str, str]  # namespace, name
+
+
+def subnets(work: Round) -> dict[str, tuple[str, ...]]:
+    """Return the subnet of each family that each node has."""
+    given: dict[str, list[str]] = {name: [] for name in sorted(work.catalog.nodes)}
+    listed = work.catalog.cluster.spec.workload_cidrs
+    ranges = {address.family_of(each.cidr): each for each in listed}
+    for family in work.families:
+        each = ranges[family]
+        first, last = address.first_last(each.cidr)
+        size = 1 << (address.BITS[family] - each.node_prefix)
+        pool = Pool(f"{each.cidr} (subnets of nodes)", 0, (last - first) // size)
+        pool.released = {
+            (address.first_last(text)[0] - first) // size: turn
+            for text, turn in work.lock.released.items()
+            if "/" in text and address.overlap(text, each.cidr)
+        }
+        asks = []
+        for node in work.catalog.nodes.values():
+            key = key_of(node)
+            index, fixed = of_family(node.spec.workload_subnets, family)
+            text = fixed or work.held(key, family)
+            if text and address.network(text).prefixlen != each.node_prefix:
+                message = (
+                    f"{text}, which {LOCK_NAME} gives it, is no /{each.node_prefix}; "
+                    f"to have a new one, delete its line in {LOCK_NAME}"
+                )
+                work.fault(key, "", message)
+                continue
+            number = (address.first_last(text)[0] - first) // size if text else None
+            path = f"spec.workloadSubnets[{index}]"
+            asks.append(Ask(key, key, number if fixed else None, number, text or "", path))
+        for key, number in work.serve(pool, family, asks).items():
+            subnet = address.from_int(first + number * size, family)
+            given[key.name].append(f"{subnet}/{each.node_prefix}")
+    return {name: tuple(texts) for name, texts in given.items()}
+
+
+def cluster_ips(work: Round) -> dict[Name, tuple[str, ...]]:
+    """Return the cluster IPs of each service, primary family first."""
+    wanted = {
+        name: () if service.headless else families_of(service, work.catalog.cluster)
+        for name, service in work.catalog.services.items()
+    }
+    given: dict[Name, dict[Family, str]] = {name: {} for name in wanted}
+    for cidr in work.catalog.cluster.spec.service_cidrs:
+        family = address.family_of(cidr)
+        pool = _hosts(cidr, f"the service range {cidr}", skip=1)
+        pool.band = band_of(address.network(cidr).size)
+        pool.released = work.released(family)
+        asks = []
+        for name, families in wanted.items():
+            if family not in families:
+                continue
+            service = work.catalog.services[name]
+            key = key_of(service)
+            index, fixed = of_family(service.explicit_cluster_ips, family)
+            listed = bool(service.spec.cluster_ips)
+            path = f"spec.clusterIPs[{index}]" if listed else "spec.clusterIP"
+            asks.append(ask_address(key, key, fixed, work.held(key, family), path))
+        for key, number in work.serve(pool, family, asks).items():
+            given[key.namespace, key.name][family] = address.from_int(number, family)
+    return {
+        name: tuple(given[name][family] for family in families if family in given[name])
+        for name, families in wanted.items()
+    }
+
+
+def workloads(work: Round, subnets: Mapping[str, tuple[str, ...]]) -> dict[Name, tuple[str, ...]]:
+    """Return each workload's own addresses, of its node's subnet of each family."""
+    given: dict[Name, list[str]] = {name: [] for name in work.catalog.workloads}
+    own = [each for each in work.catalog.workloads.values() if not each.spec.host_network]
+    for family in work.families:
+        released = work.released(family)
+        asks: dict[str, list[Ask]] = {name: [] for name in subnets}
+        for workload in own:
+            key = key_of(workload)
+            index, fixed = of_family(workload.spec.addresses, family)
+            held = work.held(key, family)
+            node = workload.spec.node
+            subnet = next(s for s in subnets[node] if address.family_of(s) == family)
+            # A workload that moved to another node leaves its old address behind.
+            if held is not None and not address.contains(subnet, held):
+                held = None
+            asks[node].append(ask_address(key, key, fixed, held, f"spec.addresses[{index}]"))
+        for node, node_asks in asks.items():
+            subnet = next(s for s in subnets[node] if address.family_of(s) == family)
+            # The first address is the bridge's own.
+            pool = _hosts(subnet, f"{subnet}, the subnet of Node/{node}", skip=2)
+            pool.released = released
+            for key, number in work.serve(pool, family, node_asks).items():
+                given[key.namespace, key.name].append(address.from_int(number, family))
+    return {name: tuple(texts) for name, texts in given.items()}
+
+
+def of_family(texts: Sequence[str], family: Family) -> tuple[int, str | None]:
+    """Return the one of *texts* that is of *family*, and its index."""
+    found = ((i, text) for i, text in enumerate(texts) if address.family_of(text) == family)
+    return next(found, (0, None))
+
+
+def _hosts(cidr: str, name: str, *, skip: int) -> Pool:
+    """Return the pool of *cidr* without its *skip* first addresses and the IPv4 broadcast one."""
+    first, last = address.first_last(cidr)
+    family = address.family_of(cidr)
+    first, last = first + skip, last - (family == "IPv4")
+    usable = f"{address.from_int(first, family)} to {address.from_int(last, family)}"
+    return Pool(f"{name} ({usable})", first, last)

@@ -1,0 +1,112 @@
+"""What objects ask of a pool, and the order in which they are served.
+
+Who has a number keeps it; then come those whose document fixes one, then those that take any.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from groundplane.allocate.lock import LOCK_NAME, Lock
+from groundplane.allocate.pool import Pool
+from groundplane.errors import Fault
+from groundplane.model import address
+from groundplane.model.catalog import Catalog, Key
+from groundplane.model.families import site_families
+from groundplane.model.service import Family
+
+_NOUNS: Final = {"NodePort": "a port", "HealthCheck": "a port"}
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What an object wants of a pool: a number its document fixes, or the one it holds, or any.
+
+    *document* is where its faults are placed, at *path* when the number is fixed.
+    """
+
+    key: Key
+    document: Key
+    fixed: int | None
+    held: int | None
+    text: str  # of the fixed or held number
+    path: str
+
+    @property
+    def wanted(self) -> int | None:
+        return self.held if self.fixed is None else self.fixed
+
+    @property
+    def order(self) -> tuple[bool, bool, Key]:
+        keeps = self.held is not None and self.fixed in (None, self.held)
+        return not keeps, self.fixed is None, self.key
+
+
+def ask_address(key: Key, document: Key, fixed: str | None, held: str | None, path: str) -> Ask:
+    """Return the ask for one address."""
+    return Ask(
+        key,
+        document,
+        address.to_int(fixed) if fixed else None,
+        address.to_int(held) if held else None,
+        fixed or held or "",
+        path,
+    )
+
+
+class Round:
+    """One allocation under way: faults are collected, so that all are reported at once."""
+
+    def __init__(self, catalog: Catalog, lock: Lock) -> None:
+        self.catalog = catalog
+        self.lock = lock
+        self.faults: list[Fault] = []
+        self.families = site_families(catalog.cluster)
+
+    def fault(self, document: Key, path: str, message: str) -> None:
+        self.faults.append(self.catalog.fault(document, path, message))
+
+    def held(self, key: Key, family: Family) -> str | None:
+        """Return the address or range of *family* that the lock gives *key*."""
+        given = self.lock.held.get(key, ())
+        return next((text for text in given if address.family_of(text) == family), None)
+
+    def released(self, family: Family) -> dict[int, int]:
+        """Return the turn of each released address of *family*."""
+        return {
+            address.to_int(text): turn
+            for text, turn in self.lock.released.items()
+            if not text.isdecimal() and "/" not in text and address.family_of(text) == family
+        }
+
+    def serve(self, pool: Pool, family: Family, asks: Iterable[Ask]) -> dict[Key, int]:
+        """Give each of *asks* its number of *pool*."""
+        given: dict[Key, int] = {}
+        for ask in sorted(asks, key=lambda ask: ask.order):
+            number = ask.wanted
+            try:
+                if number is None:
+                    number = pool.pick(str(ask.key), f"{ask.key}/{family}")
+                else:
+                    pool.take(number, str(ask.key))
+            except ValueError as error:
+                self.refused(ask, error)
+                continue
+            given[ask.key] = number
+        return given
+
+    def refused(self, ask: Ask, error: ValueError) -> None:
+        """Note that *ask* gets no number, because of *error*."""
+        if ask.fixed is not None:
+            self.fault(ask.document, ask.path, f"{ask.text} {error}")
+        elif ask.held is not None:
+            line = "its line" if ask.key == ask.document else f"the line of {ask.key}"
+            self.fault(
+                ask.document,
+                "",
+                f"{ask.text}, which {LOCK_NAME} gives it, {error}; "
+                f"{_NOUNS.get(ask.key.kind, 'an address')} is never changed in silence: "
+                f"delete {line} in {LOCK_NAME} to have a new one",
+            )
+        else:
+            self.fault(ask.document, "", str(error))

@@ -1,0 +1,157 @@
+"""Addresses of load balancers: the ones their documents fix, the ones they have, or a pool's."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from groundplane.allocate.addresses import Name
+from groundplane.allocate.asks import Ask, Round, ask_address
+from groundplane.allocate.pool import Pool, longest_released
+from groundplane.model import address
+from groundplane.model.catalog import Key, key_of
+from groundplane.model.external import external_ranges, fixed_load_balancer_ips
+from groundplane.model.families import families_of
+from groundplane.model.service import POOL, Family, Service
+from groundplane.model.site import LoadBalancerPool
+
+
+def load_balancers(work: Round) -> dict[Name, tuple[str, ...]]:
+    """Return the addresses of each load balancer, primary family first; () for other services."""
+    given: dict[Name, tuple[str, ...]] = dict.fromkeys(work.catalog.services, ())
+    balanced = {
+        name: families_of(service, work.catalog.cluster)
+        for name, service in work.catalog.services.items()
+        if service.ours_to_balance
+    }
+    if not balanced:
+        return given
+    by_family = {
+        family: _serve(work, family, [name for name in balanced if family in balanced[name]])
+        for family in work.families
+    }
+    for name, families in balanced.items():
+        found = [by_family[family].get(name) for family in families]
+        given[name] = tuple(text for text in found if text)
+    return given
+
+
+@dataclass
+class _Taken:
+    """Who has which address of a family. A fixed one may be that of several services."""
+
+    holders: dict[int, str] = field(default_factory=dict)
+    fixed: set[int] = field(default_factory=set)
+    external: dict[int, tuple[Key, str, str]] = field(default_factory=dict)  # externalIPs
+
+
+def _serve(work: Round, family: Family, names: Iterable[Name]) -> dict[Name, str]:
+    taken, released = _taken(work, family), work.released(family)
+    spans = {
+        pool.name: list(_spans(pool, family, taken.holders, released))
+        for pool in work.catalog.cluster.spec.load_balancer_pools
+    }
+    asks = []
+    for name in names:
+        service = work.catalog.services[name]
+        ask = _ask(work, service, family)
+        usable = {each.name: spans[each.name] for each in _pools(work, service)}
+        usable = {pool: ranges for pool, ranges in usable.items() if ranges}
+        if usable or ask.wanted is not None:
+            asks.append((ask, usable))
+    given: dict[Name, str] = {}
+    for ask, usable in sorted(asks, key=lambda each: each[0].order):
+        try:
+            number = _pick(ask, family, usable) if ask.wanted is None else _keep(work, ask, taken)
+        except ValueError as error:
+            work.refused(ask, error)
+            continue
+        taken.holders.setdefault(number, str(ask.document))
+        given[ask.key.namespace, ask.key.name] = address.from_int(number, family)
+    return given
+
+
+def _keep(work: Round, ask: Ask, taken: _Taken) -> int:
+    """Return the number that *ask* fixes or holds; ValueError says why it cannot have it."""
+    number, holder = ask.wanted or 0, taken.holders.get(ask.wanted or 0)
+    if ask.fixed is not None:
+        # Several services may share one, each with other ports.
+        if holder and number not in taken.fixed and number not in taken.external:
+            raise ValueError(f"is taken by {holder}")
+        taken.fixed.add(number)
+    elif number in taken.external:
+        document, path, text = taken.external[number]
+        work.fault(document, path, f"{text} is taken by {ask.document}")
+    elif holder:
+        raise ValueError(f"is taken by {holder}")
+    elif not any(
+        address.contains(cidr, ask.text) for _, cidr in external_ranges(work.catalog.cluster)
+    ):
+        raise ValueError("is in no load-balancer pool and no range of externalIPCIDRs")
+    return number
+
+
+def _pick(ask: Ask, family: Family, usable: Mapping[str, list[Pool]]) -> int:
+    spans = [span for pool in usable.values() for span in pool]
+    seed = f"{ask.key}/{family}"
+    number = next((n for span in spans if (n := span.never_used(seed)) is not None), None)
+    if number is None:
+        number = longest_released(pair for span in spans for pair in span.reusable())
+    if number is None:
+        pools = ", ".join(f'"{name}"' for name in usable)
+        raise ValueError(f"no {family} address is left in load-balancer pool {pools}")
+    return number
+
+
+def _ask(work: Round, service: Service, family: Family) -> Ask:
+    document = key_of(service)
+    key = document._replace(kind="LoadBalancer")
+    held = work.held(key, family)
+    # Who names another pool wants an address of that one.
+    if held and POOL in service.metadata.annotations:
+        cidrs = [cidr for pool in _pools(work, service) for cidr in pool.cidrs]
+        held = held if any(address.contains(cidr, held) for cidr in cidrs) else None
+    fixed = (each for each in fixed_load_balancer_ips(service) if _of(each[1], family))
+    path, text = next(fixed, ("", None))
+    return ask_address(key, document, text, held, path)
+
+
+def _pools(work: Round, service: Service) -> list[LoadBalancerPool]:
+    """Return the pools that *service* may have an address of."""
+    named = service.metadata.annotations.get(POOL)
+    pools = work.catalog.cluster.spec.load_balancer_pools
+    return [pool for pool in pools if named in (None, pool.name)]
+
+
+def _of(text: str, family: Family) -> bool:
+    return address.family_of(text) == family
+
+
+def _spans(
+    pool: LoadBalancerPool, family: Family, holders: dict[int, str], released: dict[int, int]
+) -> Iterator[Pool]:
+    """Yield the ranges of *pool*, without their network and IPv4 broadcast addresses."""
+    for cidr in pool.cidrs:
+        if not _of(cidr, family):
+            continue
+        first, last = address.first_last(cidr)
+        if last - first > 1:
+            first, last = first + 1, last - (family == "IPv4")
+        yield Pool(pool.name, first, last, holders=holders, released=released)
+
+
+def _taken(work: Round, family: Family) -> _Taken:
+    """Return what no load balancer gets by itself: addresses of nodes, forwarders, externalIPs."""
+    taken, catalog = _Taken(), work.catalog
+    for node in catalog.nodes.values():
+        for text in node.spec.addresses:
+            if _of(text, family):
+                taken.holders[address.to_int(text)] = str(key_of(node))
+    for text in catalog.cluster.spec.dns.forwarders:
+        if _of(text, family):
+            taken.holders[address.to_int(text)] = "the site's resolver"
+    for service in catalog.services.values():
+        for index, text in enumerate(service.spec.external_ips):
+            if _of(text, family):
+                number, key = address.to_int(text), key_of(service)
+                taken.external[number] = (key, f"spec.externalIPs[{index}]", text)
+                taken.holders.setdefault(number, str(key))
+    return taken
