@@ -21,7 +21,8 @@ NESTED: Final = 0x8000  # of an attribute's kind: its payload is attributes
 _ERROR, _DONE = 2, 3
 _DUMP_INTERRUPTED: Final = 0x10
 _KIND_MASK: Final = 0x3FFF  # without NESTED and the byte order's flag
-_SOL_NETLINK, _CAP_ACK = 270, 10
+_SOL_NETLINK, _CAP_ACK, _EXT_ACK = 270, 10, 11
+_OFFSET: Final = 2  # NLMSGERR_ATTR_OFFS
 _SO_SNDBUFFORCE: Final = 32  # needs CAP_NET_ADMIN, and ignores net.core.wmem_max
 # The kernel fills datagrams of at most 32 KiB in a dump; a single answer may be larger.
 _DATAGRAM: Final = 1 << 20
@@ -87,6 +88,22 @@ def acknowledging(sent: bytes) -> bytes:
     return _nlmsghdr.pack(length, kind, flags | ACK, sequence, port) + sent[16:]
 
 
+class Complaint(NamedTuple):
+    """The first error of what was sent: its number, the sequence of the message that it is about,
+    and the place of the attribute in that message, from the header on, where the kernel says."""
+
+    code: int
+    sequence: int
+    offset: int | None
+
+
+def _complaint(body: bytes) -> Complaint:
+    """Return what an error's body says: its number, the message's header, then attributes."""
+    sequence = struct.unpack_from("=I", body, 12)[0]
+    offset = dict(attributes(body, 20)).get(_OFFSET)
+    return Complaint(_code(body), sequence, struct.unpack("=I", offset)[0] if offset else None)
+
+
 def _code(body: bytes) -> int:
     """Return the error number that an answer carries, 0 for success."""
     return -struct.unpack_from("=i", body)[0] if len(body) >= 4 else 0
@@ -100,6 +117,7 @@ def _open(protocol: int) -> socket.socket:
     opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
     # Errors come without the message they are about: several must fit the receive buffer.
     opened.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
+    opened.setsockopt(_SOL_NETLINK, _EXT_ACK, 1)
     opened.bind((0, 0))
     return opened
 
@@ -150,11 +168,9 @@ class Socket:
                 if flags & DUMP != DUMP:
                     return
 
-    def commit(self, sent: bytes) -> int:
-        """Send *sent*, whose last message asks for an acknowledgement; return how it went.
-
-        That is the first error number of its messages, 0 when all were done.
-        """
+    def commit(self, sent: bytes) -> Complaint | None:
+        """Send *sent*, whose last message asks for an acknowledgement; return the first complaint
+        about its messages, None when all were done."""
         with self._conversation():
             self._send(sent)
             return self._await_ack()
@@ -169,17 +185,18 @@ class Socket:
     def _receive(self) -> Iterator[Message]:
         return messages(self._socket.recv(_DATAGRAM))
 
-    def _await_ack(self) -> int:
-        failure = 0
+    def _await_ack(self) -> Complaint | None:
+        complaint: Complaint | None = None
         while True:
             for kind, _, body in self._receive():
                 if kind != _ERROR:
                     continue
                 code = _code(body)
-                failure = failure or code
+                if code and complaint is None:
+                    complaint = _complaint(body)
                 # Errors of other messages come before the answer to the last one, which asked.
                 if code == 0 or self._is_idle():
-                    return failure
+                    return complaint
 
     def _is_idle(self) -> bool:
         try:

@@ -8,6 +8,7 @@ import pytest
 
 from groundplane.conntrack import Cleaned, Conntrack, Expectation, Flow, Scope, clean, kernel
 from groundplane.errors import KernelRefused
+from groundplane.netlink import Complaint
 from tests.conntrack.entries import entry
 
 NOWHERE = Scope((), (), frozenset(), frozenset(), (1, 0))
@@ -30,10 +31,11 @@ class Table:
         if self.failure:
             raise OSError(self.failure, os.strerror(self.failure))
 
-    def commit(self, _message: bytes) -> int:
+    def commit(self, _message: bytes) -> Complaint | None:
         if self.codes[0] == errno.ENOBUFS:
             raise OSError(errno.ENOBUFS, "lost")
-        return self.codes.pop(0)
+        code = self.codes.pop(0)
+        return Complaint(code, 0, None) if code else None
 
 
 def conntrack(monkeypatch: pytest.MonkeyPatch, table: Table) -> Conntrack:

@@ -18,6 +18,9 @@ def warnings(catalog: Catalog) -> Iterator[Fault]:
         for each in catalog.slices.values()
     }
     for (namespace, name), service in catalog.services.items():
+        if service.external:
+            yield from _external(catalog, service)
+            continue
         if not service.spec.selector or (namespace, name) in sliced:
             continue
         if not index.matching(namespace, service.spec.selector):
@@ -40,6 +43,17 @@ def warnings(catalog: Catalog) -> Iterator[Fault]:
         if workload.spec.readiness_probe is not None:
             message = "probes are not run by this version; its endpoints count as ready"
             yield catalog.fault(key_of(workload), "spec.readinessProbe", message)
+
+
+def _external(catalog: Catalog, service: Service) -> Iterator[Fault]:
+    """Yield what an ExternalName seldom means."""
+    name = service.spec.external_name or ""
+    if service.spec.selector:
+        message = "it selects nothing: a service of type ExternalName has no endpoints"
+        yield catalog.fault(key_of(service), "spec.selector", message)
+    if name.replace(".", "").isdecimal():
+        message = f'"{name}" is a name here, and no address; an EndpointSlice has addresses'
+        yield catalog.fault(key_of(service), "spec.externalName", message)
 
 
 def nearest_labels(catalog: Catalog, service: Service) -> str:

@@ -1,15 +1,19 @@
-"""Services: the rules of pkg/apis/core/validation for what this version supports."""
+"""Services: the rules of pkg/apis/core/validation (ValidateService)."""
 
 from collections.abc import Iterator
 from typing import Final
 
 from groundplane.check import names
+from groundplane.check.annotations import check_annotations
+from groundplane.check.endpoints import check_endpoints, check_timeouts, slices_by_service
+from groundplane.check.external import check_external
 from groundplane.check.metadata import check_labels, check_metadata
+from groundplane.check.service_types import check_type
 from groundplane.errors import Fault
 from groundplane.model import address
 from groundplane.model.catalog import Catalog, Key, key_of
 from groundplane.model.families import FamilyError, families_of
-from groundplane.model.limits import MAX_ENDPOINTS
+from groundplane.model.ports import port_range
 from groundplane.model.selector import LabelIndex
 from groundplane.model.service import Service, ServicePort
 
@@ -19,65 +23,30 @@ _DASHED_IPV6: Final = "-".join(["ffff"] * 8)
 
 def check_services(catalog: Catalog) -> Iterator[Fault]:
     """Yield the faults of every Service."""
-    index = LabelIndex(catalog.workloads.values())
+    index, slices = LabelIndex(catalog.workloads.values()), slices_by_service(catalog)
+    node_ports = _node_ports(catalog)
     for service in catalog.services.values():
         key = key_of(service)
         yield from check_metadata(catalog, service)
         yield from check_labels(catalog, key, "spec.selector", service.spec.selector)
-        for path, message in (*_unsupported(service), *_misplaced(service)):
+        for path, message in (*check_type(service), *check_annotations(catalog, service)):
             yield catalog.fault(key, path, message)
-        yield from _cluster_ips(catalog, key, service)
         yield from _ports(catalog, key, service)
-        yield from _targets(catalog, key, service, index)
+        if node_ports:
+            yield from _on_nodes(catalog, key, service, node_ports)
         yield from _longest_name(catalog, key, service, index)
+        if not service.external:
+            yield from _cluster_ips(catalog, key, service)
+            yield from check_endpoints(catalog, key, service, index, slices)
+    yield from check_external(catalog)
+    yield from check_timeouts(catalog)
 
 
-def _unsupported(service: Service) -> Iterator[tuple[str, str]]:
-    """Yield what this version cannot do: said, never passed over in silence."""
-    spec, later = service.spec, "not supported by this version"
-    for path, wanted, message in (
-        ("spec.type", spec.type != "ClusterIP", f"{spec.type} is {later}"),
-        (
-            "spec.sessionAffinity",
-            spec.session_affinity != "None",
-            f"session affinity is {later}",
-        ),
-        ("spec.externalIPs", spec.external_ips, f"external IPs are {later}"),
-        (
-            "spec.internalTrafficPolicy",
-            spec.internal_traffic_policy == "Local",
-            f"Local is {later}",
-        ),
-        ("spec.trafficDistribution", spec.traffic_distribution, f"it is {later}"),
-    ):
-        if wanted:
-            yield path, message
-    for index, port in enumerate(spec.ports):
-        if port.protocol == "SCTP":
-            yield f"spec.ports[{index}].protocol", f"SCTP is {later}"
-
-
-def _misplaced(service: Service) -> Iterator[tuple[str, str]]:
-    """Yield fields that a service of this type does not have."""
-    spec = service.spec
-    if spec.session_affinity == "None" and spec.session_affinity_config is not None:
-        yield "spec.sessionAffinityConfig", "it needs sessionAffinity ClientIP"
-    if spec.type != "ClusterIP":
-        return
-    none = f"a service of type {spec.type} has none"
-    for field, value in (
-        ("externalTrafficPolicy", spec.external_traffic_policy),
-        ("healthCheckNodePort", spec.health_check_node_port),
-        ("loadBalancerIP", spec.load_balancer_ip),
-        ("loadBalancerClass", spec.load_balancer_class),
-        ("loadBalancerSourceRanges", spec.load_balancer_source_ranges),
-        ("externalName", spec.external_name),
-    ):
-        if value:
-            yield f"spec.{field}", none
-    for index, port in enumerate(spec.ports):
-        if port.node_port:
-            yield f"spec.ports[{index}].nodePort", none
+def _node_ports(catalog: Catalog) -> tuple[int, int] | None:
+    try:
+        return port_range(catalog.cluster.spec.node_port_range)
+    except ValueError:
+        return None  # a fault of the Cluster
 
 
 def _cluster_ips(catalog: Catalog, key: Key, service: Service) -> Iterator[Fault]:
@@ -116,7 +85,7 @@ def _cluster_ips(catalog: Catalog, key: Key, service: Service) -> Iterator[Fault
 
 def _ports(catalog: Catalog, key: Key, service: Service) -> Iterator[Fault]:
     ports = service.spec.ports
-    if not ports and not service.headless and service.spec.type != "ExternalName":
+    if not ports and not service.headless and not service.external:
         yield catalog.fault(key, "spec.ports", "at least one port is needed")
     seen: set[tuple[str, int]] = set()
     named: set[str] = set()
@@ -147,28 +116,26 @@ def _port(port: ServicePort, *, alone: bool) -> Iterator[tuple[str, str]]:
             yield "targetPort", fault
 
 
-def _targets(catalog: Catalog, key: Key, service: Service, index: LabelIndex) -> Iterator[Fault]:
-    """Yield a fault for too many endpoints, and for each named target port that none of them has."""
-    workloads = index.matching(service.metadata.namespace, service.spec.selector)
-    if len(workloads) > MAX_ENDPOINTS:
-        message = f"it selects {len(workloads)} workloads; a service has at most {MAX_ENDPOINTS}"
-        yield catalog.fault(key, "spec.selector", message)
-    if not workloads:
-        return
-    for number, port in enumerate(service.spec.ports):
-        if isinstance(port.target, int):
-            continue
-        wanted = (port.target, port.protocol)
-        ports = [each for workload in workloads for each in workload.spec.ports]
-        have = {(each.name, each.protocol) for each in ports}
-        if wanted not in have:
-            known = ", ".join(sorted(f"{name}/{protocol}" for name, protocol in have if name))
-            yield catalog.fault(
-                key,
-                f"spec.ports[{number}].targetPort",
-                f'no workload it selects has a {port.protocol} port named "{port.target}"; '
-                f"they have: {known or 'none'}",
-            )
+def _on_nodes(
+    catalog: Catalog, key: Key, service: Service, node_ports: tuple[int, int]
+) -> Iterator[Fault]:
+    """Yield the faults of ports that are to be open on every node."""
+    spec, (first, last) = service.spec, node_ports
+    wanted = [
+        (f"spec.ports[{index}].nodePort", port.node_port, port.protocol)
+        for index, port in enumerate(spec.ports)
+        if port.node_port
+    ]
+    if spec.health_check_node_port:
+        wanted.append(("spec.healthCheckNodePort", spec.health_check_node_port, ""))
+    seen: set[tuple[int, str]] = set()
+    for path, number, protocol in wanted:
+        if not first <= number <= last:
+            message = f"{number} is outside the node port range {first}-{last}"
+            yield catalog.fault(key, path, message)
+        if (number, protocol) in seen:
+            yield catalog.fault(key, path, f"a second node port {number} of {protocol}")
+        seen.add((number, protocol))
 
 
 def _longest_name(

@@ -1,21 +1,24 @@
 """Cluster and nodes: ranges that do not overlap, and addresses that mean one node each."""
 
-import ipaddress
 from collections.abc import Iterator
 from itertools import combinations
 
 from groundplane.check import names
 from groundplane.check.metadata import check_metadata
+from groundplane.check.ranges import host_fault, own_ranges, range_fault
 from groundplane.errors import Fault
 from groundplane.model import address
 from groundplane.model.catalog import Catalog, Key, key_of
+from groundplane.model.external import external_ranges
 from groundplane.model.families import site_families
+from groundplane.model.ports import port_range
 from groundplane.model.site import Node
 
 
 def check_site(catalog: Catalog) -> Iterator[Fault]:
     """Yield the faults of the Cluster document and of every Node."""
     yield from _cluster(catalog)
+    yield from _external(catalog)
     holders: dict[str, str] = {}
     if not catalog.nodes:
         message = "there is no Node document; at least one is needed"
@@ -24,24 +27,6 @@ def check_site(catalog: Catalog) -> Iterator[Fault]:
         yield from check_metadata(catalog, node)
         yield from _node(catalog, node, holders)
     yield from _subnets(catalog)
-
-
-def _ranges(catalog: Catalog) -> list[tuple[str, str]]:
-    """Return path and text of each range of the Cluster that is one."""
-    spec = catalog.cluster.spec
-    listed = [(f"spec.serviceCIDRs[{i}]", cidr) for i, cidr in enumerate(spec.service_cidrs)]
-    listed += [
-        (f"spec.workloadCIDRs[{i}].cidr", each.cidr) for i, each in enumerate(spec.workload_cidrs)
-    ]
-    return [(path, cidr) for path, cidr in listed if _range_fault(cidr) is None]
-
-
-def _range_fault(cidr: str) -> str | None:
-    try:
-        address.network(cidr)
-    except ValueError as error:
-        return str(error)
-    return None
 
 
 def _cluster(catalog: Catalog) -> Iterator[Fault]:
@@ -53,16 +38,16 @@ def _cluster(catalog: Catalog) -> Iterator[Fault]:
     yield from _one_per_family(catalog, "serviceCIDRs", "", spec.service_cidrs)
     yield from _one_per_family(catalog, "workloadCIDRs", ".cidr", workload_ranges)
     for index, cidr in enumerate(spec.service_cidrs):
-        if _range_fault(cidr) is None and (fault := _service_prefix(cidr)):
+        if range_fault(cidr) is None and (fault := _service_prefix(cidr)):
             yield catalog.fault(key, f"spec.serviceCIDRs[{index}]", fault)
     for index, each in enumerate(spec.workload_cidrs):
-        if _range_fault(each.cidr) is None:
+        if range_fault(each.cidr) is None:
             yield from _node_prefix(catalog, index)
     for family in site_families(catalog.cluster):
         if workload_ranges and family not in [address.family_of(cidr) for cidr in workload_ranges]:
             message = f"services have {family} addresses, so workloads need an {family} range too"
             yield catalog.fault(key, "spec.workloadCIDRs", message)
-    for (_, one), (path, other) in combinations(_ranges(catalog), 2):
+    for (_, one), (path, other) in combinations(own_ranges(catalog), 2):
         if address.overlap(one, other):
             yield catalog.fault(key, path, f"{other} overlaps {one}")
     yield from _outside(catalog)
@@ -75,8 +60,38 @@ def _outside(catalog: Catalog) -> Iterator[Fault]:
         path = f"spec.dns.forwarders[{index}]"
         yield from _outside_ranges(catalog, key, path, forwarder)
     for index, cidr in enumerate(spec.non_masquerade_cidrs):
-        if fault := _range_fault(cidr):
+        if fault := range_fault(cidr):
             yield catalog.fault(key, f"spec.nonMasqueradeCIDRs[{index}]", fault)
+
+
+def _external(catalog: Catalog) -> Iterator[Fault]:
+    """Yield the faults of what the Cluster says of node ports and addresses from outside."""
+    key, spec = key_of(catalog.cluster), catalog.cluster.spec
+    try:
+        port_range(spec.node_port_range)
+    except ValueError as error:
+        yield catalog.fault(key, "spec.nodePortRange", str(error))
+    named: set[str] = set()
+    for index, pool in enumerate(spec.load_balancer_pools):
+        path = f"spec.loadBalancerPools[{index}]"
+        if fault := names.dns_label(pool.name):
+            yield catalog.fault(key, f"{path}.name", fault)
+        if pool.name in named:
+            yield catalog.fault(key, f"{path}.name", f'a second pool named "{pool.name}"')
+        if not pool.cidrs:
+            yield catalog.fault(key, f"{path}.cidrs", "at least one range is needed")
+        named.add(pool.name)
+    others = own_ranges(catalog)
+    for path, cidr in external_ranges(catalog.cluster):
+        if fault := range_fault(cidr):
+            yield catalog.fault(key, path, fault)
+            continue
+        for _, other in others:
+            if address.overlap(cidr, other):
+                yield catalog.fault(key, path, f"{cidr} overlaps {other}")
+        # An address of two pools would be given twice.
+        if path.startswith("spec.loadBalancerPools"):
+            others.append((path, cidr))
 
 
 def _one_per_family(
@@ -88,7 +103,7 @@ def _one_per_family(
     families = [address.family_of(cidr) for cidr in cidrs]
     for index, cidr in enumerate(cidrs):
         path = f"spec.{field}[{index}]{suffix}"
-        if fault := _range_fault(cidr):
+        if fault := range_fault(cidr):
             yield catalog.fault(key, path, fault)
         elif families[index] in families[:index]:
             yield catalog.fault(key, path, f"a second {families[index]} range; one per family")
@@ -117,15 +132,10 @@ def _node_prefix(catalog: Catalog, index: int) -> Iterator[Fault]:
 
 def _outside_ranges(catalog: Catalog, key: Key, path: str, text: str) -> Iterator[Fault]:
     """Yield a fault when *text* is no address of a host, or lies in a range of the Cluster."""
-    try:
-        address.pack(text)
-    except ValueError as error:
-        yield catalog.fault(key, path, str(error))
+    if fault := host_fault(text):
+        yield catalog.fault(key, path, fault)
         return
-    found = ipaddress.ip_address(text)
-    if found.is_unspecified or found.is_loopback or found.is_multicast or found.is_link_local:
-        yield catalog.fault(key, path, f"{text} is no address of a host")
-    for _, cidr in _ranges(catalog):
+    for _, cidr in own_ranges(catalog):
         if address.contains(cidr, text):
             yield catalog.fault(key, path, f"{text} lies in the range {cidr}")
 
@@ -158,14 +168,14 @@ def _subnets(catalog: Catalog) -> Iterator[Fault]:
     for node in catalog.nodes.values():
         for index, subnet in enumerate(node.spec.workload_subnets):
             key, path = key_of(node), f"spec.workloadSubnets[{index}]"
-            if fault := _range_fault(subnet):
+            if fault := range_fault(subnet):
                 yield catalog.fault(key, path, fault)
                 continue
             prefix = address.network(subnet).prefixlen
             fits = any(
                 address.overlap(each.cidr, subnet) and prefix == each.node_prefix
                 for each in catalog.cluster.spec.workload_cidrs
-                if _range_fault(each.cidr) is None
+                if range_fault(each.cidr) is None
             )
             if not fits:
                 yield catalog.fault(key, path, f"{subnet} is no node's part of spec.workloadCIDRs")

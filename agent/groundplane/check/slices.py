@@ -9,7 +9,7 @@ from groundplane.check.metadata import check_metadata
 from groundplane.errors import Fault
 from groundplane.model import address
 from groundplane.model.catalog import Catalog, key_of
-from groundplane.model.service import EndpointSlice
+from groundplane.model.service import EndpointSlice, SliceEndpoint
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 MANAGED_LABEL = "endpointslice.kubernetes.io/managed-by"
@@ -39,10 +39,25 @@ def _slice(catalog: Catalog, each: EndpointSlice) -> Iterator[Fault]:
         if endpoint.node_name and endpoint.node_name not in catalog.nodes:
             message = f'there is no Node "{endpoint.node_name}"'
             yield catalog.fault(key, f"endpoints[{index}].nodeName", message)
+        for path in _empty_hints(endpoint):
+            yield catalog.fault(key, f"endpoints[{index}].hints.{path}", "a name is needed")
         for number, text in enumerate(endpoint.addresses):
             fault = _endpoint_address(text, each.address_type) or _in_service_range(catalog, text)
             if fault:
                 yield catalog.fault(key, f"endpoints[{index}].addresses[{number}]", fault)
+
+
+def _empty_hints(endpoint: SliceEndpoint) -> Iterator[str]:
+    """Yield the path of each hint that names nothing."""
+    if endpoint.hints is None:
+        return
+    for field, hints in (
+        ("forZones", endpoint.hints.for_zones),
+        ("forNodes", endpoint.hints.for_nodes),
+    ):
+        for index, hint in enumerate(hints):
+            if not hint.name:
+                yield f"{field}[{index}].name"
 
 
 def _endpoint_address(text: str, family: str) -> str | None:

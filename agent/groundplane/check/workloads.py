@@ -40,8 +40,6 @@ def _workload(catalog: Catalog, workload: Workload) -> Iterator[Fault]:
         yield catalog.fault(key, "spec.hostname", fault)
     if not 0 <= spec.weight <= 256:
         yield catalog.fault(key, "spec.weight", f"{spec.weight} is no weight: 0 to 256")
-    elif spec.weight != 1:
-        yield catalog.fault(key, "spec.weight", "weights are not supported by this version")
     yield from _addresses(catalog, key, workload)
     yield from _ports(catalog, key, workload)
     if spec.readiness_probe is not None:

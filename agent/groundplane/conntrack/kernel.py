@@ -57,7 +57,8 @@ class Conntrack:
         family: Family = "IPv4" if len(flow.destination) == 4 else "IPv6"
         body = netfilter(AF[family]) + LAYOUTS[family].named(flow)
         try:
-            code = self._netlink.commit(message(_DELETE, REQUEST | ACK, 0, body))
+            complaint = self._netlink.commit(message(_DELETE, REQUEST | ACK, 0, body))
+            code = complaint.code if complaint else 0
         except OSError as error:
             code = error.errno or errno.EIO
         if code not in (0, errno.ENOENT):

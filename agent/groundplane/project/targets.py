@@ -23,12 +23,18 @@ def targets(service: compiled.Service, family: Family, chosen: Chosen) -> list[T
     if not packed:
         return [Targets()] * len(service.ports)
     addresses = [packed[start : start + width] for start in range(0, len(packed), width)]
+    # Zeros within and between addresses may look like none: then each is looked at.
+    whole = bytes(width) not in packed
     found = []
     for port, target in zip(service.ports, endpoints.targets, strict=True):
-        every = _packed(addresses, target)
+        if whole and isinstance(target, int) and target:
+            suffix = _PORTS[target]
+            every = [address + suffix for address in addresses]
+        else:
+            every = _partial(addresses, target)
         serving = None
         if port.protocol == "UDP" and chosen.serving is not chosen.cluster:
-            serving = tuple(dict.fromkeys(_at(every, chosen.serving)))
+            serving = _distinct(every, chosen.serving)
         found.append(
             Targets(
                 _slots(service, every, chosen.cluster),
@@ -40,34 +46,35 @@ def targets(service: compiled.Service, family: Family, chosen: Chosen) -> list[T
     return found
 
 
-def _packed(addresses: Sequence[bytes], target: int | tuple[int, ...]) -> list[bytes]:
+def _partial(addresses: Sequence[bytes], target: int | tuple[int, ...]) -> list[bytes]:
     """Return each endpoint's target, b"" for one without address or port."""
     none = bytes(len(addresses[0]))
-    if isinstance(target, int):
-        port = _PORTS[target]
-        if none not in addresses and target:
-            return [address + port for address in addresses]
-        target = (target,) * len(addresses)
+    ports = (target,) * len(addresses) if isinstance(target, int) else target
     return [
         address + _PORTS[port] if port and address != none else b""
-        for address, port in zip(addresses, target, strict=True)
+        for address, port in zip(addresses, ports, strict=True)
     ]
 
 
-def _at(every: list[bytes], chosen: Sequence[int]) -> list[bytes]:
-    """Return those of *every* endpoint that *chosen* points to and that have a target."""
-    picked = every if len(chosen) == len(every) else [every[index] for index in chosen]
-    return [each for each in picked if each] if b"" in picked else picked
+def _distinct(every: list[bytes], chosen: Sequence[int]) -> tuple[bytes, ...]:
+    """Return the targets of those of *every* endpoint that *chosen* points to, each once.
+
+    Two endpoints at one address and port (workloads of one host network) are one target.
+    """
+    if len(chosen) != len(every):
+        every = [every[index] for index in chosen]
+    found = dict.fromkeys(every)
+    found.pop(b"", None)
+    return tuple(found)
 
 
 def _slots(
     service: compiled.Service, every: list[bytes], chosen: Sequence[int]
 ) -> tuple[bytes, ...]:
-    """Return the slots of *chosen*. Two endpoints at one address and port (workloads of one host
-    network) are one target, with the weight of both."""
+    """Return the slots of *chosen*; a target of two endpoints has the weight of both."""
     weights = service.endpoints.weights
     if not weights and not service.consistent_hash:
-        return tuple(dict.fromkeys(_at(every, chosen)))
+        return _distinct(every, chosen)
     by_target: dict[bytes, int] = {}
     for index in chosen:
         if every[index]:

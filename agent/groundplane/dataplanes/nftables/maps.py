@@ -9,6 +9,7 @@ only where a person reads it.
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Final
 
 from groundplane.model.address import unpack
@@ -48,7 +49,7 @@ class Map:
     key: tuple[Field, ...]
     data: tuple[Field, ...] = ()
 
-    @property
+    @cached_property
     def prefix(self) -> bytes:
         return bytes((self.code,))
 
@@ -62,8 +63,11 @@ class Map:
 
     def element_text(self, element: bytes, data: bytes) -> str:
         """Return the element as nft writes it."""
-        text = _text(self.key, element[1:])
-        return f"{text} : {_text(self.data, data)}" if self.data else text
+        key = self.key_text(element)
+        return f"{key} : {_text(self.data, data)}" if self.data else key
+
+    def key_text(self, element: bytes) -> str:
+        return _text(self.key, element[1:])
 
     def __repr__(self) -> str:
         return f"{self.family} {self.name}"

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 import netaddr
 
 from groundplane.dataplanes.nftables import handle
-from groundplane.dataplanes.nftables.maps import MAPS, PROTOCOLS, Element, host32
+from groundplane.dataplanes.nftables.maps import MAPS, PROTOCOLS, Element, FamilyMaps, host32
 from groundplane.model.address import family_of, pack
 from groundplane.model.limits import MAX_ENDPOINTS
-from groundplane.model.service import Family
-from groundplane.project.state import NodeBase, Part, ServicePort, VirtualService
+from groundplane.model.service import Family, Protocol
+from groundplane.project.state import NodeBase, Part, ServicePort, Targets, VirtualService
 from groundplane.sizes import RANGE_STEP
 
 _SLOTS = tuple(host32(number) for number in range(MAX_ENDPOINTS))
@@ -29,105 +29,113 @@ def render(base: NodeBase, part: Part) -> Elements:
 
 def _service(base: NodeBase, service: VirtualService) -> Elements:
     elements: Elements = {}
-    if not service.cluster_ips:
-        return elements
-    families = {family_of(text) for text in service.cluster_ips}
-    addresses = (*service.cluster_ips, *service.external_ips, *service.load_balancer_ips)
-    for text in addresses:
-        elements[MAPS[family_of(text)].service_addresses.prefix + pack(text)] = b""
-    for port in service.ports:
-        for family in families:
-            _Entrance(base, service, port, family).add(elements)
+    ways = service.external_ips + service.load_balancer_ips
+    for address in service.cluster_ips + ways:
+        elements[MAPS[family_of(address)].service_addresses.prefix + pack(address)] = b""
+    for address in service.cluster_ips:  # one of each family
+        family = family_of(address)
+        maps, packed = MAPS[family], pack(address)
+        for port in service.ports:
+            targets, pool = port.targets(family), port.pool << handle.POOL_BITS
+            cluster, local = _handles(base, service, targets, pool)
+            inside = local if service.internal_local else cluster
+            key = maps.cluster_ips.prefix + packed + _port(port.protocol, port.port)
+            elements[key] = host32(inside)
+            if ways or port.node_port:
+                outside = local | handle.LOCAL if service.external_local else cluster
+                _add_outside(elements, base, service, port, family, outside)
+            if service.affinity_seconds:
+                _add_sticky(elements, maps, targets, cluster, local)
+                continue
+            _add_slots(elements, maps.slots.prefix + host32(pool), targets.cluster)
+            if local:
+                pool |= handle.LOCAL_POOL
+                _add_slots(elements, maps.slots.prefix + host32(pool), targets.local)
+            if service.external_local:
+                elements[maps.handles.prefix + host32(handle.pool_of(cluster))] = host32(cluster)
     return elements
 
 
-class _Entrance:
-    """One port of a service in one family: what leads to it, and where it leads."""
-
-    def __init__(
-        self, base: NodeBase, service: VirtualService, port: ServicePort, family: Family
-    ) -> None:
-        self.base, self.service, self.port, self.family = base, service, port, family
-        self.maps = MAPS[family]
-        self.targets = port.targets(family)
-        self.pool = port.pool << handle.POOL_BITS
-
-    def add(self, elements: Elements) -> None:
-        service, maps = self.service, self.maps
-        cluster, local = self._handle(self.targets.cluster), 0
-        if service.internal_local or service.external_local:
-            local = self._local_handle()
-        inside = host32(local if service.internal_local else cluster)
-        for address in _of_family(service.cluster_ips, self.family):
-            elements[self._where(maps.cluster_ips.prefix, address)] = inside
-        self._add_outside(elements, local | handle.LOCAL if service.external_local else cluster)
-        self._add_pool(elements, self.pool, self.targets.cluster)
-        if local:
-            self._add_pool(elements, self.pool | handle.LOCAL_POOL, self.targets.local)
-        if service.affinity_seconds:
-            self._add_numbers(elements, cluster, local)
-        elif service.external_local:
-            elements[maps.handles.prefix + host32(self.pool)] = host32(cluster)
-
-    def _where(self, prefix: bytes, address: str, port: int = 0) -> Element:
-        number = (port or self.port.port).to_bytes(2, "big")
-        return b"".join((prefix, pack(address), _PROTOCOLS[self.port.protocol], number, _PAD))
-
-    def _handle(self, slots: tuple[bytes, ...]) -> int:
-        """Return the handle of the even pool with *slots*."""
-        if self.service.consistent_hash and slots:
-            return self.pool | handle.HASH
-        timeout, class_ = 0, handle.class_of(len(slots))
-        if self.service.affinity_seconds and class_:
-            timeout = self.base.affinity_timeouts.index(self.service.affinity_seconds) + 1
-        return self.pool | timeout << handle.TIMEOUT_SHIFT | class_
-
-    def _local_handle(self) -> int:
-        """Return the handle of the odd pool: it refuses where no endpoint is anywhere, and drops
-        where there is one, but none here."""
-        if self.targets.cluster and not self.targets.local:
-            return self.pool | handle.LOCAL_POOL | handle.DROP
-        return self._handle(self.targets.local) | handle.LOCAL_POOL
-
-    def _add_outside(self, elements: Elements, way: int) -> None:
-        """Add the addresses that are reached from outside: external, balanced, and node ports."""
-        service, outside = self.service, self.maps.external_ips.prefix
-        for address in _of_family(service.external_ips, self.family):
-            elements[self._where(outside, address)] = host32(way)
-        if self.port.node_port:
-            for address in _of_family(self.base.addresses, self.family):
-                elements[self._where(outside, address, self.port.node_port)] = host32(way)
-        balanced = list(_of_family(service.load_balancer_ips, self.family))
-        ranges = list(_of_family(service.source_ranges, self.family))
-        if balanced and service.source_ranges and not any(each.endswith("/0") for each in ranges):
-            way |= handle.RESTRICTED
-            for key in _ranges(ranges, self.pool):
-                elements[self.maps.source_ranges.prefix + key] = b""
-        for address in balanced:
-            elements[self._where(outside, address)] = host32(way)
-
-    def _add_pool(self, elements: Elements, pool: int, slots: tuple[bytes, ...]) -> None:
-        key, values = self.maps.slots.prefix + host32(pool), slots
-        if self.service.affinity_seconds:
-            key, numbers = self.maps.choices.prefix + host32(pool), self.targets.numbers or {}
-            values = tuple(host32(pool | numbers[target]) for target in slots)
-        keys = [key + slot for slot in _SLOTS[: len(values)]]
-        elements.update(zip(keys, values, strict=False))
-
-    def _add_numbers(self, elements: Elements, cluster: int, local: int) -> None:
-        """Add what finds an endpoint again by its number, and the handle of a pool by the pool."""
-        numbers, maps = self.targets.numbers or {}, self.maps
-        for pool, way, slots in (
-            (self.pool, cluster, self.targets.cluster),
-            (self.pool | handle.LOCAL_POOL, local, self.targets.local if local else ()),
-        ):
-            if way:
-                elements[maps.handles.prefix + host32(pool)] = host32(way)
-            for target in slots:
-                elements[maps.endpoints.prefix + host32(pool | numbers[target])] = target
+def _port(protocol: Protocol, number: int) -> bytes:
+    return _PROTOCOLS[protocol] + number.to_bytes(2, "big") + _PAD
 
 
 _PROTOCOLS = {name: bytes((number, 0, 0, 0)) for name, number in PROTOCOLS.items()}
+
+
+def _handles(
+    base: NodeBase, service: VirtualService, targets: Targets, pool: int
+) -> tuple[int, int]:
+    """Return the handles of the even pool and of the odd one, 0 where no policy is Local.
+
+    The odd one refuses where no endpoint is anywhere, and drops where there is one, but none here.
+    """
+    cluster = pool | _draw(base, service, len(targets.cluster))
+    if not (service.internal_local or service.external_local):
+        return cluster, 0
+    local = _draw(base, service, len(targets.local))
+    if targets.cluster and not targets.local:
+        local = handle.DROP
+    return cluster, pool | handle.LOCAL_POOL | local
+
+
+def _draw(base: NodeBase, service: VirtualService, slots: int) -> int:
+    """Return the part of a handle that says how one of *slots* is drawn."""
+    if slots and service.consistent_hash:
+        return handle.HASH
+    class_ = handle.class_of(slots)
+    if not (class_ and service.affinity_seconds):
+        return class_
+    timeout = base.affinity_timeouts.index(service.affinity_seconds) + 1
+    return timeout << handle.TIMEOUT_SHIFT | class_
+
+
+def _add_slots(elements: Elements, key: bytes, slots: tuple[bytes, ...]) -> None:
+    elements.update(zip([key + slot for slot in _SLOTS[: len(slots)]], slots, strict=False))
+
+
+def _add_sticky(
+    elements: Elements, maps: FamilyMaps, targets: Targets, cluster: int, local: int
+) -> None:
+    """Add slots that hold numbers of endpoints, the endpoints by their numbers, and the handles
+    that a connection comes back to when the endpoint it knew is gone."""
+    numbers = targets.numbers or {}
+    for way, slots in ((cluster, targets.cluster), (local, targets.local)):
+        if not way:
+            continue
+        pool = handle.pool_of(way)
+        elements[maps.handles.prefix + host32(pool)] = host32(way)
+        ids = tuple(host32(pool | numbers[target]) for target in slots)
+        _add_slots(elements, maps.choices.prefix + host32(pool), ids)
+        elements.update(
+            (maps.endpoints.prefix + id_, target) for id_, target in zip(ids, slots, strict=True)
+        )
+
+
+def _add_outside(
+    elements: Elements,
+    base: NodeBase,
+    service: VirtualService,
+    port: ServicePort,
+    family: Family,
+    way: int,
+) -> None:
+    """Add what is reached from outside: external and balanced addresses, and the node port."""
+    prefix, entrance = MAPS[family].external_ips.prefix, _port(port.protocol, port.port)
+    for address in _of_family(service.external_ips, family):
+        elements[prefix + pack(address) + entrance] = host32(way)
+    if port.node_port:
+        for address in _of_family(base.addresses, family):
+            key = prefix + pack(address) + _port(port.protocol, port.node_port)
+            elements[key] = host32(way)
+    ranges = list(_of_family(service.source_ranges, family))
+    balanced = list(_of_family(service.load_balancer_ips, family))
+    if balanced and service.source_ranges and not any(each.endswith("/0") for each in ranges):
+        way |= handle.RESTRICTED
+        for key in _ranges(ranges, port.pool << handle.POOL_BITS):
+            elements[MAPS[family].source_ranges.prefix + key] = b""
+    for address in balanced:
+        elements[prefix + pack(address) + entrance] = host32(way)
 
 
 def _of_family(texts: Iterable[str], family: Family) -> Iterator[str]:

@@ -1,0 +1,63 @@
+"""Annotations of a Service: those that start with groundplane/ are known, or errors."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from groundplane.model.catalog import Catalog
+from groundplane.model.hint import did_you_mean
+from groundplane.model.path import join
+from groundplane.model.service import (
+    ADDRESSES,
+    CONSISTENT_HASH,
+    LOAD_BALANCER_CLASS,
+    LOAD_BALANCING,
+    POOL,
+    RANDOM,
+    Service,
+)
+
+_PREFIX: Final = "groundplane/"
+_KNOWN: Final = (ADDRESSES, LOAD_BALANCING, POOL)
+
+
+def check_annotations(catalog: Catalog, service: Service) -> Iterator[tuple[str, str]]:
+    """Yield path and fault of each annotation of *service* that is wrong."""
+    for name, value in service.metadata.annotations.items():
+        if not name.startswith(_PREFIX):
+            continue
+        path = join("metadata.annotations", name)
+        if name == LOAD_BALANCING:
+            fault = _balancing(service, value)
+        elif name in _KNOWN and not service.ours_to_balance:
+            fault = (
+                f"it needs type LoadBalancer, and no loadBalancerClass but {LOAD_BALANCER_CLASS}"
+            )
+        elif name == POOL:
+            fault = _pool(catalog, value)
+        elif name == ADDRESSES:
+            both = service.spec.load_balancer_ip
+            fault = "spec.loadBalancerIP is given too: one of the two" if both else ""
+        else:
+            fault = f'unknown annotation "{name}"{did_you_mean(name, _KNOWN)}'
+        if fault:
+            yield path, fault
+
+
+def _balancing(service: Service, value: str) -> str:
+    if value not in (RANDOM, CONSISTENT_HASH):
+        hint = did_you_mean(value, (RANDOM, CONSISTENT_HASH))
+        return f'expected "{RANDOM}" or "{CONSISTENT_HASH}", got "{value}"{hint}'
+    if service.external or service.headless:
+        what = "of type ExternalName" if service.external else "that is headless"
+        return f"a service {what} balances nothing"
+    if service.spec.session_affinity == "ClientIP":
+        return "sessionAffinity ClientIP is given too: one of the two"
+    return ""
+
+
+def _pool(catalog: Catalog, value: str) -> str:
+    pools = [pool.name for pool in catalog.cluster.spec.load_balancer_pools]
+    if value in pools:
+        return ""
+    hint = did_you_mean(value, pools) or f"; there are: {', '.join(pools) or 'none'}"
+    return f'there is no load-balancer pool "{value}"{hint}'

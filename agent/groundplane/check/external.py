@@ -1,0 +1,114 @@
+"""Addresses that services are reached at from outside: in their ranges, and each for one service.
+
+One that is a node's, a resolver's or of a range of the site's own would take their traffic away:
+a line of YAML could lock everyone out of a node.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from groundplane.check.ranges import host_fault, own_ranges, range_fault
+from groundplane.errors import Fault
+from groundplane.model import address
+from groundplane.model.catalog import Catalog, key_of
+from groundplane.model.external import external_ranges, fixed_load_balancer_ips
+from groundplane.model.families import FamilyError, families_of
+from groundplane.model.service import Family, Service
+
+
+def check_external(catalog: Catalog) -> Iterator[Fault]:
+    """Yield the faults of external and load-balancer addresses that documents fix."""
+    listed = [(each, found) for each in catalog.services.values() if (found := _addresses(each))]
+    if not listed:
+        return
+    site = _site(catalog)
+    holders: dict[tuple[bytes, str, int], str] = {}
+    for service, addresses in listed:
+        key = key_of(service)
+        families: list[Family] = []  # of load-balancer addresses
+        for path, text in addresses:
+            fault = host_fault(text) or _place(catalog, site, service, text)
+            fault = fault or _second(path, families, text) or _holder(holders, service, text)
+            if fault:
+                yield catalog.fault(key, path, fault)
+
+
+def _addresses(service: Service) -> list[tuple[str, str]]:
+    """Return path and text of each address from outside that *service* fixes."""
+    if service.external or service.headless:
+        return []
+    listed = [(f"spec.externalIPs[{i}]", text) for i, text in enumerate(service.spec.external_ips)]
+    if service.ours_to_balance:
+        listed += fixed_load_balancer_ips(service)
+    return listed
+
+
+@dataclass(frozen=True)
+class _Site:
+    """What the site says of addresses: whose they are, and where external ones may lie."""
+
+    taken: Mapping[str, str]
+    own: tuple[str, ...]
+    allowed: tuple[str, ...]
+
+
+def _site(catalog: Catalog) -> _Site:
+    taken: dict[str, str] = {}
+    listed = [(text, "the site's resolver") for text in catalog.cluster.spec.dns.forwarders]
+    listed += [
+        (text, f"the address of {key_of(node)}")
+        for node in catalog.nodes.values()
+        for text in node.spec.addresses
+    ]
+    for text, whose in listed:
+        with suppress(ValueError):  # a fault of its own
+            taken[address.canonical(text)] = whose
+    return _Site(
+        taken=taken,
+        own=tuple(cidr for _, cidr in own_ranges(catalog)),
+        allowed=tuple(
+            cidr for _, cidr in external_ranges(catalog.cluster) if range_fault(cidr) is None
+        ),
+    )
+
+
+def _place(catalog: Catalog, site: _Site, service: Service, text: str) -> str | None:
+    """Return what keeps *text* from being an external address of *service*, or None."""
+    family = address.family_of(text)
+    with suppress(FamilyError):  # a fault of its own
+        if family not in families_of(service, catalog.cluster):
+            return f"{text}: the service has no {family}"
+    if whose := site.taken.get(address.canonical(text)):
+        return f"{text} is {whose}"
+    for cidr in site.own:
+        if address.contains(cidr, text):
+            return f"{text} lies in the range {cidr}"
+    if not any(address.contains(cidr, text) for cidr in site.allowed):
+        return f"{text} is in no range of the Cluster's externalIPCIDRs or loadBalancerPools"
+    return None
+
+
+def _second(path: str, families: list[Family], text: str) -> str | None:
+    """Return a fault where *text* is a load balancer's second address of its family, or None."""
+    if path.startswith("spec.externalIPs"):
+        return None
+    family = address.family_of(text)
+    if family in families:
+        return f"a second {family} address; one per family"
+    families.append(family)
+    return None
+
+
+def _holder(holders: dict[tuple[bytes, str, int], str], service: Service, text: str) -> str | None:
+    """Return a fault where a port of the address *text* leads elsewhere already, or None."""
+    packed, key = address.pack(text), str(key_of(service))
+    for port in service.spec.ports:
+        place = (packed, port.protocol, port.port)
+        holder = holders.get(place)
+        if holder == key:
+            return f"{text} is given twice"
+        if holder:
+            return f"{text} with port {port.port}/{port.protocol} is taken by {holder}"
+    holders |= {(packed, port.protocol, port.port): key for port in service.spec.ports}
+    return None

@@ -1,0 +1,76 @@
+"""What a service of each type has and what it has not (ValidateService)."""
+
+from collections.abc import Iterator
+
+from groundplane.check import names
+from groundplane.check.ranges import range_fault
+from groundplane.model.service import Service
+
+
+def check_type(service: Service) -> Iterator[tuple[str, str]]:
+    """Yield path and fault of every field that does not fit the service's type."""
+    spec = service.spec
+    yield from _load_balancer(service)
+    if spec.external_name and not service.external:
+        yield "spec.externalName", f"a service of type {spec.type} has none"
+    if service.headless and not service.external and spec.type != "ClusterIP":
+        path = "spec.clusterIP" if spec.cluster_ip else "spec.clusterIPs"
+        yield path, f"a service of type {spec.type} is never headless"
+    if spec.type in ("ClusterIP", "ExternalName"):
+        for index, port in enumerate(spec.ports):
+            if port.node_port:
+                yield f"spec.ports[{index}].nodePort", f"a service of type {spec.type} has none"
+        if spec.external_traffic_policy and (service.external or not spec.external_ips):
+            message = "it needs type NodePort or LoadBalancer, or externalIPs"
+            yield "spec.externalTrafficPolicy", message
+    if spec.session_affinity == "None" and spec.session_affinity_config is not None:
+        yield "spec.sessionAffinityConfig", "it needs sessionAffinity ClientIP"
+    elif service.affinity_seconds and not 1 <= service.affinity_seconds <= 86400:
+        path = "spec.sessionAffinityConfig.clientIP.timeoutSeconds"
+        yield path, f"{service.affinity_seconds} is no timeout: 1 to 86400 seconds"
+    if service.external:
+        yield from _external(service)
+    elif service.headless and spec.external_ips:
+        yield "spec.externalIPs", "a headless service has none: it is reached at its endpoints"
+
+
+def _load_balancer(service: Service) -> Iterator[tuple[str, str]]:
+    """Yield the faults of fields that only load balancers have."""
+    spec = service.spec
+    balanced = spec.type == "LoadBalancer"
+    if not balanced:
+        for field, value in (
+            ("allocateLoadBalancerNodePorts", spec.allocate_load_balancer_node_ports),
+            ("loadBalancerClass", spec.load_balancer_class),
+            ("loadBalancerIP", spec.load_balancer_ip or None),
+            ("loadBalancerSourceRanges", spec.load_balancer_source_ranges or None),
+        ):
+            if value is not None:
+                yield f"spec.{field}", f"a service of type {spec.type} has none"
+    elif spec.load_balancer_class is not None and names.label_key(spec.load_balancer_class):
+        message = f'"{spec.load_balancer_class}" is no class: a name like example.com/vip'
+        yield "spec.loadBalancerClass", message
+    if spec.health_check_node_port and not (balanced and spec.external_traffic_policy == "Local"):
+        message = "it needs type LoadBalancer and externalTrafficPolicy Local"
+        yield "spec.healthCheckNodePort", message
+    for index, cidr in enumerate(spec.load_balancer_source_ranges):
+        if balanced and (fault := range_fault(cidr.strip())):
+            yield f"spec.loadBalancerSourceRanges[{index}]", fault
+
+
+def _external(service: Service) -> Iterator[tuple[str, str]]:
+    """Yield the faults of an ExternalName, which is a name and nothing else."""
+    spec = service.spec
+    if not (spec.external_name or "").removesuffix("."):
+        yield "spec.externalName", "a service of type ExternalName needs one"
+    elif fault := names.domain(spec.external_name or ""):
+        yield "spec.externalName", fault
+    for field, value in (
+        ("clusterIP", spec.cluster_ip),
+        ("clusterIPs", spec.cluster_ips),
+        ("ipFamilies", spec.ip_families),
+        ("ipFamilyPolicy", spec.ip_family_policy),
+        ("externalIPs", spec.external_ips),
+    ):
+        if value:
+            yield f"spec.{field}", "a service of type ExternalName has none"
