@@ -11,27 +11,41 @@ def check_type(service: Service) -> Iterator[tuple[str, str]]:
     """Yield path and fault of every field that does not fit the service's type."""
     spec = service.spec
     yield from _load_balancer(service)
-    if spec.external_name and not service.external:
-        yield "spec.externalName", f"a service of type {spec.type} has none"
-    if service.headless and not service.external and spec.type != "ClusterIP":
+    yield from _affinity(service)
+    if spec.type in ("ClusterIP", "ExternalName"):
+        yield from _not_on_nodes(service)
+    elif service.headless:
         path = "spec.clusterIP" if spec.cluster_ip else "spec.clusterIPs"
         yield path, f"a service of type {spec.type} is never headless"
-    if spec.type in ("ClusterIP", "ExternalName"):
-        for index, port in enumerate(spec.ports):
-            if port.node_port:
-                yield f"spec.ports[{index}].nodePort", f"a service of type {spec.type} has none"
-        if spec.external_traffic_policy and (service.external or not spec.external_ips):
-            message = "it needs type NodePort or LoadBalancer, or externalIPs"
-            yield "spec.externalTrafficPolicy", message
-    if spec.session_affinity == "None" and spec.session_affinity_config is not None:
-        yield "spec.sessionAffinityConfig", "it needs sessionAffinity ClientIP"
-    elif service.affinity_seconds and not 1 <= service.affinity_seconds <= 86400:
-        path = "spec.sessionAffinityConfig.clientIP.timeoutSeconds"
-        yield path, f"{service.affinity_seconds} is no timeout: 1 to 86400 seconds"
     if service.external:
         yield from _external(service)
-    elif service.headless and spec.external_ips:
+    elif spec.external_name:
+        yield "spec.externalName", f"a service of type {spec.type} has none"
+
+
+def _not_on_nodes(service: Service) -> Iterator[tuple[str, str]]:
+    """Yield the faults of a service that no port of a node leads to."""
+    spec = service.spec
+    for index, port in enumerate(spec.ports):
+        if port.node_port:
+            yield f"spec.ports[{index}].nodePort", f"a service of type {spec.type} has none"
+    if spec.external_traffic_policy and (service.external or not spec.external_ips):
+        message = "it needs type NodePort or LoadBalancer, or externalIPs"
+        yield "spec.externalTrafficPolicy", message
+    if service.headless and spec.external_ips and not service.external:
         yield "spec.externalIPs", "a headless service has none: it is reached at its endpoints"
+
+
+def _affinity(service: Service) -> Iterator[tuple[str, str]]:
+    """Yield the faults of sessionAffinityConfig."""
+    config = service.spec.session_affinity_config
+    if config is None:
+        return
+    if service.spec.session_affinity == "None":
+        yield "spec.sessionAffinityConfig", "it needs sessionAffinity ClientIP"
+    elif config.client_ip and not 1 <= config.client_ip.timeout_seconds <= 86400:
+        path = "spec.sessionAffinityConfig.clientIP.timeoutSeconds"
+        yield path, f"{config.client_ip.timeout_seconds} is no timeout: 1 to 86400 seconds"
 
 
 def _load_balancer(service: Service) -> Iterator[tuple[str, str]]:

@@ -121,7 +121,7 @@ def _on_nodes(
 ) -> Iterator[Fault]:
     """Yield the faults of ports that are to be open on every node."""
     spec, (first, last) = service.spec, node_ports
-    wanted = [
+    wanted: list[tuple[str, int, str]] = [
         (f"spec.ports[{index}].nodePort", port.node_port, port.protocol)
         for index, port in enumerate(spec.ports)
         if port.node_port

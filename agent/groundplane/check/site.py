@@ -66,21 +66,12 @@ def _outside(catalog: Catalog) -> Iterator[Fault]:
 
 def _external(catalog: Catalog) -> Iterator[Fault]:
     """Yield the faults of what the Cluster says of node ports and addresses from outside."""
-    key, spec = key_of(catalog.cluster), catalog.cluster.spec
+    key = key_of(catalog.cluster)
     try:
-        port_range(spec.node_port_range)
+        port_range(catalog.cluster.spec.node_port_range)
     except ValueError as error:
         yield catalog.fault(key, "spec.nodePortRange", str(error))
-    named: set[str] = set()
-    for index, pool in enumerate(spec.load_balancer_pools):
-        path = f"spec.loadBalancerPools[{index}]"
-        if fault := names.dns_label(pool.name):
-            yield catalog.fault(key, f"{path}.name", fault)
-        if pool.name in named:
-            yield catalog.fault(key, f"{path}.name", f'a second pool named "{pool.name}"')
-        if not pool.cidrs:
-            yield catalog.fault(key, f"{path}.cidrs", "at least one range is needed")
-        named.add(pool.name)
+    yield from _pools(catalog)
     others = own_ranges(catalog)
     for path, cidr in external_ranges(catalog.cluster):
         if fault := range_fault(cidr):
@@ -92,6 +83,19 @@ def _external(catalog: Catalog) -> Iterator[Fault]:
         # An address of two pools would be given twice.
         if path.startswith("spec.loadBalancerPools"):
             others.append((path, cidr))
+
+
+def _pools(catalog: Catalog) -> Iterator[Fault]:
+    key, named = key_of(catalog.cluster), set[str]()
+    for index, pool in enumerate(catalog.cluster.spec.load_balancer_pools):
+        path = f"spec.loadBalancerPools[{index}]"
+        if fault := names.dns_label(pool.name):
+            yield catalog.fault(key, f"{path}.name", fault)
+        if pool.name in named:
+            yield catalog.fault(key, f"{path}.name", f'a second pool named "{pool.name}"')
+        if not pool.cidrs:
+            yield catalog.fault(key, f"{path}.cidrs", "at least one range is needed")
+        named.add(pool.name)
 
 
 def _one_per_family(

@@ -31,33 +31,36 @@ def _slice(catalog: Catalog, each: EndpointSlice) -> Iterator[Fault]:
         if port.port is not None and (fault := names.port_number(port.port)):
             yield catalog.fault(key, f"ports[{index}].port", fault)
     for index, endpoint in enumerate(each.endpoints):
-        if not endpoint.addresses:
-            message = "at least one address is needed"
-            yield catalog.fault(key, f"endpoints[{index}].addresses", message)
-        if endpoint.hostname and (fault := names.dns_label(endpoint.hostname)):
-            yield catalog.fault(key, f"endpoints[{index}].hostname", fault)
-        if endpoint.node_name and endpoint.node_name not in catalog.nodes:
-            message = f'there is no Node "{endpoint.node_name}"'
-            yield catalog.fault(key, f"endpoints[{index}].nodeName", message)
-        for path in _empty_hints(endpoint):
-            yield catalog.fault(key, f"endpoints[{index}].hints.{path}", "a name is needed")
-        for number, text in enumerate(endpoint.addresses):
-            fault = _endpoint_address(text, each.address_type) or _in_service_range(catalog, text)
-            if fault:
-                yield catalog.fault(key, f"endpoints[{index}].addresses[{number}]", fault)
+        for path, found in (*_endpoint(catalog, each, endpoint), *_hints(endpoint)):
+            yield catalog.fault(key, f"endpoints[{index}].{path}", found)
 
 
-def _empty_hints(endpoint: SliceEndpoint) -> Iterator[str]:
-    """Yield the path of each hint that names nothing."""
+def _endpoint(
+    catalog: Catalog, each: EndpointSlice, endpoint: SliceEndpoint
+) -> Iterator[tuple[str, str]]:
+    """Yield path and fault of everything that is wrong with one endpoint of the slice *each*."""
+    if not endpoint.addresses:
+        yield "addresses", "at least one address is needed"
+    if endpoint.hostname and (fault := names.dns_label(endpoint.hostname)):
+        yield "hostname", fault
+    if endpoint.node_name and endpoint.node_name not in catalog.nodes:
+        yield "nodeName", f'there is no Node "{endpoint.node_name}"'
+    for number, text in enumerate(endpoint.addresses):
+        found = _endpoint_address(text, each.address_type) or _in_service_range(catalog, text)
+        if found:
+            yield f"addresses[{number}]", found
+
+
+def _hints(endpoint: SliceEndpoint) -> Iterator[tuple[str, str]]:
+    """Yield path and fault of each hint that names nothing."""
     if endpoint.hints is None:
         return
-    for field, hints in (
-        ("forZones", endpoint.hints.for_zones),
-        ("forNodes", endpoint.hints.for_nodes),
-    ):
-        for index, hint in enumerate(hints):
-            if not hint.name:
-                yield f"{field}[{index}].name"
+    zones = [each.name for each in endpoint.hints.for_zones]
+    nodes = [each.name for each in endpoint.hints.for_nodes]
+    for field, hinted in (("forZones", zones), ("forNodes", nodes)):
+        for index, name in enumerate(hinted):
+            if not name:
+                yield f"hints.{field}[{index}].name", "a name is needed"
 
 
 def _endpoint_address(text: str, family: str) -> str | None:
