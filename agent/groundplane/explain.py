@@ -40,8 +40,8 @@ def verdicts(catalog: Catalog, service: Service, failing: Failing) -> list[Verdi
         )
     present = {endpoint.workload for endpoint in rows}
     document = catalog.services[service.key]
-    index = LabelIndex(catalog.workloads.values())
-    for workload in index.matching(service.namespace, document.spec.selector):
+    labels = LabelIndex(catalog.workloads.values())
+    for workload in labels.matching(service.namespace, document.spec.selector):
         if workload.metadata.name not in present:
             node, name = workload.spec.node, workload.metadata.name
             found.append(Verdict(name, node, (), (), counts=False, reason="its state is off"))

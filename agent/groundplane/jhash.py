@@ -17,7 +17,7 @@ def slot_of(client: bytes, seed: int, slots: int) -> int:
 
 def jhash(data: bytes, seed: int) -> int:
     """Return the 32-bit hash of *data*, whose length is a multiple of 4 and not 0."""
-    words = struct.unpack(f"<{len(data) // 4}I", data)
+    words: tuple[int, ...] = struct.unpack(f"<{len(data) // 4}I", data)
     a = b = c = (_INITIAL + len(data) + seed) & _MASK
     while len(words) > 3:
         a, b, c = _mix((a + words[0]) & _MASK, (b + words[1]) & _MASK, (c + words[2]) & _MASK)

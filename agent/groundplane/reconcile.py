@@ -5,12 +5,16 @@ are compared with them, and only those that differ are rendered. The dataplane i
 is nothing to remember: at the start, after a failure, after a change of its context.
 """
 
+import logging
 from collections.abc import Collection, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from groundplane.dataplanes import Dataplane
 from groundplane.diff import Delta, combine, diff
+from groundplane.errors import KernelRefused
 from groundplane.project.state import NodeBase, NodeState, Part
+
+log = logging.getLogger(__name__)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -39,15 +43,24 @@ class Reconciler(Generic[K, V]):
         """Make the dataplane hold *state*; return how many of its objects changed.
 
         Where the caller knows that only the services *among* differ from the state brought last,
-        no other is looked at. GroundplaneError when the change was refused: then nothing is
-        remembered, and the next call reads the dataplane.
+        no other is looked at. A change that the kernel refuses is tried once more, as the
+        difference to what is there then. GroundplaneError when that is refused too: then nothing
+        is remembered, and the next call reads the dataplane.
         """
         try:
             delta = self.plan(state, among)
         finally:
             self._known = None
-        if delta:
-            self.plane.write(state.base, delta)
+        try:
+            if delta:
+                self.plane.write(state.base, delta)
+        except KernelRefused as refusal:
+            log.warning(
+                "%s: %s; everything is compared and written again", self.plane.name, refusal
+            )
+            delta = self.plan(state)
+            if delta:
+                self.plane.write(state.base, delta)
         self._known = state
         return len(delta)
 

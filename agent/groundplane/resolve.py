@@ -167,7 +167,8 @@ def choose(service: compiled.Service, place: Place, failing: Failing) -> Chosen:
     passing: Sequence[int] = range(len(endpoints))
     if failing and not service.publish_not_ready and endpoints.workloads:
         passing = _passing(service, failing)
-    ready, draining = passing, ()
+    ready: Sequence[int] = passing
+    draining: Sequence[int] = ()
     if endpoints.conditions and not service.publish_not_ready:
         letters = endpoints.conditions
         ready = [index for index in passing if letters[index] in compiled.READY]

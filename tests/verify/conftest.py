@@ -92,8 +92,10 @@ class Probes:
             name = f"{service.name}.{service.namespace}.svc.{domain}"
             asks.append(["name", name, 0])
             ports = [port.port for port in service.ports if port.protocol == "TCP"]
-            asks += [["tcp", ip, port] for ip in service.cluster_ips for port in ports]
-            asks += [["tcp", name, port] for port in ports]
+            own = (*service.cluster_ips, *service.external_ips, *service.load_balancer_ips)
+            asks += [["tcp", ip, port] for ip in own for port in ports]
+            if service.cluster_ips:
+                asks += [["tcp", name, port] for port in ports]
         return asks
 
     def of(self, node: str, netns: str) -> dict[str, Any]:

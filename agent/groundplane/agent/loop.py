@@ -22,6 +22,7 @@ from watchfiles import awatch
 
 from groundplane import __version__
 from groundplane.agent.compiler import compile_in_child
+from groundplane.agent.health_checks import HealthChecks, checks_of
 from groundplane.agent.notify import notify, watchdog_interval
 from groundplane.agent.status import PlaneStatus, Status, write_status
 from groundplane.agent.store import load_site, revision_of, save_site
@@ -75,6 +76,7 @@ class Agent:
         self._compiling: asyncio.Task[bytes] | None = None
         self._distrusted = False  # whether dataplanes may hold something else than is remembered
         self._stopping = False
+        self._checks = HealthChecks()
         self._worker = ThreadPoolExecutor(1, "dataplanes")
         self.status = Status(
             node=settings.node,
@@ -103,6 +105,7 @@ class Agent:
                 await self._look_at_source()
                 notify(f"STATUS={self._summary()}")
         notify("STOPPING=1")
+        self._checks.close()
         for task in tasks:
             task.cancel()
 
@@ -187,6 +190,8 @@ class Agent:
             self._tell(source_error=error)
         if self.status.revision == before and self._state is not None and await self._is_behind():
             await self._bring()
+        elif self._state is not None and self.status.health_check_errors:
+            await self._serve_health_checks(self.status.planes, ())
         self._tell(source_checked=time.time())
         behind = any(plane.error for plane in self.status.planes)
         self._failures = self._failures + 1 if behind else 0
@@ -277,7 +282,27 @@ class Agent:
     async def _bring(self, among: Collection[tuple[str, str]] | None = None) -> None:
         """Bring every dataplane to the state, in the one thread that dataplanes are used in."""
         loop = asyncio.get_running_loop()
-        self._tell(planes=await loop.run_in_executor(self._worker, self._bring_all, among))
+        planes = await loop.run_in_executor(self._worker, self._bring_all, among)
+        await self._serve_health_checks(planes, among)
+        self._tell(planes=planes)
+
+    async def _serve_health_checks(
+        self, planes: Sequence[PlaneStatus], among: Collection[tuple[str, str]] | None
+    ) -> None:
+        """Let health check node ports report what the services *among*, None for all, come to."""
+        assert self._state is not None  # noqa: S101
+        self._checks.report(healthy=not any(plane.error for plane in planes))
+        services = self._state.services
+        concerned = among is None or any(
+            key not in services or services[key].health_check_port for key in among
+        )
+        if concerned or self.status.health_check_errors:
+            ports = checks_of(self._state)
+            faults = await self._checks.serve(self._state.base.addresses, ports)
+            if faults != list(self.status.health_check_errors):
+                for fault in faults:
+                    log.error("%s", fault)
+                self._tell(health_check_errors=tuple(faults))
 
     def _bring_all(self, among: Collection[tuple[str, str]] | None) -> tuple[PlaneStatus, ...]:
         assert self._state is not None  # noqa: S101

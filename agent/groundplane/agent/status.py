@@ -25,6 +25,7 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
 
     *store_error* is why the revision in use is not kept for the next start; *failing* counts the
     workloads that the health file says fail, *health_error* is why it is not used.
+    *health_check_errors* are why health check node ports do not answer.
     """
 
     node: str
@@ -40,6 +41,7 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
     store_error: str = ""
     failing: int = 0
     health_error: str = ""
+    health_check_errors: tuple[str, ...] = ()
     planes: tuple[PlaneStatus, ...] = ()
 
     @property
@@ -49,6 +51,7 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
             and not self.source_error
             and not self.store_error
             and not self.health_error
+            and not self.health_check_errors
             and not any(plane.error for plane in self.planes)
         )
 

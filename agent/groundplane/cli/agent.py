@@ -70,7 +70,9 @@ def run(
     import logging
 
     from groundplane.agent.loop import Agent, Settings
+    from groundplane.agent.sole import become_the_agent
     from groundplane.dataplanes import Dataplane
+    from groundplane.dataplanes.conntrack import StaleFlows
     from groundplane.dataplanes.dns import Bind
     from groundplane.dataplanes.links import Links
     from groundplane.dataplanes.nftables import Nftables
@@ -78,8 +80,9 @@ def run(
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    sole = become_the_agent()
     keep_capabilities_to_ourselves()
-    planes: list[Dataplane[Any, Any]] = [Links(), Nftables()]
+    planes: list[Dataplane[Any, Any]] = [Links(), Nftables(), StaleFlows()]
     if not without_dns:
         planes.append(Bind(dns_key))
     settings = Settings(node, source, health, state_directory, runtime_directory)
@@ -87,7 +90,8 @@ def run(
     async def serve() -> None:
         await Agent(settings, planes).run()
 
-    asyncio.run(serve())
+    with sole:
+        asyncio.run(serve())
 
 
 @agent.command()
@@ -132,6 +136,8 @@ def status(runtime_directory: Path, output: str) -> int:
         click.echo("The agent is not running; what it wrote stays in place.")
     if found.health_error:
         click.echo(f"The health file is not used: {found.health_error}")
+    for error in found.health_check_errors:
+        click.echo(error[0].upper() + error[1:])
     if found.store_error:
         click.echo(f"The revision above is not kept for the next start: {found.store_error}")
     if found.source_error:

@@ -26,10 +26,11 @@ _instance = click.argument("instance", metavar="NAMESPACE-NAME")
 def up(instance: str, node: str, state_directory: Path) -> None:
     """Make the namespace, the link, the addresses and the routes of a workload of this node."""
     from groundplane import netns as links
-    from groundplane.agent.store import decode_site, load_site
+    from groundplane.agent.store import load_site
     from groundplane.project.node import project_base
+    from groundplane.snapshot import decode
 
-    base = project_base(decode_site(load_site(state_directory)), node)
+    base = project_base(decode(load_site(state_directory)).site(node), node)
     links.up(base, links.find(base, instance))
 
 

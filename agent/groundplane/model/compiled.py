@@ -93,13 +93,17 @@ class Endpoints(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     def rows(self) -> list[Endpoint]:
         """Return the endpoints one by one."""
-        columns = zip(
+        places = zip(
             _filled(self.workloads, "", self.count),
             _filled(self.nodes, "", self.count),
             _filled(self.hostnames, "", self.count),
             _addresses(self.ipv4, 4, self.count),
             _addresses(self.ipv6, 16, self.count),
             self._targets(),
+            strict=True,
+        )
+        columns = zip(
+            places,
             self.conditions or "a" * self.count,
             _filled(self.weights, 1, self.count),
             _filled(self.for_zones, (), self.count),
@@ -107,8 +111,8 @@ class Endpoints(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
             strict=True,
         )
         return [
-            Endpoint(*names, *_CONDITIONS[letter], weight, zones, nodes)
-            for *names, letter, weight, zones, nodes in columns
+            Endpoint._make((*first, *_CONDITIONS[letter], weight, zones, nodes))
+            for first, letter, weight, zones, nodes in columns
         ]
 
     def _targets(self) -> Iterable[tuple[int, ...]]:

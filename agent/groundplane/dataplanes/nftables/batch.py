@@ -6,7 +6,7 @@ changed endpoint costs microseconds. Formats: include/uapi/linux/netfilter/nf_ta
 
 import struct
 from collections import defaultdict
-from typing import Final
+from typing import Final, NamedTuple
 
 from groundplane.dataplanes.nftables.maps import BY_CODE, TABLE, Element, Map
 from groundplane.diff import Delta
@@ -27,6 +27,7 @@ SUBSYSTEM: Final = 10  # NFNL_SUBSYS_NFTABLES
 _BEGIN, _END = 0x10, 0x11
 _NEW_ELEMENTS, _DELETE_ELEMENTS = SUBSYSTEM << 8 | 12, SUBSYSTEM << 8 | 14
 _ELEMENT, _KEY, _DATA, _VALUE, _LIST = 1, 1, 2, 1, 3
+_TIMEOUT, _EXPIRATION = 4, 5
 _TABLE, _SET = 1, 2
 _HEADERS: Final = 20  # bytes before a message's attributes: netlink's header and netfilter's
 # An attribute's length has 16 bits, and the list of a message's elements is one attribute.
@@ -111,6 +112,28 @@ def elements_of(map_: Map, body: bytes) -> list[tuple[Element, bytes]]:
     """Return the elements of *map_* that a message with the attributes *body* lists."""
     lists = (value for kind, value in attributes(body) if kind == _LIST)
     return [element_of(map_, entry) for each in lists for _, entry in attributes(each)]
+
+
+class Kept(NamedTuple):
+    """An element that ends by itself: its life as a whole and what is left of it, in ms."""
+
+    element: Element
+    data: bytes
+    timeout: int
+    expires: int
+
+
+def kept_of(map_: Map, body: bytes) -> list[Kept]:
+    """Return the elements of *map_* with a timeout that a message lists."""
+    found = []
+    for entry in (
+        e for kind, value in attributes(body) if kind == _LIST for _, e in attributes(value)
+    ):
+        times = dict(attributes(entry))
+        if _TIMEOUT in times and _EXPIRATION in times:
+            timeout, expires = (int.from_bytes(times[k], "big") for k in (_TIMEOUT, _EXPIRATION))
+            found.append(Kept(*element_of(map_, entry), timeout, expires))
+    return found
 
 
 def name_of(delta: Delta[Element, bytes], sequence: int, offset: int | None) -> str:

@@ -4,10 +4,15 @@ import subprocess
 from contextlib import suppress
 from typing import Final
 
-from groundplane.dataplanes.nftables.maps import MAPS, Element, Map
+from groundplane.dataplanes.nftables.maps import AFFINITY, MAPS, Element, Map
 from groundplane.dataplanes.nftables.netlink import Connection
 from groundplane.dataplanes.nftables.render import render
-from groundplane.dataplanes.nftables.text import framework, framework_digest, ruleset
+from groundplane.dataplanes.nftables.text import (
+    affinities,
+    framework,
+    framework_digest,
+    ruleset,
+)
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
 from groundplane.privileges import net_admin_for_children
@@ -43,6 +48,7 @@ class Nftables:
             None  # as we loaded them, or found them at the start
         )
         self._generation = -1  # of the ruleset, after the last read or write
+        self._refused = False  # whether the last change was: the next one replaces everything
 
     def close(self) -> None:
         self._connection.close()
@@ -80,7 +86,7 @@ class Nftables:
         self._framework = self._digest_there(base)
         if self._framework == framework_digest(base):
             rules = self._rules_there(base)
-            if self._rules not in (None, rules):
+            if self._refused or self._rules not in (None, rules):
                 self._framework = _TAMPERED
             self._rules = self._rules or rules
         maps = maps_of(base) if self._framework == framework_digest(base) else []
@@ -89,10 +95,10 @@ class Nftables:
     def write(self, base: NodeBase, delta: Delta[Element, bytes]) -> None:
         """Make the change in one transaction.
 
-        Another framework (an older version's, another range, one that others added rules to) is
-        replaced together with all elements, atomically, through nft; *delta* creates everything
-        then, since `read` gave nothing. Where there is none at all it is loaded first and the
-        elements follow.
+        Another framework (an older version's, another range, one that others added rules to), and
+        one that refused the last change, is replaced together with all elements, atomically,
+        through nft; *delta* creates everything then, since `read` gave nothing. Clients keep their
+        endpoints. Where there is none at all it is loaded first and the elements follow.
         """
         wanted, known = framework_digest(base), self._framework
         try:
@@ -105,8 +111,9 @@ class Nftables:
             raise KernelRefused("others removed or changed our tables")
         before, own = self._generation, 0
         replaced = known == _TAMPERED or there not in (wanted, None)
+        self._refused = True
         if replaced:
-            _nft(ruleset(base, delta.create))
+            _nft(ruleset(base, delta.create) + self._affinities(base))
             own += 1
         elif there is None:
             _nft(framework(base))
@@ -114,11 +121,24 @@ class Nftables:
         if delta and not replaced:
             self._connection.write(delta)
             own += 1
-        self._framework = wanted
+        self._refused, self._framework = False, wanted
         if replaced or there is None:
             self._rules = self._rules_there(base)
         # Only our own transactions are expected: any other one shows at the next look.
         self._generation = (before + own) & 0xFFFFFFFF
+
+    def _affinities(self, base: NodeBase) -> str:
+        """Return what adds the affinities that are there now to the maps that replace theirs.
+
+        A number of an endpoint is the same in both; one that is none any more leads nowhere.
+        """
+        if not base.affinity_timeouts:
+            return ""
+        try:
+            maps = (AFFINITY[family] for family in base.families)
+            return affinities(kept for map_ in maps for kept in self._connection.kept(map_))
+        except OSError:
+            return ""  # clients choose anew, which is better than no change
 
     def disturbed(self, _base: NodeBase) -> bool:
         """Return whether the ruleset's generation is another than after our last transaction."""

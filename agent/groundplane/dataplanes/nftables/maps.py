@@ -122,7 +122,13 @@ MAPS: Final[dict[Family, FamilyMaps]] = {
     "IPv4": _maps(0, "ip", IPV4),
     "IPv6": _maps(11, "ip6", IPV6),
 }
-BY_CODE: Final = tuple(each for maps in MAPS.values() for each in maps.all)
+# What packets wrote, not we: which client stays with which endpoint. A client's IPv6 address is
+# there as two hashes of it, see text.py.
+AFFINITY: Final[dict[Family, Map]] = {
+    "IPv4": Map(22, "ip", "affinity", (HANDLE, IPV4), (HANDLE,)),
+    "IPv6": Map(23, "ip6", "affinity", (HANDLE, HANDLE, HANDLE), (HANDLE,)),
+}
+BY_CODE: Final = (*(each for maps in MAPS.values() for each in maps.all), *AFFINITY.values())
 
 Element = bytes  # a map's code and a key; its value is data, b"" in a set
 

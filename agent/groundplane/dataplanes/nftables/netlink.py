@@ -4,13 +4,16 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 from groundplane.dataplanes.nftables.batch import (
     FAMILIES,
     SUBSYSTEM,
+    Kept,
     elements_of,
     encode,
+    kept_of,
     name_of,
     target,
 )
@@ -71,6 +74,13 @@ class Connection:
         body = netfilter(FAMILIES[map_.family]) + target(map_)
         for answer in self._netlink.ask(_GET_ELEMENTS, DUMP, body):
             yield from elements_of(map_, answer[_HEADER:])
+
+    def kept(self, map_: Map) -> Iterator[Kept]:
+        """Yield the elements of *map_* that end by themselves; none where there is no such map."""
+        body = netfilter(FAMILIES[map_.family]) + target(map_)
+        with suppress(FileNotFoundError):
+            for answer in self._netlink.ask(_GET_ELEMENTS, DUMP, body, whole=False):
+                yield from kept_of(map_, answer[_HEADER:])
 
     def generation(self) -> int:
         """Return the ruleset's generation id: it rises with every transaction, whoever makes it."""

@@ -2,10 +2,11 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
+from groundplane.dataplanes.nftables.batch import Kept
 from groundplane.dataplanes.nftables.handle import (
     DRAWS,
     DROP,
@@ -116,12 +117,25 @@ def ruleset(base: NodeBase, elements: Mapping[Element, bytes]) -> str:
     return removal() + framework(base) + "".join(_additions(elements))
 
 
+def affinities(kept: Iterable[Kept]) -> str:
+    """Return commands that add the elements *kept* with what is left of their time."""
+    by_map: dict[int, list[str]] = defaultdict(list)
+    for element, data, timeout, expires in kept:
+        map_ = BY_CODE[element[0]]
+        (value,) = (field.text(data) for field in map_.data)
+        times = f"timeout {timeout}ms expires {max(expires, 1)}ms"
+        by_map[map_.code].append(f"{map_.key_text(element)} {times} : {value}")
+    return "".join(_addition(code, texts) for code, texts in sorted(by_map.items()))
+
+
 def _additions(elements: Mapping[Element, bytes]) -> Iterator[str]:
     by_map: dict[int, list[str]] = defaultdict(list)
     for element, data in elements.items():
         by_map[element[0]].append(BY_CODE[element[0]].element_text(element, data))
     for code, texts in sorted(by_map.items()):
-        map_ = BY_CODE[code]
-        yield f"add element {map_.family} {TABLE} {map_.name} {{\n  "
-        yield ",\n  ".join(sorted(texts))
-        yield "\n}\n"
+        yield _addition(code, sorted(texts))
+
+
+def _addition(code: int, texts: list[str]) -> str:
+    map_, listed = BY_CODE[code], ",\n  ".join(texts)
+    return f"add element {map_.family} {TABLE} {map_.name} {{\n  {listed}\n}}\n"

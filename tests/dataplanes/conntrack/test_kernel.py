@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from groundplane.conntrack import Cleaned, Conntrack, Expectation, Flow, Scope, clean, kernel
+from groundplane.dataplanes.conntrack import Cleaned, Conntrack, Expectation, Flow, Scope, clean, kernel
 from groundplane.errors import KernelRefused
 from groundplane.netlink import Complaint
-from tests.conntrack.entries import entry
+from tests.dataplanes.conntrack.entries import entry
 
 NOWHERE = Scope((), (), frozenset(), frozenset(), (1, 0))
 FLOWS = [

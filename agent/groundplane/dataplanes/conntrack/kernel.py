@@ -8,8 +8,8 @@ import os
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from groundplane.conntrack.entries import LAYOUTS, ONLY_UDP
-from groundplane.conntrack.flows import Expectation, Flow, Scope, stale
+from groundplane.dataplanes.conntrack.entries import LAYOUTS, ONLY_UDP
+from groundplane.dataplanes.conntrack.flows import Expectation, Flow, Scope, stale
 from groundplane.errors import KernelRefused
 from groundplane.model.service import Family
 from groundplane.netlink import ACK, AF, DUMP, REQUEST, Socket, message, netfilter

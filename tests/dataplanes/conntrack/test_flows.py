@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundplane.conntrack import Expectation, Flow, Place, Range, Scope, stale
+from groundplane.dataplanes.conntrack import Expectation, Flow, Place, Range, Scope, stale
 from groundplane.model.address import pack
 
 CLIENT = pack("10.244.1.9")

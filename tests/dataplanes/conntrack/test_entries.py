@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundplane.conntrack import Flow
-from groundplane.conntrack.entries import LAYOUTS, Layout
+from groundplane.dataplanes.conntrack import Flow
+from groundplane.dataplanes.conntrack.entries import LAYOUTS, Layout
 from groundplane.model.service import Family
 from groundplane.netlink import attribute, attributes, nest, netfilter
-from tests.conntrack.entries import ends, entry
+from tests.dataplanes.conntrack.entries import ends, entry
 
 
 def family(flow: Flow) -> Family:

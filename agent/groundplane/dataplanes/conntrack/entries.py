@@ -7,7 +7,7 @@ kernel's net/netfilter/nf_internals.h.
 import struct
 from typing import Final
 
-from groundplane.conntrack.flows import Flow
+from groundplane.dataplanes.conntrack.flows import Flow
 from groundplane.model.service import Family
 from groundplane.netlink import NESTED, attribute, attributes, nest
 

@@ -1,0 +1,108 @@
+"""Health check node ports: whether this node has endpoints of a service, for load balancers outside.
+
+The answer is Kubernetes' (pkg/proxy/healthcheck/service_health.go): 200 when there is one and the
+dataplane is as declared, else 503; the same body and headers.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Final, NamedTuple
+
+from groundplane.project import NodeState
+
+log = logging.getLogger(__name__)
+
+_REQUEST_BYTES: Final = 16 << 10
+_PATIENCE_S: Final = 5.0
+_REASONS: Final = {200: "OK", 503: "Service Unavailable"}
+
+
+class Check(NamedTuple):
+    """What one health check node port reports."""
+
+    namespace: str
+    name: str
+    local_endpoints: int
+
+
+def checks_of(state: NodeState) -> dict[int, Check]:
+    """Return what each health check node port of *state* reports."""
+    return {
+        each.health_check_port: Check(each.namespace, each.name, each.local_endpoints)
+        for each in state.services.values()
+        if each.health_check_port
+    }
+
+
+def answer(check: Check, *, healthy: bool) -> bytes:
+    """Return the whole HTTP response."""
+    status = 200 if check.local_endpoints and healthy else 503
+    report = {
+        "service": {"namespace": check.namespace, "name": check.name},
+        "localEndpoints": check.local_endpoints,
+        "serviceProxyHealthy": healthy,
+    }
+    body = json.dumps(report, indent="\t")
+    lines = [
+        f"HTTP/1.1 {status} {_REASONS[status]}",
+        "Content-Type: application/json",
+        "X-Content-Type-Options: nosniff",
+        f"X-Load-Balancing-Endpoint-Weight: {check.local_endpoints}",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+
+
+class HealthChecks:
+    """The servers of this node; `serve` opens and closes them as services come and go."""
+
+    def __init__(self) -> None:
+        self._servers: dict[int, asyncio.Server] = {}
+        self._addresses: tuple[str, ...] = ()
+        self._checks: Mapping[int, Check] = {}
+        self._healthy = False
+
+    async def serve(self, addresses: Iterable[str], checks: Mapping[int, Check]) -> list[str]:
+        """Report *checks* on *addresses*; return what keeps a port from being served."""
+        wanted = tuple(addresses)
+        keep = checks.keys() if wanted == self._addresses else frozenset[int]()
+        for port in self._servers.keys() - keep:
+            self._servers.pop(port).close()
+        self._addresses, self._checks = wanted, checks
+        faults = []
+        for port in sorted(checks.keys() - self._servers.keys()):
+            try:
+                handle = partial(self._handle, port)
+                self._servers[port] = await asyncio.start_server(
+                    handle, list(wanted), port, limit=_REQUEST_BYTES
+                )
+            except OSError as error:
+                where = f"Service/{checks[port].namespace}/{checks[port].name}"
+                faults.append(f"health check node port {port} of {where}: {error.strerror}")
+        return faults
+
+    def report(self, *, healthy: bool) -> None:
+        """Say whether the rules in place are those declared."""
+        self._healthy = healthy
+
+    def close(self) -> None:
+        for server in self._servers.values():
+            server.close()
+        self._servers.clear()
+
+    async def _handle(
+        self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Answer one request, whatever its method and path are."""
+        with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            async with asyncio.timeout(_PATIENCE_S):
+                await reader.readuntil(b"\r\n\r\n")
+                if check := self._checks.get(port):
+                    writer.write(answer(check, healthy=self._healthy))
+                    await writer.drain()
+        writer.close()

@@ -1,0 +1,61 @@
+"""Conntrack entries of UDP as a dataplane: what is wanted is that none leads to a dead endpoint."""
+
+from collections.abc import Mapping
+
+from groundplane.dataplanes.conntrack.expect import Endpoints, render, scope_of
+from groundplane.dataplanes.conntrack.flows import Expectation, Flow, Place, Scope, stale
+from groundplane.dataplanes.conntrack.kernel import Conntrack
+from groundplane.diff import Delta, patch
+from groundplane.errors import KernelRefused
+from groundplane.project.state import NodeBase, Part
+
+
+class StaleFlows:
+    """Implements `Dataplane`. The kernel keeps no list of who may answer where, so this does.
+
+    `read` gives it as long as the table holds to it, and nothing once an entry does not, so that
+    writing deletes what is stale. TCP entries and those of others are never touched.
+    """
+
+    name = "conntrack"
+
+    def __init__(self) -> None:
+        self._table = Conntrack()
+        self._expected: dict[Place, Endpoints] = {}
+
+    def close(self) -> None:
+        self._table.close()
+
+    def context(self, base: NodeBase) -> Scope:
+        return scope_of(base)
+
+    def render(self, base: NodeBase, part: Part) -> Mapping[Place, Endpoints]:
+        return render(base, part)
+
+    def read(self, base: NodeBase) -> Mapping[Place, Endpoints]:
+        return {} if self._stale(base) else self._expected
+
+    def disturbed(self, base: NodeBase) -> bool:
+        """Return whether there is a stale entry: a packet may have made one while rules changed."""
+        try:
+            return bool(self._stale(base))
+        except KernelRefused:
+            return True
+
+    def write(self, base: NodeBase, delta: Delta[Place, Endpoints]) -> None:
+        """Expect what *delta* makes of what was expected, and delete the entries that do not fit.
+
+        It is to be called after the rules were written, since rules make entries.
+        """
+        self._expected = patch(self._expected, delta)
+        for flow in self._stale(base):
+            self._table.delete(flow)
+
+    def _stale(self, base: NodeBase) -> list[Flow]:
+        expectations = [Expectation(*place, who) for place, who in self._expected.items()]
+        scope = scope_of(base)
+        return [
+            flow
+            for family in base.families
+            for flow in stale(self._table.flows(family), expectations, scope)
+        ]
