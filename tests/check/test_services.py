@@ -1,22 +1,11 @@
-"""Services: the rules of pkg/apis/core/validation, and what this version does not do."""
+"""Services: the rules of pkg/apis/core/validation for names, addresses and ports."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.catalogs import DUAL, faults
-
-PORTS = "ports: [{port: 80}]"
-
-
-def service(*spec: str) -> str:
-    """Return a Service `web` with *spec* from line 5 on."""
-    lines = "".join(f"  {line}\n" for line in spec)
-    return f"apiVersion: v1\nkind: Service\nmetadata: {{name: web}}\nspec:\n{lines}"
-
-
-def told(line: int, path: str, fault: str) -> list[str]:
-    return [f"site/test.yaml:{line}: Service/default/web: {path}: {fault}"]
+from tests.catalogs import DUAL, SITE, faults
+from tests.check.documents import PORTS, service, told
 
 
 @pytest.mark.parametrize(
@@ -39,42 +28,12 @@ def told(line: int, path: str, fault: str) -> list[str]:
             "clusterIPs: [10.96.0.7, 'fd00:10:96::7']",
         ),
         ("ports: [{port: 53, name: dns}, {port: 53, name: dns-tcp, protocol: UDP}]",),
+        ("ports: [{port: 80, protocol: SCTP, appProtocol: example.com/x}]",),
+        (PORTS, "trafficDistribution: PreferSameZone"),
     ],
 )
 def test_what_a_service_may_say(source: Path, spec: tuple[str, ...]) -> None:
     assert faults(source, service(*spec), site=DUAL) == []
-
-
-@pytest.mark.parametrize(
-    ("spec", "path", "what"),
-    [
-        ("type: NodePort", "spec.type", "NodePort is"),
-        ("type: LoadBalancer", "spec.type", "LoadBalancer is"),
-        ("type: ExternalName", "spec.type", "ExternalName is"),
-        ("sessionAffinity: ClientIP", "spec.sessionAffinity", "session affinity is"),
-        ("externalIPs: [192.0.2.9]", "spec.externalIPs", "external IPs are"),
-        ("internalTrafficPolicy: Local", "spec.internalTrafficPolicy", "Local is"),
-        ("trafficDistribution: PreferClose", "spec.trafficDistribution", "it is"),
-    ],
-)
-def test_what_this_version_does_not_do_is_refused(
-    source: Path, spec: str, path: str, what: str
-) -> None:
-    assert faults(source, service(PORTS, spec)) == told(
-        6, path, f"{what} not supported by this version"
-    )
-
-
-def test_sctp_is_refused(source: Path) -> None:
-    assert faults(source, service("ports: [{port: 80, protocol: SCTP}]")) == told(
-        5, "spec.ports[0].protocol", "SCTP is not supported by this version"
-    )
-
-
-def test_a_cluster_ip_service_has_no_node_port(source: Path) -> None:
-    assert faults(source, service("ports: [{port: 80, nodePort: 30080}]")) == told(
-        5, "spec.ports[0].nodePort", "a service of type ClusterIP has none"
-    )
 
 
 def test_a_name_starts_with_a_letter(source: Path) -> None:
@@ -202,70 +161,12 @@ def test_addresses_of_the_wrong_family_are_refused(
     assert faults(source, service(PORTS, *spec), site=DUAL) == told(line, path, fault)
 
 
-WORKLOAD = """\
----
-apiVersion: groundplane/v1
-kind: Workload
-metadata: {name: web-1, labels: {app: web}}
-spec: {node: n1, ports: [{port: 8080, name: http}, {port: 53, name: dns, protocol: UDP}]}
-"""
-
-
-@pytest.mark.parametrize(
-    "port", ["targetPort: http", "targetPort: dns, protocol: UDP", "targetPort: 9"]
-)
-def test_a_target_port_is_one_that_workloads_have_or_a_number(source: Path, port: str) -> None:
-    text = service(f"ports: [{{port: 80, {port}}}]", "selector: {app: web}") + WORKLOAD
-    assert faults(source, text) == []
-
-
-@pytest.mark.parametrize(
-    ("port", "fault"),
-    [
-        (
-            "targetPort: htpp",
-            'no workload it selects has a TCP port named "htpp"; they have: dns/UDP, http/TCP',
-        ),
-        (
-            "targetPort: dns",
-            'no workload it selects has a TCP port named "dns"; they have: dns/UDP, http/TCP',
-        ),
-    ],
-)
-def test_a_target_port_that_no_workload_has_lists_those_there_are(
-    source: Path, port: str, fault: str
-) -> None:
-    text = service(f"ports: [{{port: 80, {port}}}]", "selector: {app: web}") + WORKLOAD
-    assert faults(source, text) == told(5, "spec.ports[0].targetPort", fault)
-
-
 def test_a_selector_is_made_of_labels(source: Path) -> None:
     assert faults(source, service(PORTS, "selector:", "  app: a/b")) == told(
         7,
         "spec.selector.app",
         '"a/b" is no label value: at most 63 letters, digits, "-", "_" and "."',
     )
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("externalTrafficPolicy", "Local"),
-        ("healthCheckNodePort", "30000"),
-        ("loadBalancerIP", "192.0.2.1"),
-        ("loadBalancerSourceRanges", "[192.0.2.0/24]"),
-        ("externalName", "example.test"),
-    ],
-)
-def test_what_its_type_does_not_have_is_refused(source: Path, field: str, value: str) -> None:
-    expected = told(6, f"spec.{field}", "a service of type ClusterIP has none")
-    assert faults(source, service(PORTS, f"{field}: {value}")) == expected
-
-
-def test_a_config_without_its_affinity_is_refused(source: Path) -> None:
-    spec = (PORTS, "sessionAffinityConfig: {clientIP: {timeoutSeconds: 10}}")
-    expected = told(6, "spec.sessionAffinityConfig", "it needs sessionAffinity ClientIP")
-    assert faults(source, service(*spec)) == expected
 
 
 def test_no_name_of_a_service_is_longer_than_dns_allows(source: Path) -> None:
@@ -278,3 +179,47 @@ def test_no_name_of_a_service_is_longer_than_dns_allows(source: Path) -> None:
     (fault,) = faults(source, named, site=site)
     assert fault.endswith(" has 267 characters; DNS has at most 253")
     assert faults(source, named.replace("p" * 63, "p" * 49), site=site) == []
+
+
+NODE_PORTS = "type: NodePort"
+
+
+@pytest.mark.parametrize(
+    "ports",
+    [
+        "[{port: 80, nodePort: 30000}]",
+        "[{port: 80, nodePort: 32767}]",
+        "[{port: 80, nodePort: 0}]",
+        "[{name: a, port: 53, nodePort: 30053}, {name: b, port: 53, protocol: UDP, nodePort: 30053}]",
+    ],
+)
+def test_a_node_port_is_one_of_the_range(source: Path, ports: str) -> None:
+    assert faults(source, service(NODE_PORTS, f"ports: {ports}")) == []
+
+
+@pytest.mark.parametrize("number", [29999, 32768, -1])
+def test_a_node_port_outside_the_range_names_it(source: Path, number: int) -> None:
+    text = service(NODE_PORTS, f"ports: [{{port: 80, nodePort: {number}}}]")
+    assert faults(source, text) == told(
+        6, "spec.ports[0].nodePort", f"{number} is outside the node port range 30000-32767"
+    )
+
+
+def test_a_node_port_of_a_protocol_leads_to_one_port(source: Path) -> None:
+    ports = "[{name: a, port: 80, nodePort: 30080}, {name: b, port: 81, nodePort: 30080}]"
+    assert faults(source, service(NODE_PORTS, f"ports: {ports}")) == told(
+        6, "spec.ports[1].nodePort", "a second node port 30080 of TCP"
+    )
+
+
+def test_a_health_check_port_is_one_of_the_range(source: Path) -> None:
+    spec = (PORTS, "type: LoadBalancer", "externalTrafficPolicy: Local", "healthCheckNodePort: 80")
+    assert faults(source, service(*spec)) == told(
+        8, "spec.healthCheckNodePort", "80 is outside the node port range 30000-32767"
+    )
+
+
+def test_a_range_of_node_ports_that_is_none_is_the_only_fault(source: Path) -> None:
+    site = SITE.replace("spec:\n", "spec:\n  nodePortRange: all\n", 1)
+    (fault,) = faults(source, service(NODE_PORTS, "ports: [{port: 80, nodePort: 1}]"), site=site)
+    assert fault.startswith("site/site.yaml:5: Cluster/lab: spec.nodePortRange: ")

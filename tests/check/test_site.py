@@ -179,6 +179,79 @@ def test_a_range_that_is_not_masqueraded_is_a_range(source: Path) -> None:
     ]
 
 
+EXTERNAL = """\
+serviceCIDRs: [10.96.0.0/24]
+workloadCIDRs: [{cidr: 10.244.0.0/16, nodePrefix: 24}]
+"""
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "nodePortRange: 1-65535",
+        "nodePortRange: 31000-31000",
+        "externalIPCIDRs: [198.51.100.0/24, 'fd00:1::/64']",
+        "loadBalancerPools: [{name: a, cidrs: [192.0.2.0/24]}, {name: b, cidrs: [203.0.113.7/32]}]",
+        "{externalIPCIDRs: [192.0.2.0/24], loadBalancerPools: [{name: a, cidrs: [192.0.2.0/25]}]}",
+        "clusterIPsFromOutside: drop",
+    ],
+)
+def test_what_a_site_may_say_of_outside(source: Path, spec: str) -> None:
+    """A pool may hold a node's address: it is not given to anyone."""
+    lines = spec.strip("{}").replace("], load", "]\nload") if spec.startswith("{") else spec
+    assert faults(source, site=cluster(EXTERNAL + lines)) == []
+
+
+@pytest.mark.parametrize("text", ["30000", "30000:32767", "2-1", "0-1", "1-65536", "1-2-3", "a-b"])
+def test_a_range_of_node_ports_has_two_ports_in_order(source: Path, text: str) -> None:
+    assert faults(source, site=cluster(f"{EXTERNAL}nodePortRange: '{text}'")) == [
+        (
+            "site/site.yaml:7: Cluster/lab: spec.nodePortRange: "
+            f'"{text}" is no range of ports like 30000-32767'
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "path", "fault"),
+    [
+        (
+            "externalIPCIDRs: [198.51.100.7/24]",
+            "externalIPCIDRs[0]",
+            '"198.51.100.7/24" has bits set behind its prefix; did you mean 198.51.100.0/24?',
+        ),
+        ("externalIPCIDRs: [10.96.0.0/25]", "externalIPCIDRs[0]", "10.96.0.0/25 overlaps 10.96.0.0/24"),
+        (
+            "loadBalancerPools: [{name: a, cidrs: [10.96.0.0/16]}]",
+            "loadBalancerPools[0].cidrs[0]",
+            "10.96.0.0/16 overlaps 10.96.0.0/24",
+        ),
+        ("loadBalancerPools: [{name: a, cidrs: []}]", "loadBalancerPools[0].cidrs",
+         "at least one range is needed"),
+        (
+            "loadBalancerPools: [{name: '', cidrs: [192.0.2.0/24]}]",
+            "loadBalancerPools[0].name",
+            '"" is not a DNS label: lower-case letters, digits and inner hyphens (RFC 1123)',
+        ),
+        (
+            "loadBalancerPools: [{name: a, cidrs: [192.0.2.0/28]}, {name: a, cidrs: [192.0.2.16/28]}]",
+            "loadBalancerPools[1].name",
+            'a second pool named "a"',
+        ),
+        (
+            "loadBalancerPools: [{name: a, cidrs: [192.0.2.0/28]}, {name: b, cidrs: [192.0.2.8/29]}]",
+            "loadBalancerPools[1].cidrs[0]",
+            "192.0.2.8/29 overlaps 192.0.2.0/28",
+        ),
+    ],
+)  # fmt: skip
+def test_ranges_of_external_addresses_are_ranges_of_their_own(
+    source: Path, spec: str, path: str, fault: str
+) -> None:
+    found = faults(source, site=cluster(EXTERNAL + spec))
+    assert found[0] == f"site/site.yaml:7: Cluster/lab: spec.{path}: {fault}"
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [

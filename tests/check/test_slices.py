@@ -19,6 +19,7 @@ def test_what_a_slice_may_say(source: Path) -> None:
     body = """\
 endpoints:
 - {addresses: [192.0.2.50], hostname: db-0, nodeName: n1, conditions: {ready: false}}
+- {addresses: [192.0.2.51], zone: a, hints: {forZones: [{name: a}], forNodes: [{name: n1}]}}
 ports: [{name: sql, port: 5432}, {port: null}]"""
     assert faults(source, endpoint_slice(body)) == []
 
@@ -60,6 +61,16 @@ def test_a_slice_names_its_service(source: Path) -> None:
             "endpoints: [{addresses: [192.0.2.50], nodeName: n9}]",
             "endpoints[0].nodeName",
             'there is no Node "n9"',
+        ),
+        (
+            "endpoints: [{addresses: [192.0.2.50], hints: {forZones: [{name: a}, {name: ''}]}}]",
+            "endpoints[0].hints.forZones[1].name",
+            "a name is needed",
+        ),
+        (
+            "endpoints: [{addresses: [192.0.2.50], hints: {forNodes: [{name: ''}]}}]",
+            "endpoints[0].hints.forNodes[0].name",
+            "a name is needed",
         ),
         (
             "endpoints: [{addresses: [192.0.2.50], hostname: 'a. A 192.0.2.66'}]",

@@ -19,7 +19,8 @@ def workload(*spec: str) -> str:
     [
         "hostNetwork: true",
         "hostname: web",
-        "weight: 1",
+        "weight: 0",
+        "weight: 256",
         "state: drain",
         "addresses: [10.244.0.9]",
         "ports: [{port: 8080, name: http}, {port: 8080, name: http-u, protocol: UDP}]",
@@ -47,7 +48,6 @@ def test_its_node_exists(source: Path, name: str, hint: str) -> None:
     [
         ("weight: 257", "spec.weight", "257 is no weight: 0 to 256"),
         ("weight: -1", "spec.weight", "-1 is no weight: 0 to 256"),
-        ("weight: 5", "spec.weight", "weights are not supported by this version"),
         (
             "hostname: a.b",
             "spec.hostname",

@@ -41,6 +41,7 @@ def test_the_first_service_range_is_of_the_sites_primary_family(
         ("46", {"cluster_ip": "None"}, ("IPv4", "IPv6")),
         ("46", {"cluster_ip": "None", "ip_families": ("IPv6",)}, ("IPv6", "IPv4")),
         ("4", {"cluster_ip": "None"}, ("IPv4",)),
+        ("46", {"type": "ExternalName"}, ()),
     ],
 )
 def test_the_families_of_a_service(
