@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from groundplane import netlink
-from groundplane.conntrack import Conntrack, Expectation, Flow, Range, Scope, clean
+from groundplane.dataplanes.conntrack import Conntrack, Expectation, Flow, Range, Scope, clean
 from groundplane.model.address import pack, unpack
 from groundplane.model.service import Family
 from tests.kernel.spaces import namespace

@@ -1,9 +1,11 @@
 """A small site in network namespaces: real bridges, routes, rulesets and sockets.
 
-    client ── lan ──┬── n1 ── groundplane0 ──┬── a (web)
-                    │                        └── b (web)
-                    └── n2 ── groundplane0 ───── c (web)
+    near ── lan ──┬── n1 ── groundplane0 ──┬── a
+    far ────┘     │                        └── b
+                  └── n2 ── groundplane0 ───── c
 
+*near* and *far* are outside: the one reaches the site's addresses by its first node, the other by
+its last one.
 Every name carries the prefix of the world; what an earlier run left behind is swept first.
 """
 
@@ -19,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from groundplane.dataplanes import Dataplane
 from groundplane.dataplanes.links import Links
 from groundplane.dataplanes.nftables import Nftables
 from groundplane.model import compiled
@@ -145,15 +148,37 @@ def ask(
 class World:
     """The site *site* built in namespaces; use as a context manager."""
 
-    def __init__(self, site: compiled.Site, prefix: str) -> None:
+    def __init__(
+        self, site: compiled.Site, prefix: str, proxy: Callable[[], Dataplane[Any, Any]] = Nftables
+    ) -> None:
         self.site = site
         self.prefix = prefix
+        self.proxy = proxy
         self.planes: dict[str, list[Reconciler[Any, Any]]] = {}
         self.servers: list[Server] = []
 
     @property
     def client(self) -> str:
         return f"{self.prefix}-lan"
+
+    @property
+    def far(self) -> str:
+        return f"{self.prefix}-far"
+
+    def place(self, name: str) -> str:
+        """Return the namespace of a node, a workload, or an outside client."""
+        outside = {"near": self.client, "far": self.far}
+        if name in outside:
+            return outside[name]
+        if name in {node.name for node in self.site.nodes}:
+            return self.node(name)
+        return self.workload(name)
+
+    def addresses(self, name: str) -> tuple[str, ...]:
+        """Return the own addresses of a place, one of each family."""
+        outside = {"near": ("192.168.77.1", "fd77::1"), "far": ("192.168.77.2", "fd77::2")}
+        known = {n.name: n.addresses for n in self.site.nodes}
+        return (outside | known | {w.name: w.addresses for w in self.site.workloads})[name]
 
     def node(self, name: str) -> str:
         return f"{self.prefix}-{name}"
@@ -196,6 +221,15 @@ class World:
             f"-n {self.client} address add 192.168.77.1/24 dev lan",
             f"-n {self.client} address add fd77::1/64 dev lan nodad",
         )
+        self._namespace(self.far)
+        ip(
+            f"-n {self.client} link add far type veth peer name eth0 netns {self.far}",
+            f"-n {self.client} link set far master lan up",
+            f"-n {self.far} link set eth0 up",
+            f"-n {self.far} link set lo up",
+            f"-n {self.far} address add 192.168.77.2/24 dev eth0",
+            f"-n {self.far} address add fd77::2/64 dev eth0 nodad",
+        )
         for node in self.site.nodes:
             self._build_node(node)
         for workload in self.site.workloads:
@@ -235,13 +269,17 @@ class World:
             net__ipv4__icmp_ratelimit=0,
             net__ipv6__icmp__ratelimit=0,
         )
-        for cidr in self.site.service_cidrs:  # off-cluster clients reach service addresses by n1
-            via = next(a for a in node.addresses if family_of(a) == family_of(cidr))
-            if node is self.site.nodes[0]:
-                ip(f"-n {self.client} route add {cidr} via {via}")
+        ways = {self.site.nodes[0].name: self.client, self.site.nodes[-1].name: self.far}
+        if node.name in ways:
+            for cidr in (*self.site.service_cidrs, *self.site.external_cidrs):
+                self._route(ways[node.name], cidr, node)
         for subnet in node.subnets:
-            via = next(a for a in node.addresses if family_of(a) == family_of(subnet))
-            ip(f"-n {self.client} route add {subnet} via {via}")
+            self._route(self.client, subnet, node)
+            self._route(self.far, subnet, node)
+
+    def _route(self, netns: str, cidr: str, node: compiled.Node) -> None:
+        via = next(a for a in node.addresses if family_of(a) == family_of(cidr))
+        ip(f"-n {netns} route add {cidr} via {via}")
 
     def _build_workload(self, workload: compiled.Workload) -> None:
         name, node = self.workload(workload.name), self.node(workload.node)
@@ -272,7 +310,7 @@ class World:
 
     def _bring(self, node: str, state: NodeState) -> None:
         if node not in self.planes:
-            self.planes[node] = [Reconciler(Links()), Reconciler(Nftables())]
+            self.planes[node] = [Reconciler(Links()), Reconciler(self.proxy())]
         for reconciler in self.planes[node]:
             reconciler.bring(state)
 
@@ -285,6 +323,8 @@ class World:
 
 
 @contextmanager
-def world(site: compiled.Site, prefix: str) -> Iterator[World]:
-    with World(site, prefix) as built:
+def world(
+    site: compiled.Site, prefix: str, proxy: Callable[[], Dataplane[Any, Any]] = Nftables
+) -> Iterator[World]:
+    with World(site, prefix, proxy) as built:
         yield built
