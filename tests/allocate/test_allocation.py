@@ -202,6 +202,13 @@ def test_a_headless_service_has_no_address() -> None:
     assert Key("Service", "default", "web") not in found.lock.held
 
 
+def test_an_external_name_has_no_address() -> None:
+    web = service("web", type="ExternalName", external_name="a.example", selector={"a": "b"})
+    found = allocate(catalog(cluster("10.96.0.0/24"), node("n1", "192.0.2.1"), web), Lock())
+    assert found.cluster_ips == {("default", "web"): ()}
+    assert Key("Service", "default", "web") not in found.lock.held
+
+
 def test_a_workload_on_the_hosts_network_has_no_address_of_its_own() -> None:
     web = workload("web", "n1", host_network=True)
     found = allocate(catalog(cluster("10.96.0.0/24"), node("n1", "192.0.2.1"), web), Lock())

@@ -15,15 +15,22 @@ LOCK = Lock(
         Key("Workload", "default", "web-1"): ("10.244.17.66",),
         Key("Service", "default", "web"): ("10.96.131.7", "fd00:10:96::8d2"),
         Key("Node", "", "n1"): ("10.244.17.0/24",),
+        Key("NodePort", "default", "web/TCP/80"): ("30080",),
+        Key("HealthCheck", "default", "web"): ("31999",),
+        Key("LoadBalancer", "default", "web"): ("203.0.113.10", "2001:db8:1::10"),
     },
-    released={"10.96.4.5": 12, "10.96.4.4": 2},
+    released={"10.96.4.5": 12, "10.96.4.4": 2, "30090": 3},
 )
 TEXT = """\
 # Written by `groundplane allocate`. Keep it in git beside the catalog.
+HealthCheck/default/web 31999
+LoadBalancer/default/web 203.0.113.10 2001:db8:1::10
 Node/n1 10.244.17.0/24
+NodePort/default/web/TCP/80 30080
 Service/default/web 10.96.131.7 fd00:10:96::8d2
 Workload/default/web-1 10.244.17.66
 released/2 10.96.4.4
+released/3 30090
 released/12 10.96.4.5
 """
 
@@ -48,8 +55,13 @@ def test_a_lock_without_lines_holds_nothing(text: str) -> None:
 
 
 _NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,8}[a-z0-9]", fullmatch=True)
+_PORTS = st.builds(
+    "{}/{}/{}".format, _NAMES, st.sampled_from(["TCP", "UDP", "SCTP"]), st.integers(1, 65535)
+)
 _KEYS = st.one_of(
-    st.builds(Key, st.sampled_from(["Service", "Workload"]), _NAMES, _NAMES),
+    st.builds(Key, st.sampled_from(["Service", "Workload", "LoadBalancer"]), _NAMES, _NAMES),
+    st.builds(Key, st.just("HealthCheck"), _NAMES, _NAMES),
+    st.builds(Key, st.just("NodePort"), _NAMES, _PORTS),
     st.builds(Key, st.just("Node"), st.just(""), _NAMES),
 )
 _ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(network="fd00::/8"))
@@ -57,17 +69,22 @@ _ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(network="fd00::/8")
 
 @st.composite
 def locks(draw: st.DrawFn) -> Lock:
-    """Draw a lock in which no two objects share an address."""
+    """Draw a lock in which no two objects share an address or a port."""
     keys = draw(st.lists(_KEYS, unique=True, max_size=8))
     pool = iter(draw(st.lists(_ADDRESSES, unique=True, min_size=20, max_size=20)))
+    ports = iter(draw(st.lists(st.integers(1, 65535), unique=True, min_size=12, max_size=12)))
 
-    def text(key: Key) -> str:
-        address = next(pool)
-        return f"{address}/{address.max_prefixlen}" if key.kind == "Node" else str(address)
+    def texts(key: Key) -> tuple[str, ...]:
+        if key.kind in ("NodePort", "HealthCheck"):
+            return (str(next(ports)),)
+        found = [next(pool) for _ in range(draw(st.integers(1, 2)))]
+        if key.kind == "Node":
+            return tuple(f"{each}/{each.max_prefixlen}" for each in found)
+        return tuple(map(str, found))
 
-    held = {key: tuple(text(key) for _ in range(draw(st.integers(1, 2)))) for key in keys}
+    held = {key: texts(key) for key in keys}
     turns = draw(st.lists(st.integers(1, 10**6), max_size=4))
-    return Lock(held, {str(next(pool)): turn for turn in turns})
+    return Lock(held, {str(next(draw(st.sampled_from([pool, ports])))): turn for turn in turns})
 
 
 @given(lock=locks())
@@ -113,18 +130,41 @@ def test_an_object_has_one_line() -> None:
     ]
 
 
-_FORMS = "Node/NAME, Service/NAMESPACE/NAME, Workload/NAMESPACE/NAME or released/TURN"
+_STARTS = (
+    "HealthCheck/NAMESPACE/SERVICE, LoadBalancer/NAMESPACE/SERVICE, Node/NAME, "
+    "NodePort/NAMESPACE/SERVICE/PROTOCOL/PORT, Service/NAMESPACE/NAME, Workload/NAMESPACE/NAME "
+    "or released/TURN"
+)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "Service/web",
+        "Service/default/web/80",
+        "Service//web",
+        "Node/a/b",
+        "Cluster/lab",
+        "released/x",
+        "NodePort/default/web",
+        "NodePort/default/web/80",
+        "NodePort/default/web/tcp/80",
+        "NodePort/default/web/TCP/080",
+        "HealthCheck/web",
+    ],
+)
+def test_a_line_starts_with_what_holds_the_rest(start: str) -> None:
+    assert faults(f"# header\n{start} 10.96.0.20\n") == [
+        f'site/addresses.lock:2: "{start}" is no start of a line: {_STARTS}'
+    ]
 
 
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        ("Service/web 10.96.0.20", f'"Service/web" is no start of a line: {_FORMS}'),
-        ("Node/a/b 10.244.0.0/24", f'"Node/a/b" is no start of a line: {_FORMS}'),
-        ("Cluster/lab 10.96.0.20", f'"Cluster/lab" is no start of a line: {_FORMS}'),
-        ("released/x 10.96.0.20", f'"released/x" is no start of a line: {_FORMS}'),
-        ("released/1", f'"released/1" is no start of a line: {_FORMS}'),
+        ("released/1", f'"released/1" is no start of a line: {_STARTS}'),
         ("Service/default/web", "Service/default/web has no address"),
+        ("HealthCheck/default/web", "HealthCheck/default/web has no port"),
         ("Service/default/web 10.96.0", '"10.96.0" is not an IP address'),
         ("Service/default/web 10.96.0.20 ", '"" is not an IP address'),
         ("Service/default/web FD00::0:1", '"FD00::0:1" is written "fd00::1"'),
@@ -133,11 +173,58 @@ _FORMS = "Node/NAME, Service/NAMESPACE/NAME, Workload/NAMESPACE/NAME or released
             "Service/default/web 10.96.0.0/24",
             "10.96.0.0/24 is no address of Service/default/web: a Service has an address",
         ),
-        ("Node/n1 10.244.0.1", "10.244.0.1 is no address of Node/n1: a Node has a range"),
+        ("Node/n1 10.244.0.1", "10.244.0.1 is no range of Node/n1: a Node has a range"),
+        (
+            "HealthCheck/default/web 10.244.0.1",
+            "10.244.0.1 is no port of HealthCheck/default/web: a HealthCheck has a port",
+        ),
+        (
+            "LoadBalancer/default/web 30080",
+            "30080 is no address of LoadBalancer/default/web: a LoadBalancer has an address",
+        ),
+        ("NodePort/default/web/TCP/80 030080", '"030080" is written "30080"'),
+        ("NodePort/default/web/TCP/80 65536", "65536 is no port: 1 to 65535"),
+        (
+            "NodePort/default/web/TCP/80 30080 30081",
+            "NodePort/default/web/TCP/80 has 2 ports; a NodePort has one",
+        ),
     ],
 )
 def test_a_line_that_groundplane_did_not_write_is_an_error(line: str, fault: str) -> None:
     assert faults(f"# header\n{line}\n") == [f"site/addresses.lock:2: {fault}"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("NodePort/default/a/TCP/53 30053", "NodePort/default/b/UDP/53 30053"),
+        ("NodePort/default/a/TCP/53 30053", "NodePort/shop/a/UDP/53 30053"),
+        ("NodePort/default/a/TCP/53 30053", "NodePort/default/a/TCP/54 30053"),
+        ("NodePort/default/a/TCP/53 30053", "HealthCheck/default/a 30053"),
+        ("NodePort/default/a/TCP/53 30053", "released/1 30053"),
+    ],
+)
+def test_a_port_that_a_merge_gave_twice_names_both_holders(one: str, other: str) -> None:
+    first, second = one.partition(" ")[0], other.partition(" ")[0]
+    assert faults(f"{one}\n{other}\n") == [
+        (
+            f"site/addresses.lock:2: 30053 is held by {first} (line 1) and by {second} (line 2): "
+            "delete one of the two lines, then run `groundplane allocate` for a new port"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "NodePort/default/a/TCP/53 30053\nNodePort/default/a/UDP/53 30053\n",
+        "NodePort/default/a/TCP/53 30053\nNodePort/default/a/UDP/54 30053\n",
+        "LoadBalancer/default/a 203.0.113.5\nLoadBalancer/default/b 203.0.113.5\n",
+    ],
+)
+def test_what_may_be_shared_is_no_error_of_the_lock(text: str) -> None:
+    """A node port by two protocols of a service, an address by load balancers that both fix it."""
+    assert len(parse_lock(text, "addresses.lock").held) == 2
 
 
 def test_all_lines_that_are_wrong_come_at_once() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundplane.allocate.pool import Pool, band_of, merge_released
+from groundplane.allocate.pool import Pool, band_of, band_of_ports, longest_released, merge_released
 
 SMALL = st.integers(1, 20)
 
@@ -16,6 +16,15 @@ SMALL = st.integers(1, 20)
 def test_the_static_band_is_that_of_kubernetes(size: int, band: int) -> None:
     """KEP-3070: min(max(16, size/16), 256), and none in a range of 16 or fewer."""
     assert band_of(size) == band
+
+
+@pytest.mark.parametrize(
+    ("size", "band"),
+    [(1, 0), (16, 0), (17, 16), (512, 16), (1024, 32), (2768, 86), (4096, 128), (65535, 128)],
+)
+def test_the_static_band_of_ports_is_that_of_kubernetes(size: int, band: int) -> None:
+    """min(max(16, size/32), 128), and none in a range of 16 or fewer."""
+    assert band_of_ports(size) == band
 
 
 def test_a_number_that_is_taken_names_its_holder() -> None:
@@ -77,6 +86,20 @@ def test_what_was_released_is_not_picked_while_there_is_a_number_never_used(
 def test_what_was_released_longest_ago_is_reused_first(seed: str, turns: list[int]) -> None:
     pool = Pool("the range", 1, 20, released=dict(enumerate(turns, start=1)))
     assert [turns[pool.pick("web", seed) - 1] for _ in turns] == sorted(turns)
+
+
+def test_pools_that_share_what_is_taken_share_what_can_be_reused() -> None:
+    holders, released = {1: "a"}, {1: 1, 2: 3, 12: 2, 99: 0}
+    pools = [
+        Pool("a", 1, 2, holders=holders, released=released),
+        Pool("b", 11, 12, holders=holders, released=released),
+    ]
+    assert [pool.never_used("seed") for pool in pools] == [None, 11]
+    assert longest_released(pair for pool in pools for pair in pool.reusable()) == 12
+
+
+def test_nothing_can_be_reused_where_nothing_was_released() -> None:
+    assert longest_released(Pool("a", 1, 2).reusable()) is None
 
 
 def test_a_range_that_is_full_says_so() -> None:
