@@ -25,7 +25,9 @@ def _needs_root() -> None:
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> compiled.Site:
     source = tmp_path_factory.mktemp("site")
-    (source / "site.yaml").write_text((Path(__file__).parents[1] / "conformance/site.yaml").read_text())
+    (source / "site.yaml").write_text(
+        (Path(__file__).parents[1] / "conformance/site.yaml").read_text()
+    )
     catalog = load(source)
     assert [] == check(catalog)
     return compile_site(catalog, allocate(catalog, Lock()))

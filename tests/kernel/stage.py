@@ -188,7 +188,8 @@ class Stage:
         kind = socket.SOCK_STREAM if packet.protocol == "TCP" else socket.SOCK_DGRAM
         opened = socket.socket(family, kind | socket.SOCK_NONBLOCK)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        if packet.source in OUTSIDE:  # addresses that nobody has, but all are answered
+        if not packet.sent_here and self.place_of(packet) == self.world:
+            # Any address is answered there, though nobody has it.
             level = socket.IPPROTO_IPV6 if ":" in packet.source else socket.IPPROTO_IP
             opened.setsockopt(level, 75 if ":" in packet.source else 19, 1)  # IP_TRANSPARENT
         opened.bind((packet.source, 10000 + next(self._ports) % 50000))

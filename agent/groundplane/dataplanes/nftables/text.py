@@ -123,7 +123,8 @@ def affinities(kept: Iterable[Kept]) -> str:
     for element, data, timeout, expires in kept:
         map_ = BY_CODE[element[0]]
         (value,) = (field.text(data) for field in map_.data)
-        times = f"timeout {timeout}ms expires {max(expires, 1)}ms"
+        # A packet prolongs an element by the timeout that is now, and leaves the first one on it.
+        times = f"timeout {max(timeout, expires)}ms expires {max(expires, 1)}ms"
         by_map[map_.code].append(f"{map_.key_text(element)} {times} : {value}")
     return "".join(_addition(code, texts) for code, texts in sorted(by_map.items()))
 
