@@ -9,6 +9,7 @@ import pytest
 from groundplane.agent.status import PlaneStatus, Status, write_status
 from groundplane.agent.store import save_site
 from groundplane.pipeline import compile_source
+from groundplane.snapshot import encode
 from tests.cli.run import Command, Done
 
 GOOD = Status(
@@ -84,7 +85,7 @@ def netns(groundplane: Command, instance: str, node: str = "n1") -> Done:
 def test_netns_needs_the_site_that_the_agent_keeps(groundplane: Command, source: Path) -> None:
     done = netns(groundplane, "default-a")
     assert (1, "") == (done.status, done.out)
-    assert done.err.startswith("error: state/site.json: No such file or directory; ")
+    assert done.err.startswith("error: state/site.snapshot: No such file or directory; ")
 
 
 @pytest.mark.parametrize(
@@ -102,5 +103,5 @@ def test_netns_of_what_is_not_in_the_site_is_one_line(
     groundplane: Command, site: Path, instance: str, node: str, told: str
 ) -> None:
     Path("state").mkdir()
-    save_site(Path("state"), msgspec.json.encode(compile_source(site)))
+    save_site(Path("state"), encode(compile_source(site)))
     assert Done(1, "", f"error: {told}\n") == netns(groundplane, instance, node)

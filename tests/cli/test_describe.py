@@ -9,18 +9,19 @@ import yaml
 from tests.cli.run import SITE, Command, Done
 
 WEB = """\
-Name:             web
-Namespace:        default
-Labels:           <none>
-Written at:       site/site.yaml:23
-Selector:         app=web
-Type:             ClusterIP
-IP Families:      IPv4
-IPs:              10.96.0.5
-DNS:              web.default.svc.cluster.local
-Port:             http  80/TCP
-TargetPort:       http/TCP
-Session Affinity: None
+Name:                    web
+Namespace:               default
+Labels:                  <none>
+Written at:              site/site.yaml:23
+Selector:                app=web
+DNS:                     web.default.svc.cluster.local
+Type:                    ClusterIP
+IP Families:             IPv4
+IPs:                     10.96.0.5
+Port:                    http  80/TCP
+TargetPort:              http/TCP
+Session Affinity:        None
+Internal Traffic Policy: Cluster
 Endpoints:
   + a  10.244.1.10  ports 8080  node n1  (ready)
   - b  192.0.2.1  ports -  node n1  (draining)

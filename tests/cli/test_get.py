@@ -11,8 +11,8 @@ from tests.cli.run import Command, Done
 
 TABLES = {
     "services": """\
-NAME   TYPE        CLUSTER-IP   PORT(S)   ENDPOINTS
-web    ClusterIP   10.96.0.5    80/TCP    1/2
+NAME   TYPE        CLUSTER-IP   EXTERNAL-IP   PORT(S)   ENDPOINTS
+web    ClusterIP   10.96.0.5    <none>        80/TCP    1/2
 """,
     "endpoints": """\
 NAME   ENDPOINTS
@@ -104,8 +104,8 @@ def test_endpoints_carry_their_reason(groundplane: Command, site: Path) -> None:
 
 def test_namespaces(groundplane: Command, site: Path) -> None:
     headless = (
-        "NAME   TYPE        CLUSTER-IP   PORT(S)    ENDPOINTS\n"
-        "db     ClusterIP   None         5432/TCP   0/0\n"
+        "NAME   TYPE        CLUSTER-IP   EXTERNAL-IP   PORT(S)    ENDPOINTS\n"
+        "db     ClusterIP   None         <none>        5432/TCP   0/0\n"
     )
     assert headless == groundplane("get", "svc", "-n", "shop", "./site").out
     every = groundplane("get", "svc", "-A", "./site").out.splitlines()

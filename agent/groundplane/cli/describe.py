@@ -1,12 +1,18 @@
 """`groundplane describe`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from groundplane.cli.arguments import failing_workloads, name_and_source
 from groundplane.cli.output import note, print_json, print_yaml
+
+if TYPE_CHECKING:
+    from groundplane.explain import Verdict
+    from groundplane.model import compiled
+    from groundplane.model.catalog import Catalog
 
 
 @click.command()
@@ -29,8 +35,8 @@ def describe(
     """Tell all about one service: its names and addresses, every endpoint that counts, every
     one that does not and why, and the line of the file that says so.
     """
-    from groundplane.cli.tables import endpoint_documents, service_document
-    from groundplane.explain import verdicts
+    from groundplane.cli.services import service_document
+    from groundplane.cli.tables import endpoint_documents, service_verdicts
     from groundplane.model.hint import did_you_mean
     from groundplane.pipeline import preview_source
 
@@ -45,7 +51,7 @@ def describe(
         hint = did_you_mean(name, [each.name for each in site.services])
         click.echo(f'error: no service "{name}" in namespace "{namespace}"{hint}', err=True)
         return 1
-    found = verdicts(catalog, service, failing_workloads(health))
+    found = service_verdicts(catalog, service, failing_workloads(health))
     if output != "text":
         shown = service_document(catalog.services[service.key], service)
         shown["endpoints"] = endpoint_documents(found)
@@ -56,8 +62,10 @@ def describe(
     return 0
 
 
-def _lines(catalog, domain, service, found) -> Iterator[str]:  # type: ignore[no-untyped-def]
-    from groundplane.check.selectors import nearest_labels
+def _lines(
+    catalog: "Catalog", domain: str, service: "compiled.Service", found: "Sequence[Verdict]"
+) -> Iterator[str]:
+    from groundplane.cli.services import described
     from groundplane.model.catalog import key_of
 
     document = catalog.services[service.key]
@@ -69,17 +77,22 @@ def _lines(catalog, domain, service, found) -> Iterator[str]:  # type: ignore[no
         ("Labels", labels or "<none>"),
         ("Written at", str(catalog.origins[key_of(document)])),
         ("Selector", selector or "<none>"),
-        ("Type", document.spec.type),
-        ("IP Families", ",".join(service.families)),
-        ("IPs", ",".join(service.cluster_ips) or "None"),
         ("DNS", f"{service.name}.{service.namespace}.svc.{domain}"),
+        *described(document, service),
     ]
-    for port, spec in zip(service.ports, document.spec.ports, strict=True):
-        rows.append(("Port", f"{port.name or '<unset>'}  {port.port}/{port.protocol}"))
-        rows.append(("TargetPort", f"{spec.target}/{port.protocol}"))
-    rows.append(("Session Affinity", document.spec.session_affinity))
+    width = max(len(heading) for heading, _ in rows) + 2
     for heading, text in rows:
-        yield f"{heading + ':':<18}{text}"
+        yield f"{heading + ':':<{width}}{text}"
+    if not document.external:
+        yield from _endpoints(catalog, service, found)
+
+
+def _endpoints(
+    catalog: "Catalog", service: "compiled.Service", found: "Sequence[Verdict]"
+) -> Iterator[str]:
+    from groundplane.check.selectors import nearest_labels
+
+    document = catalog.services[service.key]
     yield "Endpoints:"
     for verdict in found:
         place = ",".join(verdict.addresses) or "-"
@@ -90,9 +103,8 @@ def _lines(catalog, domain, service, found) -> Iterator[str]:  # type: ignore[no
             f"  node {verdict.node or '-'}  ({verdict.reason})"
         )
     if not found:
-        hint = (
-            nearest_labels(catalog, document) if selector else "; it has no selector and no slice"
-        )
+        selects = bool(document.spec.selector)
+        hint = nearest_labels(catalog, document) if selects else "; it has no selector and no slice"
         yield f"  <none>{hint}"
     if not any(verdict.counts for verdict in found):
         yield (

@@ -5,10 +5,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from groundplane.cli.services import (
+    cluster_ip_text,
+    external_text,
+    ports_text,
+    service_document,
+)
 from groundplane.explain import Verdict, verdicts
 from groundplane.model import compiled
 from groundplane.model.catalog import Catalog
-from groundplane.model.service import Service
 from groundplane.resolve import Failing
 
 
@@ -40,24 +45,6 @@ def rows(plural: str, catalog: Catalog, site: compiled.Site, failing: Failing) -
     return _nodes(catalog, site)
 
 
-def service_document(document: Service, service: compiled.Service) -> dict[str, Any]:
-    """Return the Service as a cluster would show it, with its addresses filled in."""
-    shown: dict[str, Any] = msgspec.to_builtins(document)
-    spec = shown.setdefault("spec", {})
-    spec["type"] = document.spec.type
-    if service.cluster_ips:
-        spec |= {"clusterIP": service.cluster_ips[0], "clusterIPs": list(service.cluster_ips)}
-    spec["ipFamilies"] = list(service.families)
-    for port, listed in zip(document.spec.ports, spec.get("ports", ()), strict=True):
-        listed |= {"protocol": port.protocol, "targetPort": port.target}
-    shown["metadata"]["namespace"] = service.namespace
-    return shown
-
-
-def ports_text(service: compiled.Service) -> str:
-    return ",".join(f"{port.port}/{port.protocol}" for port in service.ports) or "<none>"
-
-
 def targets_text(found: Sequence[Verdict]) -> str:
     """Return where traffic goes, as kubectl writes it: address:port, comma-separated."""
     shown = [
@@ -73,8 +60,15 @@ def targets_text(found: Sequence[Verdict]) -> str:
     return ",".join(shown) or "<none>"
 
 
+def service_verdicts(
+    catalog: Catalog, service: compiled.Service, failing: Failing
+) -> list[Verdict]:
+    """Return what may answer for *service*: nothing where it is a name for a host outside."""
+    return [] if service.external_name else verdicts(catalog, service, failing)
+
+
 def _service(catalog: Catalog, service: compiled.Service, failing: Failing) -> Row:
-    document, found = catalog.services[service.key], verdicts(catalog, service, failing)
+    document, found = catalog.services[service.key], service_verdicts(catalog, service, failing)
     ready = sum(verdict.counts for verdict in found)
     selector = ",".join(f"{k}={v}" for k, v in document.spec.selector.items()) or "<none>"
     return Row(
@@ -82,9 +76,10 @@ def _service(catalog: Catalog, service: compiled.Service, failing: Failing) -> R
         [
             ("NAME", service.name),
             ("TYPE", document.spec.type),
-            ("CLUSTER-IP", ",".join(service.cluster_ips) or "None"),
-            ("PORT(S)", ports_text(service)),
-            ("ENDPOINTS", f"{ready}/{len(found)}"),
+            ("CLUSTER-IP", cluster_ip_text(service)),
+            ("EXTERNAL-IP", external_text(document, service)),
+            ("PORT(S)", ports_text(document, service)),
+            ("ENDPOINTS", "<none>" if document.external else f"{ready}/{len(found)}"),
         ],
         [("SELECTOR", selector)],
         service_document(document, service),
@@ -106,7 +101,7 @@ def endpoint_documents(found: Sequence[Verdict]) -> list[dict[str, Any]]:
 
 
 def _endpoints(catalog: Catalog, service: compiled.Service, failing: Failing) -> Row:
-    found = verdicts(catalog, service, failing)
+    found = service_verdicts(catalog, service, failing)
     idle = ", ".join(f"{v.workload or v.node}: {v.reason}" for v in found if not v.counts)
     return Row(
         *service.key,

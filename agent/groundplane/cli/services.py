@@ -1,0 +1,107 @@
+"""How a service is shown: the words of a table, the rows of a description, and its document."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from groundplane.model import compiled
+from groundplane.model.service import Service
+
+_UNHEARD: Final = " (not announced)"  # no router is told of a load balancer's own address
+
+
+def service_document(document: Service, service: compiled.Service) -> dict[str, Any]:
+    """Return the Service as a cluster would show it, with its addresses and ports filled in."""
+    shown: dict[str, Any] = msgspec.to_builtins(document)
+    shown.pop("status", None)  # another cluster's
+    spec = shown.setdefault("spec", {})
+    spec["type"] = document.spec.type
+    if service.cluster_ips:
+        spec |= {"clusterIP": service.cluster_ips[0], "clusterIPs": list(service.cluster_ips)}
+    if service.families:
+        spec["ipFamilies"] = list(service.families)
+    if service.health_check_port:
+        spec["healthCheckNodePort"] = service.health_check_port
+    for port, listed in zip(document.spec.ports, spec.get("ports", ()), strict=True):
+        listed |= {"protocol": port.protocol, "targetPort": port.target}
+    for given, listed in zip(service.ports, spec.get("ports", ()), strict=False):
+        if given.node_port:
+            listed["nodePort"] = given.node_port
+    shown["metadata"]["namespace"] = service.namespace
+    if document.spec.type == "LoadBalancer":
+        ingress = [{"ip": text} for text in service.load_balancer_ips]
+        shown["status"] = {"loadBalancer": {"ingress": ingress} if ingress else {}}
+    return shown
+
+
+def cluster_ip_text(service: compiled.Service) -> str:
+    return ",".join(service.cluster_ips) or ("<none>" if service.external_name else "None")
+
+
+def external_text(document: Service, service: compiled.Service) -> str:
+    """Return where the service is reached from outside, as kubectl's EXTERNAL-IP."""
+    if document.external:
+        return document.spec.external_name or ""
+    own = [f"{text}{_UNHEARD}" for text in service.load_balancer_ips]
+    none = "<pending>" if document.spec.type == "LoadBalancer" else "<none>"
+    return ",".join([*own, *service.external_ips]) or none
+
+
+def ports_text(document: Service, service: compiled.Service) -> str:
+    """Return the ports as kubectl's PORT(S), each with its node port: 80:30080/TCP."""
+    node_ports = [port.node_port for port in service.ports] or [0] * len(document.spec.ports)
+    pieces = [
+        f"{port.port}:{number}/{port.protocol}" if number else f"{port.port}/{port.protocol}"
+        for port, number in zip(document.spec.ports, node_ports, strict=True)
+    ]
+    return ",".join(pieces) or "<none>"
+
+
+def described(document: Service, service: compiled.Service) -> Iterator[tuple[str, str]]:
+    """Yield heading and text of what kubectl's description says of addresses, ports and traffic."""
+    spec = document.spec
+    yield "Type", spec.type
+    yield "IP Families", ",".join(service.families) or "<none>"
+    yield "IPs", cluster_ip_text(service)
+    if service.external_ips:
+        yield "External IPs", ",".join(service.external_ips)
+    if spec.load_balancer_ip:
+        yield "Desired LoadBalancer IP", spec.load_balancer_ip
+    if document.external:
+        yield "External Name", spec.external_name or ""
+    if spec.type == "LoadBalancer":
+        own = ", ".join(f"{text}{_UNHEARD}" for text in service.load_balancer_ips)
+        yield "LoadBalancer Ingress", own or "<pending>"
+    yield from _ports(document, service)
+    yield from _traffic(document, service)
+
+
+def _ports(document: Service, service: compiled.Service) -> Iterator[tuple[str, str]]:
+    node_ports = [port.node_port for port in service.ports] or [0] * len(document.spec.ports)
+    for port, number in zip(document.spec.ports, node_ports, strict=True):
+        name = port.name or "<unset>"
+        yield "Port", f"{name}  {port.port}/{port.protocol}"
+        yield "TargetPort", f"{port.target}/{port.protocol}"
+        if number:
+            yield "NodePort", f"{name}  {number}/{port.protocol}"
+
+
+def _traffic(document: Service, service: compiled.Service) -> Iterator[tuple[str, str]]:
+    spec = document.spec
+    if document.external:
+        return
+    seconds = f" ({service.affinity_seconds} s)" if service.affinity_seconds else ""
+    yield "Session Affinity", f"{spec.session_affinity}{seconds}"
+    if service.consistent_hash:
+        yield "Load Balancing", "consistent-hash"
+    if spec.type in ("NodePort", "LoadBalancer") or service.external_ips:
+        yield "External Traffic Policy", spec.external_traffic_policy or "Cluster"
+    yield "Internal Traffic Policy", spec.internal_traffic_policy or "Cluster"
+    if spec.traffic_distribution:
+        yield "Traffic Distribution", spec.traffic_distribution
+    if service.health_check_port:
+        yield "HealthCheck NodePort", str(service.health_check_port)
+    if spec.load_balancer_source_ranges:
+        ranges = (text.strip() for text in spec.load_balancer_source_ranges)
+        yield "LoadBalancer Source Ranges", ",".join(ranges)
