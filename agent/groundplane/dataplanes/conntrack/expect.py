@@ -2,19 +2,20 @@
 
 from collections.abc import Iterable
 
-from groundplane.dataplanes.conntrack.flows import Place, Range, Scope
+from groundplane.dataplanes.conntrack.flows import Flow, Place, Range, Scope
 from groundplane.model.address import family_of, first_last, pack
 from groundplane.model.service import Family
 from groundplane.project.state import NodeBase, Part, ServicePort, VirtualService
 
 Endpoints = frozenset[Place]
+Object = Place | Flow  # a place where somebody answers, or a stale entry, which nobody wants
 
 
-def render(base: NodeBase, part: Part) -> dict[Place, Endpoints]:
+def render(base: NodeBase, part: Part) -> dict[Object, Endpoints]:
     """Return the endpoints that serve at each place of *part*: none of TCP, and none of the base."""
     if not isinstance(part, VirtualService) or not part.cluster_ips:
         return {}
-    places: dict[Place, Endpoints] = {}
+    places: dict[Object, Endpoints] = {}
     for port in part.ports:
         if port.protocol != "UDP":
             continue

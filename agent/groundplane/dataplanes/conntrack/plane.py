@@ -2,26 +2,28 @@
 
 from collections.abc import Mapping
 
-from groundplane.dataplanes.conntrack.expect import Endpoints, render, scope_of
-from groundplane.dataplanes.conntrack.flows import Expectation, Flow, Place, Scope, stale
+from groundplane.dataplanes.conntrack.expect import Endpoints, Object, render, scope_of
+from groundplane.dataplanes.conntrack.flows import Expectation, Flow, Scope, stale
 from groundplane.dataplanes.conntrack.kernel import Conntrack
 from groundplane.diff import Delta, patch
 from groundplane.errors import KernelRefused
 from groundplane.project.state import NodeBase, Part
 
+_NOBODY: Endpoints = frozenset()
+
 
 class StaleFlows:
-    """Implements `Dataplane`. The kernel keeps no list of who may answer where, so this does.
+    """Implements `Dataplane`. Its objects are places with who may answer there, and stale entries.
 
-    `read` gives it as long as the table holds to it, and nothing once an entry does not, so that
-    writing deletes what is stale. TCP entries and those of others are never touched.
+    The kernel keeps no list of who may answer where, so this does. A stale entry is an object that
+    is there and that nobody wants. TCP entries and those of others are never touched.
     """
 
     name = "conntrack"
 
     def __init__(self) -> None:
         self._table = Conntrack()
-        self._expected: dict[Place, Endpoints] = {}
+        self._expected: dict[Object, Endpoints] = {}
 
     def close(self) -> None:
         self._table.close()
@@ -29,11 +31,11 @@ class StaleFlows:
     def context(self, base: NodeBase) -> Scope:
         return scope_of(base)
 
-    def render(self, base: NodeBase, part: Part) -> Mapping[Place, Endpoints]:
+    def render(self, base: NodeBase, part: Part) -> Mapping[Object, Endpoints]:
         return render(base, part)
 
-    def read(self, base: NodeBase) -> Mapping[Place, Endpoints]:
-        return {} if self._stale(base) else self._expected
+    def read(self, base: NodeBase) -> Mapping[Object, Endpoints]:
+        return self._expected | dict.fromkeys(self._stale(base), _NOBODY)
 
     def disturbed(self, base: NodeBase) -> bool:
         """Return whether there is a stale entry: a packet may have made one while rules changed."""
@@ -42,17 +44,22 @@ class StaleFlows:
         except KernelRefused:
             return True
 
-    def write(self, base: NodeBase, delta: Delta[Place, Endpoints]) -> None:
+    def write(self, base: NodeBase, delta: Delta[Object, Endpoints]) -> None:
         """Expect what *delta* makes of what was expected, and delete the entries that do not fit.
 
         It is to be called after the rules were written, since rules make entries.
         """
-        self._expected = patch(self._expected, delta)
+        after = patch(self._expected, delta)
+        self._expected = {key: who for key, who in after.items() if not isinstance(key, Flow)}
         for flow in self._stale(base):
             self._table.delete(flow)
 
     def _stale(self, base: NodeBase) -> list[Flow]:
-        expectations = [Expectation(*place, who) for place, who in self._expected.items()]
+        expectations = [
+            Expectation(*place, who)
+            for place, who in self._expected.items()
+            if not isinstance(place, Flow)
+        ]
         scope = scope_of(base)
         return [
             flow

@@ -1,0 +1,233 @@
+"""Clients that keep their socket open, through the planes that the agent brings: nftables, conntrack."""
+
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from functools import partial
+
+import msgspec
+import pytest
+
+from groundplane.dataplanes.conntrack import StaleFlows
+from groundplane.model import compiled
+from groundplane.model.compiled import Endpoint, Port, columns
+from groundplane.model.service import Protocol
+from groundplane.project import NodeState, project_service
+from groundplane.reconcile import Reconciler
+from groundplane.resolve import Place
+from tests.kernel.stage import BASE_OF_STAGE, Stage, stage
+from tests.kernel.world import within
+
+pytestmark = pytest.mark.kernel
+
+FIRST = Endpoint("one", "n2", "", "10.244.2.10", "fd00:244:0:2::10", (8080,))
+SECOND = Endpoint("two", "n3", "", "10.244.3.10", "fd00:244:0:3::10", (8080,))
+LEAVING = FIRST._replace(ready=False, terminating=True)
+BASE = msgspec.structs.replace(
+    BASE_OF_STAGE, external_cidrs=("203.0.113.0/28", "2001:db8:113::/64")
+)
+# who sends, and to which address and port of the service
+WAYS = [
+    ("a", "10.96.0.5", 80),
+    ("a", "fd00:96::5", 80),
+    ("node", "10.96.0.5", 80),
+    ("node", "fd00:96::5", 80),
+    ("world", "203.0.113.5", 80),
+    ("world", "2001:db8:113::5", 80),
+    ("world", "192.0.2.1", 30080),
+    ("world", "2001:db8::1", 30080),
+]
+
+
+class Scene:
+    """The stage with the two planes, and one open socket for each of WAYS."""
+
+    def __init__(self, on: Stage) -> None:
+        self.on = on
+        self.flows = Reconciler(within(on.node, StaleFlows))
+        self.clients: dict[tuple[str, str, int], socket.socket] = {}
+
+    def load(self, *services: compiled.Service) -> None:
+        made = {each.key: project_service(each, Place("n1", ""), frozenset()) for each in services}
+        state = NodeState(BASE, made)
+        self.on.load(state)
+        within(self.on.node, lambda: self.flows.bring(state))
+
+    def open(self, kind: int = socket.SOCK_DGRAM) -> None:
+        for place, address, port in WAYS:
+            netns = {"node": self.on.node, "world": self.on.world} | self.on.workloads
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            opened = within(netns[place], partial(socket.socket, family, kind))
+            opened.settimeout(1)
+            opened.connect((address, port))
+            self.clients[place, address, port] = opened
+
+    def ask(self) -> list[str]:
+        """Return who answers each client now, through the socket it has had all the time."""
+        return [_ask(each) for each in self.clients.values()]
+
+    def close(self) -> None:
+        for each in self.clients.values():
+            each.close()
+        self.clients.clear()
+
+
+def _ask(client: socket.socket) -> str:
+    """Return the address that answers a datagram, or how it fails."""
+    client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # what an earlier datagram was told
+    try:
+        client.send(b"?")
+        return client.recv(256).decode().split()[0]
+    except (ConnectionRefusedError, PermissionError):
+        return "refused"
+    except TimeoutError:
+        return "dropped"
+
+
+@pytest.fixture(scope="module")
+def built() -> Iterator[Stage]:
+    with stage() as on:
+        yield on
+
+
+@pytest.fixture
+def scene(built: Stage) -> Iterator[Scene]:
+    made = Scene(built)
+    with ExitStack() as stack:
+        stack.callback(made.flows.plane.close)
+        stack.callback(made.close)
+        made.load()
+        yield made
+
+
+def service(
+    *endpoints: Endpoint, protocol: Protocol = "UDP", name: str = "dns"
+) -> compiled.Service:
+    return compiled.Service(
+        "default",
+        name,
+        ("IPv4", "IPv6"),
+        ("10.96.0.5", "fd00:96::5"),
+        (Port("dns", protocol, 80, 6, 30080),),
+        columns(endpoints),
+        external_ips=("203.0.113.5", "2001:db8:113::5"),
+    )
+
+
+def reached(seen: Sequence[str], endpoint: Endpoint) -> bool:
+    return {endpoint.ipv4, endpoint.ipv6} == set(seen)
+
+
+def test_they_move_when_their_endpoint_goes(scene: Scene) -> None:
+    scene.load(service(FIRST))
+    scene.open()
+    assert reached(scene.ask(), FIRST)
+    scene.load(service(SECOND))
+    assert reached(scene.ask(), SECOND)
+
+
+def test_they_are_refused_when_the_last_endpoint_goes_and_served_when_one_comes(
+    scene: Scene,
+) -> None:
+    scene.load(service(FIRST))
+    scene.open()
+    scene.ask()
+    scene.load(service())
+    assert {"refused"} == set(scene.ask())
+    scene.load(service(SECOND))
+    assert reached(scene.ask(), SECOND)
+
+
+def test_they_reach_nobody_when_the_service_goes_and_the_new_one_when_it_is_made_again(
+    scene: Scene,
+) -> None:
+    scene.load(service(FIRST))
+    scene.open()
+    scene.ask()
+    scene.load()
+    assert not {FIRST.ipv4, FIRST.ipv6} & set(scene.ask())
+    scene.load(service(SECOND, name="other"))
+    assert reached(scene.ask(), SECOND)
+
+
+def test_they_stay_with_a_draining_endpoint_and_with_a_live_one(scene: Scene) -> None:
+    scene.load(service(FIRST))
+    scene.open()
+    scene.ask()
+    scene.load(service(LEAVING, SECOND))
+    assert reached(scene.ask(), FIRST)
+    scene.load(service(LEAVING, SECOND, FIRST._replace(ipv4="10.244.2.11", ipv6="")))
+    assert reached(scene.ask(), FIRST)
+    scene.load(service(SECOND))
+    assert reached(scene.ask(), SECOND)
+
+
+def test_a_restarted_agent_finds_what_went_while_it_was_down(scene: Scene) -> None:
+    scene.load(service(FIRST))
+    scene.open()
+    scene.ask()
+    state = NodeState(BASE, {})
+    scene.on.load(state)  # the rules alone, as if it had ended here
+    again = within(scene.on.node, StaleFlows)
+    with closing(again):
+        within(scene.on.node, lambda: Reconciler(again).bring(state))
+        assert not {FIRST.ipv4, FIRST.ipv6} & set(scene.ask())
+
+
+def test_what_a_packet_made_while_rules_changed_is_found_by_the_next_look(scene: Scene) -> None:
+    """A connection is translated by the old rules and entered after the table was read."""
+    scene.load(service(FIRST))
+    scene.open()
+    scene.ask()
+    scene.on.load(NodeState(BASE, {("default", "dns"): project_service(
+        service(SECOND), Place("n1", ""), frozenset())}))  # fmt: skip
+    state = NodeState(BASE, {("default", "dns"): project_service(
+        service(SECOND), Place("n1", ""), frozenset())})  # fmt: skip
+    plane = scene.flows.plane
+    assert not within(scene.on.node, lambda: plane.disturbed(BASE))  # all is as it was expected
+    within(scene.on.node, lambda: scene.flows.bring(state))
+    scene.ask()
+    assert not within(scene.on.node, lambda: plane.disturbed(BASE))
+
+
+def test_tcp_goes_on(scene: Scene) -> None:
+    scene.load(service(FIRST, protocol="TCP"))
+    peers = within(scene.on.world, partial(socket.create_server, ("10.244.2.10", 8099)))
+    with closing(peers):
+        moved = service(FIRST._replace(targets=(8099,)), protocol="TCP")
+        scene.load(moved)
+        client = within(
+            scene.on.workloads["a"], partial(socket.create_connection, ("10.96.0.5", 80), 1)
+        )
+        with closing(client):
+            server, _ = peers.accept()
+            with closing(server):
+                scene.load(service(SECOND, protocol="TCP"))
+                scene.load()
+                client.send(b"still")
+                assert b"still" == server.recv(16)
+                server.send(b"here")
+                assert b"here" == client.recv(16)
+
+
+def test_a_node_port_of_another_program_is_left_alone(scene: Scene) -> None:
+    """A translation in the range of node ports that leads to no workload is none of ours."""
+    rules = """table ip other {
+      chain to { type nat hook prerouting priority -90; udp dport 30099 dnat to 198.51.100.9:8080; }
+      chain from { type nat hook postrouting priority 90; ip daddr 198.51.100.9 masquerade; }
+    }"""
+    nft = ["ip", "netns", "exec", scene.on.node, "nft"]
+    subprocess.run([*nft, rules], check=True)
+    try:
+        scene.load(service(FIRST))
+        client = within(scene.on.world, partial(socket.socket, socket.AF_INET, socket.SOCK_DGRAM))
+        with closing(client):
+            client.settimeout(1)
+            client.connect(("192.0.2.1", 30099))
+            assert "198.51.100.9" == _ask(client)
+            subprocess.run([*nft, "flush", "table", "ip", "other"], check=True)
+            scene.load()
+            assert "198.51.100.9" == _ask(client)
+    finally:
+        subprocess.run([*nft, "delete", "table", "ip", "other"], check=True)
