@@ -59,7 +59,7 @@ class Scene:
             netns = {"node": self.on.node, "world": self.on.world} | self.on.workloads
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             opened = within(netns[place], partial(socket.socket, family, kind))
-            opened.settimeout(1)
+            opened.settimeout(0.4)
             opened.connect((address, port))
             self.clients[place, address, port] = opened
 
@@ -223,7 +223,7 @@ def test_a_node_port_of_another_program_is_left_alone(scene: Scene) -> None:
         scene.load(service(FIRST))
         client = within(scene.on.world, partial(socket.socket, socket.AF_INET, socket.SOCK_DGRAM))
         with closing(client):
-            client.settimeout(1)
+            client.settimeout(0.4)
             client.connect(("192.0.2.1", 30099))
             assert "198.51.100.9" == _ask(client)
             subprocess.run([*nft, "flush", "table", "ip", "other"], check=True)
