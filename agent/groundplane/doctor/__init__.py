@@ -1,0 +1,19 @@
+"""What on a node would swallow service traffic, and what to do about it.
+
+`gather` reads the node, `diagnose` judges what was read.
+"""
+
+from groundplane.doctor.diagnose import diagnose
+from groundplane.doctor.facts import Address, Exposed, Facts, Finding, Listener, Route
+from groundplane.doctor.gather import gather
+
+__all__ = [
+    "Address",
+    "Exposed",
+    "Facts",
+    "Finding",
+    "Listener",
+    "Route",
+    "diagnose",
+    "gather",
+]

@@ -1,0 +1,62 @@
+"""What on a node would swallow service traffic: all findings, the worst first. Pure."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from groundplane.doctor.facts import Exposed, Facts, Finding, Severity
+from groundplane.doctor.filters import filters
+from groundplane.doctor.kernel import kernel
+from groundplane.doctor.network import network
+from groundplane.doctor.ruleset import OURS, Ruleset, parse
+from groundplane.doctor.translations import shared, translations
+from groundplane.project.state import NodeBase
+
+_ORDER: Final[dict[Severity, int]] = {"error": 0, "warning": 1, "info": 2}
+
+
+def diagnose(base: NodeBase, facts: Facts, exposed: Exposed) -> list[Finding]:
+    """Return what is in the way of the traffic of *base*, the worst first, each once."""
+    found = [*kernel(base, facts, exposed), *network(base, facts, exposed)]
+    found += _legacy(facts)
+    if facts.ruleset is None:
+        found.append(
+            Finding(
+                "warning",
+                "nftables",
+                f"The rules of this node cannot be read ({facts.ruleset_error or 'nft is missing'}), "
+                "so what they drop is not among these findings.",
+                "Run `groundplane doctor` as root, on a node that has nft.",
+            )
+        )
+    else:
+        ruleset = parse(facts.ruleset)
+        found += _ours(base, ruleset)
+        found += filters(base, facts, exposed, ruleset)
+        found += translations(base, facts, exposed, ruleset)
+        found += shared(ruleset)
+    return sorted(dict.fromkeys(found), key=lambda each: (_ORDER[each.severity], each.subject))
+
+
+def _ours(base: NodeBase, ruleset: Ruleset) -> Iterator[Finding]:
+    for family in base.families:
+        table = "ip" if family == "IPv4" else "ip6"
+        if (table, OURS) not in ruleset.tables:
+            yield Finding(
+                "error",
+                f"table {table} {OURS}",
+                f"It is not loaded: no {family} address of a service is translated.",
+                "Run `systemctl restart groundplane-agent`; `groundplane agent status` says why.",
+            )
+
+
+def _legacy(facts: Facts) -> Iterator[Finding]:
+    if facts.legacy_tables:
+        tables = ", ".join(facts.legacy_tables)
+        yield Finding(
+            "warning",
+            "iptables-legacy",
+            f"Its tables {tables} are loaded, and nft does not show their rules: what they drop is "
+            "not among these findings.",
+            "Run `iptables-legacy-save` and look for a policy DROP or a DROP rule at FORWARD, or "
+            "move to iptables-nft.",
+        )

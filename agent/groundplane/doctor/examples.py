@@ -1,0 +1,70 @@
+"""Addresses out of the ranges of a site, for packets to try a node's rules with. Pure.
+
+A rule for a part of a range is so taken for one for the whole of it.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from groundplane.doctor.facts import Facts
+from groundplane.model.address import family_of, from_int, network
+from groundplane.model.service import Family
+from groundplane.project.state import NodeBase
+
+
+class Examples(NamedTuple):
+    """Example addresses of one family; those of a peer are "" where there is none."""
+
+    family: Family
+    ip: Literal["ip", "ip6"]
+    uplink: str | None  # the interface with the node's address
+    node: str
+    bridge: str
+    own: str  # a workload of this node
+    neighbour: str  # another one
+    workloads: str  # their range
+    service: str
+    peer: str
+    peer_workload: str
+
+
+def uplink(addresses: Sequence[str], facts: Facts) -> str | None:
+    """Return the interface that has one of the node's *addresses*, None where none has."""
+    return next((each.interface for each in facts.addresses if each.address in addresses), None)
+
+
+def examples(base: NodeBase, facts: Facts) -> Iterator[Examples]:
+    """Yield the examples of each family that the node has whole."""
+    for family in base.families:
+
+        def of(texts: Sequence[str], family: Family = family) -> str:
+            return next((text for text in texts if family_of(text) == family), "")
+
+        subnet, workloads = of(base.subnets), of(base.workload_cidrs)
+        node, bridge, service = (
+            of(base.addresses),
+            of(base.bridge_addresses),
+            of(base.service_cidrs),
+        )
+        if not (subnet and workloads and node and bridge and service):
+            continue
+        peer = next((peer for peer in base.peers if of(peer.addresses) and of(peer.subnets)), None)
+        yield Examples(
+            family,
+            "ip" if family == "IPv4" else "ip6",
+            uplink([node], facts),
+            node,
+            bridge,
+            _address(subnet, 10),
+            _address(subnet, 11),
+            workloads,
+            _address(service, 10),
+            of(peer.addresses) if peer else "",
+            _address(of(peer.subnets), 10) if peer else "",
+        )
+
+
+def _address(cidr: str, offset: int) -> str:
+    """Return the address of *cidr* that is *offset* behind its first, or its last one."""
+    found = network(cidr)
+    return from_int(min(found.first + offset, found.last), family_of(cidr))

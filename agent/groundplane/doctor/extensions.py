@@ -1,0 +1,66 @@
+"""Matches of iptables-nft that nft's JSON names without what they say. Pure.
+
+A rule of iptables with an extension (`-m conntrack`, `-m addrtype`) is `{"xt": ...}` in JSON, but
+`nft list` prints it in nft's own words, where iptables' libraries are there to translate it.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+_READ: Final = {"conntrack", "state", "addrtype"}
+_HANDLE: Final = re.compile(r"# handle (\d+)$")
+_CONNTRACK: Final = re.compile(r"\bct (state|status) (!= )?([a-z]+(?:,[a-z]+)*)")
+_FIB: Final = re.compile(r"\bfib (daddr|saddr) type (!= )?([a-z]+)\b")
+
+
+def has_extensions(objects: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a rule among *objects* has one that `spelled_out` can read."""
+    return any(_extensions(each) for each in objects)
+
+
+def spelled_out(objects: Iterable[dict[str, Any]], listing: str) -> list[dict[str, Any]]:
+    """Return *objects* with the matches of iptables as *listing* has them.
+
+    *listing* is what `nft -a list table` prints of their table. A match that it does not
+    translate stays what it is.
+    """
+    lines = {
+        int(found[1]): line.strip()
+        for line in listing.splitlines()
+        if (found := _HANDLE.search(line))
+    }
+    return [_rewritten(each, lines) if _extensions(each) else each for each in objects]
+
+
+def _extensions(listed: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the extensions of the object *listed* that are of interest; none of what is no rule."""
+    expressions = listed.get("rule", {}).get("expr", ())
+    return [each for each in expressions if _name(each) in _READ]
+
+
+def _name(expression: Mapping[str, Any]) -> str:
+    extension = expression.get("xt")
+    return extension.get("name", "") if isinstance(extension, Mapping) else ""
+
+
+def _rewritten(listed: dict[str, Any], lines: Mapping[int, str]) -> dict[str, Any]:
+    rule = listed["rule"]
+    line = lines.get(rule.get("handle", 0), "")
+    found = list(_matches(line))
+    # As many as nft prints, lest a part of a match be taken for the whole.
+    if not found or len(found) != len(re.findall(r"\b(?:ct|fib|xt) ", line)):
+        return listed
+    others = [each for each in rule["expr"] if _name(each) not in _READ]
+    return {"rule": rule | {"expr": [*found, *others]}}
+
+
+def _matches(line: str) -> Iterator[dict[str, Any]]:
+    for key, negated, values in _CONNTRACK.findall(line):
+        right = values.split(",")
+        op = "!=" if negated else "in"
+        listed = right if len(right) > 1 else right[0]
+        yield {"match": {"op": op, "left": {"ct": {"key": key}}, "right": listed}}
+    for flag, negated, kind in _FIB.findall(line):
+        left = {"fib": {"result": "type", "flags": [flag]}}
+        yield {"match": {"op": "!=" if negated else "==", "left": left, "right": kind}}

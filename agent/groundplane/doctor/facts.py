@@ -1,0 +1,85 @@
+"""What there is on a node, as frozen values: what `gather` reads and `diagnose` judges."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+Severity = Literal["error", "warning", "info"]
+
+
+class Address(msgspec.Struct, frozen=True):
+    """An address of an interface, and the length of its prefix."""
+
+    interface: str
+    address: str
+    length: int
+
+
+class Route(msgspec.Struct, frozen=True):
+    """A route; *destination* is a range, *protocol* its number (rtnetlink(7), RTPROT_)."""
+
+    destination: str
+    interface: str = ""
+    gateway: str = ""
+    protocol: int = 0
+    kind: str = "unicast"
+
+
+class Listener(msgspec.Struct, frozen=True):
+    """A socket that takes connections or datagrams at *address*, 0.0.0.0 and :: for any."""
+
+    protocol: Literal["TCP", "UDP"]
+    address: str
+    port: int
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """The node as it is.
+
+    *sysctls* are by their path below /proc/sys; one that the kernel does not have is not in it.
+    *interfaces* says which are up. *routes* are those of the main table and the local ones.
+    *ruleset* has the objects of `nft -j list ruleset` (libnftables-json(5)), None where they
+    cannot be had, for the reason *ruleset_error*. *legacy_tables* are those of iptables-legacy,
+    whose rules nft does not show.
+    """
+
+    sysctls: Mapping[str, str] = {}
+    interfaces: Mapping[str, bool] = {}
+    addresses: tuple[Address, ...] = ()
+    routes: tuple[Route, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    ruleset: tuple[dict[str, Any], ...] | None = None
+    ruleset_error: str = ""
+    legacy_tables: tuple[str, ...] = ()
+
+    def number(self, sysctl: str) -> int | None:
+        """Return the value of *sysctl*, None where the kernel does not have it."""
+        text = self.sysctls.get(sysctl, "")
+        return int(text) if text.lstrip("-").isdigit() else None
+
+
+class Exposed(msgspec.Struct, frozen=True):
+    """What the services of a node ask of it beyond cluster addresses.
+
+    *addresses* are external and load-balancer ones; *node_ports* are protocols (TCP, UDP, SCTP)
+    and numbers. With *ipvs* the service addresses have to be on an interface of the node.
+    """
+
+    addresses: tuple[str, ...] = ()
+    node_ports: tuple[tuple[str, int], ...] = ()
+    health_check_ports: tuple[int, ...] = ()
+    ipvs: bool = False
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that is in the way of traffic.
+
+    *message* is a sentence on what happens to traffic, *remedy* one on what to do; its commands
+    stand between backquotes, to be run as root.
+    """
+
+    severity: Severity
+    subject: str
+    message: str
+    remedy: str

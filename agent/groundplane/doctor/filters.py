@@ -1,0 +1,189 @@
+"""Filters of others that swallow what has to pass this node. Pure.
+
+A packet passes a hook only when every chain there lets it: an accept in one keeps no other from
+dropping it, and ours accept nothing for others.
+"""
+
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from groundplane.doctor.facts import Exposed, Facts, Finding
+from groundplane.doctor.probes import Probe, probes
+from groundplane.doctor.ruleset import Chain, Ruleset
+from groundplane.doctor.trace import fate, outcomes
+from groundplane.project.state import BRIDGE, NodeBase
+
+
+class Owner(Enum):
+    """Who writes a chain, hence how something is added to it that lasts."""
+
+    HAND = "hand"
+    IPTABLES = "iptables"
+    DOCKER = "docker"
+    FIREWALLD = "firewalld"
+    UFW = "ufw"
+
+
+class Loss(NamedTuple):
+    """A chain, and what it swallows; *doubtful* where a rule that cannot be judged may accept it."""
+
+    chain: Chain
+    probes: tuple[Probe, ...]
+    by_policy: bool
+    doubtful: bool
+
+
+def owner(ruleset: Ruleset, chain: Chain) -> Owner:
+    """Return who writes *chain*, told by the names in its table."""
+    family, table, name = chain.key
+    if table == "firewalld":
+        return Owner.FIREWALLD
+    if family in ("ip", "ip6") and table in ("filter", "mangle", "raw", "security"):
+        names = ruleset.names(family, table)
+        if name == "FORWARD" and "DOCKER-USER" in names:
+            return Owner.DOCKER
+        if any(each.startswith(("ufw-", "ufw6-")) for each in names):
+            return Owner.UFW
+        if name.isupper():
+            return Owner.IPTABLES
+    return Owner.HAND
+
+
+def losses(ruleset: Ruleset, tried: Sequence[Probe]) -> Iterator[Loss]:
+    """Yield the chains of others that swallow some of *tried*."""
+    for chain in ruleset.base_chains("filter", "prerouting", "input", "forward", "output"):
+        lost, by_policy, doubtful = [], False, True
+        for probe in tried:
+            packet = probe.at(chain.priority)
+            if probe.hook != chain.hook or packet.ip_family not in chain.families:
+                continue
+            ways = list(outcomes(ruleset, chain, packet))
+            end = fate(ways)
+            if end.verdict == "drop":
+                lost.append(probe)
+                by_policy = by_policy or end.rule is None
+                doubtful = doubtful and any(each.verdict == "accept" for each in ways)
+        if lost:
+            yield Loss(chain, tuple(lost), by_policy, doubtful)
+
+
+def filters(base: NodeBase, facts: Facts, exposed: Exposed, ruleset: Ruleset) -> Iterator[Finding]:
+    """Yield a finding for each chain of others that swallows what has to pass."""
+    for loss in losses(ruleset, probes(base, facts, exposed)):
+        families = " and ".join(sorted({each.packet.ip_family for each in loss.probes}))
+        whats = "; ".join(dict.fromkeys(each.what for each in loss.probes))
+        how = "by its policy drop" if loss.by_policy else "by a drop or reject rule"
+        verb = "may swallow" if loss.doubtful else "swallows"
+        minor = loss.doubtful or all(each.outside for each in loss.probes)
+        yield Finding(
+            "warning" if minor else "error",
+            str(loss.chain),
+            f"It {verb} {families} {how}: {whats}.",
+            _remedy(owner(ruleset, loss.chain), loss),
+        )
+    yield from _bridged(facts, ruleset, probes(base, facts, exposed))
+
+
+def _bridged(facts: Facts, ruleset: Ruleset, tried: Sequence[Probe]) -> Iterator[Finding]:
+    """Yield where br_netfilter sends frames between ports of a bridge through a forward chain."""
+    for family, sysctl in (
+        ("IPv4", "net/bridge/bridge-nf-call-iptables"),
+        ("IPv6", "net/bridge/bridge-nf-call-ip6tables"),
+    ):
+        if facts.number(sysctl) != 1:
+            continue
+        through = [
+            each
+            for each in tried
+            if each.packet.incoming == each.packet.outgoing == BRIDGE
+            and each.packet.ip_family == family
+        ]
+        for loss in losses(ruleset, through):
+            if loss.chain.policy != "drop":
+                continue
+            name = sysctl.replace("/", ".")
+            yield Finding(
+                "warning",
+                f"sysctl {name}",
+                f"Frames that bridges of this node pass from port to port, as those of VMs, go "
+                f"through {loss.chain} too, which drops {family} that no rule of it accepts.",
+                f"Have that chain accept what bridges pass, or run `sysctl -w {name}=0`.",
+            )
+
+
+# ------------------------------------------------------------------------------------------------
+
+
+def _remedy(by: Owner, loss: Loss) -> str:
+    if by is Owner.FIREWALLD:
+        return _by_firewalld(loss)
+    if by is Owner.UFW:
+        return _by_ufw(loss)
+    if by is Owner.HAND:
+        return _by_nft(loss)
+    chain = "DOCKER-USER" if by is Owner.DOCKER else loss.chain.key[2]
+    return _by_iptables(loss, chain)
+
+
+def _run(commands: Sequence[str]) -> str:
+    quoted = [f"`{each}`" for each in dict.fromkeys(commands)]
+    *most, last = quoted
+    return f"Run {', '.join(most)} and {last}" if most else f"Run {last}"
+
+
+def _by_nft(loss: Loss) -> str:
+    family, table, chain = loss.chain.key
+    # In front of all rules: behind the last one nothing may be reached any more.
+    commands = [
+        f"nft insert rule {family} {table} {chain} {each.nft} accept" for each in loss.probes
+    ]
+    return f"{_run(commands)}, and add the rules where that table is written."
+
+
+def _by_iptables(loss: Loss, chain: str) -> str:
+    table = "" if loss.chain.key[1] == "filter" else f"-t {loss.chain.key[1]} "
+    command = "iptables" if loss.chain.key[0] == "ip" else "ip6tables"
+    commands = [f"{command} {table}-I {chain} {each.iptables} -j ACCEPT" for each in loss.probes]
+    again = " and each start of Docker" if chain == "DOCKER-USER" else ""
+    return f"{_run(commands)}, and have that done after each boot{again}."
+
+
+_TRUSTED = (f"firewall-cmd --permanent --zone=trusted --add-interface={BRIDGE}",)
+# The zone says what comes from the bridge; what goes to it takes a policy (firewalld 0.9).
+_POLICY = (
+    "firewall-cmd --permanent --new-policy=groundplane",
+    "firewall-cmd --permanent --policy=groundplane --set-target=ACCEPT",
+    "firewall-cmd --permanent --policy=groundplane --add-ingress-zone=ANY",
+    "firewall-cmd --permanent --policy=groundplane --add-egress-zone=trusted",
+)
+
+
+def _by_firewalld(loss: Loss) -> str:
+    commands: list[str] = []
+    for probe in loss.probes:
+        if probe.hook == "input" and probe.packet.incoming != BRIDGE:
+            port = f"{probe.packet.port}/{probe.packet.protocol}"
+            commands.append(f"firewall-cmd --permanent --add-port={port}")
+        else:
+            commands += _TRUSTED
+        if probe.hook == "forward" and probe.packet.incoming != BRIDGE:
+            commands += _POLICY
+    return _run([*commands, "firewall-cmd --reload"]) + "."
+
+
+def _by_ufw(loss: Loss) -> str:
+    commands = []
+    for probe in loss.probes:
+        packet = probe.packet
+        if probe.hook == "forward" and packet.incoming == BRIDGE:
+            commands.append(f"ufw route allow in on {BRIDGE}")
+        elif probe.hook == "forward":
+            commands.append(f"ufw route allow out on {BRIDGE}")
+        elif probe.hook == "output":
+            commands.append(f"ufw allow out on {BRIDGE}")
+        elif packet.incoming == BRIDGE:
+            commands.append(f"ufw allow in on {BRIDGE}")
+        else:
+            commands.append(f"ufw allow {packet.port}/{packet.protocol}")
+    return _run(commands) + "."

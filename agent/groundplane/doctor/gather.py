@@ -1,0 +1,194 @@
+"""Reads what there is on the node: /proc, ip(8) and nft(8); nothing is changed.
+
+It is all of the network namespace that the calling thread is in.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from groundplane.doctor.extensions import has_extensions, spelled_out
+from groundplane.doctor.facts import Address, Facts, Listener, Route
+from groundplane.doctor.ruleset import OURS
+from groundplane.errors import KernelRefused
+from groundplane.model.address import unpack
+from groundplane.privileges import net_admin_for_children
+
+_SYSCTLS: Final = Path("/proc/sys")
+_SOCKETS: Final = Path("/proc/thread-self/net")  # /proc/net is that of the first thread
+_WHOLE_NODE: Final = (
+    "net/ipv4/ip_forward",
+    "net/ipv4/ip_local_port_range",
+    "net/ipv4/ip_local_reserved_ports",
+    "net/bridge/bridge-nf-call-iptables",
+    "net/bridge/bridge-nf-call-ip6tables",
+    "net/netfilter/nf_conntrack_count",
+    "net/netfilter/nf_conntrack_max",
+)
+_OF_AN_INTERFACE: Final = (
+    "net/ipv4/conf/{}/forwarding",
+    "net/ipv4/conf/{}/rp_filter",
+    "net/ipv4/conf/{}/send_redirects",
+    "net/ipv6/conf/{}/forwarding",
+    "net/ipv6/conf/{}/accept_ra",
+)
+_KINDS: Final = {  # rtnetlink(7), rtm_type
+    1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast", 6: "blackhole",
+    7: "unreachable", 8: "prohibit", 9: "throw",
+}  # fmt: skip
+_TABLES: Final = (254, 255)  # main, local
+_BOOT: Final = 3  # the route protocol that ip(8) does not print
+_WORKLOADS: Final = "gpw"  # what the host's ends of workloads' links begin with
+
+
+def gather() -> Facts:
+    """Return the facts of this node; KernelRefused when ip(8) fails."""
+    links = json.loads(_output("ip", "-j", "address", "show") or "[]")
+    routes = [
+        route
+        for flag in ("-4", "-6")
+        for route in parse_routes(
+            _output("ip", "-N", "-j", flag, "route", "show", "table", "all"),
+            "0.0.0.0/0" if flag == "-4" else "::/0",
+        )
+    ]
+    interfaces = {link["ifname"]: "UP" in link.get("flags", ()) for link in links}
+    try:
+        ruleset, error = tuple(_ruleset()), ""
+    except KernelRefused as refused:
+        ruleset, error = None, str(refused)
+    return Facts(
+        sysctls=dict(_sysctls(interfaces)),
+        interfaces={name: up for name, up in interfaces.items() if not name.startswith(_WORKLOADS)},
+        addresses=tuple(addresses(links)),
+        routes=tuple(routes),
+        listeners=tuple(_listeners()),
+        ruleset=ruleset,
+        ruleset_error=error,
+        legacy_tables=tuple(_legacy_tables()),
+    )
+
+
+def _output(*command: str) -> str:
+    """Return what *command* prints; KernelRefused with what it says instead."""
+    if shutil.which(command[0]) is None:
+        raise KernelRefused(f"{command[0]} is not installed")
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        raise KernelRefused(f"{command[0]}: {lines[0] if lines else 'it failed'}")
+    return done.stdout
+
+
+def _sysctls(interfaces: Iterable[str]) -> Iterator[tuple[str, str]]:
+    names = ["all", *(each for each in interfaces if not each.startswith(_WORKLOADS))]
+    of_interfaces = [pattern.format(name) for name in names for pattern in _OF_AN_INTERFACE]
+    for path in (*_WHOLE_NODE, *of_interfaces):
+        try:
+            yield path, (_SYSCTLS / path).read_text().strip()
+        except OSError:  # a kernel without IPv6, bridges or conntrack does not have it
+            continue
+
+
+def addresses(links: Iterable[dict[str, Any]]) -> Iterator[Address]:
+    """Yield the addresses that `ip -j address` lists."""
+    for link in links:
+        for each in link.get("addr_info", ()):
+            if "local" in each:
+                yield Address(link["ifname"], each["local"], each["prefixlen"])
+
+
+def parse_routes(text: str, default: str) -> Iterator[Route]:
+    """Yield the routes of the main and the local table that `ip -N -j route show table all` lists.
+
+    *default* is the range of a default route of the family listed.
+    """
+    for each in json.loads(text or "[]"):
+        if int(each.get("table", 254)) not in _TABLES:
+            continue
+        destination = each["dst"]
+        if destination == "default":
+            destination = default
+        elif "/" not in destination:
+            destination += "/128" if ":" in destination else "/32"
+        yield Route(
+            destination,
+            each.get("dev", ""),
+            each.get("gateway", ""),
+            int(each.get("protocol", _BOOT)),
+            _KINDS.get(int(each.get("type", 1)), "unicast"),
+        )
+
+
+def _ruleset() -> Iterator[dict[str, Any]]:
+    """Yield the objects of all tables, those of others with the elements of their sets and maps.
+
+    A listing without elements is quick however many services there are.
+    """
+    objects = _nft("-j", "-t", "list", "ruleset")
+    tables: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for listed in objects:
+        for what, content in listed.items():
+            if what != "metainfo":
+                name = content["name"] if what == "table" else content.get("table", "")
+                tables.setdefault((content.get("family", ""), name), []).append(listed)
+    for (family, name), found in tables.items():
+        if name != OURS and any({"set", "map"} & each.keys() for each in found):
+            found = _nft("-j", "list", "table", family, name)  # noqa: PLW2901
+        if name != OURS and has_extensions(found):
+            found = spelled_out(found, _run_nft("-a", "list", "table", family, name))  # noqa: PLW2901
+        yield from found
+
+
+def _run_nft(*arguments: str) -> str:
+    with net_admin_for_children():
+        return _output("nft", *arguments)
+
+
+def _nft(*arguments: str) -> list[dict[str, Any]]:
+    try:
+        listed = json.loads(_run_nft(*arguments) or "{}")
+        return list(listed.get("nftables", ()))
+    except ValueError as error:
+        raise KernelRefused(f"nft prints no JSON: {error}") from None
+
+
+def _legacy_tables() -> Iterator[str]:
+    for name in ("ip_tables_names", "ip6_tables_names"):
+        try:
+            yield from (_SOCKETS / name).read_text().split()
+        except OSError:
+            continue
+
+
+_LISTENING: Final = {"tcp": "0A", "udp": "07"}  # TCP_LISTEN; a datagram socket without a peer
+
+
+def _listeners() -> Iterator[Listener]:
+    for name in ("tcp", "tcp6", "udp", "udp6"):
+        try:
+            text = (_SOCKETS / name).read_text()
+        except OSError:
+            continue
+        yield from parse_sockets(text, "TCP" if name.startswith("tcp") else "UDP")
+
+
+def parse_sockets(text: str, protocol: Literal["TCP", "UDP"]) -> Iterator[Listener]:
+    """Yield the listening sockets of /proc/net/{tcp,tcp6,udp,udp6} (proc_pid_net(5))."""
+    for line in text.splitlines()[1:]:
+        _, local, _, state, *_ = line.split()
+        address, _, port = local.partition(":")
+        if state == _LISTENING[protocol.lower()]:
+            yield Listener(protocol, _address(address), int(port, 16))
+
+
+def _address(digits: str) -> str:
+    """Return the address that the kernel prints as words of its own byte order."""
+    words = bytes.fromhex(digits)
+    if sys.byteorder == "little":
+        words = b"".join(words[start : start + 4][::-1] for start in range(0, len(words), 4))
+    return unpack(words)

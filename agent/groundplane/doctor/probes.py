@@ -1,0 +1,148 @@
+"""The packets that have to pass a node: what its filters are tried with. Pure."""
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from msgspec.structs import replace
+
+from groundplane.doctor.examples import Examples, examples
+from groundplane.doctor.facts import Exposed, Facts
+from groundplane.doctor.packet import Packet
+from groundplane.project.state import BRIDGE, NodeBase
+
+Hook = Literal["prerouting", "input", "forward", "output"]
+
+TRANSLATED_AT = -100  # the priority of our translation in prerouting and output
+
+
+class Probe(NamedTuple):
+    """A packet that has to pass *hook*, and what accepts it.
+
+    *what* tells the traffic. *nft* is what a rule of nft says to accept it, *iptables* what one
+    of iptables says. *early* is the packet in chains that come before our translation. *outside*
+    marks what has an end outside of the site, which an operator may mean to keep out.
+    """
+
+    hook: Hook
+    what: str
+    packet: Packet
+    nft: str
+    iptables: str
+    early: Packet | None = None
+    outside: bool = False
+
+    def at(self, priority: int) -> Packet:
+        """Return the packet as a chain of *priority* at the hook sees it."""
+        return self.early if self.early and priority < TRANSLATED_AT else self.packet
+
+
+def probes(base: NodeBase, facts: Facts, exposed: Exposed) -> list[Probe]:
+    """Return everything that has to pass the node, in the order in which it is told."""
+    from_outside = bool(exposed.node_ports or exposed.addresses)
+    found: list[Probe] = []
+    for each in examples(base, facts):
+        found += _of_this_node(each)
+        found += _between_nodes(each) if each.peer else ()
+        found += _outside(each, clients=from_outside)
+        found += _to_the_node(each, exposed)
+    return found
+
+
+# What a rule says of traffic whose destination a service has translated, first in the words of
+# nft, then in those of iptables, and of traffic that comes from or goes to the bridge.
+_TRANSLATED = ("ct status dnat", "-m conntrack --ctstate DNAT")
+_FROM_BRIDGE, _TO_BRIDGE = f"iifname {BRIDGE}", f"oifname {BRIDGE}"
+
+
+def _request(of: Examples) -> Packet:
+    return Packet(
+        family=of.ip,
+        protocol="tcp",
+        source=of.own,
+        destination=of.neighbour,
+        port=8080,
+        local=False,
+    )
+
+
+def _sending(of: Examples) -> str:
+    return f"-s {of.workloads}"
+
+
+def _receiving(of: Examples) -> str:
+    return f"-d {of.workloads}"
+
+
+def _of_this_node(of: Examples) -> Iterator[Probe]:
+    """Yield what workloads and the node itself send to services."""
+    what, request = "workloads to services", _request(of)
+    entering = replace(request, incoming=BRIDGE, translated=True)
+    early = replace(request, incoming=BRIDGE, destination=of.service, port=80)
+    yield Probe("prerouting", what, entering, _FROM_BRIDGE, _sending(of), early)
+    forwarded = replace(entering, outgoing=BRIDGE)
+    yield Probe("forward", what, forwarded, *_TRANSLATED)
+    leaving = replace(request, source=of.node, outgoing=BRIDGE, translated=True)
+    before = replace(leaving, destination=of.service, port=80, translated=False)
+    what = "the node itself to services"
+    yield Probe("output", what, leaving, *_TRANSLATED, early=before)
+
+
+def _between_nodes(of: Examples) -> Iterator[Probe]:
+    request = _request(of)
+    leaving = replace(request, destination=of.peer_workload, incoming=BRIDGE, outgoing=of.uplink)
+    yield Probe("forward", "workloads to those of other nodes", leaving, _FROM_BRIDGE, _sending(of))
+    arriving = replace(
+        request, source=of.peer_workload, destination=of.own, incoming=of.uplink, outgoing=BRIDGE
+    )
+    what = "workloads of other nodes to those of this one"
+    yield Probe("forward", what, arriving, _TO_BRIDGE, _receiving(of))
+    # A service's translation is made, and its source masqueraded, where the client enters.
+    masqueraded = replace(arriving, source=of.peer)
+    what = "what other nodes masquerade to workloads of this one"
+    yield Probe("forward", what, masqueraded, _TO_BRIDGE, _receiving(of))
+
+
+def _outside(of: Examples, *, clients: bool) -> Iterator[Probe]:
+    request = _request(of)
+    leaving = replace(request, destination=None, incoming=BRIDGE, outgoing=of.uplink)
+    what = "workloads to addresses outside"
+    yield Probe("forward", what, leaving, _FROM_BRIDGE, _sending(of), outside=True)
+    arriving = replace(
+        request, source=None, destination=of.own, incoming=of.uplink, outgoing=BRIDGE
+    )
+    answer = replace(arriving, state="established", port=None)
+    what = "answers from outside to workloads"
+    yield Probe("forward", what, answer, _TO_BRIDGE, _receiving(of), outside=True)
+    if clients:
+        translated = replace(arriving, translated=True)
+        what = "clients outside to services"
+        yield Probe("forward", what, translated, *_TRANSLATED, outside=True)
+
+
+def _to_the_node(of: Examples, exposed: Exposed) -> Iterator[Probe]:
+    asking = replace(_request(of), destination=of.bridge, incoming=BRIDGE, port=53, local=True)
+    for protocol in ("udp", "tcp"):
+        yield Probe(
+            "input",
+            "names asked by workloads",
+            replace(asking, protocol=protocol),
+            f"{_FROM_BRIDGE} {protocol} dport 53",
+            f"-i {BRIDGE} -p {protocol} --dport 53",
+        )
+    if of.ip == "ip6":
+        yield Probe(
+            "input",
+            "neighbour discovery of workloads",
+            replace(asking, protocol="icmpv6", type="nd-neighbor-solicit", port=None),
+            f"{_FROM_BRIDGE} meta l4proto ipv6-icmp",
+            f"-i {BRIDGE} -p ipv6-icmp",
+        )
+    for port in exposed.health_check_ports:
+        yield Probe(
+            "input",
+            f"health checks on port {port}",
+            replace(asking, source=None, destination=of.node, incoming=of.uplink, port=port),
+            f"tcp dport {port}",
+            f"-p tcp --dport {port}",
+            outside=True,
+        )

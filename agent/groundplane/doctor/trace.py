@@ -1,0 +1,135 @@
+"""Follows a packet through a base chain of the ruleset. Pure.
+
+What cannot be told (`packet.matches` is None) is followed both ways, and what comes of it is
+marked as uncertain.
+"""
+
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from typing import Any, Final, Literal, NamedTuple
+
+from groundplane.doctor.packet import Packet, looked_up, matches
+from groundplane.doctor.ruleset import Chain, Expression, Key, Rule, Ruleset
+
+Verdict = Literal["accept", "drop", "translate", "notrack"]
+Step = Verdict | Literal["return", "jump", "goto"]
+
+_DEEPEST: Final = 16  # nested jumps, as in the kernel (NFT_JUMP_STACK_SIZE)
+# Statements after which the rest of the rule is reached in any case.
+_PASSING: Final = {
+    "counter", "log", "mangle", "comment", "meter", "set", "map", "ct helper", "ct timeout",
+    "ct expectation", "last", "dup", "flow", "secmark", "synproxy", "tproxy", "continue",
+}  # fmt: skip
+_VERDICTS: Final[Mapping[str, Step]] = {
+    "accept": "accept", "drop": "drop", "reject": "drop", "return": "return", "jump": "jump",
+    "goto": "goto", "dnat": "translate", "redirect": "translate", "snat": "translate",
+    "masquerade": "translate", "notrack": "notrack",
+}  # fmt: skip
+_TARGETS: Final[Mapping[str, Step]] = {  # of iptables
+    "DNAT": "translate", "REDIRECT": "translate", "SNAT": "translate", "MASQUERADE": "translate",
+    "REJECT": "drop", "NOTRACK": "notrack",
+}  # fmt: skip
+
+
+class Outcome(NamedTuple):
+    """What *rule* does with the packet, None for the chain's policy."""
+
+    verdict: Verdict
+    rule: Rule | None
+    certain: bool
+
+
+# Where a walk through a chain ends: the packet's way is over, or it goes on in the calling chain,
+# or that cannot be told.
+_End = Literal["over", "returned"]
+_Walk = Generator[Outcome, None, _End]
+
+
+def outcomes(ruleset: Ruleset, chain: Chain, packet: Packet) -> Iterator[Outcome]:
+    """Yield what may become of *packet* in the base chain *chain*, in the order of its rules.
+
+    The last is the policy, unless a rule ends its way for certain.
+    """
+    end = yield from _Tracer(ruleset, packet).walk(chain.key, certain=True, depth=0)
+    if end == "returned":
+        yield Outcome("drop" if chain.policy == "drop" else "accept", None, certain=True)
+
+
+def fate(ways: Iterable[Outcome]) -> Outcome:
+    """Return the one of a packet's `outcomes` that is its end by those rules that surely match."""
+    return next(found for found in ways if found.certain and found.verdict != "notrack")
+
+
+class _Tracer:
+    def __init__(self, ruleset: Ruleset, packet: Packet) -> None:
+        self._ruleset, self._packet = ruleset, packet
+        self._elements: dict[tuple[str, str], dict[str, tuple[Any, ...]]] = {}
+        for (family, table, name), listed in ruleset.elements.items():
+            self._elements.setdefault((family, table), {})[name] = listed
+
+    def walk(self, key: Key, *, certain: bool, depth: int) -> _Walk:
+        for rule in self._ruleset.rules.get(key, ()):
+            end = yield from self._rule(rule, certain=certain, depth=depth)
+            if end is not None:
+                return end
+        return "returned"
+
+    def _rule(
+        self, rule: Rule, *, certain: bool, depth: int
+    ) -> Generator[Outcome, None, _End | None]:
+        """Follow one rule; None when the packet goes on to the next one, for all that is known."""
+        elements = self._elements.get(rule.chain[:2], {})
+        holds = True  # the rule matches for certain, as far as it is read
+        for expression in rule.expressions:
+            ((kind, content),) = list(expression.items())[:1]
+            if kind == "match":
+                fits = matches(self._packet, content, elements)
+                if fits is False:
+                    return None
+                holds = holds and bool(fits)
+            elif kind == "vmap" or _verdict(expression):
+                sure = certain and holds
+                end = yield from self._decide(rule, expression, certain=sure, depth=depth)
+                if end is not None and holds:
+                    return end
+            elif kind not in _PASSING:  # a limit, a match of iptables, something newer
+                holds = False
+        return None
+
+    def _decide(
+        self, rule: Rule, expression: Expression, *, certain: bool, depth: int
+    ) -> Generator[Outcome, None, _End | None]:
+        """Follow a verdict or a verdict map; None when the packet, for certain or not, goes on."""
+        elements = self._elements.get(rule.chain[:2], {})
+        choices: list[tuple[bool | None, Expression]] = [(True, expression)]
+        if "vmap" in expression:
+            choices = looked_up(self._packet, expression["vmap"], elements)
+        for fits, verdict in choices:
+            end = yield from self._obey(rule, verdict, certain=certain and bool(fits), depth=depth)
+            if end is not None and fits:
+                return end
+        return None
+
+    def _obey(
+        self, rule: Rule, expression: Expression, *, certain: bool, depth: int
+    ) -> Generator[Outcome, None, _End | None]:
+        verdict = _verdict(expression)
+        if verdict == "return":
+            return "returned"
+        if verdict == "jump" or verdict == "goto":
+            if depth == _DEEPEST:
+                return None
+            target = (*rule.chain[:2], expression[verdict]["target"])
+            end = yield from self.walk(target, certain=certain, depth=depth + 1)
+            return end if verdict == "goto" or end == "over" else None
+        if verdict is None:  # an element of a verdict map that says continue
+            return None
+        yield Outcome(verdict, rule, certain)
+        return None if verdict == "notrack" else "over"
+
+
+def _verdict(expression: Expression) -> Step | None:
+    """Return what *expression* does with a packet, None when it is no verdict."""
+    ((kind, content),) = list(expression.items())[:1]
+    if kind == "xt":
+        return _TARGETS.get(content.get("name", "")) if isinstance(content, Mapping) else None
+    return _VERDICTS.get(kind)

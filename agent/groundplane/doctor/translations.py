@@ -1,0 +1,164 @@
+"""Rules of others that reach a service's packets before ours do, or that use what is ours. Pure.
+
+The first chain of type nat that translates a connection's packet decides, by priority; ours are
+at -100 in prerouting and output.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec.structs import replace
+
+from groundplane.doctor.examples import Examples, examples
+from groundplane.doctor.facts import Exposed, Facts, Finding
+from groundplane.doctor.packet import Packet
+from groundplane.doctor.probes import TRANSLATED_AT
+from groundplane.doctor.ruleset import Chain, Ruleset
+from groundplane.doctor.trace import Outcome, outcomes
+from groundplane.model.address import family_of
+from groundplane.project.state import BRIDGE, NodeBase
+
+_TRACKED_AT = -200  # the priority of conntrack: `notrack` works before it
+_LABEL = 14
+
+# Ports that proxies and name servers take for themselves, and one that nobody is known to take.
+_PORTS = (("tcp", 80), ("tcp", 443), ("udp", 53), ("tcp", 53), ("tcp", 54321))
+
+
+def translations(
+    base: NodeBase, facts: Facts, exposed: Exposed, ruleset: Ruleset
+) -> Iterator[Finding]:
+    """Yield a finding for each chain of others that keeps our translation from being made."""
+    asked = [each for of in examples(base, facts) for each in _entering(of, exposed)]
+    for chain in ruleset.base_chains("nat", "prerouting", "output"):
+        if chain.priority > TRANSLATED_AT:
+            continue
+        met = list(_met(ruleset, chain, asked, "translate"))
+        if met:
+            order = "before ours" if chain.priority < TRANSLATED_AT else "beside ours"
+            sure = any(each.certain for _, each in met)
+            yield Finding(
+                "error" if sure else "warning",
+                str(chain),
+                f"It is asked {order} and {'translates' if sure else 'may translate'} "
+                f"{_listed(met)}: connections to it go elsewhere than to the service.",
+                "Let that rule leave out what is ours, or give the service another port; "
+                f"`nft -a list chain {' '.join(chain.key)}` shows it.",
+            )
+    for chain in ruleset.base_chains("filter", "prerouting", "output"):
+        if chain.priority >= _TRACKED_AT:
+            continue
+        met = [each for each in _met(ruleset, chain, asked, "notrack") if each[1].certain]
+        if met:
+            rules = {each.rule.handle: each.rule for _, each in met if each.rule}
+            deletions = "; ".join(
+                f"delete rule {' '.join(rule.chain)} handle {handle}"
+                for handle, rule in sorted(rules.items())
+            )
+            yield Finding(
+                "error",
+                str(chain),
+                f"It keeps {_listed(met)} from being tracked (notrack), and what is not tracked "
+                "is not translated: it reaches no endpoint.",
+                f"Run `nft '{deletions}'`, or let the rule leave out the service ranges "
+                f"{', '.join(base.service_cidrs)}.",
+            )
+
+
+Asked = tuple[str, str, bool, Packet]
+
+
+def _met(
+    ruleset: Ruleset, chain: Chain, asked: list[Asked], verdict: str
+) -> Iterator[tuple[str, Outcome]]:
+    """Yield what of *asked* meets *verdict* in *chain*, and how."""
+    for hook, what, certain_only, packet in asked:
+        if hook != chain.hook or packet.ip_family not in chain.families:
+            continue
+        for each in outcomes(ruleset, chain, packet):
+            if each.verdict == verdict and (each.certain or not certain_only):
+                yield what, each
+
+
+def _listed(met: list[tuple[str, Outcome]]) -> str:
+    return ", ".join(dict.fromkeys(what for what, _ in met))
+
+
+def _entering(of: Examples, exposed: Exposed) -> Iterator[Asked]:
+    """Yield hook, name and packet of what our translation is meant to see first.
+
+    The third says that only a rule that matches for certain is of interest: what a rule for a
+    port that another program publishes says beyond the port cannot always be read, and service
+    addresses are not what it is about.
+    """
+    first = Packet(family=of.ip, protocol="tcp", source=None, destination=of.service, local=False)
+    places: list[tuple[str, str, bool | None]] = [("service addresses", of.service, False)]
+    places += [
+        (address, address, None)  # it may be on an interface, or only be routed here
+        for address in exposed.addresses
+        if family_of(address) == of.family
+    ]
+    for name, address, local in places:
+        for protocol, port in _PORTS:
+            packet = replace(first, protocol=protocol, destination=address, port=port, local=local)
+            for hook, way in _ways(of, packet):
+                yield hook, f"{name} port {port}/{protocol.upper()}", True, way
+    for protocol, port in exposed.node_ports:
+        packet = replace(
+            first, protocol=protocol.lower(), destination=of.node, port=port, local=True
+        )
+        for hook, way in _ways(of, packet):
+            yield hook, f"node port {port}/{protocol}", False, way
+
+
+def _ways(of: Examples, packet: Packet) -> Iterator[tuple[str, Packet]]:
+    """Yield the hooks where *packet* enters, from outside, from a workload, and from the node."""
+    yield "prerouting", replace(packet, incoming=of.uplink)
+    yield "prerouting", replace(packet, incoming=BRIDGE, source=of.own)
+    yield "output", replace(packet, outgoing=BRIDGE, source=of.node)
+
+
+# ------------------------------------------------------------------------------------------------
+
+
+def shared(ruleset: Ruleset) -> Iterator[Finding]:
+    """Yield rules of others that use what our rules keep in a packet or a connection."""
+    for chain in ruleset.foreign():
+        for rule in ruleset.rules.get(chain.key, ()):
+            for expression in rule.expressions:
+                what = _mangled(expression.get("mangle"))
+                if what == "label":
+                    yield Finding(
+                        "info",
+                        str(chain),
+                        f"It sets label {_LABEL} of connections, by which groundplane knows those "
+                        "that it masquerades: connections with it lose their client's address.",
+                        "Let that rule use another label.",
+                    )
+                elif what == "priority":
+                    yield Finding(
+                        "info",
+                        str(chain),
+                        "It sets the priority of packets (meta priority), which carries our choice "
+                        "of the endpoint: the first packet of a service's connection loses it.",
+                        "Set it in a postrouting chain of priority 101 or more if that packet's "
+                        "matters.",
+                    )
+
+
+def _mangled(mangle: Any) -> str:
+    """Return which of our registers a statement `mangle` writes: label, priority, or "" for none."""
+    if not isinstance(mangle, dict):
+        return ""
+    key = mangle.get("key", {})
+    if key.get("meta", {}).get("key") == "priority":
+        return "priority"
+    labels = mangle.get("value")
+    listed = labels if isinstance(labels, list) else [labels]
+    if key.get("ct", {}).get("key") == "label" and {_LABEL, str(_LABEL)} & set(map(_plain, listed)):
+        return "label"
+    return ""
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, int | str) else repr(value)

@@ -1,0 +1,193 @@
+"""What ip, nft and /proc print, read as facts. No kernel is asked but for what this machine has."""
+
+import importlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from groundplane.doctor import Address, Facts, Listener, Route, gather
+from groundplane.doctor.gather import addresses, parse_routes, parse_sockets
+from groundplane.errors import KernelRefused
+
+_module = importlib.import_module("groundplane.doctor.gather")  # its name is its function's too
+
+LINKS: list[dict[str, Any]] = [
+    {
+        "ifname": "lo",
+        "flags": ["LOOPBACK", "UP"],
+        "addr_info": [
+            {"family": "inet", "local": "127.0.0.1", "prefixlen": 8},
+            {},  # what a filter leaves out (iproute2 6.1)
+            {"family": "inet6", "local": "::1", "prefixlen": 128},
+        ],
+    },
+    {"ifname": "groundplane0", "flags": ["BROADCAST"], "addr_info": []},
+    {"ifname": "gpw0123456789a", "flags": ["UP"]},
+]
+ROUTES = [
+    {"dst": "default", "gateway": "192.0.2.254", "dev": "uplink", "flags": []},
+    {"dst": "10.96.0.0/24", "dev": "groundplane0", "protocol": "71", "flags": []},
+    {"dst": "10.244.1.7", "dev": "eth1", "protocol": "2"},
+    {"type": "2", "dst": "127.0.0.1", "dev": "lo", "table": "255", "protocol": "2"},
+    {"type": "6", "dst": "10.0.0.0/8", "protocol": "3"},
+    {"dst": "10.9.0.0/16", "dev": "eth1", "table": "100"},
+]
+TCP = """\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1144 1
+   1: 0100007F:7580 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1145 1
+   2: 010200C0:D431 020200C0:0016 01 00000000:00000000 00:00000000 00000000     0        0 1146 1
+"""
+UDP6 = """\
+  sl  local_address                         remote_address                        st tx_queue
+   0: B80D0120000000000000000001000000:7580 00000000000000000000000000000000:0000 07 0:0 0:0 0 0
+   1: 00000000000000000000000000000000:0035 00000000000000000000000000000000:0000 07 0:0 0:0 0 0
+   2: 00000000000000000000000001000000:0035 00000000000000000000000001000000:0036 01 0:0 0:0 0 0
+"""
+
+
+def test_addresses() -> None:
+    assert [Address("lo", "127.0.0.1", 8), Address("lo", "::1", 128)] == [*addresses(LINKS)]
+
+
+def test_routes_of_the_main_and_the_local_table() -> None:
+    assert [
+        Route("0.0.0.0/0", "uplink", "192.0.2.254", 3),
+        Route("10.96.0.0/24", "groundplane0", "", 71),
+        Route("10.244.1.7/32", "eth1", "", 2),
+        Route("127.0.0.1/32", "lo", "", 2, "local"),
+        Route("10.0.0.0/8", "", "", 3, "blackhole"),
+    ] == [*parse_routes(json.dumps(ROUTES), "0.0.0.0/0")]
+
+
+def test_routes_of_ipv6() -> None:
+    listed = [{"dst": "default", "dev": "uplink", "protocol": "9"}, {"dst": "fd00::1", "dev": "lo"}]
+    assert [Route("::/0", "uplink", "", 9), Route("fd00::1/128", "lo", "", 3)] == [
+        *parse_routes(json.dumps(listed), "::/0")
+    ]
+    assert [] == [*parse_routes("", "::/0")]
+
+
+def test_sockets_that_listen() -> None:
+    """The addresses are as a little-endian machine prints them."""
+    assert [Listener("TCP", "0.0.0.0", 22), Listener("TCP", "127.0.0.1", 30080)] == [
+        *parse_sockets(TCP, "TCP")
+    ]
+    assert [Listener("UDP", "2001:db8::1", 30080), Listener("UDP", "::", 53)] == [
+        *parse_sockets(UDP6, "UDP")
+    ]
+
+
+# ------------------------------------------------------------------------------------------------
+
+
+class Programs:
+    """Stands for ip and nft: what each command line prints, or how it fails."""
+
+    def __init__(self, printed: dict[str, Any]) -> None:
+        self.printed = printed
+        self.ran: list[str] = []
+
+    def __call__(self, command: tuple[str, ...], **_: object) -> Any:
+        line = " ".join(command)
+        self.ran.append(line)
+        answer = self.printed.get(line, "")
+        if isinstance(answer, OSError):
+            return subprocess.CompletedProcess(command, 1, "", f"{answer.strerror}\nmore")
+        text = answer if isinstance(answer, str) else json.dumps(answer)
+        return subprocess.CompletedProcess(command, 0, text, "")
+
+
+def nftables(*objects: dict[str, Any]) -> dict[str, Any]:
+    return {"nftables": [{"metainfo": {"version": "1.0.6"}}, *objects]}
+
+
+def named(what: str, table: str, name: str, **more: Any) -> dict[str, Any]:
+    return {what: {"family": "inet", "table": table, "name": name, **more}}
+
+
+OURS = [{"table": {"family": "inet", "name": "groundplane"}}, named("set", "groundplane", "nodes")]
+THEIRS = [{"table": {"family": "inet", "name": "filter"}}, named("chain", "filter", "forward")]
+TERSE, FULL = named("set", "filter", "lan"), named("set", "filter", "lan", elem=["10.0.0.1"])
+
+
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch) -> Programs:
+    stand_in = Programs({"ip -j address show": LINKS})
+    monkeypatch.setattr(_module.subprocess, "run", stand_in)
+    monkeypatch.setattr(_module.shutil, "which", lambda name: f"/sbin/{name}")
+    return stand_in
+
+
+def test_workloads_own_links_are_left_out(programs: Programs) -> None:
+    assert {"lo": True, "groundplane0": False} == gather().interfaces
+
+
+def test_elements_are_read_of_tables_of_others_alone(programs: Programs) -> None:
+    """Ours may have a hundred thousand."""
+    programs.printed["nft -j -t list ruleset"] = nftables(*OURS, *THEIRS, TERSE)
+    programs.printed["nft -j list table inet filter"] = nftables(*THEIRS, FULL)
+    found = gather()
+    assert [*OURS, {"metainfo": {"version": "1.0.6"}}, *THEIRS, FULL] == [*(found.ruleset or ())]
+    assert [] == [line for line in programs.ran if "groundplane" in line]
+
+
+def test_matches_of_iptables_are_read_from_the_text(programs: Programs) -> None:
+    expressions = [{"xt": {"type": "match", "name": "conntrack"}}, {"accept": None}]
+    place = {"family": "inet", "table": "filter", "chain": "FORWARD", "handle": 7}
+    rule = {"rule": {**place, "expr": expressions}}
+    programs.printed["nft -j -t list ruleset"] = nftables(*THEIRS, rule)
+    programs.printed["nft -a list table inet filter"] = "\tct status dnat accept # handle 7\n"
+    *_, read = gather().ruleset or ()
+    status = {"op": "in", "left": {"ct": {"key": "status"}}, "right": "dnat"}
+    assert [{"match": status}, {"accept": None}] == read["rule"]["expr"]
+
+
+def unreadable(programs: Programs, answer: object) -> Facts:
+    programs.printed["nft -j -t list ruleset"] = answer
+    found = gather()
+    assert found.ruleset is None
+    return found
+
+
+def test_a_ruleset_that_cannot_be_had_is_told(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = OSError(1, "Operation not permitted (you must be root)")
+    told = "nft: Operation not permitted (you must be root)"
+    assert told == unreadable(programs, refused).ruleset_error
+    assert "prints no JSON" in unreadable(programs, "json: unsupported").ruleset_error
+    missing = {"ip": "/sbin/ip"}
+    monkeypatch.setattr(_module.shutil, "which", missing.get)
+    assert "nft is not installed" == unreadable(programs, "").ruleset_error
+
+
+def test_without_ip_nothing_can_be_told(programs: Programs) -> None:
+    programs.printed["ip -j address show"] = OSError(1, "Cannot open netlink socket")
+    with pytest.raises(KernelRefused, match=r"^ip: Cannot open netlink socket$"):
+        gather()
+
+
+def test_proc_is_read(programs: Programs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings, sockets = tmp_path / "sys", tmp_path / "net"
+    for path, text in {
+        settings / "net/ipv4/ip_forward": "1\n",
+        settings / "net/ipv4/conf/groundplane0/rp_filter": "2\n",
+        settings / "net/ipv4/conf/gpw0123456789a/rp_filter": "1\n",
+        sockets / "tcp": TCP,
+        sockets / "ip_tables_names": "filter\nnat\n",
+    }.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.setattr(_module, "_SYSCTLS", settings)
+    monkeypatch.setattr(_module, "_SOCKETS", sockets)
+    found = gather()
+    assert {
+        "net/ipv4/ip_forward": "1",
+        "net/ipv4/conf/groundplane0/rp_filter": "2",
+    } == found.sysctls
+    assert 2 == len(found.listeners)
+    assert ("filter", "nat") == found.legacy_tables
