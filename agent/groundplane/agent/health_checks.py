@@ -99,7 +99,9 @@ class HealthChecks:
         self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """Answer one request, whatever its method and path are."""
-        with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        with suppress(
+            OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError
+        ):
             async with asyncio.timeout(_PATIENCE_S):
                 await reader.readuntil(b"\r\n\r\n")
                 if check := self._checks.get(port):

@@ -38,7 +38,7 @@ from groundplane.project import (
 )
 from groundplane.reconcile import Reconciler
 from groundplane.resolve import Failing
-from groundplane.snapshot import Snapshot, decode
+from groundplane.snapshot import Key, Snapshot, advance, decode
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Agent:
         self._settings = settings
         self._reconcilers = [Reconciler(plane) for plane in planes]
         self._snapshot: Snapshot | None = None
-        self._index: WorkloadIndex | None = None  # of the snapshot, made when first needed
+        self._index: WorkloadIndex | None = None  # of the snapshot
         self._state: NodeState | None = None
         self._failing: Failing = frozenset()
         self._stamp: Stamp = ()  # of the source that the revision in use was compiled from
@@ -224,9 +224,9 @@ class Agent:
         """Compile the source and apply it; return why it is not used, or ""."""
         try:
             self._compiling = asyncio.create_task(compile_in_child(self._settings.source))
-            encoded = await self._compiling
-            if revision_of(encoded) != self.status.revision:
-                await self._apply(encoded)
+            encoded, before = await self._compiling, self.status.revision
+            await self._apply(encoded)
+            if self.status.revision != before:
                 log.info("revision %s in use", self.status.revision)
             self._save(encoded)
         except (GroundplaneError, OSError) as problem:
@@ -258,28 +258,34 @@ class Agent:
         # A site is large and long-lived: the collector need not look at it again and again.
         gc.disable()
         try:
-            snapshot = decode(encoded)
-            among = self._take(snapshot)
-            await self._bring(among)
+            await self._bring(self._take(encoded))
+            if self._index is None and self._snapshot is not None:  # nothing waits for it
+                self._index = WorkloadIndex(self._snapshot)
         finally:
             gc.enable()
             gc.collect()
             gc.freeze()
-        self._tell(
-            revision=revision_of(encoded), applied=time.time(), services=len(snapshot.services)
-        )
+        assert self._snapshot is not None  # noqa: S101
+        revision, services = revision_of(encoded), len(self._snapshot.services)
+        if revision != self.status.revision:
+            self._tell(revision=revision, applied=time.time(), services=services)
 
-    def _take(self, snapshot: Snapshot) -> Collection[tuple[str, str]] | None:
-        """Make *snapshot* the one in use; return the services that it may change, None for all."""
-        among = None
+    def _take(self, encoded: bytes) -> Collection[Key] | None:
+        """Make *encoded* the snapshot in use; return the services that differ, None for all."""
         if self._state is None or self._snapshot is None:
+            snapshot, among = decode(encoded), None
             state = project_snapshot(snapshot, self._settings.node, self._failing)
         else:
-            state, among = project_change(self._state, self._snapshot, snapshot, self._failing)
-        self._snapshot, self._index, self._state = snapshot, None, state
+            snapshot, keys = advance(self._snapshot, encoded)
+            state, among = project_change(
+                self._state, self._snapshot, snapshot, keys, self._failing
+            )
+            if self._index is not None:
+                self._index.change(self._snapshot, snapshot, keys)
+        self._snapshot, self._state = snapshot, state
         return among
 
-    async def _bring(self, among: Collection[tuple[str, str]] | None = None) -> None:
+    async def _bring(self, among: Collection[Key] | None = None) -> None:
         """Bring every dataplane to the state, in the one thread that dataplanes are used in."""
         loop = asyncio.get_running_loop()
         planes = await loop.run_in_executor(self._worker, self._bring_all, among)
@@ -287,7 +293,7 @@ class Agent:
         self._tell(planes=planes)
 
     async def _serve_health_checks(
-        self, planes: Sequence[PlaneStatus], among: Collection[tuple[str, str]] | None
+        self, planes: Sequence[PlaneStatus], among: Collection[Key] | None
     ) -> None:
         """Let health check node ports report what the services *among*, None for all, come to."""
         assert self._state is not None  # noqa: S101
@@ -304,7 +310,7 @@ class Agent:
                     log.error("%s", fault)
                 self._tell(health_check_errors=tuple(faults))
 
-    def _bring_all(self, among: Collection[tuple[str, str]] | None) -> tuple[PlaneStatus, ...]:
+    def _bring_all(self, among: Collection[Key] | None) -> tuple[PlaneStatus, ...]:
         assert self._state is not None  # noqa: S101
         statuses = []
         for reconciler, before in zip(self._reconcilers, self.status.planes, strict=True):

@@ -111,7 +111,7 @@ def project_base(site: compiled.Site, name: str) -> NodeBase:
             for w in site.workloads
             if w.node == name
         ),
-        capacity=Sizes(*(capacity(size) for size in msgspec.structs.astuple(site.sizes))),
+        capacity=capacities(site.sizes),
         affinity_timeouts=site.affinity_timeouts,
         external_cidrs=site.external_cidrs,
         cluster_ips_from_outside=site.cluster_ips_from_outside,
@@ -125,6 +125,11 @@ def _node(site: compiled.Site, name: str) -> compiled.Node:
             return node
     known = [node.name for node in site.nodes]
     raise GroundplaneError(f'the site has no Node "{name}"{did_you_mean(name, known)}')
+
+
+def capacities(sizes: Sizes) -> Sizes:
+    """Return the sizes to declare for maps that have to hold *sizes*."""
+    return Sizes(*(capacity(size) for size in msgspec.structs.astuple(sizes)))
 
 
 def capacity(elements: int) -> int:
