@@ -24,6 +24,7 @@ _COMMANDS: Final = {
         "Print a shell's completion script.",
     ),
     "describe": ("groundplane.cli.describe", "describe", "Tell all about one service, and why."),
+    "doctor": ("groundplane.cli.doctor", "doctor", "Say what on this node swallows traffic."),
     "get": ("groundplane.cli.get", "get", "List services, endpoints, workloads or nodes."),
     "netns": ("groundplane.cli.netns", "netns", "Connect a workload that has its own address."),
     "render": (

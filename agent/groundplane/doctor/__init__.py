@@ -4,6 +4,7 @@
 """
 
 from groundplane.doctor.diagnose import diagnose
+from groundplane.doctor.exposed import exposed
 from groundplane.doctor.facts import Address, Exposed, Facts, Finding, Listener, Route
 from groundplane.doctor.gather import gather
 
@@ -15,5 +16,6 @@ __all__ = [
     "Listener",
     "Route",
     "diagnose",
+    "exposed",
     "gather",
 ]
