@@ -34,7 +34,7 @@ class Plane:
         self.calls.append(f"render {part.name}")
         if isinstance(part, NodeBase):
             return {peer.name: peer.addresses[0] for peer in part.peers}
-        targets = ",".join(each.hex() for port in part.ports for each in port.ipv4)
+        targets = ",".join(each.hex() for port in part.ports for each in port.ipv4.cluster)
         return dict.fromkeys(part.cluster_ips, f"{part.name} {targets}")
 
     def read(self, base: NodeBase) -> Mapping[str, str]:
@@ -230,7 +230,7 @@ class Holding:
     def context(self, base: NodeBase) -> Hashable:
         if self.name == "dns":
             return dns.zones_of(base)
-        return (base.families, base.slot_capacity) if self.name == "nftables" else None
+        return (base.families, base.capacity, base.addresses) if self.name == "nftables" else None
 
     def render(self, base: NodeBase, part: Part) -> Mapping[object, object]:
         rendered: Any
@@ -238,7 +238,7 @@ class Holding:
             case "dns":
                 rendered = dns.render(base, part)
             case "nftables":
-                rendered = nftables.render(part)
+                rendered = nftables.render(base, part)
             case _:
                 rendered = links.render(base, part)
         return dict(rendered)

@@ -1,13 +1,15 @@
 """Selectors to endpoints, and endpoints to those that traffic goes to."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from groundplane.model import compiled
-from groundplane.model.compiled import Endpoint
+from groundplane.model.compiled import Endpoint, columns
 from groundplane.pipeline import allocate_source
-from groundplane.resolve import compile_site, serving_endpoints
+from groundplane.resolve import NOWHERE, Place, choose, compile_site
 from tests.catalogs import DUAL, SITE, read
 
 SERVICE = """\
@@ -51,7 +53,7 @@ def compile_text(source: Path, text: str, site: str = FIXED) -> compiled.Site:
 
 
 def endpoints(source: Path, text: str, site: str = FIXED) -> tuple[Endpoint, ...]:
-    return compile_text(source, text, site).services[0].endpoints
+    return tuple(compile_text(source, text, site).services[0].endpoints.rows())
 
 
 def test_endpoints_are_the_selected_workloads_by_name(source: Path) -> None:
@@ -158,13 +160,6 @@ def test_each_port_of_a_cluster_ip_has_a_pool_of_its_own(source: Path) -> None:
     assert [0, 0] == [port.pool for port in web.ports]
 
 
-def test_slots_count_every_endpoint_for_every_port_and_one_where_there_is_none(
-    source: Path,
-) -> None:
-    site = compile_text(source, SERVICE)
-    assert sum(max(len(s.endpoints), 1) * len(s.ports) for s in site.services) == site.slots > 0
-
-
 def test_ranges_and_addresses_are_written_in_one_way(source: Path) -> None:
     site = DUAL.replace("fd00:10:96::/112", "FD00:10:96:0::/112").replace(
         "2001:db8::1", "2001:0DB8::0001"
@@ -200,34 +195,168 @@ SERVING = Endpoint("serving", "n1", "", "10.244.0.7", "", (80,), ready=False, se
 NOT_READY = Endpoint("not-ready", "n1", "", "10.244.0.6", "", (80,), ready=False, serving=False)
 
 
+def web(*of: Endpoint, **fields: object) -> compiled.Service:
+    made = compiled.Service("default", "web", ("IPv4",), endpoints=columns(of))
+    return msgspec.structs.replace(made, **fields)
+
+
+def names(service: compiled.Service, indexes: Sequence[int]) -> tuple[str, ...]:
+    rows = service.endpoints.rows()
+    return tuple(rows[index].workload for index in indexes)
+
+
 @pytest.mark.parametrize(
-    ("of", "failing", "expected"),
+    ("of", "failing", "expected", "serving"),
     [
-        ((READY, OTHER), (), ("ready", "other")),
-        ((READY, DRAINING, GONE, NOT_READY), (), ("ready",)),
-        ((DRAINING, GONE, NOT_READY), (), ("draining",)),
-        ((GONE, NOT_READY, SERVING), (), ()),
-        ((), (), ()),
-        ((READY, OTHER), ("ready",), ("other",)),
-        ((READY, DRAINING), ("ready",), ("draining",)),
-        ((READY, DRAINING), ("ready", "draining"), ()),
+        ((READY, OTHER), (), ("ready", "other"), ("ready", "other")),
+        ((READY, DRAINING, GONE, NOT_READY), (), ("ready",), ("ready", "draining")),
+        ((DRAINING, GONE, NOT_READY), (), ("draining",), ("draining",)),
+        ((GONE, NOT_READY, SERVING), (), (), ()),
+        ((), (), (), ()),
+        ((READY, OTHER), ("ready",), ("other",), ("other",)),
+        ((READY, DRAINING), ("ready",), ("draining",), ("draining",)),
+        ((READY, DRAINING), ("ready", "draining"), (), ()),
     ],
 )
 def test_traffic_goes_to_ready_endpoints_and_else_to_serving_terminating_ones(
-    of: tuple[Endpoint, ...], failing: tuple[str, ...], expected: tuple[str, ...]
+    of: tuple[Endpoint, ...],
+    failing: tuple[str, ...],
+    expected: tuple[str, ...],
+    serving: tuple[str, ...],
 ) -> None:
-    """KEP-1669; a workload whose probe fails is neither."""
-    web = compiled.Service("default", "web", ("IPv4",), (), (), of)
-    found = serving_endpoints(web, {("default", name) for name in failing})
-    assert tuple(each.workload for each in found) == expected
+    """KEP-1669; a workload whose probe fails is neither. Established flows go on with all of them."""
+    service = web(*of)
+    chosen = choose(service, NOWHERE, {("default", name) for name in failing})
+    assert expected == names(service, chosen.cluster)
+    assert serving == names(service, chosen.serving)
 
 
 def test_a_failing_workload_of_another_namespace_does_not_count() -> None:
-    web = compiled.Service("default", "web", ("IPv4",), (), (), (READY,))
-    assert serving_endpoints(web, {("shop", "ready")}) == [READY]
+    assert [0] == [*choose(web(READY), NOWHERE, {("shop", "ready")}).cluster]
 
 
 def test_publish_not_ready_addresses_takes_all_as_ready() -> None:
-    every = (READY, DRAINING, GONE, NOT_READY)
-    web = compiled.Service("default", "web", (), (), (), every, publish_not_ready=True)
-    assert tuple(serving_endpoints(web, {("default", "ready")})) == every
+    service = web(READY, DRAINING, GONE, NOT_READY, publish_not_ready=True)
+    assert [0, 1, 2, 3] == [*choose(service, NOWHERE, {("default", "ready")}).cluster]
+
+
+N1, N2 = Place("n1", "east"), Place("n2", "west")
+
+
+@pytest.mark.parametrize(
+    ("of", "place", "expected"),
+    [
+        ((READY, OTHER._replace(node="n2")), N1, ("ready",)),
+        ((READY, OTHER._replace(node="n2")), N2, ("other",)),
+        ((READY, OTHER._replace(node="n2")), Place("n3", ""), ()),
+        # the node's own draining endpoint, though another node has a ready one
+        ((READY, DRAINING._replace(node="n2")), N2, ("draining",)),
+        ((READY, DRAINING), N1, ("ready",)),
+    ],
+)
+def test_local_endpoints_are_chosen_apart(
+    of: tuple[Endpoint, ...], place: Place, expected: tuple[str, ...]
+) -> None:
+    service = web(*of, external_local=True)
+    assert expected == names(service, choose(service, place, frozenset()).local)
+    assert ("ready",) == names(service, choose(service, place, frozenset()).cluster)[:1]
+
+
+EAST, WEST = ("east",), ("west",)
+
+
+@pytest.mark.parametrize(
+    ("hints", "place", "expected"),
+    [
+        # zones and nodes of READY, then of OTHER
+        (((EAST, ()), (WEST, ())), N1, ("ready",)),
+        (((EAST, ()), (WEST, ())), N2, ("other",)),
+        (((EAST, ()), (WEST, ())), Place("n3", "north"), ("ready", "other")),
+        (((EAST, ()), ((), ())), N1, ("ready", "other")),  # one has no hint
+        (((EAST + WEST, ()), (WEST, ())), N2, ("ready", "other")),
+        (((EAST, ("n1",)), (EAST, ("n2",))), N1, ("ready",)),
+        (((EAST, ("n3",)), (WEST, ("n2",))), N1, ("ready",)),  # no node, but the zone
+        (((EAST, ("n1",)), (EAST, ())), N1, ("ready", "other")),
+    ],
+)
+def test_hints_prefer_a_node_else_a_zone_where_every_endpoint_has_one(
+    hints: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...],
+    place: Place,
+    expected: tuple[str, ...],
+) -> None:
+    """pkg/proxy/topology.go, CategorizeEndpoints."""
+    of = (
+        each._replace(for_zones=zones, for_nodes=nodes)
+        for each, (zones, nodes) in zip((READY, OTHER), hints, strict=True)
+    )
+    service = web(*of)
+    assert expected == names(service, choose(service, place, frozenset()).cluster)
+
+
+def test_hints_of_endpoints_that_are_not_ready_do_not_count() -> None:
+    service = web(READY._replace(for_zones=EAST), OTHER, NOT_READY)
+    assert ("other",) == names(service, choose(service, N1, {("default", "ready")}).cluster)
+
+
+ZONES = FIXED.replace("{name: n1}", "{name: n1, labels: {topology.kubernetes.io/zone: east}}")
+
+
+@pytest.mark.parametrize(
+    ("distribution", "zones", "nodes"),
+    [
+        ("PreferClose", EAST, ()),
+        ("PreferSameZone", EAST, ()),
+        ("PreferSameNode", EAST, ("n1",)),
+    ],
+)
+def test_traffic_distribution_is_a_hint_of_every_endpoint(
+    source: Path, distribution: str, zones: tuple[str, ...], nodes: tuple[str, ...]
+) -> None:
+    text = SERVICE.replace("spec:", f"spec:\n  trafficDistribution: {distribution}")
+    body = "endpoints: [{addresses: [192.0.2.50], nodeName: n1}]\nports: [{name: http, port: 1}]"
+    found = endpoints(
+        source, text + workload("a", "hostNetwork: true") + endpoint_slice(body), ZONES
+    )
+    assert [(zones, nodes)] * 2 == [(each.for_zones, each.for_nodes) for each in found]
+
+
+def test_a_slices_own_hints_and_zone_count_first(source: Path) -> None:
+    text = SERVICE.replace("spec:", "spec:\n  trafficDistribution: PreferSameNode")
+    body = """\
+endpoints:
+- {addresses: [192.0.2.50], nodeName: n1, hints: {forZones: [{name: north}]}}
+- {addresses: [192.0.2.51], nodeName: n1, zone: west}
+ports: [{name: http, port: 8080}]"""
+    first, second = endpoints(source, text + endpoint_slice(body), ZONES)
+    assert ((("north",), ()), (WEST, ("n1",))) == (first[-2:], second[-2:])
+
+
+def test_an_external_name_is_nothing_else(source: Path) -> None:
+    text = """\
+apiVersion: v1
+kind: Service
+metadata: {name: db}
+spec: {type: ExternalName, externalName: db.example.org.}
+"""
+    assert (compiled.Service("default", "db", external_name="db.example.org"),) == compile_text(
+        source, text
+    ).services
+
+
+@pytest.mark.parametrize(
+    ("ranges", "expected"),
+    [
+        ("[192.0.2.0/25, 192.0.2.128/25, ' 192.0.2.7/32 ']", ("192.0.2.0/24",)),
+        ("[192.0.2.0/24, '2001:db8::/32']", ("192.0.2.0/24", "2001:db8::/32")),
+        ("[0.0.0.0/0]", ()),
+        ("['::/0', 192.0.2.0/24]", ("192.0.2.0/24", "::/0")),
+        ("[0.0.0.0/0, 10.0.0.0/8, '::/0']", ()),
+    ],
+)
+def test_source_ranges_are_merged_and_a_0_opens(
+    source: Path, ranges: str, expected: tuple[str, ...]
+) -> None:
+    more = "spec:\n  type: LoadBalancer\n  ipFamilyPolicy: PreferDualStack"
+    more += f"\n  loadBalancerSourceRanges: {ranges}"
+    (service,) = compile_text(source, SERVICE.replace("spec:", more), DUAL).services
+    assert expected == service.source_ranges

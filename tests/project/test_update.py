@@ -1,14 +1,22 @@
-"""`update` gives what projecting anew would, and touches only the services concerned."""
+"""A change gives what projecting anew would, and touches only the services concerned."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.model import compiled
-from groundplane.model.compiled import Endpoint, Node, Port, Service, Site
-from groundplane.project import ServiceIndex, project, update
+from groundplane.model.compiled import Endpoint, Node, Port, Service, Site, Sizes, Workload, columns
+from groundplane.project import (
+    NodeState,
+    WorkloadIndex,
+    project,
+    project_change,
+    project_snapshot,
+    update,
+)
+from groundplane.snapshot import advance, decode, encode
 
 WORKLOADS = [f"w{number}" for number in range(6)]
-NODES = (Node("n1", ("192.0.2.1",), ("10.244.0.0/24",)),)
+Failing = frozenset[tuple[str, str]]
 
 
 def endpoint(name: str) -> Endpoint:
@@ -18,39 +26,75 @@ def endpoint(name: str) -> Endpoint:
 def service(number: int, members: list[str]) -> Service:
     ips = () if number % 3 == 0 else (f"10.96.0.{number + 1}",)
     ports = (Port("http", "TCP", 80),)
-    return Service("default", f"s{number}", ("IPv4",), ips, ports, tuple(map(endpoint, members)))
+    rows = columns([endpoint(each) for each in members])
+    return Service("default", f"s{number}", ("IPv4",), ips, ports, rows)
 
 
 @st.composite
 def sites(draw: st.DrawFn) -> Site:
+    """Draw a site of a few services, workloads and zones, so that two have much in common."""
     members = st.lists(st.sampled_from(WORKLOADS), unique=True)
-    services = [service(number, draw(members)) for number in range(draw(st.integers(0, 5)))]
+    numbers = draw(st.lists(st.integers(0, 5), unique=True))
     ranges = (("10.96.0.0/16",), ("10.244.0.0/16",))
-    return Site(compiled.FORMAT, "cluster.local", *ranges, (), True, (), NODES, (), tuple(services))
+    zone = draw(st.sampled_from(["", "", "east"]))
+    return Site(
+        compiled.FORMAT,
+        "cluster.local",
+        *ranges,
+        (),
+        draw(st.sampled_from([True, True, False])),
+        (),
+        (Node("n1", ("192.0.2.1",), ("10.244.0.0/24",), zone), Node("n2", ("192.0.2.2",), ())),
+        tuple(
+            Workload("default", name, draw(st.sampled_from(["n1", "n2"])), (f"10.244.0.{n}",))
+            for n, name in enumerate(draw(members))
+        ),
+        tuple(service(number, draw(members)) for number in numbers),
+        sizes=Sizes(slots=draw(st.sampled_from([10, 10, 20, 5000]))),
+    )
 
 
 failing_sets = st.frozensets(st.tuples(st.just("default"), st.sampled_from(WORKLOADS)))
 
 
-@given(sites(), failing_sets, failing_sets)
-def test_it_equals_projecting_anew(
-    site: Site, before: frozenset[tuple[str, str]], after: frozenset[tuple[str, str]]
-) -> None:
-    old = project(site, "n1", before)
-    new, _ = update(old, ServiceIndex(site), before, after)
-    assert project(site, "n1", after) == new
+def same(one: NodeState, other: NodeState) -> bool:
+    return one.base == other.base and dict(one.services) == dict(other.services)
 
 
 @given(sites(), failing_sets, failing_sets)
-def test_only_the_services_concerned_are_made_anew(
-    site: Site, before: frozenset[tuple[str, str]], after: frozenset[tuple[str, str]]
-) -> None:
-    old = project(site, "n1", before)
-    new, keys = update(old, ServiceIndex(site), before, after)
+def test_another_health_equals_projecting_anew(site: Site, before: Failing, after: Failing) -> None:
+    snapshot = decode(encode(site))
+    keys = WorkloadIndex(snapshot).concerned(before ^ after)
+    old = project_snapshot(snapshot, "n1", before)
+    new = update(old, snapshot, keys, after)
+    assert same(project(site, "n1", after), new)
     kept = {key for key, each in new.services.items() if each is old.services[key]}
     assert new.services.keys() - keys <= kept
 
 
+@given(sites(), sites(), failing_sets)
+def test_another_site_equals_projecting_anew(before: Site, after: Site, failing: Failing) -> None:
+    old = decode(encode(before))
+    new, keys = advance(old, encode(after))
+    state = project_snapshot(old, "n1", failing)
+    changed, among = project_change(state, old, new, keys, failing)
+    assert same(project(after, "n1", failing), changed)
+    if among is not None:
+        kept = {key for key, each in changed.services.items() if each is state.services.get(key)}
+        assert changed.services.keys() - among <= kept
+
+
+@given(sites(), sites())
+def test_the_index_follows_a_change(before: Site, after: Site) -> None:
+    old = decode(encode(before))
+    new, keys = advance(old, encode(after))
+    followed, fresh = WorkloadIndex(old), WorkloadIndex(new)
+    followed.change(old, new, keys)
+    for name in WORKLOADS:
+        each = [("default", name)]
+        assert fresh.concerned(each) == followed.concerned(each)
+
+
 def test_a_workload_that_no_service_selects_concerns_none() -> None:
-    site = Site(compiled.FORMAT, "cluster.local", (), (), (), True, (), NODES, (), ())
-    assert set() == ServiceIndex(site).concerned([("default", "w0")])
+    site = Site(compiled.FORMAT, "cluster.local", (), (), (), True, (), (), (), ())
+    assert set() == WorkloadIndex(decode(encode(site))).concerned([("default", "w0")])

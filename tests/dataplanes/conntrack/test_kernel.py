@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from groundplane.dataplanes.conntrack import Cleaned, Conntrack, Expectation, Flow, Scope, clean, kernel
+from groundplane.dataplanes.conntrack import (
+    Cleaned,
+    Conntrack,
+    Expectation,
+    Flow,
+    Scope,
+    clean,
+    kernel,
+)
 from groundplane.errors import KernelRefused
 from groundplane.netlink import Complaint
 from tests.dataplanes.conntrack.entries import entry

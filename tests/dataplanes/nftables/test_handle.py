@@ -3,13 +3,20 @@
 import pytest
 
 from groundplane.dataplanes.nftables.handle import (
+    CLASS_MASK,
     DRAWS,
+    DROP,
     EXACT,
+    HASH,
+    LOCAL,
+    POOL_BITS,
+    RESTRICTED,
     SIZES,
+    TIMEOUT_SHIFT,
     class_of,
-    handle,
+    pool_of,
 )
-from groundplane.model.limits import MAX_ENDPOINTS
+from groundplane.model.limits import MAX_AFFINITY_TIMEOUTS, MAX_ENDPOINTS
 
 
 @pytest.mark.parametrize(
@@ -39,12 +46,13 @@ def test_more_endpoints_than_slots_have_the_last_class(endpoints: int) -> None:
     assert len(SIZES) == class_of(endpoints)
 
 
-def test_a_handle_is_the_pool_and_the_class() -> None:
-    assert 0x12003 == handle(0x12, 3)
-    assert 0x12000 == handle(0x12, 0)
-    assert handle(2**20 - 2, MAX_ENDPOINTS) < 2**32
+def test_the_parts_of_a_handle_do_not_overlap() -> None:
+    timeouts = MAX_AFFINITY_TIMEOUTS << TIMEOUT_SHIFT
+    parts = (CLASS_MASK, timeouts, RESTRICTED, LOCAL)
+    assert sum(parts) == (1 << POOL_BITS) - 1
+    assert 0x12000 == pool_of(0x12000 | sum(parts))
 
 
-def test_classes_fit_their_seven_bits() -> None:
-    assert len(SIZES) < 2**7
+def test_classes_fit_their_six_bits_beside_those_of_other_meaning() -> None:
+    assert len(SIZES) < HASH < DROP == CLASS_MASK
     assert sorted(set(SIZES)) == [*SIZES]

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from groundplane.dataplanes.nftables.maps import MAPS, FamilyMaps, host32
+from groundplane.dataplanes.nftables.maps import BY_CODE, MAPS, FamilyMaps, Map, host32, map_of
 from groundplane.model.address import pack
 
 V4, V6 = MAPS["IPv4"], MAPS["IPv6"]
@@ -14,21 +14,25 @@ TARGET = (8080).to_bytes(2, "big") + PAD
 GUARD = b"gpw0".ljust(16, b"\0")
 
 
+def text(map_: Map, key: bytes, data: bytes) -> str:
+    return map_.element_text(map_.prefix + key, data)
+
+
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
-        (V4.cluster_ips.element_text(pack("10.96.0.1") + WHERE, host32(0x2001)),
+        (text(V4.cluster_ips, pack("10.96.0.1") + WHERE, host32(0x2001)),
          "10.96.0.1 . tcp . 80 : 0x2001"),
-        (V6.cluster_ips.element_text(pack("fd00::1") + WHERE, host32(0)),
+        (text(V6.cluster_ips, pack("fd00::1") + WHERE, host32(0)),
          "fd00::1 . tcp . 80 : 0x0"),
-        (V4.slots.element_text(host32(0x2000) + host32(1), pack("10.244.1.5") + TARGET),
+        (text(V4.slots, host32(0x2000) + host32(1), pack("10.244.1.5") + TARGET),
          "0x2000 . 0x1 : 10.244.1.5 . 8080"),
-        (V6.slots.element_text(host32(0x2000) + host32(1), pack("fd00::5") + TARGET),
+        (text(V6.slots, host32(0x2000) + host32(1), pack("fd00::5") + TARGET),
          "0x2000 . 0x1 : fd00::5 . 8080"),
-        (V4.cluster_addresses.element_text(pack("10.96.0.1"), b""), "10.96.0.1"),
-        (V6.nodes.element_text(pack("2001:db8::1"), b""), "2001:db8::1"),
-        (V4.hairpin.element_text(pack("10.244.1.5") * 2, b""), "10.244.1.5 . 10.244.1.5"),
-        (V4.guard.element_text(GUARD + pack("10.244.1.5"), b""), '"gpw0" . 10.244.1.5'),
+        (text(V4.service_addresses, pack("10.96.0.1"), b""), "10.96.0.1"),
+        (text(V6.nodes, pack("2001:db8::1"), b""), "2001:db8::1"),
+        (text(V4.hairpin, pack("10.244.1.5") * 2, b""), "10.244.1.5 . 10.244.1.5"),
+        (text(V4.guard, GUARD + pack("10.244.1.5"), b""), '"gpw0" . 10.244.1.5'),
     ],
 )  # fmt: skip
 def test_an_element_reads_as_nft_writes_it(found: str, expected: str) -> None:
@@ -40,7 +44,7 @@ def test_an_element_reads_as_nft_writes_it(found: str, expected: str) -> None:
 )
 def test_a_protocol_is_called_by_its_name_where_it_has_one(number: int, expected: str) -> None:
     key = pack("10.96.0.1") + bytes((number, 0, 0, 0)) + (80).to_bytes(2, "big") + PAD
-    assert f"10.96.0.1 . {expected} . 80 : 0x0" == V4.cluster_ips.element_text(key, host32(0))
+    assert f"10.96.0.1 . {expected} . 80 : 0x0" == text(V4.cluster_ips, key, host32(0))
 
 
 def test_numbers_of_a_handle_are_in_the_byte_order_of_the_machine() -> None:
@@ -53,8 +57,13 @@ def test_widths_are_whole_registers_of_four_bytes(maps: FamilyMaps, address: int
     widths = {each.name: (each.key_width, each.data_width) for each in maps.all}
     assert {
         "cluster_ips": (address + 8, 4),
+        "external_ips": (address + 8, 4),
         "slots": (8, address + 4),
-        "cluster_addresses": (address, 0),
+        "handles": (4, 4),
+        "choices": (8, 4),
+        "endpoints": (4, address + 4),
+        "source_ranges": (4 + address, 0),
+        "service_addresses": (address, 0),
         "nodes": (address, 0),
         "hairpin": (2 * address, 0),
         f"workloads_{maps.slots.family}": (16 + address, 0),
@@ -62,7 +71,7 @@ def test_widths_are_whole_registers_of_four_bytes(maps: FamilyMaps, address: int
     assert [] == [width for pair in widths.values() for width in pair if width % 4]
 
 
-def test_a_map_is_only_itself() -> None:
-    assert V4.slots != V6.slots
-    assert len({each for maps in MAPS.values() for each in maps.all}) == 12
+def test_an_element_says_which_map_it_is_of() -> None:
+    assert [*range(len(BY_CODE))] == [each.code for each in BY_CODE]
+    assert [*BY_CODE] == [map_of(each.prefix + b"key") for each in BY_CODE]
     assert "ip6 slots" == repr(V6.slots)

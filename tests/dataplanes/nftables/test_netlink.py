@@ -1,112 +1,24 @@
-"""Batches and answers of nf_tables' netlink, byte for byte; no kernel is asked."""
+"""What is asked of nf_tables and how its answers are read; a kernel made of bytes answers."""
 
 import errno
 import struct
-from typing import NamedTuple
 
 import pytest
 
-from groundplane.dataplanes.nftables import netlink
-from groundplane.dataplanes.nftables.maps import MAPS, Element, host32
-from groundplane.dataplanes.nftables.netlink import Connection, encode
+from groundplane import netlink
+from groundplane.dataplanes.nftables.maps import AFFINITY, host32
+from groundplane.dataplanes.nftables.netlink import Connection
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
 from groundplane.model.address import pack
-
-SLOTS, NODES = MAPS["IPv4"].slots, MAPS["IPv6"].nodes
-BEGIN, END, NEW, DELETE = 0x10, 0x11, 0xA0C, 0xA0E
-REQUEST, ACK, CREATE = 1, 4, 0x400
-
-
-class Message(NamedTuple):
-    kind: int
-    flags: int
-    family: int
-    resource: int
-    body: bytes
-
-
-def messages(batch: bytes) -> list[Message]:
-    found, start = [], 0
-    while start < len(batch):
-        length, kind, flags, _, _ = struct.unpack_from("=IHHII", batch, start)
-        family, _, resource = struct.unpack_from(">BBH", batch, start + 16)
-        body = batch[start + 20 : start + length]
-        found.append(Message(kind, flags, family, resource, body))
-        start += (length + 3) & ~3
-    return found
-
-
-def slot(number: int) -> Element:
-    return SLOTS, host32(0x2000) + host32(number)
-
-
-def endpoint(number: int) -> bytes:
-    return pack(f"10.244.1.{number}") + b"\x1f\x90\0\0"
-
-
-def attribute(kind: int, payload: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(payload), kind) + payload + bytes(-len(payload) % 4)
-
-
-def entry(key: bytes, data: bytes = b"") -> bytes:
-    nested = 0x8000
-    parts = attribute(nested | 1, attribute(1, key))
-    if data:
-        parts += attribute(nested | 2, attribute(1, data))
-    return attribute(nested | 1, parts)
-
-
-def listed(*entries: bytes, map_: str = "slots") -> bytes:
-    head = attribute(1, b"groundplane\0") + attribute(2, map_.encode() + b"\0")
-    return head + attribute(0x8003, b"".join(entries))
-
-
-def test_a_batch_is_one_transaction_whose_last_message_asks_for_the_answer() -> None:
-    batch = messages(encode(Delta(create={slot(0): endpoint(1)})))
-    assert [
-        (BEGIN, REQUEST, 0, 10),
-        (NEW, REQUEST | CREATE | ACK, 2, 0),
-        (END, REQUEST, 0, 10),
-    ] == [message[:4] for message in batch]
-
-
-def test_an_element_is_its_key_and_its_data() -> None:
-    batch = messages(encode(Delta(create={slot(0): endpoint(1)})))
-    assert listed(entry(slot(0)[1], endpoint(1))) == batch[1].body
-
-
-def test_an_element_of_a_set_is_its_key_alone() -> None:
-    batch = messages(encode(Delta(create={(NODES, pack("fd00::1")): b""})))
-    assert (10, listed(entry(pack("fd00::1")), map_="nodes")) == (batch[1].family, batch[1].body)
-
-
-def test_an_update_is_deleted_and_created_in_one_transaction_deletions_first() -> None:
-    batch = messages(
-        encode(
-            Delta(
-                create={slot(2): endpoint(3)},
-                update={slot(1): (endpoint(1), endpoint(2))},
-                delete={slot(0): endpoint(1)},
-            )
-        )
-    )
-    assert [
-        (DELETE, listed(entry(slot(0)[1]), entry(slot(1)[1]))),
-        (NEW, listed(entry(slot(1)[1], endpoint(2)), entry(slot(2)[1], endpoint(3)))),
-    ] == [(message.kind, message.body) for message in batch[1:-1]]
-
-
-def test_many_elements_are_split_so_that_lengths_fit_16_bits() -> None:
-    count = 5000
-    batch = messages(encode(Delta(create={slot(n): endpoint(1) for n in range(count)})))
-    assert len(batch) > 4
-    assert max(len(message.body) for message in batch) < 1 << 16
-    assert [0] * (len(batch) - 3) == [message.flags & ACK for message in batch[1:-2]]
-    size = len(entry(slot(0)[1], endpoint(1)))
-    head = len(listed())
-    assert count == sum((len(message.body) - head) // size for message in batch[1:-1])
-
+from tests.dataplanes.nftables.test_batch import (
+    SLOTS,
+    attribute,
+    endpoint,
+    entry,
+    listed,
+    slot,
+)
 
 # ------------------------------------------------------------------------------------------------
 
@@ -154,7 +66,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Kernel]:
     """Return a list that tests fill with the sockets that connections open one after the other."""
     kernels: list[Kernel] = []
     used = iter(kernels)
-    monkeypatch.setattr(netlink, "_open", lambda: next(used))
+    monkeypatch.setattr(netlink, "_open", lambda _protocol: next(used))
     return kernels
 
 
@@ -178,7 +90,7 @@ def test_the_first_error_of_a_batch_is_the_reason(
     opened.append(Kernel(*answers))
     with pytest.raises(KernelRefused) as refused:
         Connection().write(DELTA)
-    assert "the kernel refused the change: Too many open files in system" == str(refused.value)
+    assert "the kernel refused the transaction: it is full" == str(refused.value)
 
 
 @pytest.mark.parametrize("code", [errno.ENOBUFS, errno.EINTR])
@@ -198,13 +110,13 @@ def dumped(*entries: bytes, flags: int = 0) -> bytes:
 
 
 def test_a_dump_comes_in_parts(opened: list[Kernel]) -> None:
-    first, second = entry(slot(0)[1], endpoint(1)), entry(slot(1)[1], endpoint(2))
+    first, second = entry(slot(0)[1:], endpoint(1)), entry(slot(1)[1:], endpoint(2))
     opened.append(Kernel(dumped(first), dumped(second), DONE))
     assert [(slot(0), endpoint(1)), (slot(1), endpoint(2))] == [*Connection().elements(SLOTS)]
 
 
 def test_a_dump_into_which_someone_wrote_is_no_dump(opened: list[Kernel]) -> None:
-    opened += [Kernel(dumped(entry(slot(0)[1], endpoint(1)), flags=0x10), DONE), Kernel(DONE)]
+    opened += [Kernel(dumped(entry(slot(0)[1:], endpoint(1)), flags=0x10), DONE), Kernel(DONE)]
     connection = Connection()
     with pytest.raises(InterruptedError):
         list(connection.elements(SLOTS))
@@ -242,3 +154,17 @@ def test_the_comment_of_a_table(opened: list[Kernel], answers: bytes, expected: 
 def test_the_generation_of_the_ruleset(opened: list[Kernel]) -> None:
     opened.append(Kernel(answer(0xA0F, bytes(4) + attribute(1, (7).to_bytes(4, "big")))))
     assert 7 == Connection().generation()
+
+
+def test_what_ends_by_itself_comes_with_its_times(opened: list[Kernel]) -> None:
+    map_ = AFFINITY["IPv4"]
+    key, data = host32(0x2000) + pack("192.0.2.1"), host32(0x2005)
+    times = attribute(4, (5000).to_bytes(8, "big")) + attribute(5, (1234).to_bytes(8, "big"))
+    parts = attribute(0x8001, attribute(1, key)) + attribute(0x8002, attribute(1, data)) + times
+    opened.append(Kernel(dumped(attribute(0x8001, parts)), DONE))
+    assert [(map_.prefix + key, data, 5000, 1234)] == [*Connection().kept(map_)]
+
+
+def test_where_there_is_no_such_map_nothing_is_kept(opened: list[Kernel]) -> None:
+    opened += [Kernel(failed(errno.ENOENT)), Kernel()]
+    assert [] == [*Connection().kept(AFFINITY["IPv6"])]

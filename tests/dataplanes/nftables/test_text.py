@@ -5,11 +5,11 @@ import re
 import msgspec
 import pytest
 
-from groundplane.dataplanes.nftables.handle import SIZES
+from groundplane.dataplanes.nftables.handle import SIZES as CLASSES
 from groundplane.dataplanes.nftables.render import render
 from groundplane.dataplanes.nftables.text import framework, framework_digest, removal, ruleset
 from groundplane.project.state import NodeBase
-from tests.states import BASE, of_family, service
+from tests.states import BASE, SIZES, of_family, service
 
 WEB = service("web", ["10.96.0.5"], ["10.244.1.10:8080"])
 
@@ -43,7 +43,9 @@ CHANGES = {
     "workload_cidrs": ("10.245.0.0/16", "fd00:244::/48"),
     "non_masquerade_cidrs": ("198.51.100.0/24",),
     "egress_masquerade": False,
-    "slot_capacity": 24576,
+    "capacity": msgspec.structs.replace(SIZES, slots=24576),
+    "affinity_timeouts": (60,),
+    "cluster_ips_from_outside": False,
     "bridge_mac": "02:00:00:00:00:02",
     "families": ("IPv6", "IPv4"),
 }
@@ -63,9 +65,11 @@ def test_what_elements_depend_on_leaves_the_digest(field: str) -> None:
 
 def test_every_class_has_a_chain() -> None:
     text = framework(of_family("IPv4"))
-    wanted = [f"pick_{number}" for number in range(1, len(SIZES) + 1)]
+    wanted = [f"pick_{number}" for number in range(1, len(CLASSES) + 1)]
     assert wanted == re.findall(r"chain (pick_\d+) \{", text)
-    assert wanted == re.findall(r"\d+ : goto (pick_\d+)", text)
+    assert wanted * 2 == re.findall(
+        r"0x[0-9a-f]+ : goto (pick_\d+)", text
+    )  # for even and odd pools
 
 
 @pytest.mark.parametrize(("masquerade", "expected"), [(True, 2), (False, 0)])
@@ -96,14 +100,14 @@ def test_the_ruleset_replaces_our_tables_and_touches_no_other() -> None:
 
 
 def test_elements_are_added_map_by_map_sorted() -> None:
-    text = ruleset(BASE, render(WEB)).removeprefix(ruleset(BASE, {}))
+    text = ruleset(BASE, render(BASE, WEB)).removeprefix(ruleset(BASE, {}))
     assert text == (
         "add element ip groundplane cluster_ips {\n  10.96.0.5 . tcp . 80 : 0x2001\n}\n"
         "add element ip groundplane slots {\n  0x2000 . 0x0 : 10.244.1.10 . 8080\n}\n"
-        "add element ip groundplane cluster_addresses {\n  10.96.0.5\n}\n"
+        "add element ip groundplane service_addresses {\n  10.96.0.5\n}\n"
     )
 
 
 def test_the_text_does_not_depend_on_the_order_of_the_elements() -> None:
-    elements = render(BASE) | render(WEB)
+    elements = render(BASE, BASE) | render(BASE, WEB)
     assert ruleset(BASE, elements) == ruleset(BASE, dict(reversed(elements.items())))
