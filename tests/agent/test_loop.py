@@ -311,7 +311,7 @@ def test_a_plane_is_tried_again_while_the_source_is_bad(place: Place) -> None:
     place.run(plane, steps=steps)
 
 
-@pytest.mark.parametrize("where", ["compile_in_child", "decode_site", "project"])
+@pytest.mark.parametrize("where", ["compile_in_child", "decode", "project_snapshot"])
 def test_what_nobody_thought_of_does_not_end_the_agent(
     place: Place, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
@@ -374,7 +374,7 @@ def test_a_site_that_cannot_be_kept_is_used_and_kept_as_soon_as_there_is_room(
 
     async def steps() -> None:
         await until(lambda: place.status.store_error)
-        assert f"{place.state}/site.json: No space left on device" == place.status.store_error
+        assert f"{place.state}/site.snapshot: No space left on device" == place.status.store_error
         assert ("", False) == (place.status.source_error, place.status.healthy)
         assert {"10.96.0.5": "web"} == plane.there
         monkeypatch.setattr(loop, "save_site", save_site)
@@ -415,7 +415,7 @@ class Targets(Plane):
     """Holds how many targets each service has."""
 
     def render(self, _base: NodeBase, part: Part) -> Mapping[str, str]:
-        return {} if isinstance(part, NodeBase) else {part.name: str(len(part.ports[0].ipv4))}
+        return {} if isinstance(part, NodeBase) else {part.name: str(len(part.ports[0].ipv4.cluster))}
 
 
 def test_a_workload_that_the_health_file_says_fails_is_an_endpoint_no_more(place: Place) -> None:

@@ -12,15 +12,12 @@ import pytest
 from groundplane.agent.store import (
     PREVIOUS_FILE,
     SITE_FILE,
-    decode_site,
     load_site,
     revision_of,
     save_site,
     write_atomically,
 )
 from groundplane.errors import StateError
-from groundplane.pipeline import compile_source
-from tests.catalogs import SITE, write
 
 ONE, TWO, THREE = b'{"site": 1}', b'{"site": 2}', b'{"site": 3}'
 
@@ -90,8 +87,8 @@ def test_without_any_good_site_both_reasons_are_told(tmp_path: Path) -> None:
     with pytest.raises(StateError) as error:
         load_site(tmp_path)
     assert (
-        f"{tmp_path}/site.json: No such file or directory; "
-        f"{tmp_path}/site.previous.json: damaged: its content does not match its digest"
+        f"{tmp_path}/site.snapshot: No such file or directory; "
+        f"{tmp_path}/site.previous.snapshot: damaged: its content does not match its digest"
     ) == str(error.value)
 
 
@@ -115,43 +112,9 @@ def test_a_full_disk_loses_no_site(tmp_path: Path, request: pytest.FixtureReques
 
 
 def test_what_an_interrupted_write_left_does_not_disturb_the_next(tmp_path: Path) -> None:
-    (tmp_path / ".site.json.new").write_bytes(b"half")
+    (tmp_path / ".site.snapshot.new").write_bytes(b"half")
     save_site(tmp_path, ONE)
     assert [SITE_FILE] == os.listdir(tmp_path)
-
-
-def test_a_compiled_site_comes_back_as_it_was(source: Path) -> None:
-    import msgspec
-
-    text = SITE.replace("[192.0.2.1]", "[192.0.2.1], workloadSubnets: [10.244.0.0/24]")
-    write(source, {"site.yaml": text, "addresses.lock": "Node/n1 10.244.0.0/24\n"})
-    site = compile_source(source)
-    assert site == decode_site(msgspec.json.encode(site))
-
-
-@pytest.mark.parametrize(
-    ("encoded", "expected"),
-    [
-        (b"", "no compiled site: Input data was truncated"),
-        (b"[]", "no compiled site: Expected `object`, got `array`"),
-        (b'{"domain": "\xff"}', "no compiled site: 'utf-8' codec can't decode"),
-        (b"{}", "no compiled site: Object missing required field `format`"),
-    ],
-)
-def test_what_is_no_site_says_so(encoded: bytes, expected: str) -> None:
-    with pytest.raises(StateError) as error:
-        decode_site(encoded)
-    assert str(error.value).startswith(expected)
-
-
-def test_a_site_of_another_version_is_not_read(source: Path) -> None:
-    import msgspec
-
-    text = SITE.replace("[192.0.2.1]", "[192.0.2.1], workloadSubnets: [10.244.0.0/24]")
-    write(source, {"site.yaml": text, "addresses.lock": "Node/n1 10.244.0.0/24\n"})
-    later = msgspec.structs.replace(compile_source(source), format=999)
-    with pytest.raises(StateError, match="a compiled site of format 999; this version reads"):
-        decode_site(msgspec.json.encode(later))
 
 
 def test_a_revision_is_named_by_its_content() -> None:

@@ -48,8 +48,8 @@ def test_a_healthy_agent_is_0(groundplane: Command, source: Path) -> None:
             "stays in place:\n  a.yaml:1: x\n  b.yaml:2: y\n",
         ),
         (
-            {"store_error": "site.json: full"},
-            "The revision above is not kept for the next start: site.json: full\n",
+            {"store_error": "site.snapshot: full"},
+            "The revision above is not kept for the next start: site.snapshot: full\n",
         ),
         ({"planes": (PlaneStatus("dns", "refused"),)}, "dns:        refused\n"),
         ({"revision": ""}, "Revision:   none"),
