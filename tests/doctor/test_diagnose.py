@@ -465,6 +465,16 @@ def test_a_rule_that_cannot_be_judged_makes_it_a_perhaps() -> None:
     assert finding.message.startswith("It may swallow IPv4 and IPv6 by its policy drop: ")
 
 
+def test_what_is_lost_and_what_may_be_are_apart() -> None:
+    limit = {"limit": {"rate": 5, "per": "second"}}
+    swallows, may = diagnose(
+        BASE, rules("forward", [iif("groundplane0"), limit, ACCEPT], family="ip6"), NOTHING
+    )
+    assert ("error", "warning") == (swallows.severity, may.severity)
+    assert "workloads to services" not in swallows.message
+    assert "workloads to services" in may.message
+
+
 def test_a_reject_at_the_end_of_an_accepting_chain() -> None:
     reject = {"reject": {"type": "icmpx", "expr": "admin-prohibited"}}
     assert "by a drop or reject rule" in the(rules("forward", [reject], policy="accept")).message
@@ -518,7 +528,7 @@ def test_ufw() -> None:
         "ufw route allow in on groundplane0",
         "ufw route allow out on groundplane0",
     ] == commands(the(rules("forward", name="FORWARD", **place)))  # type: ignore[arg-type]
-    assert ["ufw allow in on groundplane0", "ufw allow 32000/tcp"] == commands(
+    assert ["ufw allow in on groundplane0 to any port 53", "ufw allow 32000/tcp"] == commands(
         the(rules("input", name="INPUT", **place), EXPOSED)  # type: ignore[arg-type]
     )
     assert ["ufw allow out on groundplane0"] == commands(
@@ -544,7 +554,10 @@ def test_an_input_chain_swallows_names_and_health_checks() -> None:
 def test_an_output_chain_swallows_what_the_node_asks_of_services() -> None:
     finding = the(rules("output", [ESTABLISHED, ACCEPT]))
     assert "the node itself to services" in finding.message
-    assert ["nft insert rule inet filter output ct status dnat accept"] == commands(finding)
+    assert [
+        "nft insert rule inet filter output ct status dnat accept",
+        "nft insert rule inet filter output oifname groundplane0 accept",
+    ] == commands(finding)
 
 
 @pytest.mark.parametrize(("priority", "address"), [(-300, "10.96.0.10"), (0, "10.244.1.11")])

@@ -17,6 +17,9 @@ table ip filter { # handle 1
 		ct state new ct original ip daddr 10.0.0.1 counter packets 0 bytes 0 accept # handle 11
 		xt match "conntrack" counter packets 0 bytes 0 accept # handle 12
 		fib daddr type local ct state new counter packets 0 bytes 0 accept # handle 13
+		meta l4proto ipv6-icmp icmpv6 type nd-neighbor-solicit ip6 hoplimit 255 counter accept # handle 14
+		meta l4proto icmp icmp type echo-request icmp code 0 counter packets 0 bytes 0 accept # handle 15
+		meta l4proto ipv6-icmp xt match icmp6 ip6 hoplimit 255 counter packets 0 bytes 0 accept # handle 16
 	}
 }
 """
@@ -31,6 +34,7 @@ def match(left: dict[str, Any], op: str, right: Any) -> dict[str, Any]:
     return {"match": {"op": op, "left": left, "right": right}}
 
 
+SOLICIT = "nd-neighbor-solicit"
 STATE, STATUS = {"ct": {"key": "state"}}, {"ct": {"key": "status"}}
 LOCAL = match({"fib": {"result": "type", "flags": ["daddr"]}}, "==", "local")
 
@@ -43,6 +47,13 @@ LOCAL = match({"fib": {"result": "type", "flags": ["daddr"]}}, "==", "local")
         (rule(9, "state"), [match(STATE, "!=", "new")]),
         (rule(10, "addrtype"), [LOCAL]),
         (rule(13, "addrtype", "conntrack"), [match(STATE, "in", "new"), LOCAL]),
+        (
+            rule(14, "icmp6", "hl"),
+            [
+                match({"payload": {"protocol": "icmpv6", "field": "type"}}, "==", SOLICIT),
+                match({"payload": {"protocol": "ip6", "field": "hoplimit"}}, "==", 255),
+            ],
+        ),
     ],
 )
 def test_a_match_is_what_nft_prints(listed: dict[str, Any], expected: list[dict[str, Any]]) -> None:
@@ -56,6 +67,8 @@ def test_a_match_is_what_nft_prints(listed: dict[str, Any], expected: list[dict[
     [
         rule(11, "conntrack"),  # more than can be read
         rule(12, "conntrack"),  # iptables' libraries are not there
+        rule(15, "icmp"),
+        rule(16, "icmp6", "hl"),
         rule(99, "conntrack"),  # it is gone in between
         rule(7, "comment"),
         rule(7),

@@ -8,9 +8,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-_READ: Final = {"conntrack", "state", "addrtype"}
+_READ: Final = {"conntrack", "state", "addrtype", "icmp", "icmp6", "hl"}
 _HANDLE: Final = re.compile(r"# handle (\d+)$")
 _CONNTRACK: Final = re.compile(r"\bct (state|status) (!= )?([a-z]+(?:,[a-z]+)*)")
+_ICMP: Final = re.compile(r"\b(icmp|icmpv6) type (!= )?([a-z-]+)")
+_HOPS: Final = re.compile(r"\bip6 (hoplimit) (!= )?(\d+)")
+# Everything of these kinds that a line has, read or not.
+_PARTS: Final = re.compile(r"\b(?:ct|fib|xt) |\bicmp(?:v6)? (?:type|code) |\bip6 hoplimit ")
 _FIB: Final = re.compile(r"\bfib (daddr|saddr) type (!= )?([a-z]+)\b")
 
 
@@ -49,7 +53,7 @@ def _rewritten(listed: dict[str, Any], lines: Mapping[int, str]) -> dict[str, An
     line = lines.get(rule.get("handle", 0), "")
     found = list(_matches(line))
     # As many as nft prints, lest a part of a match be taken for the whole.
-    if not found or len(found) != len(re.findall(r"\b(?:ct|fib|xt) ", line)):
+    if not found or len(found) != len(_PARTS.findall(line)):
         return listed
     others = [each for each in rule["expr"] if _name(each) not in _READ]
     return {"rule": rule | {"expr": [*found, *others]}}
@@ -61,6 +65,17 @@ def _matches(line: str) -> Iterator[dict[str, Any]]:
         op = "!=" if negated else "in"
         listed = right if len(right) > 1 else right[0]
         yield {"match": {"op": op, "left": {"ct": {"key": key}}, "right": listed}}
-    for flag, negated, kind in _FIB.findall(line):
-        left = {"fib": {"result": "type", "flags": [flag]}}
-        yield {"match": {"op": "!=" if negated else "==", "left": left, "right": kind}}
+    plain: list[tuple[dict[str, Any], str, Any]] = [
+        ({"fib": {"result": "type", "flags": [flag]}}, negated, kind)
+        for flag, negated, kind in _FIB.findall(line)
+    ]
+    plain += [
+        ({"payload": {"protocol": protocol, "field": "type"}}, negated, kind)
+        for protocol, negated, kind in _ICMP.findall(line)
+    ]
+    plain += [
+        ({"payload": {"protocol": "ip6", "field": field}}, negated, int(number))
+        for field, negated, number in _HOPS.findall(line)
+    ]
+    for left, negated, right in plain:
+        yield {"match": {"op": "!=" if negated else "==", "left": left, "right": right}}

@@ -51,9 +51,9 @@ def owner(ruleset: Ruleset, chain: Chain) -> Owner:
 
 
 def losses(ruleset: Ruleset, tried: Sequence[Probe]) -> Iterator[Loss]:
-    """Yield the chains of others that swallow some of *tried*."""
+    """Yield the chains of others that swallow some of *tried*, those that may do so apart."""
     for chain in ruleset.base_chains("filter", "prerouting", "input", "forward", "output"):
-        lost, by_policy, doubtful = [], False, True
+        lost: dict[bool, list[tuple[Probe, bool]]] = {False: [], True: []}
         for probe in tried:
             packet = probe.at(chain.priority)
             if probe.hook != chain.hook or packet.ip_family not in chain.families:
@@ -61,11 +61,12 @@ def losses(ruleset: Ruleset, tried: Sequence[Probe]) -> Iterator[Loss]:
             ways = list(outcomes(ruleset, chain, packet))
             end = fate(ways)
             if end.verdict == "drop":
-                lost.append(probe)
-                by_policy = by_policy or end.rule is None
-                doubtful = doubtful and any(each.verdict == "accept" for each in ways)
-        if lost:
-            yield Loss(chain, tuple(lost), by_policy, doubtful)
+                doubtful = any(each.verdict == "accept" for each in ways)
+                lost[doubtful].append((probe, end.rule is None))
+        for doubtful, found in lost.items():
+            if found:
+                by_policy = any(policy for _, policy in found)
+                yield Loss(chain, tuple(probe for probe, _ in found), by_policy, doubtful)
 
 
 def filters(base: NodeBase, facts: Facts, exposed: Exposed, ruleset: Ruleset) -> Iterator[Finding]:
@@ -100,7 +101,7 @@ def _bridged(facts: Facts, ruleset: Ruleset, tried: Sequence[Probe]) -> Iterator
             and each.packet.ip_family == family
         ]
         for loss in losses(ruleset, through):
-            if loss.chain.policy != "drop":
+            if loss.chain.policy != "drop" or loss.doubtful:
                 continue
             name = sysctl.replace("/", ".")
             yield Finding(
@@ -183,7 +184,8 @@ def _by_ufw(loss: Loss) -> str:
         elif probe.hook == "output":
             commands.append(f"ufw allow out on {BRIDGE}")
         elif packet.incoming == BRIDGE:
-            commands.append(f"ufw allow in on {BRIDGE}")
+            port = f" to any port {packet.port}" if packet.port == 53 else ""
+            commands.append(f"ufw allow in on {BRIDGE}{port}")
         else:
             commands.append(f"ufw allow {packet.port}/{packet.protocol}")
     return _run(commands) + "."

@@ -139,6 +139,7 @@ def _payload(packet: Packet, content: Mapping[str, Any]) -> Any:
             "daddr": packet.destination,
             "protocol": _PROTOCOLS[packet.protocol],
             "nexthdr": _PROTOCOLS[packet.protocol],
+            "hoplimit": 255 if packet.type.startswith("nd-") else None,  # RFC 4861
         }
         return _known(fields.get(field))
     if protocol == "th":

@@ -85,6 +85,9 @@ def _of_this_node(of: Examples) -> Iterator[Probe]:
     before = replace(leaving, destination=of.service, port=80, translated=False)
     what = "the node itself to services"
     yield Probe("output", what, leaving, *_TRANSLATED, early=before)
+    probing = replace(leaving, translated=False)
+    what = "the node itself to its workloads, as by readiness probes"
+    yield Probe("output", what, probing, _TO_BRIDGE, _receiving(of))
 
 
 def _between_nodes(of: Examples) -> Iterator[Probe]:

@@ -13,7 +13,7 @@ from groundplane.doctor.examples import Examples, examples
 from groundplane.doctor.facts import Exposed, Facts, Finding
 from groundplane.doctor.packet import Packet
 from groundplane.doctor.probes import TRANSLATED_AT
-from groundplane.doctor.ruleset import Chain, Ruleset
+from groundplane.doctor.ruleset import Chain, Key, Ruleset
 from groundplane.doctor.trace import Outcome, outcomes
 from groundplane.model.address import family_of
 from groundplane.project.state import BRIDGE, NodeBase
@@ -42,8 +42,8 @@ def translations(
                 str(chain),
                 f"It is asked {order} and {'translates' if sure else 'may translate'} "
                 f"{_listed(met)}: connections to it go elsewhere than to the service.",
-                "Let that rule leave out what is ours, or give the service another port; "
-                f"`nft -a list chain {' '.join(chain.key)}` shows it.",
+                "Let the rule leave out what is ours, or give the service or the other program "
+                f"another port; `nft -a list chain {' '.join(_place(met))}` shows the rule.",
             )
     for chain in ruleset.base_chains("filter", "prerouting", "output"):
         if chain.priority >= _TRACKED_AT:
@@ -78,6 +78,11 @@ def _met(
         for each in outcomes(ruleset, chain, packet):
             if each.verdict == verdict and (each.certain or not certain_only):
                 yield what, each
+
+
+def _place(met: list[tuple[str, Outcome]]) -> Key:
+    """Return the chain of the first rule that is met."""
+    return next(each.rule.chain for _, each in met if each.rule)
 
 
 def _listed(met: list[tuple[str, Outcome]]) -> str:
