@@ -95,7 +95,9 @@ def test_what_services_expose_is_looked_at(
     write(source, {"site.yaml": FILES["site.yaml"].replace(plain, exposing)})
     local = {"net/ipv4/ip_local_port_range": "1024 65535"}
     facts.append(replace(GOOD, sysctls=local))
-    assert "ip_local_reserved_ports=30000-32767" in groundplane("doctor", "--node", "n1", "site").out
+    assert (
+        "ip_local_reserved_ports=30000-32767" in groundplane("doctor", "--node", "n1", "site").out
+    )
 
 
 @pytest.mark.parametrize(
