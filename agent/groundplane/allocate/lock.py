@@ -22,14 +22,15 @@ from groundplane.model.catalog import Key
 
 LOCK_NAME: Final = "addresses.lock"
 _HEADER: Final = "# Written by `groundplane allocate`. Keep it in git beside the catalog.\n"
-_FORMS: Final = {  # what identifies an object of each kind, and what it holds
-    "HealthCheck": (re.compile(r"([^/]+)/([^/]+)"), "a port"),
-    "LoadBalancer": (re.compile(r"([^/]+)/([^/]+)"), "an address"),
-    "Node": (re.compile(r"()([^/]+)"), "a range"),
-    "NodePort": (re.compile(r"([^/]+)/([^/]+/(?:TCP|UDP|SCTP)/[1-9]\d*)", re.ASCII), "a port"),
-    "Service": (re.compile(r"([^/]+)/([^/]+)"), "an address"),
-    "Workload": (re.compile(r"([^/]+)/([^/]+)"), "an address"),
+_HOLDS: Final = {  # how many names identify an object of each kind, and what it holds
+    "HealthCheck": (2, "a port"),
+    "LoadBalancer": (2, "an address"),
+    "Node": (1, "a range"),
+    "NodePort": (4, "a port"),
+    "Service": (2, "an address"),
+    "Workload": (2, "an address"),
 }
+_PORT: Final = re.compile(r".*/(?:TCP|UDP|SCTP)/[1-9]\d*", re.ASCII)
 _STARTS: Final = (
     "HealthCheck/NAMESPACE/SERVICE, LoadBalancer/NAMESPACE/SERVICE, Node/NAME, "
     "NodePort/NAMESPACE/SERVICE/PROTOCOL/PORT, Service/NAMESPACE/NAME, Workload/NAMESPACE/NAME "
@@ -52,22 +53,25 @@ def parse_lock(text: str, file: str) -> Lock:
     """Return the lock that *text* says; CatalogError with every line that is wrong."""
     held: dict[Key, tuple[str, ...]] = {}
     released: dict[str, int] = {}
-    holders: dict[str, tuple[str, str]] = {}
+    holders: dict[str, int] = {}  # the first line of each
+    lines = text.splitlines()
     faults: list[Fault] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         if not line.strip() or line.startswith("#"):
             continue
         try:
             name, *given = line.split(" ")
             if line.startswith(_CONFLICT):
                 raise ValueError(_SETTLE)
+            kinds = [_form(each) for each in given]
             for each in given:
-                _check_form(each)
-                _check_holder(each, holders, name, f"{name} (line {number})")
+                first = holders.setdefault(each, number)
+                if first != number:
+                    _check_shared(each, lines, first, number)
             if turn := _RELEASED.fullmatch(line):
                 released[turn[2]] = int(turn[1])
                 continue
-            key = _key(name, given)
+            key = _key(name, given, kinds)
             if key in held:
                 raise ValueError(f"a second line for {name}")
             held[key] = tuple(given)
@@ -78,46 +82,45 @@ def parse_lock(text: str, file: str) -> Lock:
     return Lock(held, released)
 
 
-def _key(name: str, given: Sequence[str]) -> Key:
-    kind, _, rest = name.partition("/")
-    form, wanted = _FORMS.get(kind, (None, ""))
-    found = form.fullmatch(rest) if form else None
-    if found is None:
-        raise ValueError(f'"{name}" is no start of a line: {_STARTS}')
-    if not given:
-        raise ValueError(f"{name} has no {wanted.partition(' ')[2]}")
-    for each in given:
-        if _what(each) != wanted:
-            noun = wanted.partition(" ")[2]
-            raise ValueError(f"{each} is no {noun} of {name}: a {kind} has {wanted}")
-    if wanted == "a port" and len(given) > 1:
-        raise ValueError(f"{name} has {len(given)} ports; a {kind} has one")
-    return Key(kind, found[1], found[2])
-
-
-def _what(text: str) -> str:
-    return "a range" if "/" in text else "a port" if text.isdecimal() else "an address"
-
-
-def _check_form(text: str) -> None:
-    if text.isdecimal():
-        canonical = str(int(text))
+def _form(text: str) -> str:
+    """Return what *text* is; ValueError when it is nothing, or not written as it should be."""
+    if "/" in text:
+        kind, canonical = "a range", address.canonical_range(text)
+    elif text.isdecimal():
+        kind, canonical = "a port", str(int(text))
         if not 1 <= int(text) <= 65535:
             raise ValueError(f"{text} is no port: 1 to 65535")
     else:
-        canonical = address.canonical_range(text) if "/" in text else address.canonical(text)
+        kind, canonical = "an address", address.canonical(text)
     if canonical != text:
         raise ValueError(f'"{text}" is written "{canonical}"')
+    return kind
 
 
-def _check_holder(text: str, holders: dict[str, tuple[str, str]], name: str, holder: str) -> None:
-    """Refuse *text* when another has it already: a merge gave it to both."""
-    other, placed = holders.setdefault(text, (name, holder))
-    if placed != holder and not _share(other, name):
+def _key(name: str, given: Sequence[str], kinds: Sequence[str]) -> Key:
+    kind, *names = name.split("/")
+    count, wanted = _HOLDS.get(kind, (0, ""))
+    if len(names) != count or not all(names) or (count == 4 and not _PORT.fullmatch(name)):
+        raise ValueError(f'"{name}" is no start of a line: {_STARTS}')
+    noun = wanted.partition(" ")[2]
+    if not given:
+        raise ValueError(f"{name} has no {noun}")
+    for each, what in zip(given, kinds, strict=True):
+        if what != wanted:
+            raise ValueError(f"{each} is no {noun} of {name}: a {kind} has {wanted}")
+    if wanted == "a port" and len(given) > 1:
+        raise ValueError(f"{name} has {len(given)} ports; a {kind} has one")
+    return Key(kind, names[0] if count > 1 else "", "/".join(names[count > 1 :]))
+
+
+def _check_shared(text: str, lines: Sequence[str], first: int, second: int) -> None:
+    """Refuse *text*, which two of *lines* have, when a merge gave it to both."""
+    one, other = (lines[number - 1].partition(" ")[0] for number in (first, second))
+    if not _share(one, other):
         what = "port" if text.isdecimal() else "address"
         raise ValueError(
-            f"{text} is held by {placed} and by {holder}: delete one of the two lines, "
-            f"then run `groundplane allocate` for a new {what}"
+            f"{text} is held by {one} (line {first}) and by {other} (line {second}): "
+            f"delete one of the two lines, then run `groundplane allocate` for a new {what}"
         )
 
 
