@@ -163,7 +163,7 @@ def scene() -> Iterator[Stage]:
         yield built
 
 
-def _fits(packet: Packet, outcome: Outcome, seen: Seen) -> bool:
+def fits(packet: Packet, outcome: Outcome, seen: Seen) -> bool:
     if outcome.verdict == "translated":
         if seen.verdict != "answered":
             return False
@@ -205,7 +205,7 @@ def test_packets_fare_as_simulated(scene: Stage, scenario: Scenario) -> None:
         f"{packet}\n  simulated: {outcome.verdict}, {outcome.reason} {dict(outcome.targets)}"
         f"\n  real: {seen}"
         for packet, seen in zip(scenario.packets, answers, strict=True)
-        if not _fits(packet, outcome := simulator.run(packet), seen)
+        if not fits(packet, outcome := simulator.run(packet), seen)
     ]
     if wrong:
         pytest.fail("\n".join(wrong), pytrace=False)
