@@ -47,5 +47,5 @@ test: root lint ## All the tests, on booted nodes too
 	$(RUN)/pytest -n 2 -m 'not nodes'
 	$(RUN)/pytest -m nodes
 
-bench: setup ## Compile, load and change 10,000 services of 10 endpoints, beside nft
-	$(RUN)/python bench/scale.py
+bench: root setup ## Load and change up to 50,000 services, beside nft in the same run
+	$(RUN)/python -m bench.scale --yaml

@@ -1,207 +1,327 @@
-"""10,000 services of 10 endpoints: compiled, loaded into a kernel, changed; beside nft in one run.
+"""The dataplane at scale, by the agent's own path: event in, kernel acknowledged.
 
-    python bench/scale.py [--services 10000] [--endpoints 10] [--changes 300]
+    python -m bench.scale [--sizes 1000x10,10000x10] [--changes 300] [--yaml] [--no-nft]
 
 As root: every ruleset is loaded into a network namespace of its own, which goes with the process.
-Times are wall-clock, the best of three for what can be repeated; ratios are what to compare between
-machines.
+An event is a change of health, or the bytes of a new snapshot. Times are wall-clock; ratios are to
+`nft -f` on the same kernel in the same run, and are what to compare between machines.
 """
 
 import argparse
-import ctypes
 import gc
-import resource
+import random
+import re
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from groundplane.allocate import LOCK_NAME, Lock, allocate, format_lock
+from bench import compiling
+from bench.network import Way, around, connect, new_network
+from bench.sites import site
+from groundplane.agent import loop  # noqa: F401  (its memory is the agent's)
 from groundplane.dataplanes.nftables import Nftables
 from groundplane.dataplanes.nftables.maps import Element
+from groundplane.diff import Delta
 from groundplane.files import node_files
-from groundplane.model import compiled
-from groundplane.pipeline import compile_source, read_catalog
-from groundplane.project import ServiceIndex, project, update
+from groundplane.model.compiled import Service
+from groundplane.project import (
+    NodeState,
+    WorkloadIndex,
+    project_change,
+    project_snapshot,
+    update,
+)
+from groundplane.project.state import NodeBase
 from groundplane.reconcile import Reconciler
+from groundplane.snapshot import Snapshot, advance, decode, encode
 
 T = TypeVar("T")
-_CLONE_NEWNET = 0x40000000
-
-CLUSTER = """\
-apiVersion: groundplane/v1
-kind: Cluster
-metadata: {name: bench}
-spec:
-  serviceCIDRs: [10.96.0.0/14]
-  workloadCIDRs: [{cidr: 10.128.0.0/9, nodePrefix: 18}]
-"""
-NODE = """\
-apiVersion: groundplane/v1
-kind: Node
-metadata: {{name: n{number}}}
-spec: {{addresses: [192.168.0.{host}]}}
-"""
-SERVICE = """\
-apiVersion: v1
-kind: Service
-metadata: {{name: service-{number}, namespace: ns-{space}}}
-spec:
-  selector: {{app: app-{number}}}
-  ports:
-  - {{name: http, port: 80, targetPort: http}}
-"""
-WORKLOAD = """\
-apiVersion: groundplane/v1
-kind: Workload
-metadata: {{name: app-{number}-{index}, namespace: ns-{space}, labels: {{app: app-{number}}}}}
-spec: {{node: n{node}, ports: [{{name: http, port: 8080}}]}}
-"""
-NODES, NAMESPACES = 100, 100
+NODE = "n0"
+NOBODY: frozenset[tuple[str, str]] = frozenset()
 
 
-def write_catalog(directory: Path, services: int, endpoints: int) -> int:
-    """Write the YAML of the site, a file for each namespace; return its size in bytes."""
-    (directory / "cluster.yaml").write_text(CLUSTER)
-    nodes = [NODE.format(number=n, host=n + 1) for n in range(NODES)]
-    (directory / "nodes.yaml").write_text("---\n".join(nodes))
-    for space in range(NAMESPACES):
-        documents = []
-        for number in range(space, services, NAMESPACES):
-            documents.append(SERVICE.format(number=number, space=space))
-            documents += [
-                WORKLOAD.format(number=number, index=i, space=space, node=(number + i) % NODES)
-                for i in range(endpoints)
-            ]
-        (directory / f"ns-{space}.yaml").write_text("---\n".join(documents))
-    return sum(path.stat().st_size for path in directory.iterdir())
+class Timed(Nftables):
+    """The dataplane, which says how long its last write took."""
+
+    seconds = 0.0
+
+    def write(self, base: NodeBase, delta: Delta[Element, bytes]) -> None:
+        start = time.perf_counter()
+        super().write(base, delta)
+        self.seconds = time.perf_counter() - start
+
+
+class Agent:
+    """What the agent does between an event and the kernel's acknowledgement, and no more."""
+
+    def __init__(self, encoded: bytes) -> None:
+        self.plane = Timed()
+        self.reconciler = Reconciler(self.plane)
+        self.snapshot: Snapshot = decode(encoded)
+        self.state: NodeState = project_snapshot(self.snapshot, NODE, NOBODY)
+        self.reconciler.bring(self.state)
+        self.failing = NOBODY
+
+    def site(self, encoded: bytes) -> None:
+        new, keys = advance(self.snapshot, encoded)
+        self.state, among = project_change(self.state, self.snapshot, new, keys, self.failing)
+        self.snapshot = new
+        self.reconciler.bring(self.state, among)
+
+    def health(self, index: WorkloadIndex, failing: frozenset[tuple[str, str]]) -> None:
+        keys = index.concerned(self.failing ^ failing)
+        self.state = update(self.state, self.snapshot, keys, failing)
+        self.failing = failing
+        self.reconciler.bring(self.state, keys)
+
+    def close(self) -> None:
+        self.plane.close()
 
 
 def timed(function: Callable[[], T]) -> tuple[float, T]:
     """Return the seconds that *function* took, and what it returned."""
-    gc.collect()
     start = time.perf_counter()
     result = function()
     return time.perf_counter() - start, result
 
 
-def new_network() -> None:
-    """Leave this process's network namespace, and all rules in it, for an empty one."""
-    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET):
-        raise SystemExit("bench: root is needed, to make network namespaces")
+def show(what: str, seconds: float, beside: float | None = None, limit: str = "") -> None:
+    ratio = f"{beside / seconds:9.1f} x" if beside else " " * 11
+    print(f"  {what:<58}{seconds * 1e3:10.2f} ms{ratio}  {limit}", flush=True)
 
 
-def row(what: str, seconds: float, beside: float | None = None) -> None:
-    ratio = f"{beside / seconds:10.1f} x" if beside else ""
-    unit, value = ("ms", seconds * 1e3) if seconds < 1 else ("s ", seconds)
-    print(f"  {what:<58}{value:9.3f} {unit}{ratio}", flush=True)
+def spread(
+    what: str,
+    agent: Agent,
+    events: Sequence[Callable[[], object]],
+    beside: float | None,
+    limit: str,
+) -> None:
+    """Run *events* and show median and 99th percentile, of all and of the dataplane's part."""
+    whole, part = [], []
+    for event in events:
+        agent.plane.seconds = 0.0
+        whole.append(timed(event)[0])
+        part.append(agent.plane.seconds)
+    for name, values in ((what, whole), ("  of it in the dataplane", part)):
+        ninety_ninth = statistics.quantiles(values, n=100)[98] if len(values) > 1 else values[0]
+        show(f"{name} (median)", statistics.median(values), beside if values is whole else None)
+        show(f"{name} (99 %)", ninety_ninth, limit=limit if values is whole else "")
 
 
-def memory_mb() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+def replaced(encoded: bytes, changes: dict[bytes, Service | None]) -> bytes:
+    """Return the snapshot *encoded* with the lines of some services replaced, added or left out."""
+    head, *lines = encoded.split(b"\n")
+    named = {line.partition(b"\t")[0]: line for line in lines if line}
+    for name, new in changes.items():
+        if new is None:
+            del named[name]
+        else:
+            named[name] = name + b"\t" + msgspec.json.encode(new)
+    nodes = [line for name, line in named.items() if b"/" not in name]
+    services = [named[name] for name in sorted(name for name in named if b"/" in name)]
+    return b"\n".join([head, *nodes, *services, b""])
 
 
-def compile_catalog(directory: Path) -> bytes:
-    """Print what each step from YAML to the compiled site takes; return that, encoded."""
-    seconds, catalog = timed(lambda: read_catalog(directory))
-    row("YAML loaded and checked", seconds)
-    seconds, allocations = timed(partial(allocate, catalog, Lock()))
-    row("every address allocated, from an empty lock", seconds)
-    (directory / LOCK_NAME).write_text(format_lock(allocations.lock))
-    seconds, site = timed(lambda: compile_source(directory))
-    row("compiled as an agent's child does: load, check, match", seconds)
-    return msgspec.json.encode(site)
+def name_of(service: Service) -> bytes:
+    return f"{service.namespace}/{service.name}".encode()
 
 
-def project_and_bring(site: compiled.Site, plane: Reconciler[Element, bytes]) -> int:
-    return plane.bring(project(site, "n0", frozenset()))
+def moved(service: Service) -> Service:
+    """Return *service* with another address of its first endpoint."""
+    other = service.endpoints.ipv4[8:16][:4] + "fffe"
+    return msgspec.structs.replace(
+        service,
+        endpoints=msgspec.structs.replace(
+            service.endpoints, ipv4=other + service.endpoints.ipv4[8:]
+        ),
+    )
 
 
-def load(encoded: bytes) -> tuple[compiled.Site, float]:
-    """Print what loading takes from a decoded site to a loaded kernel; return the best time."""
-    seconds, site = timed(lambda: msgspec.json.decode(encoded, type=compiled.Site))
-    row(f"compiled site decoded ({len(encoded) >> 20} MB of JSON)", seconds)
-    gc.freeze()
-    gc.disable()
-    totals = []
+def memory_mb() -> float:
+    status = Path("/proc/self/status").read_text()
+    return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024
+
+
+def load(encoded: bytes) -> float:
+    """Return the best of three loads into an empty kernel, from the undecoded snapshot."""
+    found = []
     for _ in range(3):
         new_network()
-        plane = Reconciler(Nftables())
+        gc.collect()
+        gc.disable()
+        seconds, agent = timed(partial(Agent, encoded))
+        gc.enable()
+        agent.close()
+        found.append(seconds)
+    return min(found)
 
-        totals.append(timed(partial(project_and_bring, site, plane))[0])
-        plane.plane.close()
-    return site, min(totals)
 
-
-def load_with_nft(site: compiled.Site) -> float:
-    """Return what `nft -f` takes for the same ruleset as a file."""
-    text = node_files(project(site, "n0", frozenset()))["nftables.nft"]
+def nft(encoded: bytes) -> tuple[float, float]:
+    """Return what `nft -f` takes for the same ruleset as a file, and then for one element."""
+    state = project_snapshot(decode(encoded), NODE, NOBODY)
     with tempfile.NamedTemporaryFile("w", suffix=".nft") as file:
-        file.write(text)
+        file.write(node_files(state)["nftables.nft"])
         file.flush()
-        times = []
-        for _ in range(3):
-            new_network()
-            times.append(timed(lambda: subprocess.run(["nft", "-f", file.name], check=True))[0])
-    return min(times)
+        new_network()
+        whole = timed(lambda: subprocess.run(["nft", "-f", file.name], check=True))[0]
+    one = "add element ip groundplane nodes { 203.0.113.1 }\n"
+    run = partial(subprocess.run, ["nft", "-f", "-"], input=one, text=True, check=True)
+    return whole, timed(run)[0]
 
 
-def change(site: compiled.Site, changes: int) -> tuple[list[float], list[float]]:
-    """Return the seconds of each change of one endpoint: by the agent's path, and by nft."""
+def changes(agent: Agent, encoded: bytes, count: int, *, mixed: bool, beside: float | None) -> None:
+    """Show what each kind of change takes."""
+    services = list(agent.snapshot.every_service())
+    some = random.Random(1).sample(services, min(count, len(services)))  # noqa: S311
+    index = WorkloadIndex(agent.snapshot)
+
+    def toggles() -> Iterator[Callable[[], None]]:
+        for each in some:
+            down = NOBODY | {(each.namespace, each.endpoints.workloads[0])}
+            yield partial(agent.health, index, down)
+            yield partial(agent.health, index, NOBODY)
+
+    spread("an endpoint fails, or comes back", agent, list(toggles()), beside, "99 % < 5 / 1 ms")
+
+    def steps(make: Callable[[Service], dict[bytes, Service | None]]) -> list[Callable[[], None]]:
+        found: list[Callable[[], None]] = []
+        for each in some[: max(count // 6, 20)]:
+            found += [
+                partial(agent.site, replaced(encoded, make(each))),
+                partial(agent.site, encoded),
+            ]
+        return found
+
+    spread("an endpoint has another address, or the old one", agent,
+           steps(lambda s: {name_of(s): moved(s)}), beside, "99 % < 5 / 1 ms")  # fmt: skip
+    spread("a service goes, or comes", agent, steps(lambda s: {name_of(s): None}), beside,
+           "99 % < 5 ms")  # fmt: skip
+    if mixed:
+        ranged = cycle(each for each in services if each.source_ranges)
+        spread("source ranges of a service change", agent,
+               steps(lambda _: _other_ranges(next(ranged))), beside, "< 10 ms")  # fmt: skip
+    part = services[:: 100 if len(services) >= 100 else 1]
+    many = replaced(encoded, {name_of(each): moved(each) for each in part})
+    spread("1 % of all services are replaced", agent,
+           [partial(agent.site, many), partial(agent.site, encoded)] * 5, None, "< 100 ms")  # fmt: skip
+    nothing = [partial(agent.health, index, NOBODY)] * 20
+    spread("nothing changed", agent, nothing, None, "< 1 ms")
+
+
+def _other_ranges(service: Service) -> dict[bytes, Service | None]:
+    changed = msgspec.structs.replace(service, source_ranges=("10.0.0.0/9", "192.0.2.0/26"))
+    return {name_of(service): changed}
+
+
+def latency(agent: Agent, times: int, *, mixed: bool) -> None:
+    """Show what connecting to a service takes, beside connecting to an endpoint by the same node."""
+    services = list(agent.snapshot.every_service())
+    plain = next(s for s in services if len(s.ports) == 1 and s.ports[0].protocol == "TCP"
+                 and not (s.load_balancer_ips or s.affinity_seconds))  # fmt: skip
+    client, endpoint = "10.255.1.1", plain.endpoints.rows()[0].ipv4
+    ways = [
+        Way("an endpoint, by a router without rules", "198.18.3.1", "198.18.4.2", 8080),
+        Way("an endpoint directly, by the loaded node", client, endpoint, 8080),
+        Way("a cluster IP", client, plain.cluster_ips[0], 80),
+        Way("a cluster IP, from outside: masqueraded", "198.51.100.1", plain.cluster_ips[0], 80),
+    ]
+    if mixed:
+        sticky = next(s for s in services if s.affinity_seconds)
+        ranged = next(s for s in services if s.source_ranges)
+        ways += [
+            Way("a cluster IP with session affinity", client, sticky.cluster_ips[0], 80),
+            Way("a load balancer with source ranges", client, ranged.load_balancer_ips[0], 80),
+        ]
+    found = {name: statistics.median(seconds) for name, seconds in connect(ways, times).items()}
+    direct = found[ways[1].name]
+    for way in ways:
+        seconds = found[way.name]
+        limit = "< 1.10 plain, < 1.15 with features" if way is ways[2] else ""
+        print(f"  connecting to {way.name:<44}{seconds * 1e6:10.1f} us{seconds / direct:9.3f} x  "
+              f"{limit}", flush=True)  # fmt: skip
+
+
+def measure(services: int, endpoints: int, count: int, *, mixed: bool, with_nft: bool) -> None:
+    """Show all there is of one size."""
+    encoded = encode(site(services, endpoints, mixed=mixed))
+    gc.collect()
+    gc.freeze()
+    print(f"{services:,} services x {endpoints} endpoints, {'mixed' if mixed else 'plain'}"
+          f" ({len(encoded) / 1e6:.1f} MB of snapshot)", flush=True)  # fmt: skip
+    seconds = load(encoded)
+    whole, one = nft(encoded) if with_nft else (None, None)
+    show("loaded into an empty kernel, from the undecoded snapshot", seconds, whole,
+         "10,000x10: < 500 plain, < 1000 mixed")  # fmt: skip
+    if whole and one:
+        show("  beside: `nft -f` of that ruleset, already rendered", whole)
+        show("  beside: `nft -f` of one element into it", one)
     new_network()
-    plane = Reconciler(Nftables())
-    state, failing, index = (
-        project(site, "n0", frozenset()),
-        frozenset[tuple[str, str]](),
-        ServiceIndex(site),
+    agent = Agent(encoded)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    changes(agent, encoded, count, mixed=mixed, beside=one)
+    with around():
+        latency(agent, 1500, mixed=mixed)
+    agent.close()
+    resident(encoded)
+
+
+def resident(encoded: bytes) -> None:
+    """Show the memory of an agent at rest, in a process that has nothing else."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(encoded)
+        file.flush()
+        command = [sys.executable, "-m", "bench.scale", "--memory", file.name]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    limits = "10,000x10: < 150, 50,000x10: < 600"
+    print(
+        f"  {'memory of the agent at rest':<58}{float(done.stdout):10.0f} MB{limits:>52}",
+        flush=True,
     )
-    plane.bring(state)
-    own = []
-    services = site.services[:: max(1, len(site.services) // changes)][:changes]
-    for service in services:
-        after = failing ^ {(service.namespace, service.endpoints[0].workload)}
-        start = time.perf_counter()
-        state, keys = update(state, index, failing, after)
-        plane.bring(state, keys)
-        own.append(time.perf_counter() - start)
-        failing = after
-    beside = []
-    for number in range(min(changes, 5)):
-        script = f"add element ip groundplane nodes {{ 203.0.113.{number} }}\n"
-        nft = partial(subprocess.run, ["nft", "-f", "-"], input=script, text=True, check=True)
-        beside.append(timed(nft)[0])
-    plane.plane.close()
-    return own, beside
+
+
+def rest(file: str) -> float:
+    """Return the memory in MB of this process once it has taken the snapshot in *file*."""
+    new_network()
+    gc.disable()
+    agent = Agent(Path(file).read_bytes())
+    index = WorkloadIndex(agent.snapshot)
+    gc.collect()
+    used = memory_mb()
+    del index
+    return used
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--services", type=int, default=10_000)
-    parser.add_argument("--endpoints", type=int, default=10)
+    parser.add_argument("--sizes", default="1000x10,10000x10,50000x10,44125x3")
     parser.add_argument("--changes", type=int, default=300)
+    parser.add_argument("--kinds", default="plain,mixed")
+    parser.add_argument("--no-nft", action="store_true", help="leave out what it is compared with")
+    parser.add_argument("--yaml", action="store_true", help="compile 10,000x10 from YAML, too")
+    parser.add_argument("--memory", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        size = write_catalog(Path(name), given.services, given.endpoints)
-        print(
-            f"{given.services:,} services of {given.endpoints} endpoints, {size >> 20} MB of YAML"
-        )
-        encoded = compile_catalog(Path(name))
-        print(f"  {'memory of the compiling process, at most':<58}{memory_mb():9d} MB")
-    site, seconds = load(encoded)
-    nft = load_with_nft(site)
-    row("loaded: decoded site -> projected, rendered, in the kernel", seconds, nft)
-    row("  beside: `nft -f` of the same ruleset, already rendered", nft)
-    own, beside = change(site, given.changes)
-    quantiles = statistics.quantiles(own, n=100)
-    row("one endpoint changed, by the agent's path (median)", statistics.median(own), min(beside))
-    row("one endpoint changed, by the agent's path (99th percentile)", quantiles[98], min(beside))
-    row("  beside: `nft -f` of one element into the same ruleset", min(beside))
+    if given.memory:
+        print(rest(given.memory))
+        return
+    if given.yaml:
+        compiling.show()
+    for size in given.sizes.split(","):
+        services, endpoints = map(int, size.split("x"))
+        for kind in given.kinds.split(","):
+            mixed = kind == "mixed"
+            measure(services, endpoints, given.changes, mixed=mixed, with_nft=not given.no_nft)
 
 
 if __name__ == "__main__":
