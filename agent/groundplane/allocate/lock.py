@@ -68,7 +68,7 @@ def parse_lock(text: str, file: str) -> Lock:
                 first = holders.setdefault(each, number)
                 if first != number:
                     _check_shared(each, lines, first, number)
-            if turn := _RELEASED.fullmatch(line):
+            if turn := line.startswith("released/") and _RELEASED.fullmatch(line):
                 released[turn[2]] = int(turn[1])
                 continue
             key = _key(name, given, kinds)
@@ -102,7 +102,14 @@ def _key(name: str, given: Sequence[str], kinds: Sequence[str]) -> Key:
     count, wanted = _HOLDS.get(kind, (0, ""))
     if len(names) != count or not all(names) or (count == 4 and not _PORT.fullmatch(name)):
         raise ValueError(f'"{name}" is no start of a line: {_STARTS}')
-    noun = wanted.partition(" ")[2]
+    if kinds != [wanted]:
+        _check_kinds(name, wanted, given, kinds)
+    return Key(kind, names[0] if count > 1 else "", "/".join(names[count > 1 :]))
+
+
+def _check_kinds(name: str, wanted: str, given: Sequence[str], kinds: Sequence[str]) -> None:
+    """Refuse what is *given* to *name*, each of *kinds*, where not all of it is *wanted*."""
+    kind, noun = name.partition("/")[0], wanted.partition(" ")[2]
     if not given:
         raise ValueError(f"{name} has no {noun}")
     for each, what in zip(given, kinds, strict=True):
@@ -110,7 +117,6 @@ def _key(name: str, given: Sequence[str], kinds: Sequence[str]) -> Key:
             raise ValueError(f"{each} is no {noun} of {name}: a {kind} has {wanted}")
     if wanted == "a port" and len(given) > 1:
         raise ValueError(f"{name} has {len(given)} ports; a {kind} has one")
-    return Key(kind, names[0] if count > 1 else "", "/".join(names[count > 1 :]))
 
 
 def _check_shared(text: str, lines: Sequence[str], first: int, second: int) -> None:
