@@ -1,15 +1,14 @@
 """The compiled site as bytes: a line for the site, one for each node's workloads and each service.
 
-What changed between two snapshots is found by comparing lines, and only the lines that a node
-needs and that did change are decoded: a service that comes or goes costs what it costs, not what
-the site does.
+What changed between two snapshots is found by comparing blocks of lines, and only the lines that a
+node needs and that did change are decoded: a service that comes or goes costs what it costs, not
+what the site does.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -18,10 +17,25 @@ from groundplane.model.compiled import FORMAT, Service, Site, Workload
 
 Key = tuple[str, str]  # namespace and name of a service
 
+_BLOCK_BYTES: Final = 16 << 10
+_TRIES: Final = 8  # blocks whose first service may be gone, before the rest counts as changed
+
 _encode: Final = msgspec.json.Encoder().encode
 _site: Final = msgspec.json.Decoder(Site)
 _service: Final = msgspec.json.Decoder(Service)
 _workloads: Final = msgspec.json.Decoder(tuple[Workload, ...])
+
+
+class Span(NamedTuple):
+    """A value in a block of lines: what it is, still encoded."""
+
+    block: bytes
+    start: int
+    end: int
+
+    @property
+    def value(self) -> bytes:
+        return self.block[self.start : self.end]
 
 
 @dataclass(frozen=True)
@@ -29,21 +43,23 @@ class Snapshot:
     """A compiled site, its services and workloads still encoded. *head* has none of either."""
 
     head: Site
-    lines: Sequence[bytes] = field(repr=False)
-    workloads: Mapping[str, bytes] = field(repr=False)  # lines, by their node
-    services: Mapping[Key, bytes] = field(repr=False)
+    blocks: Sequence[bytes] = field(repr=False)  # whole lines, all but the head
+    workloads: Mapping[str, Span] = field(repr=False)  # by their node
+    services: Mapping[Key, Span] = field(repr=False)
 
     def site(self, node: str) -> Site:
         """Return the site as *node* needs it: with its own workloads, and without services."""
-        line = self.workloads.get(node, b"\t[]")
-        return msgspec.structs.replace(self.head, workloads=_workloads.decode(_value(line)))
+        span = self.workloads.get(node)
+        own = _workloads.decode(span.value) if span is not None else ()
+        return msgspec.structs.replace(self.head, workloads=own)
 
     def service(self, key: Key) -> Service:
         """Return the service *key*; KeyError when the site has none of that name."""
-        return _service.decode(_value(self.services[key]))
+        return _service.decode(self.services[key].value)
 
-    def every_service(self) -> Iterable[Service]:
-        return map(_service.decode, map(_value, self.services.values()))
+    def every_service(self) -> Iterator[Service]:
+        for block, start, end in self.services.values():
+            yield _service.decode(block[start:end])
 
 
 def encode(site: Site) -> bytes:
@@ -62,77 +78,114 @@ def _line(name: str, value: Service | list[Workload]) -> bytes:
     return name.encode() + b"\t" + _encode(value)
 
 
-def _value(line: bytes) -> bytes:
-    return line[line.index(b"\t") + 1 :]
-
-
 def decode(encoded: bytes) -> Snapshot:
     """Return the snapshot that *encoded* is; StateError when it is none, or another version's."""
-    head, lines = _split(encoded)
-    return Snapshot(head, lines, *_by_name(lines))
+    head, start = _head(encoded)
+    blocks = list(_blocks(encoded, start, len(encoded)))
+    return Snapshot(head, blocks, *_spans(blocks))
 
 
 def advance(old: Snapshot, encoded: bytes) -> tuple[Snapshot, set[Key]]:
-    """Return the snapshot that *encoded* is, and the services in which it differs from *old*.
+    """Return the snapshot that *encoded* is, and the services in which it differs from *old*."""
+    head, offset = _head(encoded)
+    blocks: list[bytes] = []
+    gone: list[bytes] = []
+    new: list[bytes] = []
+    index = 0
+    while index < len(old.blocks):
+        if encoded.startswith(old.blocks[index], offset):
+            blocks.append(old.blocks[index])
+            offset += len(old.blocks[index])
+            index += 1
+            continue
+        following, end = _resumption(old.blocks, index + 1, encoded, offset)
+        gone += old.blocks[index:following]
+        made = list(_blocks(encoded, offset, end))
+        blocks += made
+        new += made
+        index, offset = following, end
+    made = list(_blocks(encoded, offset, len(encoded)))
+    return _replaced(old, head, [*blocks, *made], gone, [*new, *made])
 
-    The lines that both have in the same order at the beginning and at the end are not looked into.
-    """
-    head, lines = _split(encoded)
-    first = _common(old.lines, lines)
-    left = min(len(old.lines), len(lines)) - first
-    last = _common(islice(reversed(old.lines), left), islice(reversed(lines), left))
-    gone_nodes, gone = _by_name(old.lines[first : len(old.lines) - last])
-    new_nodes, new = _by_name(lines[first : len(lines) - last])
-    workloads = {k: v for k, v in old.workloads.items() if k not in gone_nodes} | new_nodes
-    services = dict(old.services)
-    for key in gone.keys() - new.keys():
+
+def _resumption(
+    blocks: Sequence[bytes], index: int, encoded: bytes, offset: int
+) -> tuple[int, int]:
+    """Return from which of *blocks* on, and from where in *encoded*, the two go on together."""
+    for following in range(index, min(index + _TRIES, len(blocks))):
+        name = blocks[following][: blocks[following].index(b"\t") + 1]
+        at = encoded.find(b"\n" + name, max(offset - 1, 0))
+        if at >= 0:
+            return following, at + 1
+    return len(blocks), len(encoded)
+
+
+def _replaced(
+    old: Snapshot, head: Site, blocks: list[bytes], gone: list[bytes], new: list[bytes]
+) -> tuple[Snapshot, set[Key]]:
+    """Return *old* with the blocks *gone* replaced by *new*, and the services that differ."""
+    old_nodes, old_services = _spans(gone)
+    new_nodes, new_services = _spans(new)
+    workloads, services = dict(old.workloads), dict(old.services)
+    for node in old_nodes.keys() - new_nodes.keys():
+        del workloads[node]
+    for key in old_services.keys() - new_services.keys():
         del services[key]
-    services |= new
-    differ = {key for key in gone.keys() | new.keys() if gone.get(key) != new.get(key)}
-    return Snapshot(head, lines, workloads, services), differ
+    workloads |= new_nodes
+    services |= new_services
+    differ = {
+        key
+        for key in old_services.keys() | new_services.keys()
+        if _value(old_services, key) != _value(new_services, key)
+    }
+    return Snapshot(head, blocks, workloads, services), differ
 
 
-def _common(one: Iterable[bytes], other: Iterable[bytes]) -> int:
-    """Return how many lines both begin with."""
-    count = 0
-    for a, b in zip(one, other, strict=False):
-        if a != b:
-            break
-        count += 1
-    return count
+def _value(spans: Mapping[Key, Span], key: Key) -> bytes:
+    return spans[key].value if key in spans else b""
 
 
-def _split(encoded: bytes) -> tuple[Site, list[bytes]]:
-    first, *lines = encoded.split(b"\n")
+def _head(encoded: bytes) -> tuple[Site, int]:
+    """Return the site of the first line, and where the next one begins."""
+    end = encoded.find(b"\n") + 1 or len(encoded)
     try:
-        head = _site.decode(first)
+        head = _site.decode(encoded[:end])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StateError(f"no compiled site: {error}") from None
     if head.format != FORMAT:
         raise StateError(f"a compiled site of format {head.format}; this version reads {FORMAT}")
-    if not lines or lines.pop():
+    if not encoded.endswith(b"\n"):
         raise StateError("no compiled site: its last line is cut off")
-    return head, lines
+    return head, end
 
 
-def _by_name(lines: Iterable[bytes]) -> tuple[dict[str, bytes], dict[Key, bytes]]:
-    workloads: dict[str, bytes] = {}
-    services: dict[Key, bytes] = {}
-    for namespace, name, line in _named(lines):
-        if name:
-            services[namespace, name] = line
-        else:
-            workloads[namespace] = line
+def _blocks(encoded: bytes, start: int, end: int) -> Iterator[bytes]:
+    """Yield *encoded* from *start* to *end* in blocks of whole lines."""
+    while start < end:
+        near = encoded.find(b"\n", start + _BLOCK_BYTES, end) + 1 or end
+        yield encoded[start:near]
+        start = near
+
+
+def _spans(blocks: Iterable[bytes]) -> tuple[dict[str, Span], dict[Key, Span]]:
+    """Return where the workloads of each node and each service are in *blocks*."""
+    workloads: dict[str, Span] = {}
+    services: dict[Key, Span] = {}
+    for block in blocks:
+        start = 0
+        for line in block.splitlines(keepends=True):
+            end = start + len(line)
+            name, tab, _ = line[:_LONGEST_NAME].partition(b"\t")
+            if not tab:
+                raise StateError(f"no compiled site: a line starts with {line[:40].strip()!r}")
+            span = Span(block, start + len(name) + 1, end - 1)
+            namespace, _, own = name.decode().partition("/")
+            if own:
+                services[namespace, own] = span
+            else:
+                workloads[namespace] = span
+            start = end
     return workloads, services
 
 
-def _named(lines: Iterable[bytes]) -> Iterator[tuple[str, str, bytes]]:
-    for line in lines:
-        name, tab, _ = line[:_LONGEST_NAME].partition(b"\t")
-        if not tab:
-            raise StateError(f"no compiled site: a line starts with {line[:40]!r}")
-        namespace, _, own = name.decode().partition("/")
-        yield namespace, own, line
-
-
-_LONGEST_NAME: Final = 512  # of a namespace and a service, with room
+_LONGEST_NAME: Final = 160  # of a namespace and a service, with room

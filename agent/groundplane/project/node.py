@@ -72,6 +72,7 @@ def project_service(service: compiled.Service, place: Place, failing: Failing) -
         service.external_local,
         service.health_check_port,
         len(chosen.local) if service.health_check_port else 0,
+        shared=service.shared,
     )
 
 

@@ -123,6 +123,7 @@ class VirtualService(msgspec.Struct, frozen=True, gc=False):
     health_check_port: int = 0
     local_endpoints: int = 0
     external_name: str = ""
+    shared: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:

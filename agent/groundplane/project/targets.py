@@ -25,6 +25,8 @@ def targets(service: compiled.Service, family: Family, chosen: Chosen) -> list[T
     addresses = [packed[start : start + width] for start in range(0, len(packed), width)]
     # Zeros within and between addresses may look like none: then each is looked at.
     whole = bytes(width) not in packed
+    # With a weight of 0 an endpoint has no slot, and keeps the flows that it has.
+    apart = chosen.serving is not chosen.cluster or 0 in endpoints.weights
     found = []
     for port, target in zip(service.ports, endpoints.targets, strict=True):
         if whole and isinstance(target, int) and target:
@@ -33,7 +35,7 @@ def targets(service: compiled.Service, family: Family, chosen: Chosen) -> list[T
         else:
             every = _partial(addresses, target)
         serving = None
-        if port.protocol == "UDP" and chosen.serving is not chosen.cluster:
+        if port.protocol == "UDP" and apart:
             serving = _distinct(every, chosen.serving)
         found.append(
             Targets(

@@ -42,11 +42,16 @@ def _base(known: NodeBase, old: Snapshot, new: Snapshot) -> NodeBase:
     """Return the base that *new* makes; *known*, which is of *old*, itself where it is the same."""
     node = known.name
     same_but_sizes = replaced(new.head, sizes=old.head.sizes) == old.head
-    if same_but_sizes and old.workloads.get(node) == new.workloads.get(node):
+    if same_but_sizes and _value(old, node) == _value(new, node):
         capacity = capacities(new.head.sizes)
         return known if capacity == known.capacity else replaced(known, capacity=capacity)
     base = project_base(new.site(node), node)
     return known if base == known else base
+
+
+def _value(snapshot: Snapshot, node: str) -> bytes:
+    """Return the workloads of *node*, still encoded."""
+    return snapshot.workloads[node].value if node in snapshot.workloads else b""
 
 
 def update(
