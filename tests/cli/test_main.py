@@ -71,7 +71,10 @@ def one_line(done: Done) -> str:
 
 
 @pytest.mark.parametrize("command", READERS, ids=lambda each: each[0])
-def test_a_source_that_is_none_is_one_line(groundplane: Command, command: list[str]) -> None:
+def test_a_source_that_is_none_is_one_line(
+    groundplane: Command, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     Path("file").touch()
     told = [one_line(groundplane(*command, source)) for source in ("nowhere/x", "./file")]
     assert ["nowhere/x: the source does not exist", "file: the source is not a directory"] == [
