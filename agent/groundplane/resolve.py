@@ -5,11 +5,12 @@ Matching (`compile_site`) depends on documents alone and is done once for each c
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Final, NamedTuple
 
+import msgspec
 from netaddr import cidr_merge
 
 from groundplane.allocate import Allocations
@@ -55,8 +56,10 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
     }
     compile_one = partial(_service, catalog, allocations, pools, index, places)
     services = tuple(
-        compile_one(name, service, slices.get(name, ()))
-        for name, service in sorted(catalog.services.items())
+        mark_shared(
+            compile_one(name, service, slices.get(name, ()))
+            for name, service in sorted(catalog.services.items())
+        )
     )
     return compiled.Site(
         format=compiled.FORMAT,
@@ -119,6 +122,16 @@ def _service(
         external_local=spec.external_traffic_policy == "Local",
         health_check_port=allocations.health_checks[name],
     )
+
+
+def mark_shared(services: Iterable[compiled.Service]) -> Iterator[compiled.Service]:
+    """Yield *services*, each with those of its addresses from outside that one before it has too."""
+    known: set[str] = set()
+    for each in services:
+        outside = each.external_ips + each.load_balancer_ips if each.cluster_ips else ()
+        shared = tuple(text for text in outside if text in known)
+        known.update(outside)
+        yield msgspec.structs.replace(each, shared=shared) if shared else each
 
 
 def _source_ranges(texts: Sequence[str], families: Sequence[Family]) -> tuple[str, ...]:

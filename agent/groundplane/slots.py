@@ -20,23 +20,34 @@ _WORDS: Final = struct.Struct(f">{HASH_SLOTS}I")
 def share_out(weights: Sequence[int]) -> list[int]:
     """Return how many slots each endpoint has; as many as there are endpoints where all are equal.
 
-    Exact where the weights, divided by what they have in common, sum up to WEIGHT_SLOTS or less;
-    else rounded to that many slots by largest remainder, with one slot at least for each weight
-    above 0. All weights 0 count as equal: something has to answer.
+    Exact where the weights, divided by what they have in common, sum up to WEIGHT_SLOTS or less, or
+    to four slots an endpoint; else rounded to that many slots, by largest remainder, with one slot
+    at least for each weight above 0. All weights 0 count as equal: something has to answer.
     """
     total = sum(weights)
     if not total:
         return [1] * len(weights)
     common = gcd(*weights)
-    if total // common <= max(WEIGHT_SLOTS, len(weights)):
-        return [weight // common for weight in weights]
     size = min(max(WEIGHT_SLOTS, 4 * len(weights)), MAX_ENDPOINTS)
-    shares = [max(weight * size // total, weight > 0) for weight in weights]
-    by_remainder = sorted(
-        (index for index, weight in enumerate(weights) if weight),
-        key=lambda index: (-(weights[index] * size % total), index),
-    )
-    for index in by_remainder[: max(size - sum(shares), 0)]:
+    if total // common <= max(size, len(weights)):
+        return [weight // common for weight in weights]
+    return _rounded(weights, size)
+
+
+def _rounded(weights: Sequence[int], size: int) -> list[int]:
+    """Return *size* slots shared out by *weights*, of which no more than *size* are above 0."""
+    shares = [min(weight, 1) for weight in weights]
+    heavy = [index for index, weight in enumerate(weights) if weight]
+    left, total = size, sum(weights)
+    # Who would get less than one slot has one, and the others share what is left then.
+    while light := [index for index in heavy if weights[index] * left < total]:
+        left, total = left - len(light), total - sum(weights[index] for index in light)
+        gone = set(light)
+        heavy = [index for index in heavy if index not in gone]
+    for index in heavy:
+        shares[index] = weights[index] * left // total
+    heavy.sort(key=lambda index: (-(weights[index] * left % total), index))
+    for index in heavy[: left - sum(shares[index] for index in heavy)]:
         shares[index] += 1
     return shares
 

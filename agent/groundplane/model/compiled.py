@@ -195,7 +195,8 @@ class Service(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A service with its addresses and everything that may answer for it.
 
     Per-family tuples have the primary family first. *source_ranges* limit who reaches
-    *load_balancer_ips*; none: anyone does. *affinity_seconds* is 0 without affinity.
+    *load_balancer_ips*; none: anyone does. *affinity_seconds* is 0 without affinity. *shared* are
+    those external and load-balancer addresses that a service before it has too, with other ports.
     """
 
     namespace: str
@@ -214,6 +215,7 @@ class Service(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     external_local: bool = False
     health_check_port: int = 0
     external_name: str = ""
+    shared: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:

@@ -25,8 +25,8 @@ def targets(service: compiled.Service, family: Family, chosen: Chosen) -> list[T
     addresses = [packed[start : start + width] for start in range(0, len(packed), width)]
     # Zeros within and between addresses may look like none: then each is looked at.
     whole = bytes(width) not in packed
-    # With a weight of 0 an endpoint has no slot, and keeps the flows that it has.
-    apart = chosen.serving is not chosen.cluster or 0 in endpoints.weights
+    # An endpoint without a slot (of weight 0, or one of many that are hashed) keeps its flows.
+    slotless = 0 in endpoints.weights or service.consistent_hash
     found = []
     for port, target in zip(service.ports, endpoints.targets, strict=True):
         if whole and isinstance(target, int) and target:
@@ -35,7 +35,7 @@ def targets(service: compiled.Service, family: Family, chosen: Chosen) -> list[T
         else:
             every = _partial(addresses, target)
         serving = None
-        if port.protocol == "UDP" and apart:
+        if port.protocol == "UDP" and (slotless or chosen.serving is not chosen.cluster):
             serving = _distinct(every, chosen.serving)
         found.append(
             Targets(

@@ -31,6 +31,8 @@ def _service(base: NodeBase, service: VirtualService) -> Elements:
     elements: Elements = {}
     ways = service.external_ips + service.load_balancer_ips
     for address in service.cluster_ips + ways:
+        if address in service.shared:  # the other service's part has it
+            continue
         elements[MAPS[family_of(address)].service_addresses.prefix + pack(address)] = b""
     for address in service.cluster_ips:  # one of each family
         family = family_of(address)
