@@ -18,7 +18,8 @@ from deploys.catalog import ROOT
 from deploys.lab import Lab, down, preflight, ssh_config, up
 from deploys.lab.preflight import PreflightError
 from deploys.lab.site import lab_of
-from groundplane.pipeline import read_catalog
+from groundplane.model import compiled
+from groundplane.pipeline import compile_source, read_catalog
 
 PREFIX = "gp-test"
 CLIENT = Path(__file__).with_name("client.py").read_text()
@@ -31,6 +32,11 @@ class Deployed:
 
     lab: Lab
     source: Path
+
+    @property
+    def services(self) -> tuple[compiled.Service, ...]:
+        """The services as compiled, with their addresses."""
+        return compile_source(self.source).services
 
     @property
     def environment(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import time
 from functools import partial
 
@@ -149,7 +150,7 @@ def _rules(site: Deployed, node: str) -> str:
     "damage",
     [
         "nft flush ruleset",
-        "nft insert rule ip groundplane services drop",
+        "nft insert rule ip groundplane services tcp dport 80 drop",
         "ip route flush proto 71",
     ],
 )
@@ -208,6 +209,59 @@ def test_an_outside_host_gets_no_answer_from_the_name_server(site: Deployed) -> 
         capture_output=True,
     )
     assert "status: NOERROR" not in done.stdout
+
+
+FETCH = """
+import sys, urllib.error, urllib.request
+try:
+    with urllib.request.urlopen(sys.argv[1], timeout=2) as answer:
+        print(answer.status, answer.read().decode())
+except urllib.error.HTTPError as error:
+    print(error.code)
+except OSError:
+    pass
+"""
+
+
+def _outside(url: str) -> list[str]:
+    """Return status and words of the answer to a request from the lab's network, beside the nodes."""
+    command = ["ip", "netns", "exec", PREFIX, sys.executable, "-c", FETCH, url]
+    return subprocess.run(command, text=True, capture_output=True).stdout.split()
+
+
+@pytest.mark.parametrize("address", ["192.168.50.11", "192.168.50.12", "192.168.50.13"])
+def test_a_node_port_answers_on_every_node(site: Deployed, address: str) -> None:
+    answers = {_outside(f"http://{address}:30080/")[1] for _ in range(25)}
+    assert EVERY_WEB == answers
+
+
+def test_health_check_node_ports_say_which_nodes_have_endpoints(site: Deployed) -> None:
+    shop = next(each for each in site.services if each.name == "shop")
+    for last, status in ((11, "200"), (12, "200"), (13, "503")):
+        assert status == _outside(f"http://192.168.50.{last}:{shop.health_check_port}/any")[0]
+
+
+def test_a_load_balancers_address_answers_where_it_has_endpoints(site: Deployed) -> None:
+    shop = next(each for each in site.services if each.name == "shop")
+    address = shop.load_balancer_ips[0]
+    for last, expected in ((11, ["200", "api-1"]), (12, ["200", "api-2"]), (13, [])):
+        way = ["ip", "-n", PREFIX, "route"], [f"{address}/32", "via", f"192.168.50.{last}"]
+        subprocess.run([*way[0], "replace", *way[1]], check=True)
+        try:
+            assert expected == _outside(f"http://{address}/")[:2]
+        finally:
+            subprocess.run([*way[0], "del", *way[1]], check=True)
+
+
+def test_another_name_leads_to_the_service(site: Deployed) -> None:
+    name = "www.default.svc.cluster.local"
+    for place in ("", "default-echo-1"):
+        assert EVERY_WEB == set(site.connect("n1", place, name, 80, count=60))
+
+
+def test_the_doctor_finds_nothing_on_a_node_as_deployed(site: Deployed) -> None:
+    found = json.loads(site.on("n1", "groundplane doctor -o json", check=False))
+    assert [] == [each for each in found["findings"] if each["severity"] == "error"]
 
 
 def test_a_rebooted_node_comes_back_as_it_was(site: Deployed) -> None:
