@@ -360,3 +360,14 @@ def test_source_ranges_are_merged_and_a_0_opens(
     more += f"\n  loadBalancerSourceRanges: {ranges}"
     (service,) = compile_text(source, SERVICE.replace("spec:", more), DUAL).services
     assert expected == service.source_ranges
+
+
+def test_an_address_that_services_share_is_marked_where_one_before_has_it(source: Path) -> None:
+    """The kernel has it once; when the first service goes, the second one changes with it."""
+    site = DUAL.replace("spec:\n", "spec:\n  externalIPCIDRs: [203.0.113.0/24]\n", 1)
+    shared = SERVICE.replace("spec:", "spec:\n  externalIPs: [203.0.113.9]", 1)
+    first, second = shared.replace("web", "api", 1), shared.replace("port: 8", "port: 9")
+    services = compile_text(source, f"{first}---\n{second}", site).services
+    assert [(), ("203.0.113.9",)] == [each.shared for each in services]
+    (alone,) = compile_text(source, second, site).services
+    assert () == alone.shared

@@ -117,6 +117,21 @@ def answers(net: World) -> dict[Run, list[str]]:
         return dict(zip(runs, threads.map(once, runs), strict=True))
 
 
+@pytest.mark.parametrize("client", ["a", "c", "n1", "n2", "near", "far"])
+def test_no_listener_of_the_host_answers_on_a_service_address(net: World, client: str) -> None:
+    """ssh listens on 0.0.0.0 and :: of every node, and is tried on every address of every service."""
+    every = [
+        address
+        for service in net.site.services
+        for address in (*service.cluster_ips, *service.external_ips, *service.load_balancer_ips)
+    ]
+    assert len(every) > 90
+    with ThreadPoolExecutor(8) as threads:
+        place = net.place(client)
+        seen = list(threads.map(lambda address: ask(place, address, 22, "TCP")[0], every))
+    assert [] == [pair for pair in zip(every, seen, strict=True) if pair[1] != REFUSED]
+
+
 def _accepted(run: Run) -> set[str]:
     """Return how a connection may fail that is to fail as *run* says."""
     failure = str(run.case.expected)
