@@ -119,8 +119,9 @@ def test_another_node_is_not_outside() -> None:
     ("destination", "port"), [(VIP, 80), (EXTERNAL, 80), (BALANCED, 80), (NODE, NODE_PORT)]
 )
 def test_without_an_endpoint_it_is_refused(source: str, destination: str, port: int) -> None:
-    for policies in ({}, {"internal_local": True, "external_local": True}):
-        found = send(simulated(**policies), source, destination, port)
+    for local in (False, True):
+        node = simulated(internal_local=local, external_local=local)
+        found = send(node, source, destination, port)
         assert ("refused", "it has no endpoint") == verdict(found)
 
 
@@ -268,8 +269,8 @@ def test_a_hashed_client_has_one_endpoint_whatever_it_asks(destination: str, por
     many = [endpoint(f"10.244.2.{n}", "n2") for n in range(10, 20)]
     node = simulated(*many, consistent_hash=True)
     found = send(node, OUTSIDE, destination, port)
-    table = next(iter(node._entrances.values())).port.ipv4.cluster
-    slot = table[slot_of(pack(OUTSIDE), HASH_SEED, HASH_SLOTS)]
+    assert found.entrance is not None
+    slot = found.entrance.port.ipv4.cluster[slot_of(pack(OUTSIDE), HASH_SEED, HASH_SLOTS)]
     assert {Target(f"10.244.2.{slot[3]}", 8080)} == found.targets.keys()
     assert "the endpoint that the client's address hashes to" == found.reason
     clients = (f"198.51.100.{n}" for n in range(40))
