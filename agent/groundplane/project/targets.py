@@ -3,7 +3,9 @@
 Flat code, since it sees every endpoint of the site.
 """
 
+import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from groundplane.model import compiled
@@ -22,9 +24,8 @@ def targets(service: compiled.Service, family: Family, chosen: Chosen) -> list[T
     packed = bytes.fromhex(endpoints.ipv4 if family == "IPv4" else endpoints.ipv6)
     if not packed:
         return [Targets()] * len(service.ports)
-    addresses = [packed[start : start + width] for start in range(0, len(packed), width)]
-    # Zeros within and between addresses may look like none: then each is looked at.
-    whole = bytes(width) not in packed
+    addresses = _struct(width, len(endpoints)).unpack(packed)
+    whole = bytes(width) not in addresses
     # An endpoint without a slot (of weight 0, or one of many that are hashed) keeps its flows.
     slotless = 0 in endpoints.weights or service.consistent_hash
     found = []
@@ -46,6 +47,12 @@ def targets(service: compiled.Service, family: Family, chosen: Chosen) -> list[T
             )
         )
     return found
+
+
+@lru_cache(maxsize=1024)
+def _struct(width: int, count: int) -> struct.Struct:
+    """Return what splits *count* packed addresses; several times as fast as slicing."""
+    return struct.Struct(f"{width}s" * count)
 
 
 def _partial(addresses: Sequence[bytes], target: int | tuple[int, ...]) -> list[bytes]:
