@@ -118,12 +118,12 @@ def test_with_consistent_hashing_a_target_has_the_slots_of_the_table() -> None:
 # ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("policy", ["internal_local", "external_local"])
-def test_local_are_those_of_this_node_where_a_policy_says_so(policy: str) -> None:
-    found = of(A, C, B, **{policy: True})
+@pytest.mark.parametrize("fields", [{"internal_local": True}, {"external_local": True}])
+def test_local_are_those_of_this_node_where_a_policy_says_so(fields: dict[str, Any]) -> None:
+    found = of(A, C, B, **fields)
     assert ((TO_A, TO_C, TO_B), (TO_A, TO_B)) == (found.cluster, found.local)
     assert () == of(A, C, B).local
-    assert () == of(C, **{policy: True}).local
+    assert () == of(C, **fields).local
 
 
 def test_local_has_weights_and_a_table_of_its_own() -> None:

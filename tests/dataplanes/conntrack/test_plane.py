@@ -1,0 +1,163 @@
+"""Stale entries as objects that nobody wants: a table in memory stands for the kernel's."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from groundplane.dataplanes.conntrack import Flow, StaleFlows, plane
+from groundplane.dataplanes.conntrack.expect import Endpoints, Object
+from groundplane.diff import diff
+from groundplane.errors import KernelRefused
+from groundplane.model.address import pack
+from groundplane.model.service import Family
+from groundplane.project.state import NodeState
+from groundplane.reconcile import Reconciler
+from tests.states import BASE, of_family, service, state, states
+
+DNS = service("dns", ["10.96.0.10"], ["10.244.1.10:53", "10.244.1.11:53"], port=53, protocol="UDP")
+FEWER = service("dns", ["10.96.0.10"], ["10.244.1.11:53"], port=53, protocol="UDP")
+
+
+def flow(answering: str, destination: str = "10.96.0.10", port: int = 53, number: int = 1) -> Flow:
+    client = pack("fd00::9" if ":" in destination else "10.244.1.99")
+    return Flow(client, 40000 + number, pack(destination), port, pack(answering), 53, number)
+
+
+TO_ONE, TO_OTHER = flow("10.244.1.10"), flow("10.244.1.11", number=2)
+
+
+class Table:
+    """The conntrack table, of both families. *fails* is raised by whatever is asked of it."""
+
+    def __init__(self, flows: list[Flow]) -> None:
+        self.entries = dict.fromkeys(flows)
+        self.fails: KernelRefused | None = None
+
+    def flows(self, family: Family) -> list[Flow]:
+        if self.fails:
+            raise self.fails
+        width = 4 if family == "IPv4" else 16
+        return [each for each in self.entries if len(each.destination) == width]
+
+    def delete(self, gone: Flow) -> bool:
+        if self.fails:
+            raise self.fails
+        return self.entries.pop(gone, True) is None
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> Table:
+    made = Table([])
+    monkeypatch.setattr(plane, "Conntrack", lambda: made)
+    return made
+
+
+def wanted(flows: StaleFlows, of: NodeState) -> dict[Object, Endpoints]:
+    return {key: who for part in of.parts for key, who in flows.render(of.base, part).items()}
+
+
+def test_a_stale_entry_is_an_object_that_nobody_wants(table: Table) -> None:
+    flows = StaleFlows()
+    Reconciler(flows).bring(state(FEWER))
+    table.entries = {TO_ONE: None, TO_OTHER: None}
+    assert wanted(flows, state(FEWER)) | {TO_ONE: frozenset()} == flows.read(BASE)
+    assert [TO_ONE] == [*Reconciler(flows).plan(state(FEWER)).delete]
+
+
+def test_entries_of_an_endpoint_that_goes_are_deleted(table: Table) -> None:
+    reconciler = Reconciler(StaleFlows())
+    reconciler.bring(state(DNS))
+    table.entries = {TO_ONE: None, TO_OTHER: None}
+    reconciler.bring(state(FEWER))
+    assert [TO_OTHER] == [*table.entries]
+
+
+def test_entries_of_a_service_that_goes_are_deleted(table: Table) -> None:
+    reconciler = Reconciler(StaleFlows())
+    reconciler.bring(state(DNS))
+    table.entries = {TO_ONE: None, TO_OTHER: None}
+    reconciler.bring(state())
+    assert [] == [*table.entries]
+
+
+def test_an_agent_that_starts_deletes_what_is_stale_and_nothing_else(table: Table) -> None:
+    table.entries = {TO_ONE: None, TO_OTHER: None}
+    Reconciler(StaleFlows()).bring(state(FEWER))
+    assert [TO_OTHER] == [*table.entries]
+
+
+def test_an_entry_that_comes_between_two_looks_disturbs(table: Table) -> None:
+    flows = StaleFlows()
+    reconciler = Reconciler(flows)
+    reconciler.bring(state(FEWER))
+    assert not reconciler.distrust()
+    table.entries = {TO_OTHER: None}
+    assert not reconciler.distrust()
+    table.entries = {TO_ONE: None}
+    assert reconciler.distrust()
+    assert 1 == reconciler.bring(state(FEWER))
+    assert [] == [*table.entries]
+    assert not reconciler.distrust()
+
+
+def test_a_table_that_is_not_listed_disturbs_and_is_an_error_when_brought(table: Table) -> None:
+    reconciler = Reconciler(StaleFlows())
+    reconciler.bring(state(DNS))
+    table.entries, table.fails = {TO_ONE: None}, KernelRefused("not listed")
+    assert reconciler.distrust()
+    with pytest.raises(KernelRefused, match="not listed"):
+        reconciler.bring(state(FEWER))
+    table.fails = None
+    reconciler.bring(state(FEWER))
+    assert [] == [*table.entries]
+
+
+def test_entries_of_a_family_that_the_site_has_not_are_left_alone(table: Table) -> None:
+    """Nobody asks for them: they are not ours."""
+    other = flow("fd00:244::1", "fd00:96::10")
+    table.entries = {other: None}
+    Reconciler(StaleFlows()).bring(state(base=of_family("IPv4")))
+    assert [other] == [*table.entries]
+
+
+# ------------------------------------------------------------------------------------------------
+
+_DESTINATIONS = [f"10.96.0.{n}" for n in range(2, 6)] + ["192.0.2.1", "203.0.113.1", "fd00:96::2"]
+_FLOWS = st.lists(
+    st.builds(
+        Flow,
+        st.just(pack("10.244.1.99")),
+        st.just(40000),
+        st.sampled_from(_DESTINATIONS).map(pack),
+        st.sampled_from([80, 30020, 30030]),
+        st.integers(2, 30).map(lambda host: pack(f"10.244.{host % 3 + 1}.{host}")),
+        st.just(8080),
+        st.integers(1, 9),
+    ),
+    max_size=12,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sequence=st.lists(st.tuples(states(), _FLOWS), min_size=1, max_size=3))
+def test_after_writing_the_difference_it_is_empty_and_who_serves_has_its_flows(
+    table: Table, sequence: list[tuple[NodeState, list[Flow]]]
+) -> None:
+    flows = StaleFlows()
+    for each, found in sequence:
+        table.entries = dict.fromkeys(found)
+        objects = wanted(flows, each)
+        flows.write(each.base, diff(flows.read(each.base), objects))
+        assert not diff(flows.read(each.base), objects)
+        gone = [flow for flow in found if flow not in table.entries]
+        serving = {
+            (*key, *end) for key, who in objects.items() if isinstance(key, tuple) for end in who
+        }
+        assert [] == [
+            flow
+            for flow in gone
+            if (flow.destination, flow.port, flow.reply_source, flow.reply_port) in serving
+        ]
