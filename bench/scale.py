@@ -251,8 +251,8 @@ def latency(agent: Agent, times: int, *, mixed: bool) -> None:
               f"{limit}", flush=True)  # fmt: skip
 
 
-def measure(services: int, endpoints: int, count: int, *, mixed: bool, with_nft: bool) -> None:
-    """Show all there is of one size."""
+def measure(services: int, endpoints: int, count: int, *, mixed: bool, with_nft: bool) -> float:
+    """Show all there is of one size; return the seconds of its load."""
     encoded = encode(site(services, endpoints, mixed=mixed))
     gc.collect()
     gc.freeze()
@@ -275,6 +275,7 @@ def measure(services: int, endpoints: int, count: int, *, mixed: bool, with_nft:
         latency(agent, 1500, mixed=mixed)
     agent.close()
     resident(encoded)
+    return seconds
 
 
 def resident(encoded: bytes) -> None:
@@ -317,11 +318,17 @@ def main() -> None:
         return
     if given.yaml:
         compiling.show()
+    loads: dict[str, list[str]] = {kind: [] for kind in given.kinds.split(",")}
     for size in given.sizes.split(","):
         services, endpoints = map(int, size.split("x"))
         for kind in given.kinds.split(","):
             mixed = kind == "mixed"
-            measure(services, endpoints, given.changes, mixed=mixed, with_nft=not given.no_nft)
+            seconds = measure(
+                services, endpoints, given.changes, mixed=mixed, with_nft=not given.no_nft
+            )
+            loads[kind].append(f"{size}: {seconds * 1e6 / (services * endpoints):.2f}")
+    for kind, each in loads.items():
+        print(f"loading, {kind}, in us an endpoint: {', '.join(each)}")
 
 
 if __name__ == "__main__":
