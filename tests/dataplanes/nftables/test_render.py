@@ -1,13 +1,23 @@
 """Parts to map elements, read as nft writes them."""
 
+import re
+import sys
+from collections import Counter
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from groundplane.dataplanes.nftables.maps import MAPS, map_of
+from groundplane.dataplanes.nftables import handle
+from groundplane.dataplanes.nftables.maps import MAPS, Element, host32, map_of
 from groundplane.dataplanes.nftables.render import render
-from groundplane.model.limits import MAX_ENDPOINTS
-from groundplane.project.node import interface_name
+from groundplane.dataplanes.nftables.text import framework
+from groundplane.model import compiled
+from groundplane.model.compiled import Endpoint, Port, columns
+from groundplane.model.limits import HASH_SLOTS, MAX_ENDPOINTS
+from groundplane.project.node import interface_name, project_service
 from groundplane.project.state import (
     Member,
     NodeBase,
@@ -17,7 +27,9 @@ from groundplane.project.state import (
     Targets,
     VirtualService,
 )
-from tests.states import BASE, headless, of_family, service, states, target
+from groundplane.sizes import sizes
+from groundplane.slots import numbers
+from tests.states import BASE, HERE, headless, of_family, service, services, states, target
 
 WEB = service("web", ["10.96.0.5"], ["10.244.1.10:8080", "10.244.2.10:8080"], pool=0x12)
 
@@ -109,6 +121,239 @@ def test_a_node_that_is_gone_is_in_no_set() -> None:
     assert {"ip nodes 192.0.2.3", "ip6 nodes 2001:db8::3"} == {*texts(BASE)} - {*texts(without)}
 
 
+# ------------------------------------------------------------------------------------------------
+# Everything that a service can have, on the node n1 and in the pool 0x12.
+
+OWN = Endpoint("a", "n1", "", "10.244.1.10", "", (8080,))
+FAR = Endpoint("b", "n2", "", "10.244.2.10", "", (8080,))
+STICKY = msgspec.structs.replace(BASE, affinity_timeouts=(60, 10800))
+
+
+def lines(*endpoints: Endpoint, without: str = "", **fields: Any) -> list[str]:
+    """Return the elements of a service of IPv4, but the address of its own and maps *without*."""
+    plain = compiled.Service(
+        "default",
+        "web",
+        ("IPv4",),
+        ("10.96.0.5",),
+        (Port("http", "TCP", 80, 0x12),),
+        columns(endpoints),
+    )
+    made = msgspec.structs.replace(plain, **fields)
+    found = texts(project_service(made, HERE, frozenset()), STICKY)
+    assert "ip service_addresses 10.96.0.5" in found
+    return [
+        line.removeprefix("ip ")
+        for line in found
+        if line != "ip service_addresses 10.96.0.5" and line.split()[1] not in without.split()
+    ]
+
+
+BALANCED: dict[str, Any] = {"load_balancer_ips": ("203.0.113.6",)}
+NODE_PORT: dict[str, Any] = {"ports": (Port("http", "TCP", 80, 0x12, 30080),)}
+
+
+def test_an_external_ip_has_the_handle_of_the_cluster_ip() -> None:
+    assert [
+        "cluster_ips 10.96.0.5 . tcp . 80 : 0x12002",
+        "external_ips 203.0.113.5 . tcp . 80 : 0x12002",
+        "service_addresses 203.0.113.5",
+    ] == lines(OWN, FAR, without="slots", external_ips=("203.0.113.5",))
+
+
+def test_a_node_port_is_an_element_with_this_nodes_address_which_is_no_services() -> None:
+    assert [
+        "cluster_ips 10.96.0.5 . tcp . 80 : 0x12001",
+        "external_ips 192.0.2.1 . tcp . 30080 : 0x12001",
+    ] == lines(FAR, without="slots", **NODE_PORT)
+
+
+def test_an_address_that_another_service_has_too_is_that_ones() -> None:
+    fields: dict[str, Any] = {"external_ips": ("203.0.113.5",), "shared": ("203.0.113.5",)}
+    assert [
+        "cluster_ips 10.96.0.5 . tcp . 80 : 0x12001",
+        "external_ips 203.0.113.5 . tcp . 80 : 0x12001",
+    ] == lines(FAR, without="slots", **fields)
+
+
+def test_source_ranges_restrict_the_load_balancers_address_alone() -> None:
+    ranges: dict[str, Any] = {"external_ips": ("203.0.113.5",), "source_ranges": ("192.0.2.0/24",)}
+    assert [
+        "cluster_ips 10.96.0.5 . tcp . 80 : 0x12001",
+        "external_ips 192.0.2.1 . tcp . 30080 : 0x12001",
+        "external_ips 203.0.113.5 . tcp . 80 : 0x12001",
+        "external_ips 203.0.113.6 . tcp . 80 : 0x12401",
+        "source_ranges 0x12018 . 192.0.2.0",
+    ] == lines(FAR, without="slots service_addresses", **BALANCED, **NODE_PORT, **ranges)
+
+
+@pytest.mark.parametrize(
+    ("cidr", "expected"),
+    [
+        ("192.0.2.7/32", ["0x12020 . 192.0.2.7"]),
+        ("10.0.0.0/8", ["0x12008 . 10.0.0.0"]),
+        ("192.0.2.0/26", [f"0x1201c . 192.0.2.{n}" for n in (0, 16, 32, 48)]),
+        ("10.0.0.0/7", ["0x12008 . 10.0.0.0", "0x12008 . 11.0.0.0"]),
+        ("128.0.0.0/1", [f"0x12004 . {n}.0.0.0" for n in range(128, 256, 16)]),
+    ],
+)
+def test_a_source_range_is_split_to_a_length_that_is_a_multiple_of_4(
+    cidr: str, expected: list[str]
+) -> None:
+    found = lines(FAR, source_ranges=(cidr,), **BALANCED)
+    ranges = [line.removeprefix("source_ranges ") for line in found if "source_ranges" in line]
+    assert sorted(expected) == ranges
+
+
+def test_a_source_range_of_ipv6_is_one_of_its_own_table() -> None:
+    fields: dict[str, Any] = {
+        "families": ("IPv6",),
+        "cluster_ips": ("fd00:96::5",),
+        "load_balancer_ips": ("2001:db8:113::6",),
+        "source_ranges": ("2001:db8::/63", "192.0.2.0/24"),
+    }
+    made = compiled.Service("default", "web", ports=(Port("http", "TCP", 80, 0x12),), **fields)
+    found = texts(project_service(made, HERE, frozenset()))
+    assert ["ip6 source_ranges 0x12040 . 2001:db8:0:1::", "ip6 source_ranges 0x12040 . 2001:db8::"] == [
+        line for line in found if "source_ranges" in line
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ranges", "handle", "count"),
+    [
+        (("2001:db8::/32",), "0x12401", 0),  # none of this family: nobody may come
+        (("0.0.0.0/0", "2001:db8::/32"), "0x12001", 0),  # open to all of this family
+        ((), "0x12001", 0),
+        (("192.0.2.0/24", "198.51.100.0/24"), "0x12401", 2),
+    ],
+)
+def test_what_is_restricted_says_so_in_its_handle(
+    ranges: tuple[str, ...], handle: str, count: int
+) -> None:
+    found = lines(FAR, source_ranges=ranges, **BALANCED)
+    assert f"external_ips 203.0.113.6 . tcp . 80 : {handle}" in found
+    assert count == sum("source_ranges" in line for line in found)
+
+
+def test_source_ranges_without_a_load_balancers_address_are_none() -> None:
+    assert lines(FAR, **NODE_PORT) == lines(FAR, source_ranges=("192.0.2.0/24",), **NODE_PORT)
+
+
+# ------------------------------------------------------------------------------------------------
+
+
+def test_local_for_the_outside_is_an_odd_pool_and_the_way_back_to_all() -> None:
+    assert [
+        "cluster_ips 10.96.0.5 . tcp . 80 : 0x12002",
+        "external_ips 192.0.2.1 . tcp . 30080 : 0x13801",
+        "handles 0x12000 : 0x12002",
+        "slots 0x12000 . 0x0 : 10.244.1.10 . 8080",
+        "slots 0x12000 . 0x1 : 10.244.2.10 . 8080",
+        "slots 0x13000 . 0x0 : 10.244.1.10 . 8080",
+    ] == lines(OWN, FAR, external_local=True, **NODE_PORT)
+
+
+def test_local_inside_is_the_odd_pool_for_the_cluster_ip() -> None:
+    assert [
+        "cluster_ips 10.96.0.5 . tcp . 80 : 0x13001",
+        "external_ips 192.0.2.1 . tcp . 30080 : 0x12002",
+    ] == lines(OWN, FAR, internal_local=True, without="slots", **NODE_PORT)
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "inside", "outside"),
+    [
+        ((FAR,), "0x1303f", "0x1383f"),  # one, but none here: dropped
+        ((), "0x13000", "0x13800"),  # none anywhere: refused
+    ],
+)
+def test_local_without_an_endpoint_here_drops_and_without_any_refuses(
+    endpoints: tuple[Endpoint, ...], inside: str, outside: str
+) -> None:
+    policies: dict[str, Any] = {"internal_local": True, "external_local": True}
+    found = lines(*endpoints, **policies, **NODE_PORT)
+    assert f"cluster_ips 10.96.0.5 . tcp . 80 : {inside}" in found
+    assert f"external_ips 192.0.2.1 . tcp . 30080 : {outside}" in found
+    assert not [line for line in found if line.startswith("slots 0x13000")]
+
+
+# ------------------------------------------------------------------------------------------------
+
+
+def number_of(text: str) -> int:
+    """Return the number of the target *text* beside that of the other one."""
+    return numbers([target("10.244.1.10:8080"), target("10.244.2.10:8080")], 4096)[target(text)]
+
+
+A, B = number_of("10.244.1.10:8080"), number_of("10.244.2.10:8080")
+
+
+def test_with_affinity_slots_hold_numbers_by_which_endpoints_are_found_again() -> None:
+    assert sorted([
+        "cluster_ips 10.96.0.5 . tcp . 80 : 0x12042",
+        "handles 0x12000 : 0x12042",
+        f"choices 0x12000 . 0x0 : {0x12000 | A:#x}",
+        f"choices 0x12000 . 0x1 : {0x12000 | B:#x}",
+        f"endpoints {0x12000 | A:#x} : 10.244.1.10 . 8080",
+        f"endpoints {0x12000 | B:#x} : 10.244.2.10 . 8080",
+    ]) == lines(OWN, FAR, affinity_seconds=60)  # fmt: skip
+
+
+def test_the_timeout_is_told_by_its_place_in_the_site() -> None:
+    assert "cluster_ips 10.96.0.5 . tcp . 80 : 0x12081" in lines(FAR, affinity_seconds=10800)
+
+
+def test_an_endpoint_keeps_its_number_while_another_fails() -> None:
+    found = lines(OWN._replace(ready=False, serving=False), FAR, affinity_seconds=60)
+    assert f"choices 0x12000 . 0x0 : {0x12000 | B:#x}" in found
+    assert not [line for line in found if "10.244.1.10" in line]
+
+
+def test_with_affinity_an_endpoint_of_several_slots_is_there_once() -> None:
+    found = lines(OWN._replace(weight=3), FAR, affinity_seconds=60)
+    assert 4 == sum(line.startswith("choices") for line in found)
+    assert 2 == sum(line.startswith("endpoints") for line in found)
+
+
+def test_affinity_and_local_have_both_pools() -> None:
+    assert sorted([
+        "cluster_ips 10.96.0.5 . tcp . 80 : 0x12042",
+        "external_ips 192.0.2.1 . tcp . 30080 : 0x13841",
+        "handles 0x12000 : 0x12042",
+        "handles 0x13000 : 0x13041",
+        f"choices 0x13000 . 0x0 : {0x13000 | A:#x}",
+        f"endpoints {0x13000 | A:#x} : 10.244.1.10 . 8080",
+    ]) == [
+        line
+        for line in lines(OWN, FAR, affinity_seconds=60, external_local=True, **NODE_PORT)
+        if not line.startswith(("choices 0x12", "endpoints 0x12"))
+    ]  # fmt: skip
+
+
+def test_affinity_without_an_endpoint_refuses() -> None:
+    assert [
+        "cluster_ips 10.96.0.5 . tcp . 80 : 0x12000",
+        "handles 0x12000 : 0x12000",
+    ] == lines(affinity_seconds=60)
+
+
+def test_consistent_hashing_fills_the_table_of_1021_slots() -> None:
+    found = lines(OWN, FAR, consistent_hash=True)
+    assert "cluster_ips 10.96.0.5 . tcp . 80 : 0x1203e" in found
+    slots = [line for line in found if line.startswith("slots")]
+    assert 1021 == len(slots)
+    assert {"10.244.1.10", "10.244.2.10"} == {line.split(" : ")[1].split()[0] for line in slots}
+    assert any(line.startswith("slots 0x12000 . 0x3fc :") for line in slots)
+
+
+def test_consistent_hashing_without_an_endpoint_refuses() -> None:
+    assert ["cluster_ips 10.96.0.5 . tcp . 80 : 0x12000"] == lines(consistent_hash=True)
+
+
+# ------------------------------------------------------------------------------------------------
+
+
 @given(state=states())
 def test_no_two_parts_have_an_element_in_common(state: NodeState) -> None:
     rendered = [render(state.base, part) for part in state.parts]
@@ -126,3 +371,54 @@ def test_elements_have_the_widths_of_their_maps(state: NodeState) -> None:
         if (len(element) - 1, len(data)) != (map_of(element).key_width, map_of(element).data_width)
         or map_of(element) not in ours
     ]
+
+
+def elements_of(state: NodeState) -> dict[Element, bytes]:
+    rendered = (render(state.base, part) for part in state.parts)
+    return {element: data for each in rendered for element, data in each.items()}
+
+
+@given(state=states())
+def test_every_handle_leads_to_a_chain_and_draws_from_the_slots_of_its_pool(
+    state: NodeState,
+) -> None:
+    """A handle that `classes` lacks, or slots that are not 0, 1, 2..., would let packets pass."""
+    classes = {
+        int(key, 16) for key in re.findall(r"(0x\w+) : (?:goto|drop)", framework(state.base))
+    }
+    found = elements_of(state)
+    slots: Counter[tuple[str, bytes]] = Counter()
+    for element in found:
+        map_ = map_of(element)
+        if map_.name in ("slots", "choices"):
+            slots[map_.family, element[1:5]] += 1
+            assert int.from_bytes(element[5:9], sys.byteorder) < MAX_ENDPOINTS
+    for element, data in found.items():
+        map_ = map_of(element)
+        if map_.name not in ("cluster_ips", "external_ips", "handles"):
+            continue
+        number = int.from_bytes(data, sys.byteorder)
+        assert number & 0x13FF in classes
+        drawn = slots[map_.family, host32(handle.pool_of(number))]
+        class_ = number & handle.CLASS_MASK
+        expected = {handle.HASH: HASH_SLOTS, handle.DROP: 0}.get(class_, drawn)
+        assert expected == drawn
+        if class_ not in (handle.HASH, handle.DROP):
+            assert handle.class_of(drawn) == class_
+
+
+@given(data=st.data())
+def test_no_map_needs_more_room_than_the_site_says(data: st.DataObject) -> None:
+    """So a map is replaced by a larger one before it is full, whatever is healthy by then."""
+    base = msgspec.structs.replace(BASE, affinity_timeouts=(60, 10800))
+    drawn = data.draw(services(base, {"a": 2, "b": 3, "c": 4}))
+    declared = msgspec.structs.replace(base, capacity=sizes(drawn))
+    failing = frozenset({("default", f"w{n}") for n in data.draw(st.sets(st.integers(2, 9)))})
+    made = {each.key: project_service(each, HERE, failing) for each in drawn}
+    room = re.findall(
+        r"(?:map|set) (\w+) \{.*; size (\d+);", framework(of_family("IPv4", declared))
+    )
+    counts = Counter(map_of(element) for element in elements_of(NodeState(declared, made)))
+    assert {"slots", "handles", "source_ranges", "external_ips"} < {name for name, _ in room}
+    sizes_ = {name: int(size) for name, size in room}
+    assert [] == [(m, n, sizes_[m.name]) for m, n in counts.items() if n > sizes_.get(m.name, n)]
