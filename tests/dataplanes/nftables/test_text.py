@@ -5,9 +5,18 @@ import re
 import msgspec
 import pytest
 
+from groundplane.dataplanes.nftables.batch import Kept
 from groundplane.dataplanes.nftables.handle import SIZES as CLASSES
+from groundplane.dataplanes.nftables.maps import AFFINITY, host32
 from groundplane.dataplanes.nftables.render import render
-from groundplane.dataplanes.nftables.text import framework, framework_digest, removal, ruleset
+from groundplane.dataplanes.nftables.text import (
+    affinities,
+    framework,
+    framework_digest,
+    removal,
+    ruleset,
+)
+from groundplane.model.address import pack
 from groundplane.project.state import NodeBase
 from tests.states import BASE, SIZES, of_family, service
 
@@ -111,3 +120,84 @@ def test_elements_are_added_map_by_map_sorted() -> None:
 def test_the_text_does_not_depend_on_the_order_of_the_elements() -> None:
     elements = render(BASE, BASE) | render(BASE, WEB)
     assert ruleset(BASE, elements) == ruleset(BASE, dict(reversed(elements.items())))
+
+
+# ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("timeouts", [(), (60,), (60, 10800)])
+def test_each_affinity_timeout_has_chains_of_its_own_for_all_and_for_local_endpoints(
+    timeouts: tuple[int, ...],
+) -> None:
+    text = framework(msgspec.structs.replace(of_family("IPv4"), affinity_timeouts=timeouts))
+    numbers = range(1, len(timeouts) + 1)
+    names = [name for n in numbers for name in (f"{n}", f"local_{n}")]
+    assert names == re.findall(r"chain known_(\w+) \{", text)
+    assert names == re.findall(r"chain sticky_(\w+) \{", text)
+    each = [f"{seconds}s" for seconds in timeouts for _ in range(2)]
+    assert each == re.findall(r"ip saddr timeout (\w+) : meta priority", text)
+    wanted = [f"choose_{n}" for n in range(1, len(CLASSES) + 1)] if timeouts else []
+    assert wanted == re.findall(r"chain (choose_\d+) \{", text)
+    assert ("map choose" in text) == bool(timeouts)
+
+
+def test_every_class_of_every_timeout_is_in_the_map_of_classes() -> None:
+    text = framework(msgspec.structs.replace(of_family("IPv4"), affinity_timeouts=(60, 10800)))
+    found = re.findall(r"(0x\w+) : goto sticky_(\w+)", text)
+    assert 2 * 2 * len(CLASSES) == len(found) == len({key for key, _ in found})
+    for key, name in found:
+        local, _, number = name.rpartition("local_")
+        parity, timeout = int(key, 16) >> 12, int(key, 16) >> 6 & 15
+        assert (bool(parity), timeout) == ("local" in name, int(number or local))
+
+
+def test_source_ranges_are_looked_up_once_for_each_length_that_is_kept() -> None:
+    for family, bits in (("IPv4", 32), ("IPv6", 128)):
+        text = framework(of_family(family))
+        lengths = re.findall(r"& 0xffffe000 \| (\d+) \. \w+ saddr & \S+ @source_ranges", text)
+        assert [str(length) for length in range(4, bits + 1, 4)] == lengths
+
+
+@pytest.mark.parametrize("outside", [True, False])
+def test_cluster_ips_are_closed_to_the_outside_by_one_rule_a_family(outside: bool) -> None:
+    base = msgspec.structs.replace(BASE, cluster_ips_from_outside=outside)
+    assert (0 if outside else 2) == framework(base).count("fib saddr type != local drop")
+
+
+def test_no_chain_or_rule_depends_on_the_number_of_services() -> None:
+    """What more services make is elements: the rest is the same text for 1 and for 1,000."""
+    base = msgspec.structs.replace(BASE, affinity_timeouts=(60,))
+    rests = []
+    for count in (1, 1000):
+        elements: dict[bytes, bytes] = {}
+        for n in range(count):
+            one = service(f"s{n}", [f"10.96.{n >> 8}.{n & 255}"], ["10.244.1.10:80"], pool=2 * n)
+            one = msgspec.structs.replace(one, affinity_seconds=0, external_local=n % 2 == 0)
+            elements |= render(base, one)
+        text = ruleset(base, elements)
+        assert text.startswith(removal() + framework(base))
+        added = text.removeprefix(removal() + framework(base))
+        rests.append(re.sub(r"\{\n.*?\n\}", "{}", added, flags=re.DOTALL))
+        assert count == added.count(" . tcp . 80 : ")
+    assert "add element ip groundplane cluster_ips {}" in rests[0].splitlines()
+    assert rests[0] == rests[1]
+
+
+def test_affinities_are_added_again_with_what_is_left_of_their_time() -> None:
+    v4, v6 = AFFINITY["IPv4"].prefix, AFFINITY["IPv6"].prefix
+    kept = [
+        Kept(v4 + host32(0x2000) + pack("192.0.2.7"), host32(0x2005), 60_000, 1234),
+        Kept(v6 + host32(0x2000) + host32(7) + host32(8), host32(0x2006), 60_000, 0),
+        Kept(v4 + host32(0x4000) + pack("192.0.2.8"), host32(0x4001), 5000, 60_000),
+    ]
+    assert affinities(kept) == (
+        "add element ip groundplane affinity {\n"
+        "  0x2000 . 192.0.2.7 timeout 60000ms expires 1234ms : 0x2005,\n"
+        "  0x4000 . 192.0.2.8 timeout 60000ms expires 60000ms : 0x4001\n}\n"
+        "add element ip6 groundplane affinity {\n"
+        "  0x2000 . 0x7 . 0x8 timeout 60000ms expires 1ms : 0x2006\n}\n"
+    )
+
+
+def test_without_affinities_nothing_is_added() -> None:
+    assert "" == affinities([])
