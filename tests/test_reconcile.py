@@ -1,6 +1,7 @@
 """One dataplane is brought to states, at a cost proportional to the change."""
 
 from collections.abc import Hashable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -9,8 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundplane.dataplanes import dns, links, nftables
+from groundplane.dataplanes.conntrack import expect
+from groundplane.dataplanes.conntrack.expect import scope_of
+from groundplane.dataplanes.nftables.maps import MAPS
 from groundplane.diff import Delta, patch
 from groundplane.errors import KernelRefused
+from groundplane.model.address import pack
 from groundplane.project.state import NodeBase, NodeState, Part
 from groundplane.reconcile import Reconciler
 from tests.states import BASE, of_family, service, state, states
@@ -198,6 +203,7 @@ def test_a_change_of_context_reads_again_and_renders_the_whole(
     assert NODES.keys() | {"10.96.0.2", "10.96.0.3"} == plane.there.keys()
 
 
+@settings(max_examples=25)
 @given(sequence=st.lists(states(), min_size=1, max_size=6), refused=st.sets(st.integers(0, 5)))
 def test_after_any_sequence_of_states_the_plane_holds_the_last(
     sequence: list[NodeState], refused: set[int]
@@ -228,9 +234,14 @@ class Holding:
         self.held_for: object = None
 
     def context(self, base: NodeBase) -> Hashable:
-        if self.name == "dns":
-            return dns.zones_of(base)
-        return (base.families, base.capacity, base.addresses) if self.name == "nftables" else None
+        match self.name:
+            case "dns":
+                return dns.zones_of(base)
+            case "nftables":
+                return base.families, base.capacity, base.affinity_timeouts, base.addresses
+            case "conntrack":
+                return scope_of(base)
+        return None
 
     def render(self, base: NodeBase, part: Part) -> Mapping[object, object]:
         rendered: Any
@@ -239,6 +250,8 @@ class Holding:
                 rendered = dns.render(base, part)
             case "nftables":
                 rendered = nftables.render(base, part)
+            case "conntrack":
+                rendered = expect.render(base, part)
             case _:
                 rendered = links.render(base, part)
         return dict(rendered)
@@ -259,8 +272,8 @@ class Holding:
         pass
 
 
-@pytest.mark.parametrize("kind", ["nftables", "dns", "links"])
-@settings(max_examples=30)
+@pytest.mark.parametrize("kind", ["nftables", "conntrack", "dns", "links"])
+@settings(max_examples=20)
 @given(sequence=st.lists(states(), min_size=2, max_size=5))
 def test_what_is_remembered_of_a_real_rendering_is_what_is_there(
     kind: str, sequence: list[NodeState]
@@ -288,3 +301,44 @@ def test_a_site_that_loses_a_family_keeps_nothing_of_it(kind: str) -> None:
     reconciler.bring(state(A))
     reconciler.bring(state(A, base=of_family("IPv4")))
     assert not [key for key in plane.there if "fd00" in str(key) or "ip6" in str(key)]
+
+
+@settings(max_examples=20)
+@given(sequence=st.lists(states(), min_size=2, max_size=5))
+def test_looking_at_what_differs_alone_comes_to_the_same(sequence: list[NodeState]) -> None:
+    """The caller may name the services that differ, and more than those."""
+    plane = Holding("nftables")
+    reconciler = Reconciler(plane)
+    reconciler.bring(sequence[0])
+    for before, after in pairwise(sequence):
+        every = before.services.keys() | after.services.keys()
+        among = {key for key in every if before.services.get(key) != after.services.get(key)}
+        reconciler.bring(after, among=among)
+        assert not Reconciler(plane).plan(after)
+
+
+def test_an_address_stays_while_one_of_the_services_that_share_it_is_there() -> None:
+    """What changes hands is one object all the time: the second one's part has it then."""
+    both = services_of(("a", 80, ()), ("b", 90, ("203.0.113.9",)))
+    left = services_of(("b", 90, ()))
+    plane = Holding("nftables")
+    reconciler = Reconciler(plane)
+    address = MAPS["IPv4"].service_addresses.prefix + pack("203.0.113.9")
+    for each in (both, left, both):
+        reconciler.bring(each)
+        assert address in plane.there
+    reconciler.bring(state())
+    assert address not in plane.there
+
+
+def services_of(*listed: tuple[str, int, tuple[str, ...]]) -> NodeState:
+    """Return a state of services at 203.0.113.9: their names, ports, and what others have too."""
+    made = [
+        msgspec.structs.replace(
+            service(name, [f"10.96.0.{port}"], port=port, pool=port),
+            external_ips=("203.0.113.9",),
+            shared=shared,
+        )
+        for name, port, shared in listed
+    ]
+    return state(*made)
