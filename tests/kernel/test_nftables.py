@@ -1,21 +1,34 @@
 """The nftables dataplane and the kernel. Needs root: namespaces and nf_tables."""
 
-from collections.abc import Iterator
+import json
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from groundplane.dataplanes.nftables import Nftables, render, ruleset
+from groundplane.dataplanes.nftables.kernel import maps_of
+from groundplane.dataplanes.nftables.maps import MAPS, host32
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
+from groundplane.model import compiled
+from groundplane.model.compiled import Endpoint, Port, columns
+from groundplane.project.node import capacities, project_service
 from groundplane.project.state import NodeBase, NodeState
 from groundplane.reconcile import Reconciler
+from groundplane.sizes import sizes
+from tests.kernel import spaces
 from tests.kernel.spaces import based, namespace
-from tests.kernel.world import run, within
-from tests.states import BASE, of_family, service, state, states
+from tests.kernel.world import Server, ip, run, within
+from tests.states import BASE, HERE, SIZES, of_family, service, state, states
 
 pytestmark = pytest.mark.kernel
 
@@ -24,6 +37,8 @@ B = service("b", ["10.96.0.3", "fd00:96::3"], ["10.244.1.11:80", "10.244.1.12:81
 FOREIGN = (
     "table inet theirs {\n\tset s {\n\t\ttype ipv4_addr\n\t\telements = { 192.0.2.9 }\n\t}\n}\n"
 )
+TINY = based(capacity=msgspec.structs.replace(SIZES, slots=4))
+MANY = service("a", ["10.96.0.2"], [f"10.244.1.{n}:80" for n in range(10, 20)])
 
 
 class Node:
@@ -34,61 +49,113 @@ class Node:
         self.plane = within(netns, Nftables)
         self.reconciler = Reconciler(self.plane)
 
+    def close(self) -> None:
+        self.plane.close()
+
     def bring(self, wanted: NodeState) -> int:
         return within(self.netns, partial(self.reconciler.bring, wanted))
 
-    def restarted(self) -> Reconciler[object, bytes]:
-        return Reconciler(within(self.netns, Nftables))  # type: ignore[arg-type]
+    def restarted(self, wanted: NodeState) -> int:
+        """Return how much a freshly started agent changes for *wanted*."""
+
+        def bring() -> int:
+            plane = Nftables()
+            try:
+                return Reconciler(plane).bring(wanted)
+            finally:
+                plane.close()
+
+        return within(self.netns, bring)
 
     def listed(self, *what: str) -> str:
         return run(self.netns, "nft", *(what or ("list", "ruleset")))
 
+    def whole(self) -> list[Any]:
+        """Return the ruleset without handles; elements, of which the kernel has its own order, sorted."""
+        objects = json.loads(self.listed("-j", "list", "ruleset"))["nftables"][1:]
+        for each in objects:
+            (body,) = each.values()
+            body.pop("handle", None)
+            if isinstance(body.get("elem"), list):
+                body["elem"].sort(key=json.dumps)
+        return list(objects)
+
+    def elements(self, base: NodeBase) -> dict[bytes, bytes]:
+        """Return the elements of all our maps."""
+        connection = self.plane._connection
+
+        def dump() -> dict[bytes, bytes]:
+            return dict(pair for map_ in maps_of(base) for pair in connection.elements(map_))
+
+        return within(self.netns, dump)
+
     def load(self, script: str) -> None:
         run(self.netns, "nft", script)
 
+    def drifted(self) -> bool:
+        return within(self.netns, self.reconciler.distrust)
+
     def generation(self) -> int:
-        return self.plane._connection.generation()
+        return within(self.netns, self.plane._connection.generation)
 
 
 @pytest.fixture
 def node() -> Iterator[Node]:
     with namespace("nft") as netns:
-        yield Node(netns)
+        made = Node(netns)
+        yield made
+        made.close()
 
 
-@pytest.mark.parametrize("base", [BASE, of_family("IPv4"), of_family("IPv6")])
-def test_text_and_netlink_make_the_same_ruleset(node: Node, base: NodeBase, tmp_path: Path) -> None:
-    services = [A, B] if len(base.families) == 2 else []
-    wanted = state(*services, base=base)
-    node.bring(wanted)
-    written = node.listed()
-    elements = {key: data for part in wanted.parts for key, data in render(part).items()}
-    path = tmp_path / "nftables.nft"
-    path.write_text(ruleset(base, elements))
-    run(node.netns, "nft", "-f", str(path))
-    assert ordered(written) == ordered(node.listed())
+@pytest.fixture(scope="module")
+def pair() -> Iterator[tuple[Node, Node]]:
+    """Return two nodes that a property's examples share: each replaces what the one before left."""
+    with namespace("nft-1") as one, namespace("nft-2") as other:
+        nodes = Node(one), Node(other)
+        yield nodes
+        for each in nodes:
+            each.close()
 
 
-def ordered(ruleset_text: str) -> list[str]:
-    """Return the lines with the elements of each set in order: the kernel has them in its own."""
-    joined = ruleset_text.replace(",\n\t\t\t     ", ", ")
-    return [", ".join(sorted(line.split(", "))) for line in joined.splitlines()]
+def elements_of(wanted: NodeState) -> Mapping[bytes, bytes]:
+    rendered = (render(wanted.base, part) for part in wanted.parts)
+    return {key: data for part in rendered for key, data in part.items()}
 
 
-@settings(
-    max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
-)
-@given(sequence=st.lists(states(), min_size=1, max_size=3))
-def test_after_writing_the_difference_it_is_empty(node: Node, sequence: list[NodeState]) -> None:
+@settings(max_examples=6, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(wanted=states().filter(lambda wanted: len(wanted.services) > 1))
+def test_text_and_netlink_make_the_same_ruleset(
+    pair: tuple[Node, Node], tmp_path_factory: pytest.TempPathFactory, wanted: NodeState
+) -> None:
+    one, other = pair
+    one.bring(state(base=wanted.base))
+    one.bring(wanted)  # by netlink: the framework is there
+    path = tmp_path_factory.mktemp("text") / "nftables.nft"
+    path.write_text(ruleset(wanted.base, elements_of(wanted)))
+    other.listed("-f", str(path))
+    assert elements_of(wanted) == one.elements(wanted.base) == other.elements(wanted.base)
+    if len(elements_of(wanted)) < 500:  # nft takes its time
+        assert one.whole() == other.whole()
+
+
+@settings(max_examples=6, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(sequence=st.lists(states(), min_size=2, max_size=4))
+def test_after_writing_the_difference_it_is_empty(
+    pair: tuple[Node, Node], sequence: list[NodeState]
+) -> None:
+    node, _ = pair
     for wanted in sequence:
         node.bring(wanted)
-        assert not within(node.netns, partial(node.restarted().plan, wanted))
+        before = node.generation()
+        assert 0 == node.restarted(wanted)
+        assert before == node.generation()
+        assert not node.drifted()
 
 
 def test_a_restarted_agent_adopts_what_is_there_and_writes_nothing(node: Node) -> None:
     node.bring(state(A, B))
     before = node.generation()
-    assert 0 == within(node.netns, partial(node.restarted().bring, state(A, B)))
+    assert 0 == node.restarted(state(A, B))
     assert before == node.generation()
 
 
@@ -97,7 +164,8 @@ def test_a_restarted_agent_adopts_what_is_there_and_writes_nothing(node: Node) -
     [
         based(service_cidrs=("10.96.0.0/16", "fd00:96::/112")),
         based(egress_masquerade=False),
-        based(slot_capacity=24576),
+        based(capacity=msgspec.structs.replace(SIZES, slots=1536)),
+        based(affinity_timeouts=(60,)),
         of_family("IPv4"),
     ],
 )
@@ -107,73 +175,146 @@ def test_another_framework_is_replaced_in_one_transaction(node: Node, base: Node
     before = node.generation()
     node.bring(state(*services, base=base))
     assert before + 1 == node.generation()
-    assert not within(node.netns, partial(node.restarted().plan, state(*services, base=base)))
+    assert 0 == node.restarted(state(*services, base=base))
     assert ("ip6 groundplane" in node.listed("list", "tables")) == ("IPv6" in base.families)
 
 
-def test_a_change_that_does_not_fit_is_refused_and_changes_nothing(node: Node) -> None:
-    base = based(slot_capacity=4)
-    node.bring(state(A, B, base=base))
-    before = node.listed()
-    many = service("a", ["10.96.0.2"], [f"10.244.1.{n}:80" for n in range(10, 20)])
-    with pytest.raises(KernelRefused) as refused:
-        node.bring(state(many, base=base))
-    assert "the kernel refused the change: Too many open files in system" == str(refused.value)
-    assert ordered(before) == ordered(node.listed())
-    assert 0 == node.bring(state(A, B, base=base))
-
-
-def test_a_change_of_what_is_not_there_is_refused(node: Node) -> None:
-    node.bring(state(A))
-    delta = Delta(delete=render(B))
-    with pytest.raises(KernelRefused, match="the kernel refused the change: No such file"):
-        within(node.netns, partial(node.plane.write, BASE, delta))
-    assert 0 == node.bring(state(A))
-
-
-def test_many_refusals_of_one_batch_are_one_error(node: Node) -> None:
-    """Each message of a batch has its own: more than a receive buffer held with the messages."""
-    node.bring(state(A))
-    targets = [f"10.244.{n >> 8}.{n & 255}:80" for n in range(4000)]
-    delta = Delta(delete=render(service("z", ["10.96.0.9"], targets, pool=8)))
-    for _ in range(2):
-        node.bring(state(A))
-        with pytest.raises(KernelRefused, match="the kernel refused the change: No such file"):
-            within(node.netns, partial(node.plane.write, BASE, delta))
-
-
-@pytest.mark.parametrize("how", ["flush ruleset", "delete table bridge groundplane"])
-def test_tables_that_others_removed_are_never_filled_in_part(node: Node, how: str) -> None:
-    node.bring(state(A))
-    node.load(how)
-    with pytest.raises(KernelRefused, match="others removed or changed our tables"):
-        node.bring(state(A, B))
-    node.bring(state(A, B))
-    assert not within(node.netns, partial(node.restarted().plan, state(A, B)))
-
-
-def test_an_element_that_others_added_or_removed_is_put_right_when_read(node: Node) -> None:
-    node.bring(state(A))
-    node.load("add element ip groundplane nodes { 198.51.100.1 }")
-    node.load("delete element ip groundplane cluster_addresses { 10.96.0.2 }")
-    node.reconciler.forget()
-    assert 2 == node.bring(state(A))
-
-
 def test_tables_of_others_are_untouched(node: Node) -> None:
-    run(node.netns, "nft", FOREIGN)
+    node.load(FOREIGN)
     for wanted in (state(A), state(A, B), state(B, base=based(egress_masquerade=False))):
         node.bring(wanted)
         assert FOREIGN == node.listed("list", "table", "inet", "theirs")
 
 
 def test_a_thousand_endpoints_of_one_service(node: Node) -> None:
+    base = based(capacity=msgspec.structs.replace(SIZES, slots=1536))
     targets = [f"10.244.{n >> 8}.{n & 255}:80" for n in range(1000)]
-    node.bring(state(service("a", ["10.96.0.2"], targets)))
-    wanted = state(service("a", ["10.96.0.2"], targets[1:]))
+    node.bring(state(service("a", ["10.96.0.2"], targets), base=base))
+    wanted = state(service("a", ["10.96.0.2"], targets[1:]), base=base)
     assert 1000 >= node.bring(wanted)
-    assert not within(node.netns, partial(node.restarted().plan, wanted))
-    assert "0:2023" in node.listed("list", "map", "ip", "groundplane", "cluster_ips")
+    assert 0 == node.restarted(wanted)
+    prefix = MAPS["IPv4"].cluster_ips.prefix
+    handles = [data for key, data in node.elements(base).items() if key.startswith(prefix)]
+    assert [host32(0x2023)] == handles
+
+
+# ------------------------------------------------------------------------------------------------
+# Maps that fill up.
+
+
+def grown(count: int) -> NodeState:
+    """Return the site at *count* services, of which web is the first, with room as it is then."""
+    endpoint = columns([Endpoint("w", "n1", "", "10.244.1.10", "", (8080,))])
+    listed = [
+        compiled.Service(
+            "default", "web" if n == 2 else f"s{n}", ("IPv4",), (f"10.96.{n >> 8}.{n & 255}",),
+            (Port("http", "TCP", 80, 2 * n, 30000 + n),), endpoint,
+        )
+        for n in range(2, count + 2)
+    ]  # fmt: skip
+    made = [project_service(each, HERE, frozenset()) for each in listed]
+    base = based(
+        capacity=capacities(sizes(listed)), service_cidrs=("10.96.0.0/16", "fd00:96::/112")
+    )
+    return state(*made, base=base)
+
+
+def test_a_map_is_replaced_by_a_larger_one_before_it_is_full_and_no_connection_fails() -> None:
+    with spaces.node("nft-grow") as netns, ExitStack() as stack:
+        ip(
+            f"-n {netns} address add 10.244.1.10/32 dev lo",
+            f"-n {netns} route add 10.96.0.0/16 dev groundplane0 src 192.0.2.1",
+        )
+        stack.callback(Server(netns, "w", 8080, ("10.244.1.10",)).close)
+        node = Node(netns)
+        stack.callback(node.close)
+        node.bring(grown(10))
+        sizes_seen, stop = [], threading.Event()
+
+        def connect() -> list[str]:
+            answers = []
+            while not stop.is_set():
+                with socket.create_connection(("10.96.0.2", 80), 2) as client:
+                    answers.append(client.recv(100).decode().split()[0])
+            return answers
+
+        with ThreadPoolExecutor(1) as thread:
+            running = thread.submit(within, netns, connect)
+            try:
+                for count in (10, 500, 520, 1000, 1030, 1024, 10):
+                    wanted, before = grown(count), node.generation()
+                    node.bring(wanted)
+                    assert node.generation() - before <= 1
+                    sizes_seen.append(wanted.base.capacity.slots)
+            finally:
+                stop.set()
+            answers = running.result()
+        assert {768, 1536, 3072} == {*sizes_seen}
+        assert {"w"} == {*answers}
+        assert len(answers) > 50
+
+
+# ------------------------------------------------------------------------------------------------
+# What the kernel refuses.
+
+IN_THE_WAY = "add element ip groundplane slots { 0x2000 . 0x1 : 10.244.9.9 . 1 }"
+
+
+def test_a_refused_change_is_named_and_everything_is_replaced_once(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    node.bring(state(A, B))
+    node.load(IN_THE_WAY)
+    wanted = state(MANY, B)
+    node.bring(wanted)
+    assert (
+        "nftables: the kernel refused to add { 0x2000 . 0x1 : 10.244.1.11 . 80 } in "
+        "ip groundplane slots: File exists; everything is compared and written again"
+    ) in caplog.messages
+    assert elements_of(wanted) == node.elements(BASE)
+    assert 0 == node.restarted(wanted)
+
+
+def test_where_everything_is_refused_too_the_old_state_stays(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.bring(state(A, B))
+    node.load(IN_THE_WAY)
+    before = node.whole()
+    with monkeypatch.context() as patched:
+        patched.setenv("PATH", "/nowhere")
+        for _ in range(2):
+            with pytest.raises(KernelRefused, match=r"^nft is not installed$"):
+                node.bring(state(MANY, B))
+    assert before == node.whole()
+    node.bring(state(MANY, B))
+    assert 0 == node.restarted(state(MANY, B))
+
+
+def test_what_does_not_fit_is_refused_and_changes_nothing(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    node.bring(state(A, B, base=TINY))
+    before = node.whole()
+    with pytest.raises(KernelRefused) as refused:
+        node.bring(state(MANY, base=TINY))
+    assert str(refused.value).startswith("nft refused the ruleset: ")
+    assert "Too many open files in system" in str(refused.value)
+    (warned,) = (text for text in caplog.messages if "written again" in text)
+    assert "the kernel refused to add { 0x2000 . 0x" in warned
+    assert "in ip groundplane slots: it is full; everything" in warned
+    assert before == node.whole()
+    node.bring(state(A, B, base=TINY))
+    assert 0 == node.restarted(state(A, B, base=TINY))
+
+
+def test_what_is_to_go_and_is_not_there_is_named(node: Node) -> None:
+    node.bring(state(A))
+    delta = Delta(delete={MAPS["IPv6"].nodes.prefix + bytes(15) + b"\7": b""})
+    with pytest.raises(KernelRefused) as refused:
+        within(node.netns, partial(node.plane.write, BASE, delta))
+    named = "the kernel refused to delete { ::7 } in ip6 groundplane nodes: it is not there"
+    assert named == str(refused.value)
 
 
 def test_without_nft_the_reason_is_told(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,36 +323,120 @@ def test_without_nft_the_reason_is_told(node: Node, monkeypatch: pytest.MonkeyPa
         node.bring(state(A))
 
 
-def test_our_own_transactions_are_no_drift_and_those_of_others_are(node: Node) -> None:
-    def drifted() -> bool:
-        return within(node.netns, node.reconciler.distrust)
+def with_a_small_buffer(node: Node) -> socket.socket:
+    """Let the plane's socket hold next to nothing (the kernel makes 2,304 bytes of it)."""
+    opened = node.plane._connection._netlink._socket
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    return opened
 
+
+def test_more_errors_than_the_receive_buffer_holds_are_one_and_the_next_call_works(
+    node: Node,
+) -> None:
+    """Each message of a batch has an error of its own, and each map at least one message."""
     node.bring(state(A))
-    assert not drifted()
+    small = with_a_small_buffer(node)
+    missing = {
+        map_.prefix + b"\1" * map_.key_width: b""
+        for maps in MAPS.values()
+        for map_ in maps.all
+        if map_.name not in ("choose", "affinity")
+    }
+    delta = Delta(delete=missing)
+    with pytest.raises(KernelRefused) as refused:
+        within(node.netns, partial(node.plane._connection.write, delta))
+    assert "the kernel took no change: No buffer space available" == str(refused.value)
+    assert -1 == small.fileno()  # closed: no error that came late is read as the next answer
+    before = node.generation()
+    with pytest.raises(KernelRefused, match=r"the kernel refused to delete \{ 1\.1\.1\.1 \. "):
+        within(node.netns, partial(node.plane._connection.write, delta))
+    assert before == node.generation()
+    assert 0 == node.restarted(state(A))
+
+
+def test_a_dump_that_is_larger_than_the_receive_buffer_comes_in_parts(node: Node) -> None:
+    base = based(capacity=msgspec.structs.replace(SIZES, slots=6144))
+    targets = [f"10.244.{n >> 8}.{n & 255}:80" for n in range(4000)]
+    wanted = state(service("a", ["10.96.0.2"], targets), base=base)
+    node.bring(wanted)
+    with_a_small_buffer(node)
+    assert elements_of(wanted) == node.elements(base)
+    node.reconciler.forget()
+    assert 0 == node.bring(wanted)
+
+
+# ------------------------------------------------------------------------------------------------
+# What others do to our tables.
+
+
+def test_our_own_transactions_are_no_drift_and_those_of_others_are(node: Node) -> None:
+    node.bring(state(A))
+    assert not node.drifted()
     node.bring(state(A, B))
     node.bring(state(B))
-    assert not drifted()
+    assert not node.drifted()
     node.load("add table inet theirs")
-    assert drifted()
+    assert node.drifted()
     assert 0 == node.bring(state(B))  # it was read, and nothing of ours had changed
-    assert not drifted()
+    assert not node.drifted()
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "flush ruleset",
-        "delete table ip groundplane",
-        "flush map ip groundplane cluster_ips",
-        "add element ip groundplane cluster_addresses { 10.96.0.200 }",
-        "insert rule ip groundplane services drop",
-        "flush chain ip6 groundplane services",
-    ],
+CHANGED = (
+    "delete element ip groundplane cluster_ips { 10.96.0.2 . tcp . 80 }; "
+    "add element ip groundplane cluster_ips { 10.96.0.2 . tcp . 80 : 0x2002 }"
 )
-def test_what_others_did_to_our_tables_is_undone(node: Node, damage: str) -> None:
-    node.bring(state(A, B))
-    before = ordered(node.listed())
+DAMAGES = [
+    "flush ruleset",
+    "delete table ip groundplane",
+    "delete table bridge groundplane",
+    "flush map ip groundplane cluster_ips",
+    "add element ip groundplane service_addresses { 10.96.0.200 }",
+    "delete element ip6 groundplane nodes { 2001:db8::2 }",
+    CHANGED,
+    "insert rule ip groundplane services drop",
+    "flush chain ip6 groundplane services",
+    "delete element ip groundplane classes { 0x1 }",
+    "add element ip groundplane not_masqueraded { 198.51.100.0/24 }",
+    "add chain ip groundplane theirs { type filter hook input priority 0; policy drop; }",
+    "add table ip groundplane { flags dormant; }",
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_others_did_to_our_tables_is_seen_and_undone(node: Node, damage: str) -> None:
+    wanted = state(A, B)
+    node.bring(wanted)
+    before = node.whole()
     node.load(damage)
-    assert within(node.netns, node.reconciler.distrust)
+    assert before != node.whole()
+    assert node.drifted()
+    assert 0 < node.bring(wanted)
+    assert before == node.whole()
+    assert not node.drifted()
+
+
+@pytest.mark.parametrize("damage", DAMAGES[:3])
+def test_tables_that_others_removed_are_never_filled_in_part(node: Node, damage: str) -> None:
+    """A change that comes before anyone looked is no difference to what is there then."""
+    node.bring(state(A))
+    node.load(damage)
     node.bring(state(A, B))
-    assert before == ordered(node.listed())
+    assert elements_of(state(A, B)) == node.elements(BASE)
+    assert 0 == node.restarted(state(A, B))
+
+
+def test_the_tables_of_an_older_version_are_replaced(node: Node) -> None:
+    node.load('table ip groundplane { comment "old"; set nodes { type ipv4_addr; }; }')
+    node.bring(state(A))
+    assert elements_of(state(A)) == node.elements(BASE)
+
+
+def test_who_was_kept_where_outlives_the_tables_replacement(node: Node) -> None:
+    """Of either family; what no map has any more is left behind."""
+    base, other = based(affinity_timeouts=(60,)), based(affinity_timeouts=(60, 300))
+    node.bring(state(base=base))
+    node.load("add element ip groundplane affinity { 0x2000 . 192.0.2.7 timeout 60s : 0x2005 }")
+    node.load("add element ip6 groundplane affinity { 0x2000 . 7 . 8 timeout 60s : 0x2006 }")
+    node.bring(state(base=other))
+    for family, key in (("ip", "192.0.2.7"), ("ip6", "7")):
+        assert key in node.listed("list", "map", family, "groundplane", "affinity")

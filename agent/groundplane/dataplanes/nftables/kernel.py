@@ -66,7 +66,7 @@ class Nftables:
         return comments.pop() if len(comments) == 1 else ""
 
     def _rules_there(self, base: NodeBase) -> tuple[bytes, ...]:
-        return tuple(self._connection.rules_digest(each) for each in _tables(base))
+        return tuple(self._connection.framework_there(each) for each in _tables(base))
 
     def read(self, base: NodeBase) -> dict[Element, bytes]:
         """Return the elements there; none where the framework of *base* is not loaded."""
@@ -125,7 +125,9 @@ class Nftables:
             own += 1
         self._refused, self._framework = False, wanted
         if replaced or there is None:
-            self._rules = self._rules_there(base)
+            self._rules = None
+            with suppress(InterruptedError):  # others write: the next read takes what is there
+                self._rules = self._rules_there(base)
         # Only our own transactions are expected: any other one shows at the next look.
         self._generation = (before + own) & 0xFFFFFFFF
 

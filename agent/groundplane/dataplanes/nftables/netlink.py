@@ -22,11 +22,14 @@ from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
 from groundplane.netlink import DUMP, Socket, attribute, attributes, netfilter
 
-_GET_TABLE, _GET_RULES, _GET_ELEMENTS, _GET_GENERATION = (
-    SUBSYSTEM << 8 | command for command in (1, 7, 13, 16)
+_GET_TABLE, _GET_CHAINS, _GET_RULES, _GET_ELEMENTS, _GET_GENERATION = (
+    SUBSYSTEM << 8 | command for command in (1, 4, 7, 13, 16)
 )
 _HEADER: Final = 4  # bytes of netfilter's header before an answer's attributes
-_USERDATA: Final = 6  # NFTA_TABLE_USERDATA
+_FLAGS, _USERDATA = 2, 6  # NFTA_TABLE_FLAGS, NFTA_TABLE_USERDATA
+_ELEMENTS: Final = 3  # NFTA_SET_ELEM_LIST_ELEMENTS
+# Maps and sets whose elements are part of the framework: nobody but its text writes them.
+_CONSTANT: Final = ("classes", "choose", "service_cidrs", "workload_cidrs", "not_masqueraded")
 _OUR_TABLE: Final = attribute(1, TABLE.encode() + b"\0")
 
 
@@ -61,13 +64,30 @@ class Connection:
             return ""
         return userdata[2 : 2 + userdata[1]].rstrip(b"\0").decode(errors="replace")
 
-    def rules_digest(self, family: str) -> bytes:
-        """Return a digest of all rules of our table of *family*, their handles included."""
+    def framework_there(self, family: str) -> bytes:
+        """Return a digest of what our table of *family* is but for the elements that we change:
+        its flags, chains, rules (with their handles) and constant elements."""
         body = netfilter(FAMILIES[family]) + _OUR_TABLE
         digest = hashlib.sha256()
+        for answer in self._netlink.ask(_GET_TABLE, 0, body):
+            digest.update(dict(attributes(answer, _HEADER)).get(_FLAGS, b""))
+        for answer in self._netlink.ask(_GET_CHAINS, DUMP, body):  # of all tables
+            if answer[_HEADER:].startswith(_OUR_TABLE):
+                digest.update(answer[_HEADER:])
         for answer in self._netlink.ask(_GET_RULES, DUMP, body):
             digest.update(answer[_HEADER:])
+        for name in _CONSTANT:
+            for entry in sorted(self._entries(body + attribute(2, name.encode() + b"\0"))):
+                digest.update(entry)
         return digest.digest()
+
+    def _entries(self, body: bytes) -> Iterator[bytes]:
+        """Yield the list entries of a map; none where there is no such map."""
+        with suppress(FileNotFoundError):
+            for answer in self._netlink.ask(_GET_ELEMENTS, DUMP, body):
+                for kind, listed in attributes(answer, _HEADER):
+                    if kind == _ELEMENTS:
+                        yield from (entry for _, entry in attributes(listed))
 
     def elements(self, map_: Map) -> Iterator[tuple[Element, bytes]]:
         """Yield the elements that the kernel has in *map_*."""
