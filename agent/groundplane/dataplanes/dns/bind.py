@@ -7,6 +7,7 @@ update that changes it, writes it to its journal first, and to the zone file in 
 import base64
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -97,16 +98,21 @@ class Bind:
         return self._serials != self._serials_of(zones_of(base))
 
     def _serials_of(self, zones: Iterable[str]) -> dict[str, int | None]:
-        """Return the serial of each of *zones*, None where the server does not say."""
-        return {zone: self._serial(zone) for zone in zones}
+        """Return the serial of each of *zones*, None where the server does not say.
+
+        One that does not answer at all is asked once: each time takes a second.
+        """
+        found: dict[str, int | None] = dict.fromkeys(zones)
+        with suppress(*_FAILURES):
+            for zone in found:
+                query = dns.message.make_query(zone, "SOA")
+                answer = dns.query.udp(query, self._address, timeout=_LOOK_S, port=self._port)
+                serials = (int(rdata.serial) for rrset in answer.answer for rdata in rrset)
+                found[zone] = next(serials, None)
+        return found
 
     def _serial(self, zone: str) -> int | None:
-        query = dns.message.make_query(zone, "SOA")
-        try:
-            answer = dns.query.udp(query, self._address, timeout=_LOOK_S, port=self._port)
-            return int(next(rdata.serial for rrset in answer.answer for rdata in rrset))
-        except (*_FAILURES, StopIteration):
-            return None
+        return self._serials_of([zone])[zone]
 
     def write(self, base: NodeBase, delta: Delta[Record, int]) -> None:
         """Send *delta* as updates: one message for a zone, more only past 64 KiB."""
