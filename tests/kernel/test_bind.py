@@ -2,16 +2,20 @@
 
 import re
 import shutil
+import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
 import dns.message
 import dns.query
 import dns.rcode
+import dns.rdatatype
+import dns.rrset
 import dns.tsig
 import dns.update
 import dns.xfr
@@ -28,7 +32,7 @@ from groundplane.project.state import Member, NodeState
 from groundplane.reconcile import Reconciler
 from tests.kernel.spaces import based, namespace
 from tests.kernel.world import within
-from tests.states import BASE, headless, service, state, states
+from tests.states import BASE, external_name, headless, service, state, states
 
 pytestmark = pytest.mark.kernel
 
@@ -36,6 +40,40 @@ PORT = 5300
 KEY = 'key "groundplane" { algorithm hmac-sha256; secret "%s"; };\n'
 SECRET, OTHER = "c2VjcmV0IG9mIGEgdGVzdA==", "YW5vdGhlciBzZWNyZXQ="
 WEB = service("web", ["10.96.0.5", "fd00:96::5"])
+
+
+FORWARDER, OUTSIDE = "127.0.0.53", "db.example.org."
+
+
+class Resolver:
+    """The site's own resolver in a namespace: it knows the address of OUTSIDE."""
+
+    def __init__(self, netns: str) -> None:
+        self._socket = within(netns, self._listen)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> socket.socket:
+        opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        opened.bind((FORWARDER, 53))
+        return opened
+
+    def _serve(self) -> None:
+        while True:
+            wire, peer = self._socket.recvfrom(4096)
+            if not wire:
+                return
+            query = dns.message.from_wire(wire)
+            answer = dns.message.make_response(query, recursion_available=True)
+            name, type_ = query.question[0].name, query.question[0].rdtype
+            if (name.to_text().lower(), type_) == (OUTSIDE, dns.rdatatype.A):
+                answer.answer.append(dns.rrset.from_text(name, 60, "IN", "A", "192.0.2.80"))
+            self._socket.sendto(answer.to_wire(), peer)
+
+    def close(self) -> None:
+        self._socket.sendto(b"", (FORWARDER, 53))
+        self._thread.join()
+        self._socket.close()
 
 
 class Server:
@@ -47,8 +85,9 @@ class Server:
         self.key.write_text(KEY % SECRET)
         for zone in zones_of(BASE):
             (directory / f"{zone}.zone").write_text(zone_file(zone, []))
+        base = based(forwarders=(FORWARDER,))
         config = server_config(
-            BASE, directory=str(directory), cache=str(directory), key_file=str(self.key), port=PORT
+            base, directory=str(directory), cache=str(directory), key_file=str(self.key), port=PORT
         )
         private = "options {\n  pid-file none; session-keyfile none;"
         self.config = directory / "named.conf"
@@ -104,12 +143,11 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with namespace("bind") as netns:
+    with namespace("bind") as netns, ExitStack() as stack:
+        stack.callback(Resolver(netns).close)
         started = Server(netns, tmp_path_factory.mktemp("bind"))
-        try:
-            yield started
-        finally:
-            started.stop()
+        stack.callback(started.stop)
+        yield started
 
 
 def test_what_was_written_is_read_and_served(server: Server) -> None:
@@ -120,6 +158,56 @@ def test_what_was_written_is_read_and_served(server: Server) -> None:
     assert "web.default.svc.cluster.local." == pointer[0].to_text()
     (member,) = server.ask("db-0.db.default.svc.cluster.local", "A").answer
     assert "10.244.1.10" == member[0].to_text()
+
+
+def answered(server: Server, name: str, type_: str = "A") -> list[str]:
+    """Return the answer's records as `name type data`, in order."""
+    found = server.ask(name, type_).answer
+    return [
+        f"{rrset.name} {dns.rdatatype.to_text(rrset.rdtype)} {rdata}"
+        for rrset in found
+        for rdata in rrset
+    ]
+
+
+INSIDE = "web.default.svc.cluster.local."
+
+
+def test_an_external_name_leads_to_its_target(server: Server) -> None:
+    """A plain question is answered as a whole: in our zone, over two of them, and forwarded."""
+    server.bring(
+        state(
+            WEB,
+            external_name("same", INSIDE.rstrip(".")),
+            external_name("far", "same.default.svc.cluster.local"),
+            external_name("out", OUTSIDE.rstrip(".")),
+        )
+    )
+    same, far, out = (f"{name}.default.svc.cluster.local." for name in ("same", "far", "out"))
+    inside = [f"{same} CNAME {INSIDE}", f"{INSIDE} A 10.96.0.5"]
+    assert inside == answered(server, same)
+    assert f"{INSIDE} AAAA fd00:96::5" == answered(server, same, "AAAA")[-1]
+    assert [f"{far} CNAME {same}", *inside] == answered(server, far)
+    assert [f"{out} CNAME {OUTSIDE}", f"{OUTSIDE} A 192.0.2.80"] == answered(server, out)
+
+
+def test_an_external_name_whose_target_is_not_there_is_a_name_without_an_address(
+    server: Server,
+) -> None:
+    server.bring(state(external_name("db", INSIDE.rstrip("."))))
+    answer = server.ask("db.default.svc.cluster.local", "A")
+    assert ("NXDOMAIN", 1) == (dns.rcode.to_text(answer.rcode()), len(answer.answer))
+
+
+def test_a_name_may_become_another_kind_of_service_and_back(server: Server) -> None:
+    """A CNAME stands alone (RFC 1034): what was there goes in the same update."""
+    kinds = [WEB, external_name("web", OUTSIDE.rstrip(".")), headless("web", MEMBER)]
+    for kind in (*kinds, *kinds[:2], kinds[0]):
+        server.bring(state(kind))
+        assert 0 == server.bring(state(kind))
+
+
+MEMBER = Member("db-0", "10.244.1.10", (80,))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from groundplane.dataplanes.dns.records import TTL, Record, render
 from groundplane.dataplanes.dns.zones import zones_of
 from groundplane.project.state import Member, NodeBase, NodeState, Part, ServicePort
-from tests.states import BASE, headless, service, states
+from tests.states import BASE, external_name, headless, service, states
 
 
 def lines(part: Part, base: NodeBase = BASE) -> list[str]:
@@ -86,6 +86,21 @@ def test_the_zone_of_a_single_address_has_its_pointer_at_the_apex(cidr: str) -> 
     """Ranges past a whole octet have a zone for each address (RFC 2317 tells why)."""
     base = msgspec.structs.replace(BASE, service_cidrs=(cidr,))
     assert "1.0.96.10.in-addr.arpa. PTR web.default" in lines(service("web", ["10.96.0.1"]), base)
+
+
+@pytest.mark.parametrize("target", ["db.example.org", "web.default.svc.cluster.local", "nas"])
+def test_an_external_name_is_another_name_for_its_target_and_nothing_else(target: str) -> None:
+    expected = Record("cluster.local", "db.default.svc.cluster.local.", "CNAME", f"{target}.")
+    assert {expected: TTL} == render(BASE, external_name("db", target))
+
+
+def test_addresses_from_outside_have_no_names() -> None:
+    """Names are those of the Kubernetes specification: a cluster IP's, or the endpoints'."""
+    web = service("web", ["10.96.0.5"])
+    outside = msgspec.structs.replace(
+        web, external_ips=("203.0.113.5",), load_balancer_ips=("203.0.113.6",)
+    )
+    assert render(BASE, web) == render(BASE, outside)
 
 
 def test_the_version_of_the_specification_is_a_record_of_the_zone() -> None:
