@@ -6,15 +6,16 @@ dataplane is as declared, else 503; the same body and headers.
 
 import asyncio
 import json
-import logging
-from collections.abc import Iterable, Mapping
+import os
+import socket
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final, NamedTuple
 
+from groundplane.model.address import family_of
 from groundplane.project import NodeState
-
-log = logging.getLogger(__name__)
+from groundplane.snapshot import Key
 
 _REQUEST_BYTES: Final = 16 << 10
 _PATIENCE_S: Final = 5.0
@@ -62,28 +63,35 @@ class HealthChecks:
     """The servers of this node; `serve` opens and closes them as services come and go."""
 
     def __init__(self) -> None:
-        self._servers: dict[int, asyncio.Server] = {}
-        self._addresses: tuple[str, ...] = ()
+        self._servers: dict[tuple[int, str], asyncio.Server] = {}  # by port and address
+        self._addresses: Sequence[str] = ()
         self._checks: Mapping[int, Check] = {}
         self._healthy = False
 
-    async def serve(self, addresses: Iterable[str], checks: Mapping[int, Check]) -> list[str]:
+    def concerned(self, state: NodeState, among: Collection[Key]) -> bool:
+        """Return whether `serve` has to be called for *state*, in which *among* alone differ."""
+        services = state.services
+        served = {(each.namespace, each.name) for each in self._checks.values()}
+        return self._addresses != state.base.addresses or any(
+            key in served or (key in services and services[key].health_check_port) for key in among
+        )
+
+    async def serve(self, addresses: Sequence[str], checks: Mapping[int, Check]) -> list[str]:
         """Report *checks* on *addresses*; return what keeps a port from being served."""
-        wanted = tuple(addresses)
-        keep = checks.keys() if wanted == self._addresses else frozenset[int]()
-        for port in self._servers.keys() - keep:
-            self._servers.pop(port).close()
-        self._addresses, self._checks = wanted, checks
+        wanted = {(port, address) for port in checks for address in addresses}
+        for place in self._servers.keys() - wanted:
+            self._servers.pop(place).close()
+        self._addresses, self._checks = addresses, checks
         faults = []
-        for port in sorted(checks.keys() - self._servers.keys()):
+        for port, address in sorted(wanted - self._servers.keys()):
             try:
-                handle = partial(self._handle, port)
-                self._servers[port] = await asyncio.start_server(
-                    handle, list(wanted), port, limit=_REQUEST_BYTES
+                self._servers[port, address] = await asyncio.start_server(
+                    partial(self._handle, port), sock=_bound(address, port), limit=_REQUEST_BYTES
                 )
             except OSError as error:
                 where = f"Service/{checks[port].namespace}/{checks[port].name}"
-                faults.append(f"health check node port {port} of {where}: {error.strerror}")
+                why = os.strerror(error.errno or 0)
+                faults.append(f"health check node port {port} of {where}: {address}: {why}")
         return faults
 
     def report(self, *, healthy: bool) -> None:
@@ -108,3 +116,17 @@ class HealthChecks:
                     writer.write(answer(check, healthy=self._healthy))
                     await writer.drain()
         writer.close()
+
+
+def _bound(address: str, port: int) -> socket.socket:
+    """Return a socket that listens on *port* of *address* alone."""
+    ipv6 = family_of(address) == "IPv6"
+    opened = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind((address, port))
+        opened.listen(100)
+    except OSError:
+        opened.close()
+        raise
+    return opened

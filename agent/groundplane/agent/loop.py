@@ -298,10 +298,7 @@ class Agent:
         """Let health check node ports report what the services *among*, None for all, come to."""
         assert self._state is not None  # noqa: S101
         self._checks.report(healthy=not any(plane.error for plane in planes))
-        services = self._state.services
-        concerned = among is None or any(
-            key not in services or services[key].health_check_port for key in among
-        )
+        concerned = among is None or self._checks.concerned(self._state, among)
         if concerned or self.status.health_check_errors:
             ports = checks_of(self._state)
             faults = await self._checks.serve(self._state.base.addresses, ports)
