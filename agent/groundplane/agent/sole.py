@@ -32,7 +32,7 @@ def become_the_agent() -> socket.socket:
 def _holder() -> str:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
-            asking.setblocking(False)  # nobody accepts: after many asked there is no room
+            asking.settimeout(0)  # nobody accepts: after many asked there is no room
             asking.connect(_ADDRESS)
             credentials = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         return f" (pid {struct.unpack('=iII', credentials)[0]})"
