@@ -21,7 +21,8 @@ class Verdict(NamedTuple):
 
 def verdicts(catalog: Catalog, service: Service, failing: Failing) -> list[Verdict]:
     """Return every endpoint of *service*, and every workload it selects that is none."""
-    counting = set(choose(service, NOWHERE, failing).cluster)
+    chosen = choose(service, NOWHERE, failing)
+    counting = set(chosen.cluster if service.cluster_ips else chosen.ready)
     found = []
     rows = service.endpoints.rows()
     for index, endpoint in enumerate(rows):

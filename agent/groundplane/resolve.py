@@ -162,9 +162,10 @@ NOWHERE: Final = Place("", "")
 
 
 class Chosen(NamedTuple):
-    """Endpoints of a service by their index: those that new connections go to by either traffic
-    policy, and those whose established flows may go on."""
+    """Endpoints of a service by their index: those that are ready, those that new connections go to
+    by either traffic policy, and those whose established flows may go on."""
 
+    ready: Sequence[int]
     cluster: Sequence[int]
     local: Sequence[int]
     serving: Sequence[int]
@@ -186,12 +187,36 @@ def choose(service: compiled.Service, place: Place, failing: Failing) -> Chosen:
         letters = endpoints.conditions
         ready = [index for index in passing if letters[index] in compiled.READY]
         draining = [index for index in passing if letters[index] in compiled.DRAINING]
+    return _chosen(service, place, ready, draining)
+
+
+def choose_again(
+    service: compiled.Service, place: Place, chosen: Chosen, having: Sequence[object]
+) -> Chosen:
+    """Return what *chosen* is where only endpoints *having* something count: a family, a port.
+
+    The choice is one of each family and port, as an EndpointSlice is: what one has not got must
+    not keep another from being chosen.
+    """
+    draining = chosen.serving[len(chosen.ready) :]
+    return _chosen(
+        service,
+        place,
+        [index for index in chosen.ready if having[index]],
+        [index for index in draining if having[index]],
+    )
+
+
+def _chosen(
+    service: compiled.Service, place: Place, ready: Sequence[int], draining: Sequence[int]
+) -> Chosen:
+    endpoints = service.endpoints
     local: Sequence[int] = ()
     if service.internal_local or service.external_local:
         here = _at(endpoints, ready, place)
         local = here or _at(endpoints, draining, place)
     cluster = _preferred(endpoints, ready, place) or draining
-    return Chosen(cluster, local, (*ready, *draining) if draining else ready)
+    return Chosen(ready, cluster, local, (*ready, *draining) if draining else ready)
 
 
 def _passing(service: compiled.Service, failing: Failing) -> Sequence[int]:

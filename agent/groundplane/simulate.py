@@ -67,7 +67,9 @@ class Simulator:
             for address, way in _addresses(service):
                 self._addresses.add(address)
                 for port in service.ports:
-                    self._entrances[address, port.protocol, port.port] = Entrance(service, port, way)
+                    self._entrances[address, port.protocol, port.port] = Entrance(
+                        service, port, way
+                    )
             for address in state.base.addresses:
                 for port in service.ports:
                     if port.node_port and family_of(address) in _families(service):
@@ -99,7 +101,8 @@ class Simulator:
             return self._send(packet, entrance, local=False, masquerade=True)
         if inside or packet.sent_here:
             # As if it left and came back, which it need not do.
-            return self._send(packet, entrance, local=False, masquerade=not inside)
+            own = any(contains(cidr, packet.source) for cidr in self._base.subnets)
+            return self._send(packet, entrance, local=False, masquerade=not own)
         return self._send(packet, entrance, local=True, masquerade=False)
 
     def _send(

@@ -8,13 +8,14 @@ what the site does.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
 from groundplane.errors import StateError
 from groundplane.model.compiled import FORMAT, Service, Site, Workload
 
+T = TypeVar("T")
 Key = tuple[str, str]  # namespace and name of a service
 
 _BLOCK_BYTES: Final = 16 << 10
@@ -50,16 +51,23 @@ class Snapshot:
     def site(self, node: str) -> Site:
         """Return the site as *node* needs it: with its own workloads, and without services."""
         span = self.workloads.get(node)
-        own = _workloads.decode(span.value) if span is not None else ()
+        own = _decoded(_workloads, span.value) if span is not None else ()
         return msgspec.structs.replace(self.head, workloads=own)
 
     def service(self, key: Key) -> Service:
         """Return the service *key*; KeyError when the site has none of that name."""
-        return _service.decode(self.services[key].value)
+        return _decoded(_service, self.services[key].value)
 
     def every_service(self) -> Iterator[Service]:
         for block, start, end in self.services.values():
-            yield _service.decode(block[start:end])
+            yield _decoded(_service, block[start:end])
+
+
+def _decoded(decoder: "msgspec.json.Decoder[T]", encoded: bytes) -> T:
+    try:
+        return decoder.decode(encoded)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StateError(f"no compiled site: {error}") from None
 
 
 def encode(site: Site) -> bytes:
@@ -148,10 +156,7 @@ def _value(spans: Mapping[Key, Span], key: Key) -> bytes:
 def _head(encoded: bytes) -> tuple[Site, int]:
     """Return the site of the first line, and where the next one begins."""
     end = encoded.find(b"\n") + 1 or len(encoded)
-    try:
-        head = _site.decode(encoded[:end])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise StateError(f"no compiled site: {error}") from None
+    head = _decoded(_site, encoded[:end])
     if head.format != FORMAT:
         raise StateError(f"a compiled site of format {head.format}; this version reads {FORMAT}")
     if not encoded.endswith(b"\n"):
@@ -176,10 +181,12 @@ def _spans(blocks: Iterable[bytes]) -> tuple[dict[str, Span], dict[Key, Span]]:
         for line in block.splitlines(keepends=True):
             end = start + len(line)
             name, tab, _ = line[:_LONGEST_NAME].partition(b"\t")
-            if not tab:
+            if not (tab and name.isascii()):
                 raise StateError(f"no compiled site: a line starts with {line[:40].strip()!r}")
             span = Span(block, start + len(name) + 1, end - 1)
             namespace, _, own = name.decode().partition("/")
+            if (namespace, own) in services:
+                raise StateError(f"no compiled site: {namespace}/{own} is there twice")
             if own:
                 services[namespace, own] = span
             else:

@@ -109,6 +109,10 @@ CASES: Final = [
     Case("b", "port-near@n1", A, KEPT),
     Case("a", "port-near@n1", A, MASQUERADED),  # itself
     Case("c", "port-near@n2", A, KEPT),
+    # a workload asks another node: Cluster, and the answer has to come back that way
+    Case("a", "port-near@n2", A, MASQUERADED),
+    Case("b", "port-far@n2", C, MASQUERADED),
+    Case("c", "port-near@n1", A, MASQUERADED),
     Case("near", "port-host@n1", ("n1",), KEPT),
     Case("near", "port-host@n2", ("n2",), KEPT),
     Case("n2", "port-host@n1", ("n1",), KEPT),

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from groundplane.errors import GroundplaneError
@@ -193,3 +194,35 @@ def test_maps_have_room_to_grow_by_half_in_sizes_of_the_kernels_table(
     slots: int, expected: int
 ) -> None:
     assert expected == capacity(slots)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, 1),
+        ({"node": "n2"}, 0),
+        (
+            {"ready": False, "terminating": True},
+            0,
+        ),  # it still serves, but no balancer may count on it
+        ({"ready": False, "serving": False}, 0),
+    ],
+)
+def test_a_health_check_counts_ready_endpoints_of_this_node(
+    changes: dict[str, object], expected: int
+) -> None:
+    shop = msgspec.structs.replace(
+        service(ENDPOINT._replace(**changes)),  # type: ignore[arg-type]
+        external_local=True,
+        health_check_port=32000,
+    )
+    assert expected == of(shop).services["default", "web"].local_endpoints
+
+
+def test_names_of_a_headless_service_are_those_of_ready_endpoints_wherever_they_are() -> None:
+    far = ENDPOINT._replace(workload="b", node="n2", ipv4="10.244.1.2", ipv6="", for_nodes=("n2",))
+    near = ENDPOINT._replace(ipv6="", for_nodes=("n1",))
+    leaving = ENDPOINT._replace(workload="c", ipv4="10.244.0.9", ready=False, terminating=True)
+    found = of(service(near, far, leaving, ips=())).services["default", "web"].members
+    assert ["10.244.0.2", "10.244.1.2"] == [each.address for each in found]
+    assert () == of(service(leaving, ips=())).services["default", "web"].members

@@ -29,6 +29,9 @@ LEAVING = A._replace(ready=False, terminating=True)
 TO_A, TO_B, TO_C = (target(f"{each.ipv4}:8080") for each in (A, B, C))
 
 
+HERE = Place("n1", "east")
+
+
 def of(
     *endpoints: Endpoint,
     port: Port = TCP,
@@ -41,8 +44,8 @@ def of(
         "default", "web", ("IPv4", "IPv6"), ("10.96.0.5", "fd00::5"), (port,), columns(endpoints)
     )
     service = msgspec.structs.replace(plain, **fields)
-    chosen = choose(service, Place("n1", ""), frozenset({("default", failing)} if failing else ()))
-    (found,) = targets(service, family, chosen)
+    chosen = choose(service, HERE, frozenset({("default", failing)} if failing else ()))
+    (found,) = targets(service, family, HERE, chosen)
     return found
 
 
@@ -60,7 +63,7 @@ def test_each_port_has_its_own_target_port() -> None:
     service = compiled.Service(
         "default", "web", ("IPv4",), ("10.96.0.5",), (TCP, UDP, TCP), columns(rows)
     )
-    every = targets(service, "IPv4", choose(service, Place("n1", ""), frozenset()))
+    every = targets(service, "IPv4", HERE, choose(service, HERE, frozenset()))
     assert [
         (target("10.244.1.10:8080"), target("10.244.1.11:8081")),
         (target("10.244.1.10:5353"), target("10.244.1.11:5353")),
@@ -195,3 +198,22 @@ def test_with_affinity_every_target_has_a_number_whatever_its_health() -> None:
 
 def test_without_affinity_nobody_is_numbered() -> None:
     assert of(A).numbers is None
+
+
+def test_the_choice_is_one_of_each_family() -> None:
+    """What a ready endpoint of one family alone says is nothing to the other."""
+    ready, draining = A, B._replace(ipv6="fd00:244:0:1::11", ready=False, terminating=True)
+    assert (TO_A,) == of(ready, draining).cluster
+    assert (target("fd00:244:0:1::11:8080"),) == of(ready, draining, family="IPv6").cluster
+
+
+def test_hints_count_in_the_family_of_their_endpoint() -> None:
+    near = A._replace(ipv6="", for_zones=("east",))
+    far = B._replace(ipv6="fd00:244:0:1::11", for_zones=("west",))
+    assert (TO_A,) == of(near, far).cluster
+    assert (target("fd00:244:0:1::11:8080"),) == of(near, far, family="IPv6").cluster
+
+
+def test_the_choice_is_one_of_each_port() -> None:
+    lacking, draining = A._replace(targets=(0,)), B._replace(ready=False, terminating=True)
+    assert (TO_B,) == of(lacking, draining).cluster

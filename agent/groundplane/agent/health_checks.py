@@ -9,7 +9,6 @@ import json
 import os
 import socket
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -18,7 +17,8 @@ from groundplane.project import NodeState
 from groundplane.snapshot import Key
 
 _REQUEST_BYTES: Final = 16 << 10
-_PATIENCE_S: Final = 5.0
+_PATIENCE_S: Final = 2.0
+_CONNECTIONS: Final = 200  # at a time, of all ports: descriptors are needed for other things
 _REASONS: Final = {200: "OK", 503: "Service Unavailable"}
 
 
@@ -67,6 +67,7 @@ class HealthChecks:
         self._addresses: Sequence[str] = ()
         self._checks: Mapping[int, Check] = {}
         self._healthy = False
+        self._open = 0  # connections that are being answered
 
     def concerned(self, state: NodeState, among: Collection[Key]) -> bool:
         """Return whether `serve` has to be called for *state*, in which *among* alone differ."""
@@ -107,15 +108,21 @@ class HealthChecks:
         self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """Answer one request, whatever its method and path are."""
-        with suppress(
-            OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError
-        ):
+        if self._open >= _CONNECTIONS:  # who comes too many times is not waited for
+            writer.close()
+            return
+        self._open += 1
+        try:
             async with asyncio.timeout(_PATIENCE_S):
                 await reader.readuntil(b"\r\n\r\n")
                 if check := self._checks.get(port):
                     writer.write(answer(check, healthy=self._healthy))
                     await writer.drain()
-        writer.close()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass  # a client that asks nothing, or does not listen
+        finally:
+            self._open -= 1
+            writer.close()
 
 
 def _bound(address: str, port: int) -> socket.socket:

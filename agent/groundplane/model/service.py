@@ -56,8 +56,8 @@ class ServiceSpec(Document, frozen=True):
     ip_family_policy: Literal["SingleStack", "PreferDualStack", "RequireDualStack"] | None = None
     external_ips: tuple[str, ...] = msgspec.field(default=(), name="externalIPs")
     external_name: str | None = None
-    external_traffic_policy: Literal["Cluster", "Local"] | None = None
-    internal_traffic_policy: Literal["Cluster", "Local"] | None = None
+    external_traffic_policy: Literal["", "Cluster", "Local"] | None = None
+    internal_traffic_policy: Literal["", "Cluster", "Local"] | None = None
     health_check_node_port: int | None = None
     load_balancer_ip: str | None = msgspec.field(default=None, name="loadBalancerIP")
     load_balancer_class: str | None = None
@@ -90,7 +90,9 @@ class Service(Document, frozen=True):
     def has_node_ports(self) -> bool:
         """Whether its ports are open on every node."""
         wanted = self.spec.allocate_load_balancer_node_ports
-        return self.spec.type == "NodePort" or (self.spec.type == "LoadBalancer" and wanted is not False)
+        return self.spec.type == "NodePort" or (
+            self.spec.type == "LoadBalancer" and wanted is not False
+        )
 
     @property
     def affinity_seconds(self) -> int:

@@ -22,7 +22,7 @@ from groundplane.project.state import (
     VirtualService,
 )
 from groundplane.project.targets import targets
-from groundplane.resolve import Failing, Place, choose
+from groundplane.resolve import Chosen, Failing, Place, choose
 
 
 def project(site: compiled.Site, node: str, failing: Failing) -> NodeState:
@@ -44,12 +44,12 @@ def project_service(service: compiled.Service, place: Place, failing: Failing) -
     chosen = choose(service, place, failing)
     if not service.cluster_ips:
         ports = tuple(ServicePort(p.name, p.protocol, p.port, 0) for p in service.ports)
-        return VirtualService(*service.key, (), ports, _members(service, chosen.cluster))
+        return VirtualService(*service.key, (), ports, _members(service, chosen.ready))
     ipv4 = ipv6 = [NONE] * len(service.ports)
     if "IPv4" in service.families:
-        ipv4 = targets(service, "IPv4", chosen)
+        ipv4 = targets(service, "IPv4", place, chosen)
     if "IPv6" in service.families:
-        ipv6 = targets(service, "IPv6", chosen)
+        ipv6 = targets(service, "IPv6", place, chosen)
     return VirtualService(
         service.namespace,
         service.name,
@@ -71,9 +71,15 @@ def project_service(service: compiled.Service, place: Place, failing: Failing) -
         service.internal_local,
         service.external_local,
         service.health_check_port,
-        len(chosen.local) if service.health_check_port else 0,
+        _ready_here(service, chosen, place) if service.health_check_port else 0,
         shared=service.shared,
     )
+
+
+def _ready_here(service: compiled.Service, chosen: Chosen, place: Place) -> int:
+    """Return what a health check node port counts: ready endpoints, not those that are draining."""
+    nodes = service.endpoints.nodes
+    return sum(nodes[index] == place.node for index in chosen.ready) if nodes else 0
 
 
 def _members(service: compiled.Service, chosen: Sequence[int]) -> tuple[Member, ...]:

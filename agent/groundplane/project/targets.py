@@ -12,14 +12,17 @@ from groundplane.model import compiled
 from groundplane.model.limits import MAX_STICKY_ENDPOINTS
 from groundplane.model.service import Family
 from groundplane.project.state import Targets
-from groundplane.resolve import Chosen
+from groundplane.resolve import Chosen, Place, choose_again
 from groundplane.slots import hash_table, numbers, share_out
 
 _WIDTHS: Final = {"IPv4": 4, "IPv6": 16}
 
 
-def targets(service: compiled.Service, family: Family, chosen: Chosen) -> list[Targets]:
-    """Return the targets of each port of *service* in *family*."""
+def targets(
+    service: compiled.Service, family: Family, place: Place, of_all: Chosen
+) -> list[Targets]:
+    """Return the targets of each port of *service* in *family*; *of_all* are those chosen whether
+    they have the port and an address or not."""
     endpoints, width = service.endpoints, _WIDTHS[family]
     packed = bytes.fromhex(endpoints.ipv4 if family == "IPv4" else endpoints.ipv6)
     if not packed:
@@ -32,9 +35,10 @@ def targets(service: compiled.Service, family: Family, chosen: Chosen) -> list[T
     for port, target in zip(service.ports, endpoints.targets, strict=True):
         if whole and isinstance(target, int) and target:
             suffix = _PORTS[target]
-            every = [address + suffix for address in addresses]
+            every, chosen = [address + suffix for address in addresses], of_all
         else:
             every = _partial(addresses, target)
+            chosen = choose_again(service, place, of_all, every)
         serving = None
         if port.protocol == "UDP" and (slotless or chosen.serving is not chosen.cluster):
             serving = _distinct(every, chosen.serving)

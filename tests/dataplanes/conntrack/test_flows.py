@@ -157,3 +157,15 @@ def test_an_endpoint_that_comes_back_makes_fewer_stale(
     more = [msgspec.structs.replace(each, endpoints=each.endpoints | gone) for each in expectations]
     before, after = stale(flows, expectations, SCOPE), stale(flows, more, SCOPE)
     assert [] == [each for each in after if each not in before]
+
+
+def test_a_node_whose_address_lies_in_a_range_of_external_ones_keeps_what_others_publish() -> None:
+    wide = Range(pack("192.0.2.0"), pack("192.0.2.255"))
+    scope = msgspec.structs.replace(SCOPE, services=(*SCOPE.services, wide))
+    assert [] == stale([flow(NODE, 5353, CONTAINER, 53)], EXPECTED, scope)
+
+
+def test_what_others_track_in_a_zone_of_their_own_is_not_translated_there() -> None:
+    passing = msgspec.structs.replace(flow(SERVICE, 53, SERVICE, 53), zone=7)
+    assert [] == stale([passing], EXPECTED, SCOPE)
+    assert 1 == len(stale([msgspec.structs.replace(passing, zone=0)], EXPECTED, SCOPE))

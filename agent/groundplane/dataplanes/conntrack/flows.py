@@ -70,10 +70,10 @@ class Scope(msgspec.Struct, frozen=True):
 
     def covers(self, flow: Flow) -> bool:
         """Whether *flow*, if it is translated, can only be by a service."""
-        if _within(flow.destination, self.services):
-            return True
+        if flow.destination not in self.here:  # which may lie in a range of external addresses
+            return _within(flow.destination, self.services)
         first, last = self.node_ports
-        if not (first <= flow.port <= last and flow.destination in self.here):
+        if not first <= flow.port <= last:
             return False
         return flow.reply_source in self.nodes or _within(flow.reply_source, self.workloads)
 
@@ -105,7 +105,9 @@ def stale(flows: Iterable[Flow], expectations: Iterable[Expectation], scope: Sco
         answering = (flow.reply_source, flow.reply_port)
         serving = endpoints.get(destination)
         if serving is not None:
-            if answering not in serving:
+            # What others track in a zone of their own is translated in ours.
+            elsewhere = answering == destination and flow.zone
+            if answering not in serving and not elsewhere:
                 found.append(flow)
         elif answering != destination and scope.covers(flow):
             found.append(flow)

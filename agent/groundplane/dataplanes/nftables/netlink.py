@@ -29,7 +29,14 @@ _HEADER: Final = 4  # bytes of netfilter's header before an answer's attributes
 _FLAGS, _USERDATA = 2, 6  # NFTA_TABLE_FLAGS, NFTA_TABLE_USERDATA
 _ELEMENTS: Final = 3  # NFTA_SET_ELEM_LIST_ELEMENTS
 # Maps and sets whose elements are part of the framework: nobody but its text writes them.
-_CONSTANT: Final = ("classes", "choose", "service_cidrs", "workload_cidrs", "not_masqueraded")
+_CONSTANT: Final = (
+    "classes",
+    "choose",
+    "service_cidrs",
+    "own_workloads",
+    "workload_cidrs",
+    "not_masqueraded",
+)
 _OUR_TABLE: Final = attribute(1, TABLE.encode() + b"\0")
 
 
