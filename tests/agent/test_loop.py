@@ -433,8 +433,7 @@ def test_a_workload_that_the_health_file_says_fails_is_an_endpoint_no_more(place
         await until(lambda: bool(place.status.health_error))
         assert {"web": "0"} == plane.there
         place.health.unlink()
-        await until(lambda: plane.there == {"web": "1"})
-        assert place.status.healthy
+        await until(lambda: plane.there == {"web": "1"} and place.status.healthy)
 
     place.run(plane, steps=steps)
 
