@@ -1,4 +1,8 @@
-"""The agent's loop: real files, the real compile child, and dataplanes in memory."""
+"""The agent's loop: real files, and dataplanes in memory.
+
+What the compiling child does is done in this process, which saves most of the time; a few tests
+use the child itself, and test_compiler.py is about it.
+"""
 
 import asyncio
 import os
@@ -11,12 +15,15 @@ from typing import Any
 import pytest
 
 from groundplane.agent import health_checks, loop
+from groundplane.agent.compiler import compile_in_child
 from groundplane.agent.loop import Agent, Settings
 from groundplane.agent.status import Status, read_status
 from groundplane.agent.store import PREVIOUS_FILE, SITE_FILE, load_site, save_site
 from groundplane.diff import Delta, patch
-from groundplane.errors import KernelRefused
+from groundplane.errors import GroundplaneError, KernelRefused, SourceError
+from groundplane.pipeline import compile_source
 from groundplane.project.state import NodeBase, Part
+from groundplane.snapshot import encode
 from tests.catalogs import SITE, write
 
 FILES = {
@@ -100,8 +107,22 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr(loop, "_RETRY_S", (0.1, 0.1, 0.1))
+    monkeypatch.setattr(loop, "compile_in_child", compile_here)
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     return Place(tmp_path)
+
+
+async def compile_here(source: Path) -> bytes:
+    try:
+        return encode(compile_source(source))
+    except GroundplaneError as error:
+        raise SourceError(str(error)) from None
+
+
+@pytest.fixture
+def child(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compile in the child, as the agent does."""
+    monkeypatch.setattr(loop, "compile_in_child", compile_in_child)
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -115,6 +136,7 @@ async def until(condition: Callable[[], object]) -> None:
         await asyncio.sleep(0.02)
 
 
+@pytest.mark.usefixtures("child")
 def test_the_source_is_applied_and_kept(place: Place) -> None:
     plane = Plane()
 
@@ -175,6 +197,7 @@ BAD = {
 }
 
 
+@pytest.mark.usefixtures("child")
 @pytest.mark.parametrize("what", BAD)
 def test_a_bad_source_keeps_the_last_good_one_and_says_why(place: Place, what: str) -> None:
     plane = Plane()

@@ -256,7 +256,7 @@ def test_a_serial_rises_exactly_where_the_content_changes(server: Server) -> Non
 
 
 def test_more_records_than_a_message_holds_are_written(server: Server) -> None:
-    many = state(*(service(f"s-{n}", [f"10.96.0.{n}", f"fd00:96::{n:x}"]) for n in range(1, 250)))
+    many = state(*(service(f"s-{n}", [f"10.96.0.{n}", f"fd00:96::{n:x}"]) for n in range(1, 150)))
     server.bring(many)
     assert 0 == server.bring(many)
     server.bring(state())

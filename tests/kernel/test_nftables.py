@@ -122,7 +122,7 @@ def elements_of(wanted: NodeState) -> Mapping[bytes, bytes]:
     return {key: data for part in rendered for key, data in part.items()}
 
 
-@settings(max_examples=6, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(wanted=states().filter(lambda wanted: len(wanted.services) > 1))
 def test_text_and_netlink_make_the_same_ruleset(
     pair: tuple[Node, Node], tmp_path_factory: pytest.TempPathFactory, wanted: NodeState
@@ -138,7 +138,7 @@ def test_text_and_netlink_make_the_same_ruleset(
         assert one.whole() == other.whole()
 
 
-@settings(max_examples=6, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(sequence=st.lists(states(), min_size=2, max_size=4))
 def test_after_writing_the_difference_it_is_empty(
     pair: tuple[Node, Node], sequence: list[NodeState]
