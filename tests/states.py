@@ -184,6 +184,14 @@ def states(draw: st.DrawFn) -> NodeState:
 
 
 @st.composite
+def full_states(draw: st.DrawFn) -> NodeState:
+    """Draw a state of as many services as there are names, each with a cluster IP."""
+    base = draw(bases())
+    made = draw(services(base, {name: number for number, name in enumerate(_NAMES, start=2)}))
+    return state(*(project_service(each, HERE, frozenset()) for each in made), base=base)
+
+
+@st.composite
 def _without_address(draw: st.DrawFn, name: str, base: NodeBase) -> VirtualService:
     """Draw the service *name* as one without a cluster IP: headless, or an ExternalName."""
     if draw(st.booleans()):

@@ -28,7 +28,7 @@ from groundplane.sizes import sizes
 from tests.kernel import spaces
 from tests.kernel.spaces import based, namespace
 from tests.kernel.world import Server, ip, run, within
-from tests.states import BASE, HERE, SIZES, of_family, service, state, states
+from tests.states import BASE, HERE, SIZES, full_states, of_family, service, state, states
 
 pytestmark = pytest.mark.kernel
 
@@ -122,8 +122,8 @@ def elements_of(wanted: NodeState) -> Mapping[bytes, bytes]:
     return {key: data for part in rendered for key, data in part.items()}
 
 
-@settings(max_examples=4, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(wanted=states().filter(lambda wanted: len(wanted.services) > 1))
+@settings(max_examples=6, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(wanted=full_states())
 def test_text_and_netlink_make_the_same_ruleset(
     pair: tuple[Node, Node], tmp_path_factory: pytest.TempPathFactory, wanted: NodeState
 ) -> None:
