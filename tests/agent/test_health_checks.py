@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import closing
+from contextlib import closing, suppress
 
 import msgspec
 import pytest
@@ -124,6 +124,26 @@ def test_a_slow_client_keeps_no_other_waiting_and_is_left_after_a_while(
         assert "200 OK" in await ask(port)
         assert {b""} == {await reader.read() for reader, _ in slow}
         for _, writer in slow:
+            writer.close()
+
+    serving(steps)
+
+
+def test_of_too_many_at_once_those_that_come_last_are_sent_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(health_checks, "_CONNECTIONS", 3)
+
+    async def steps(checks: HealthChecks, port: int) -> None:
+        await checks.serve(HERE, {port: WEB})
+        waiting = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        with suppress(ConnectionResetError):
+            assert "" == await ask(port)
+        for _, writer in waiting:
+            writer.write(REQUEST)
+        assert all([b"200 OK" in await reader.read() for reader, _ in waiting])
+        assert "200 OK" in await ask(port)
+        for _, writer in waiting:
             writer.close()
 
     serving(steps)
