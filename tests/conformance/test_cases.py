@@ -1,6 +1,5 @@
 """Every case of cases.py, by real sockets on every proxy dataplane, and by the simulator."""
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,6 +26,7 @@ from tests.conformance.cases import (
     STICKY,
     Case,
 )
+from tests.kernel.spaces import own
 from tests.kernel.world import World, ask, world
 
 pytestmark = pytest.mark.kernel
@@ -89,8 +89,7 @@ def _destination(site: compiled.Site, run: Run) -> tuple[str, int]:
 
 @pytest.fixture(scope="session", params=PROXIES)
 def net(site: compiled.Site, request: pytest.FixtureRequest) -> Iterator[World]:
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    with world(site, f"gpt-{worker}-c", PROXIES[request.param]) as built:
+    with world(site, own("c"), PROXIES[request.param]) as built:
         for name, port in SERVERS:
             built.serve(built.workload(name), name, port)
         built.serve(built.client, "outside", 9000)

@@ -12,6 +12,7 @@ from groundplane.check import check
 from groundplane.load import load
 from groundplane.model import compiled
 from groundplane.resolve import compile_site
+from tests.kernel.spaces import own
 from tests.kernel.world import World, world
 
 
@@ -35,8 +36,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> compiled.Site:
 
 @pytest.fixture(scope="module")
 def net(site: compiled.Site) -> Iterator[World]:
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    with world(site, f"gpt-{worker}") as built:
+    with world(site, own("k")) as built:
         for name, port in (("a", 8080), ("b", 8081), ("c", 8080)):
             built.serve(built.workload(name), name, port)
         for node in site.nodes:

@@ -1,10 +1,14 @@
-"""Network namespaces of the tests' own: prefix gpt-, swept before and after."""
+"""Network namespaces of the tests' own: gpt-<pid of the run>-, so that two runs do not meet.
+
+What a run left that was killed is swept by the next one.
+"""
 
 import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 
 import msgspec
 
@@ -13,12 +17,25 @@ from tests.kernel.world import ip, sysctl
 from tests.states import BASE
 
 
+def own(name: str) -> str:
+    """Return the name of a namespace, or the prefix of several, of this run."""
+    _sweep_the_dead()
+    return f"gpt-{os.getpid()}-{name}"
+
+
+@cache
+def _sweep_the_dead() -> None:
+    for path in Path("/run/netns").glob("gpt-*"):
+        pid = path.name.split("-")[1]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            subprocess.run(["ip", "netns", "del", path.name], check=False, capture_output=True)
+
+
 @contextmanager
 def namespace(name: str) -> Iterator[str]:
-    """Make the namespace gpt-<worker>-*name* with loopback up, and remove it."""
-    full = f"gpt-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{name}"
+    """Make the namespace *name* of this run with loopback up, and remove it."""
+    full = own(name)
     sweep = partial(subprocess.run, ["ip", "netns", "del", full], check=False, capture_output=True)
-    sweep()
     try:
         ip(f"netns add {full}", f"-n {full} link set lo up")
         sysctl(full, net__ipv6__conf__default__accept_dad=0, net__ipv6__conf__all__accept_dad=0)
