@@ -40,11 +40,15 @@ lint: setup ## Format, lint, types, layers
 	$(RUN)/mypy
 	$(RUN)/lint-imports
 
+# More workers than cores: kernel tests wait for what is dropped. A file stays with one worker, so that
+# what its tests share is built once.
+QUICK := $(RUN)/pytest -n 3 --dist loadfile -m 'not nodes'
+
 unit: setup ## The quick tests: everything that boots no node, under a minute
-	$(RUN)/pytest -n 2 -m 'not nodes'
+	$(QUICK)
 
 test: root lint ## All the tests, on booted nodes too
-	$(RUN)/pytest -n 2 -m 'not nodes'
+	HYPOTHESIS_PROFILE=thorough $(QUICK)
 	$(RUN)/pytest -m nodes
 
 bench: root setup ## Load and change up to 50,000 services, beside nft in the same run

@@ -1,12 +1,15 @@
 """What every test shares: the hypothesis profile, and a source directory to fill."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-settings.register_profile("groundplane", max_examples=50, deadline=None)
-settings.load_profile("groundplane")
+# `make unit` is to take less than a minute; `make test` looks further.
+settings.register_profile("quick", max_examples=20, deadline=None)
+settings.register_profile("thorough", max_examples=100, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
