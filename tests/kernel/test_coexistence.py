@@ -75,7 +75,7 @@ def packets() -> list[Packet]:
                 (NODE[family], 30000 + number),
             ]
             found += [
-                Packet(protocol, source, *way, sent_here)  # type: ignore[arg-type]
+                Packet(protocol, source, *way, sent_here)
                 for source, sent_here in clients
                 for way in ways
                 for protocol in ("TCP", "UDP")

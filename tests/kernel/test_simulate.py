@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from groundplane.model import compiled
 from groundplane.model.address import family_of
 from groundplane.model.compiled import Endpoint, Port, columns
+from groundplane.model.service import Family, Protocol
 from groundplane.pools import number_pools
 from groundplane.project import NodeState, project_service
 from groundplane.resolve import Place
@@ -58,7 +59,9 @@ def endpoints(draw: st.DrawFn, ports: int, *, hinted: bool) -> Endpoint:
 
 @st.composite
 def services(draw: st.DrawFn, number: int) -> compiled.Service:
-    families = draw(st.sampled_from([("IPv4", "IPv6"), ("IPv4", "IPv6"), ("IPv4",), ("IPv6",)]))
+    families: tuple[Family, ...] = draw(
+        st.sampled_from([("IPv4", "IPv6"), ("IPv4", "IPv6"), ("IPv4",), ("IPv6",)])
+    )
     count = draw(st.integers(1, 2))
 
     def own(ipv4: str, ipv6: str) -> tuple[str, ...]:
@@ -149,8 +152,8 @@ def packets(draw: st.DrawFn, state: NodeState) -> Packet:
         if family_of(address) == family
     ]  # fmt: skip
     unused = "10.96.0.77" if family == "IPv4" else "fd00:96::77"
-    near = [(unused, "TCP", 80), *((address, "TCP", 22) for address, _, number in asked
-                                   if number < 30000)]  # fmt: skip
+    near: list[tuple[str, Protocol, int]] = [(unused, "TCP", 80)]
+    near += [(address, "TCP", 22) for address, _, number in asked if number < 30000]
     address, protocol, number = draw(st.sampled_from((asked * 4 or near) + near))
     return Packet(protocol, source, address, number, sent_here)
 

@@ -132,8 +132,8 @@ _CONDITIONS: Final = {  # ready, serving, terminating
         strict=True,
     )
 }
-READY: Final = "ab"
-DRAINING: Final = "eg"  # serving and terminating
+READY: Final = "abef"  # terminating or not, as kube-proxy has it
+DRAINING: Final = "g"  # not ready, but serving and terminating
 _LETTERS: Final = {conditions: letter for letter, conditions in _CONDITIONS.items()}
 
 
