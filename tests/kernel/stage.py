@@ -13,6 +13,7 @@ import select
 import socket
 import struct
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -157,8 +158,8 @@ class Stage:
         """Send all *packets*, each from a new socket, and return what became of each."""
         seen: dict[int, Seen] = {}
         waiting: dict[int, tuple[int, socket.socket]] = {}  # file number to index and socket
-        for index, packet in enumerate(packets):
-            opened = within(self.place_of(packet), partial(self._open, packet))
+        for index, opened in self._opened(packets):
+            packet = packets[index]
             waiting[opened.fileno()] = index, opened
             try:
                 opened.connect((packet.destination, packet.port))
@@ -182,6 +183,18 @@ class Stage:
         for _, opened in waiting.values():
             opened.close()
         return [seen.get(index, Seen("dropped")) for index in range(len(packets))]
+
+    def _opened(self, packets: Sequence[Packet]) -> Iterator[tuple[int, socket.socket]]:
+        """Yield a new socket for each of *packets*, with its index, in the place that sends it."""
+        by_place: dict[str, list[int]] = defaultdict(list)
+        for index, packet in enumerate(packets):
+            by_place[self.place_of(packet)].append(index)
+        for place, indexes in by_place.items():
+            own = [packets[index] for index in indexes]
+            yield from zip(indexes, within(place, partial(self._open_all, own)), strict=True)
+
+    def _open_all(self, packets: Sequence[Packet]) -> list[socket.socket]:
+        return [self._open(packet) for packet in packets]
 
     def _open(self, packet: Packet) -> socket.socket:
         family = socket.AF_INET6 if ":" in packet.source else socket.AF_INET

@@ -20,7 +20,7 @@ from tests.kernel.stage import BASE_OF_STAGE, OUTSIDE, WORKLOADS, Seen, Stage, s
 
 pytestmark = pytest.mark.kernel
 
-EXAMPLES, PACKETS = 34, 60  # 2,040 packets
+EXAMPLES, PACKETS = 25, 80  # 2,000 packets
 HERE = Place("n1", "z1")
 
 # address of each family, node, zone: two of this node, the node itself, and others
