@@ -93,7 +93,11 @@ def site_of(services: list[Service]) -> Site:
         egress_masquerade=True,
         forwarders=(),
         nodes=tuple(
-            Node(f"n{n}", (f"192.168.0.{n + 1}", f"fd77::{n + 1:x}"), (f"10.250.{n}.0/24",))
+            Node(
+                f"n{n}",
+                (f"192.168.0.{n + 1}", f"fd77::{n + 1:x}"),
+                (f"10.250.{n}.0/24", f"fd00:128:0:{n:x}::/64"),
+            )
             for n in range(NODES)
         ),
         workloads=tuple(workloads),
