@@ -1,7 +1,9 @@
 """`diff`: what has to change from what is there to what is wanted. One for all planes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -21,6 +23,46 @@ class Delta(Generic[K, V]):
 
     def __len__(self) -> int:
         return len(self.create) + len(self.update) + len(self.delete)
+
+
+class Union(Mapping[K, V]):
+    """Several mappings without a key in common as one, which is not made before it is needed."""
+
+    def __init__(self, parts: Sequence[Mapping[K, V]]) -> None:
+        self._parts = parts
+
+    @cached_property
+    def _whole(self) -> dict[K, V]:
+        whole: dict[K, V] = {}
+        for part in self._parts:
+            whole.update(part)
+        return whole
+
+    def __getitem__(self, key: K) -> V:
+        return self._whole[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._whole
+
+    def __iter__(self) -> Iterator[K]:
+        return chain.from_iterable(self._parts)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    def items(self) -> ItemsView[K, V]:
+        return _Items(self, self._parts)
+
+
+class _Items(ItemsView[K, V]):
+    """The items of a union, part by part."""
+
+    def __init__(self, union: Union[K, V], parts: Sequence[Mapping[K, V]]) -> None:
+        super().__init__(union)
+        self._parts = parts
+
+    def __iter__(self) -> Iterator[tuple[K, V]]:
+        return chain.from_iterable([part.items() for part in self._parts])
 
 
 def diff(there: Mapping[K, V], wanted: Mapping[K, V]) -> Delta[K, V]:

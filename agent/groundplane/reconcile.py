@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from groundplane.dataplanes import Dataplane
-from groundplane.diff import Delta, combine, diff
+from groundplane.diff import Delta, Union, combine, diff
 from groundplane.errors import KernelRefused
 from groundplane.project.state import NodeBase, NodeState, Part
 
@@ -68,7 +68,7 @@ class Reconciler(Generic[K, V]):
         """Return the change that `bring` would make."""
         known = self._known
         if known is None or not self._same_context(known.base, state.base):
-            return diff(self.plane.read(state.base), self._whole(state))
+            return diff(self.plane.read(state.base), Union(self._rendered(state)))
         if among is None:
             among = known.services.keys() | state.services.keys()
         return combine(self._differences(known, state, among))
@@ -76,11 +76,8 @@ class Reconciler(Generic[K, V]):
     def _same_context(self, one: NodeBase, other: NodeBase) -> bool:
         return one is other or self.plane.context(one) == self.plane.context(other)
 
-    def _whole(self, state: NodeState) -> Mapping[K, V]:
-        objects: dict[K, V] = {}
-        for part in state.parts:
-            objects.update(self.plane.render(state.base, part))
-        return objects
+    def _rendered(self, state: NodeState) -> list[Mapping[K, V]]:
+        return [self.plane.render(state.base, part) for part in state.parts]
 
     def _differences(
         self, old: NodeState, new: NodeState, among: Collection[Key]

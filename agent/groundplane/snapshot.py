@@ -59,8 +59,12 @@ class Snapshot:
         return _decoded(_service, self.services[key].value)
 
     def every_service(self) -> Iterator[Service]:
-        for block, start, end in self.services.values():
-            yield _decoded(_service, block[start:end])
+        service = _service.decode
+        try:
+            for block, start, end in self.services.values():
+                yield service(block[start:end])
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise StateError(f"no compiled site: {error}") from None
 
 
 def _decoded(decoder: "msgspec.json.Decoder[T]", encoded: bytes) -> T:

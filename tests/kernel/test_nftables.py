@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from groundplane.dataplanes.nftables import Nftables, render, ruleset
+from groundplane.dataplanes.nftables.batch import encode
 from groundplane.dataplanes.nftables.kernel import maps_of
 from groundplane.dataplanes.nftables.maps import MAPS, host32
 from groundplane.diff import Delta
@@ -344,12 +345,12 @@ def test_more_errors_than_the_receive_buffer_holds_are_one_and_the_next_call_wor
     }
     delta = Delta(delete=missing)
     with pytest.raises(KernelRefused) as refused:
-        within(node.netns, partial(node.plane._connection.write, delta))
+        within(node.netns, partial(node.plane._connection.write, delta, encode(delta)))
     assert "the kernel took no change: No buffer space available" == str(refused.value)
     assert -1 == small.fileno()  # closed: no error that came late is read as the next answer
     before = node.generation()
     with pytest.raises(KernelRefused, match=r"the kernel refused to delete \{ 1\.1\.1\.1 \. "):
-        within(node.netns, partial(node.plane._connection.write, delta))
+        within(node.netns, partial(node.plane._connection.write, delta, encode(delta)))
     assert before == node.generation()
     assert 0 == node.restarted(state(A))
 

@@ -6,6 +6,7 @@ import struct
 import pytest
 
 from groundplane import netlink
+from groundplane.dataplanes.nftables.batch import encode
 from groundplane.dataplanes.nftables.maps import AFFINITY, host32
 from groundplane.dataplanes.nftables.netlink import Connection
 from groundplane.diff import Delta
@@ -72,7 +73,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Kernel]:
 
 def test_a_batch_that_is_acknowledged_is_written(opened: list[Kernel]) -> None:
     opened.append(Kernel(GOOD))
-    Connection().write(DELTA)
+    Connection().write(DELTA, encode(DELTA))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_the_first_error_of_a_batch_is_the_reason(
 ) -> None:
     opened.append(Kernel(*answers))
     with pytest.raises(KernelRefused) as refused:
-        Connection().write(DELTA)
+        Connection().write(DELTA, encode(DELTA))
     assert "the kernel refused the transaction: it is full" == str(refused.value)
 
 
@@ -100,8 +101,8 @@ def test_after_a_failure_no_answer_left_unread_is_taken_for_the_next_ones(
     opened += [Kernel(OSError(code, "lost"), failed(errno.EPERM)), Kernel(GOOD)]
     connection = Connection()
     with pytest.raises(KernelRefused, match="lost"):
-        connection.write(DELTA)
-    connection.write(DELTA)
+        connection.write(DELTA, encode(DELTA))
+    connection.write(DELTA, encode(DELTA))
     assert opened[0].closed
 
 

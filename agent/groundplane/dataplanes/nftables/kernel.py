@@ -1,9 +1,12 @@
 """Reads and writes our tables in the kernel."""
 
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import Final
 
+from groundplane.dataplanes.nftables.batch import encode
 from groundplane.dataplanes.nftables.maps import AFFINITY, MAPS, Element, Map
 from groundplane.dataplanes.nftables.netlink import Connection
 from groundplane.dataplanes.nftables.render import render
@@ -118,10 +121,13 @@ class Nftables:
             _nft(ruleset(base, delta.create) + self._affinities(base))
             own += 1
         elif there is None:
-            _nft(framework(base))
+            with _loading(framework(base)):
+                batch = encode(delta) if delta else b""  # the two take their time side by side
             own += 1
+        elif delta:
+            batch = encode(delta)
         if delta and not replaced:
-            self._connection.write(delta)
+            self._connection.write(delta, batch)
             own += 1
         self._refused, self._framework = False, wanted
         if replaced or there is None:
@@ -147,6 +153,15 @@ class Nftables:
     def disturbed(self, _base: NodeBase) -> bool:
         """Return whether the ruleset's generation is another than after our last transaction."""
         return self._connection.generation() != self._generation
+
+
+@contextmanager
+def _loading(script: str) -> Iterator[None]:
+    """Load *script* with nft(8) while the body runs."""
+    with ThreadPoolExecutor(1) as thread:
+        loaded = thread.submit(_nft, script)
+        yield
+        loaded.result()
 
 
 def _nft(script: str) -> None:

@@ -12,7 +12,6 @@ from groundplane.dataplanes.nftables.batch import (
     SUBSYSTEM,
     Kept,
     elements_of,
-    encode,
     kept_of,
     name_of,
     target,
@@ -49,10 +48,13 @@ class Connection:
     def close(self) -> None:
         self._netlink.close()
 
-    def write(self, delta: Delta[Element, bytes]) -> None:
-        """Commit *delta* in one transaction; KernelRefused when the kernel turned it down."""
+    def write(self, delta: Delta[Element, bytes], batch: bytes) -> None:
+        """Commit *batch*, which is *delta* encoded, in one transaction.
+
+        KernelRefused when the kernel turned it down.
+        """
         try:
-            complaint = self._netlink.commit(encode(delta))
+            complaint = self._netlink.commit(batch)
         except OSError as error:
             raise KernelRefused(f"the kernel took no change: {error.strerror}") from None
         if complaint is not None:
