@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from hypothesis import strategies as st
 
+from groundplane.choose import Place
 from groundplane.model import compiled
 from groundplane.model.address import family_of, pack
 from groundplane.model.compiled import Endpoint, Port, Sizes, columns
@@ -21,7 +22,7 @@ from groundplane.project.state import (
     Targets,
     VirtualService,
 )
-from groundplane.resolve import Place, mark_shared
+from groundplane.resolve import mark_shared
 
 DOMAIN = "cluster.local"
 HERE = Place("n1", "")

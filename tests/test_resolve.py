@@ -6,10 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from groundplane.choose import NOWHERE, Place, choose
 from groundplane.model import compiled
 from groundplane.model.compiled import Endpoint, columns
 from groundplane.pipeline import allocate_source
-from groundplane.resolve import NOWHERE, Place, choose, compile_site
+from groundplane.resolve import compile_site
 from tests.catalogs import DUAL, SITE, read
 
 SERVICE = """\

@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
+from groundplane.choose import NOWHERE, Failing, choose
 from groundplane.model.catalog import Catalog
 from groundplane.model.compiled import Endpoint, Service
 from groundplane.model.selector import LabelIndex
-from groundplane.resolve import NOWHERE, Failing, choose
 
 
 class Verdict(NamedTuple):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from groundplane.choose import Place
 from groundplane.model import compiled
 from groundplane.model.compiled import Endpoint, Port, columns
 from groundplane.project import NodeState, project_service
-from groundplane.resolve import Place
 from groundplane.simulate import Packet, Simulator
 from tests.kernel.stage import BASE_OF_STAGE, Seen, Stage, stage
 from tests.kernel.test_doctor import as_nft

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from groundplane import netlink
-from groundplane.dataplanes.conntrack import Conntrack, Expectation, Flow, Range, Scope, clean
+from groundplane.dataplanes.conntrack import Conntrack, Expectation, Flow, Range, Scope, stale
 from groundplane.model.address import pack, unpack
 from groundplane.model.service import Family
 from tests.kernel.spaces import namespace
@@ -87,10 +87,16 @@ class Site:
         return within(self.netns, dump)
 
     def clean(self, *expectations: Expectation) -> tuple[int, int, int]:
+        """Delete what is stale; return how many entries there were, were stale, were deleted."""
         stem = self.service.rstrip("0123456789")
         services = Range(pack(f"{stem}1"), pack(f"{stem}19" if self.ip == "ip" else f"{stem}1f"))
         scope = Scope((services,), (), frozenset(), frozenset(), (30000, 32767))
-        look = partial(clean, self.conntrack, self.family, expectations, scope)
+
+        def look() -> tuple[int, int, int]:
+            found = self.conntrack.flows(self.family)
+            leaving = stale(found, expectations, scope)
+            return len(found), len(leaving), sum(map(self.conntrack.delete, leaving))
+
         return within(self.netns, look)
 
     def serve(self, name: str, address: str, port: int = TARGET) -> Server:

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from groundplane.choose import Place
 from groundplane.model import compiled
 from groundplane.model.address import family_of
 from groundplane.model.compiled import Endpoint, Port, columns
 from groundplane.model.service import Family, Protocol
 from groundplane.pools import number_pools
 from groundplane.project import NodeState, project_service
-from groundplane.resolve import Place
 from groundplane.simulate import Outcome, Packet, Simulator, Target
 from tests.kernel.stage import BASE_OF_STAGE, OUTSIDE, WORKLOADS, Seen, Stage, stage
 

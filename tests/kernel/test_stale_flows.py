@@ -9,13 +9,13 @@ from functools import partial
 import msgspec
 import pytest
 
+from groundplane.choose import Place
 from groundplane.dataplanes.conntrack import StaleFlows
 from groundplane.model import compiled
 from groundplane.model.compiled import Endpoint, Port, columns
 from groundplane.model.service import Protocol
 from groundplane.project import NodeState, project_service
 from groundplane.reconcile import Reconciler
-from groundplane.resolve import Place
 from tests.kernel.stage import BASE_OF_STAGE, Stage, stage
 from tests.kernel.world import within
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from groundplane.choose import Place
 from groundplane.errors import GroundplaneError
 from groundplane.model import compiled
 from groundplane.model.compiled import Endpoint, columns
@@ -17,7 +18,7 @@ from groundplane.project.node import (
     project_service,
 )
 from groundplane.project.state import NONE, Member, NodeState
-from groundplane.resolve import Place, compile_site
+from groundplane.resolve import compile_site
 from tests.catalogs import DUAL, SITE, read
 from tests.states import target
 

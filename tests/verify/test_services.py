@@ -2,10 +2,10 @@
 
 import pytest
 
+from groundplane.choose import NOWHERE, choose
 from groundplane.model import compiled
 from groundplane.model.address import family_of
 from groundplane.project import NodeState
-from groundplane.resolve import NOWHERE, choose
 from groundplane.simulate import Packet, Simulator
 from tests.verify.conftest import Probes
 

@@ -26,6 +26,7 @@ from groundplane.agent.health_checks import HealthChecks, checks_of
 from groundplane.agent.notify import notify, watchdog_interval
 from groundplane.agent.status import PlaneStatus, Status, write_status
 from groundplane.agent.store import load_site, revision_of, save_site
+from groundplane.choose import Failing
 from groundplane.dataplanes import Dataplane
 from groundplane.errors import GroundplaneError, StateError
 from groundplane.load import Stamp, read_health, stamp_of
@@ -37,7 +38,6 @@ from groundplane.project import (
     update,
 )
 from groundplane.reconcile import Reconciler
-from groundplane.resolve import Failing
 from groundplane.snapshot import Key, Snapshot, advance, decode
 
 log = logging.getLogger(__name__)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from groundplane.choose import Failing
 from groundplane.cli.services import (
     cluster_ip_text,
     external_text,
@@ -14,7 +15,6 @@ from groundplane.cli.services import (
 from groundplane.explain import Verdict, verdicts
 from groundplane.model import compiled
 from groundplane.model.catalog import Catalog
-from groundplane.resolve import Failing
 
 
 class Row(NamedTuple):

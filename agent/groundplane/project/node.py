@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from groundplane.allocate.allocation import bridge_address
+from groundplane.choose import Chosen, Failing, Place, choose
 from groundplane.errors import GroundplaneError
 from groundplane.model import compiled
 from groundplane.model.address import family_of
@@ -22,7 +23,6 @@ from groundplane.project.state import (
     VirtualService,
 )
 from groundplane.project.targets import targets
-from groundplane.resolve import Chosen, Failing, Place, choose
 
 
 def project(site: compiled.Site, node: str, failing: Failing) -> NodeState:

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
+from groundplane.choose import Chosen, Place, choose_again
 from groundplane.model import compiled
 from groundplane.model.limits import MAX_STICKY_ENDPOINTS
 from groundplane.model.service import Family
 from groundplane.project.state import Targets
-from groundplane.resolve import Chosen, Place, choose_again
 from groundplane.slots import hash_table, numbers, share_out
 
 _WIDTHS: Final = {"IPv4": 4, "IPv6": 16}

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from msgspec.structs import replace as replaced
 
+from groundplane.choose import Failing
 from groundplane.model import compiled
 from groundplane.project.node import capacities, place_of, project_base, project_service
 from groundplane.project.state import NodeBase, NodeState
-from groundplane.resolve import Failing
 from groundplane.snapshot import Key, Snapshot
 
 

@@ -6,25 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from groundplane.dataplanes.conntrack import (
-    Cleaned,
-    Conntrack,
-    Expectation,
-    Flow,
-    Scope,
-    clean,
-    kernel,
-)
+from groundplane.dataplanes.conntrack import Conntrack, Flow, kernel
 from groundplane.errors import KernelRefused
 from groundplane.netlink import Complaint
 from tests.dataplanes.conntrack.entries import entry
 
-NOWHERE = Scope((), (), frozenset(), frozenset(), (1, 0))
 FLOWS = [
     Flow(bytes([10, 0, 0, last]), 40000, b"\x0a\x60\0\x0a", 53, b"\x0a\xf4\1\2", 53, last)
     for last in (1, 2, 3)
 ]
-EMPTY = [Expectation(b"\x0a\x60\0\x0a", 53, frozenset())]
 
 
 class Table:
@@ -52,12 +42,8 @@ def conntrack(monkeypatch: pytest.MonkeyPatch, table: Table) -> Conntrack:
 
 
 def test_an_entry_that_ended_by_itself_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    table = Table(*FLOWS, codes=(0, errno.ENOENT, 0))
-    assert Cleaned(3, 3, 2) == clean(conntrack(monkeypatch, table), "IPv4", EMPTY, NOWHERE)
-
-
-def test_nothing_stale_deletes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Cleaned(3, 0, 0) == clean(conntrack(monkeypatch, Table(*FLOWS)), "IPv4", [], NOWHERE)
+    table = conntrack(monkeypatch, Table(*FLOWS, codes=(0, errno.ENOENT, 0)))
+    assert [True, False, True] == [table.delete(each) for each in table.flows("IPv4")]
 
 
 @pytest.mark.parametrize(
@@ -77,6 +63,7 @@ def test_nothing_stale_deletes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_the_kernel_refuses_is_said(
     monkeypatch: pytest.MonkeyPatch, table: Table, told: str
 ) -> None:
+    asked = conntrack(monkeypatch, table)
     with pytest.raises(KernelRefused) as refused:
-        clean(conntrack(monkeypatch, table), "IPv4", EMPTY, NOWHERE)
+        [asked.delete(each) for each in asked.flows("IPv4")]
     assert told == str(refused.value)

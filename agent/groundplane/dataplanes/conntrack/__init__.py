@@ -1,11 +1,10 @@
 """UDP conntrack entries that lead to an endpoint that is gone: found, and deleted."""
 
 from groundplane.dataplanes.conntrack.flows import Expectation, Flow, Place, Range, Scope, stale
-from groundplane.dataplanes.conntrack.kernel import Cleaned, Conntrack, clean
+from groundplane.dataplanes.conntrack.kernel import Conntrack
 from groundplane.dataplanes.conntrack.plane import StaleFlows
 
 __all__ = [
-    "Cleaned",
     "Conntrack",
     "Expectation",
     "Flow",
@@ -13,6 +12,5 @@ __all__ = [
     "Range",
     "Scope",
     "StaleFlows",
-    "clean",
     "stale",
 ]

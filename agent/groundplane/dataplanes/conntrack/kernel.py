@@ -5,28 +5,16 @@ CAP_NET_ADMIN is needed and suffices.
 
 import errno
 import os
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from groundplane.dataplanes.conntrack.entries import LAYOUTS, ONLY_UDP
-from groundplane.dataplanes.conntrack.flows import Expectation, Flow, Scope, stale
+from groundplane.dataplanes.conntrack.flows import Flow
 from groundplane.errors import KernelRefused
 from groundplane.model.service import Family
 from groundplane.netlink import ACK, AF, DUMP, REQUEST, Socket, message, netfilter
 
 _SUBSYSTEM: Final = 1  # NFNL_SUBSYS_CTNETLINK
 _GET, _DELETE = _SUBSYSTEM << 8 | 1, _SUBSYSTEM << 8 | 2
-
-
-class Cleaned(NamedTuple):
-    """What one look at the table came to, in entries of UDP.
-
-    A *stale* one that was not *deleted* had ended by itself.
-    """
-
-    seen: int
-    stale: int
-    deleted: int
 
 
 class Conntrack:
@@ -64,17 +52,3 @@ class Conntrack:
         if code not in (0, errno.ENOENT):
             raise KernelRefused(f"a conntrack entry is not deleted: {os.strerror(code)}")
         return code == 0
-
-
-def clean(
-    conntrack: Conntrack, family: Family, expectations: Iterable[Expectation], scope: Scope
-) -> Cleaned:
-    """Delete what `stale` finds among the UDP entries of *family*. Raises KernelRefused.
-
-    To be called after the rules have changed, since rules make entries; and now and then, for
-    what a packet made while they changed.
-    """
-    found = conntrack.flows(family)
-    leaving = stale(found, expectations, scope)
-    deleted = sum(conntrack.delete(flow) for flow in leaving)
-    return Cleaned(len(found), len(leaving), deleted)
