@@ -1,6 +1,6 @@
 """`diff`: what has to change from what is there to what is wanted. One for all planes."""
 
-from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence
+from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -26,15 +26,23 @@ class Delta(Generic[K, V]):
 
 
 class Union(Mapping[K, V]):
-    """Several mappings without a key in common as one, which is not made before it is needed."""
+    """Several mappings without a key in common as one; each is made when it is first needed."""
 
-    def __init__(self, parts: Sequence[Mapping[K, V]]) -> None:
-        self._parts = parts
+    def __init__(self, parts: Iterable[Mapping[K, V]]) -> None:
+        self._made: list[Mapping[K, V]] = []
+        self._coming = iter(parts)
+
+    def parts(self) -> Iterator[Mapping[K, V]]:
+        """Yield the mappings, those that are made already first."""
+        yield from self._made
+        for part in self._coming:
+            self._made.append(part)
+            yield part
 
     @cached_property
     def _whole(self) -> dict[K, V]:
         whole: dict[K, V] = {}
-        for part in self._parts:
+        for part in self.parts():
             whole.update(part)
         return whole
 
@@ -45,24 +53,42 @@ class Union(Mapping[K, V]):
         return key in self._whole
 
     def __iter__(self) -> Iterator[K]:
-        return chain.from_iterable(self._parts)
+        return chain.from_iterable(self.parts())
 
     def __len__(self) -> int:
-        return sum(map(len, self._parts))
+        return sum(map(len, self.parts()))
+
+    def __bool__(self) -> bool:
+        return any(self.parts())
 
     def items(self) -> ItemsView[K, V]:
-        return _Items(self, self._parts)
+        return _Items(self)
 
 
 class _Items(ItemsView[K, V]):
     """The items of a union, part by part."""
 
-    def __init__(self, union: Union[K, V], parts: Sequence[Mapping[K, V]]) -> None:
-        super().__init__(union)
-        self._parts = parts
+    _mapping: Union[K, V]
 
     def __iter__(self) -> Iterator[tuple[K, V]]:
-        return chain.from_iterable([part.items() for part in self._parts])
+        return chain.from_iterable(part.items() for part in self._mapping.parts())
+
+
+def pieces(mapping: Mapping[K, V], size: int) -> Iterator[Mapping[K, V]]:
+    """Yield *mapping* in pieces of *size* or somewhat more, none of which cuts a part of a union."""
+    if not isinstance(mapping, Union):
+        yield mapping
+        return
+    piece: list[Mapping[K, V]] = []
+    count = 0
+    for part in mapping.parts():
+        piece.append(part)
+        count += len(part)
+        if count >= size:
+            yield Union(piece)
+            piece, count = [], 0
+    if piece:
+        yield Union(piece)
 
 
 def diff(there: Mapping[K, V], wanted: Mapping[K, V]) -> Delta[K, V]:

@@ -76,8 +76,8 @@ class Reconciler(Generic[K, V]):
     def _same_context(self, one: NodeBase, other: NodeBase) -> bool:
         return one is other or self.plane.context(one) == self.plane.context(other)
 
-    def _rendered(self, state: NodeState) -> list[Mapping[K, V]]:
-        return [self.plane.render(state.base, part) for part in state.parts]
+    def _rendered(self, state: NodeState) -> Iterator[Mapping[K, V]]:
+        return (self.plane.render(state.base, part) for part in state.parts)
 
     def _differences(
         self, old: NodeState, new: NodeState, among: Collection[Key]

@@ -1,9 +1,8 @@
 """Reads and writes our tables in the kernel."""
 
 import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Final
 
 from groundplane.dataplanes.nftables.batch import encode
@@ -16,12 +15,13 @@ from groundplane.dataplanes.nftables.text import (
     framework_digest,
     ruleset,
 )
-from groundplane.diff import Delta
+from groundplane.diff import Delta, pieces
 from groundplane.errors import KernelRefused
 from groundplane.privileges import net_admin_for_children
 from groundplane.project.state import NodeBase, Part
 
 _TRIES: Final = 10
+_PIECE: Final = 12_000  # elements of one transaction of a first load
 _TAMPERED: Final = "tampered"  # in place of a digest: our framework, with rules of others
 
 
@@ -101,7 +101,7 @@ class Nftables:
         Another framework (an older version's, another range, one that others added rules to), and
         one that refused the last change, is replaced together with all elements, atomically,
         through nft; *delta* creates everything then, since `read` gave nothing. Clients keep their
-        endpoints. Where there is none at all it is loaded first and the elements follow.
+        endpoints. Where there is none at all it is loaded first, and services follow by and by.
         """
         wanted, known = framework_digest(base), self._framework
         try:
@@ -121,13 +121,9 @@ class Nftables:
             _nft(ruleset(base, delta.create) + self._affinities(base))
             own += 1
         elif there is None:
-            with _loading(framework(base)):
-                batch = encode(delta) if delta else b""  # the two take their time side by side
-            own += 1
+            own += self._fill(framework(base), delta)
         elif delta:
-            batch = encode(delta)
-        if delta and not replaced:
-            self._connection.write(delta, batch)
+            self._connection.write(delta, encode(delta))
             own += 1
         self._refused, self._framework = False, wanted
         if replaced or there is None:
@@ -136,6 +132,25 @@ class Nftables:
                 self._rules = self._rules_there(base)
         # Only our own transactions are expected: any other one shows at the next look.
         self._generation = (before + own) & 0xFFFFFFFF
+
+    def _fill(self, script: str, delta: Delta[Element, bytes]) -> int:
+        """Load the framework *script*, then all services; return the number of transactions.
+
+        Nothing was there, so there is nothing that has to change at once: the kernel takes some
+        services, each of them whole, while the next ones are still being rendered.
+        """
+        transactions = 1
+        with ThreadPoolExecutor(1, "nftables") as thread:
+            before = thread.submit(_nft, script)
+            for piece in pieces(delta.create, _PIECE):
+                part = Delta(create=piece)
+                batch = encode(part) if piece else b""
+                before.result()
+                if batch:
+                    before = thread.submit(self._connection.write, part, batch)
+                    transactions += 1
+            before.result()
+        return transactions
 
     def _affinities(self, base: NodeBase) -> str:
         """Return what adds the affinities that are there now to the maps that replace theirs.
@@ -153,15 +168,6 @@ class Nftables:
     def disturbed(self, _base: NodeBase) -> bool:
         """Return whether the ruleset's generation is another than after our last transaction."""
         return self._connection.generation() != self._generation
-
-
-@contextmanager
-def _loading(script: str) -> Iterator[None]:
-    """Load *script* with nft(8) while the body runs."""
-    with ThreadPoolExecutor(1) as thread:
-        loaded = thread.submit(_nft, script)
-        yield
-        loaded.result()
 
 
 def _nft(script: str) -> None:
