@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from groundplane.allocate import Allocations, Lock, allocate
 from groundplane.model.catalog import Catalog, Key, Object
+from groundplane.model.site import WorkloadPort
 from tests.allocate.balanced import NODE, allocated, faults, load_balancer, on_nodes, ports, site
-from tests.catalogs import catalog, service
+from tests.catalogs import catalog, service, workload
 
 WEB = ("default", "web")
 
@@ -300,4 +301,18 @@ def test_the_port_that_a_node_is_managed_at_is_nobodys() -> None:
     assert found.node_ports[WEB] == (23,)
     assert faults(on_nodes("web", "80:22"), cluster=cluster) == [
         ("Service/default/web: spec.ports[0].nodePort: 22 is taken by the management of Node/n1")
+    ]
+
+
+def test_a_port_that_a_workload_of_the_hosts_network_declares_is_nobodys() -> None:
+    cluster = site(node_ports="30080-30081")
+    listening = workload("metrics", "n1", host_network=True, ports=(WorkloadPort(port=30080),))
+    apart = workload("own", "n1", ports=(WorkloadPort(port=30081),))  # at an address of its own
+    found = allocated(on_nodes("web"), listening, apart, cluster=cluster)
+    assert found.node_ports[WEB] == (30081,)
+    assert faults(on_nodes("web", "80:30080"), listening, cluster=cluster) == [
+        (
+            "Service/default/web: spec.ports[0].nodePort: "
+            "30080 is taken by Workload/default/metrics on the host's network"
+        )
     ]

@@ -84,6 +84,11 @@ def _pool(work: Round) -> Pool:
     for node in work.catalog.nodes.values():
         if (port := node.spec.management.port) in pool:
             pool.holders.setdefault(port, f"the management of {key_of(node)}")
+    # What listens on the host's network would get the connections of the node port, or lose its own.
+    for workload in work.catalog.workloads.values():
+        for each in workload.spec.ports if workload.spec.host_network else ():
+            if each.port in pool:
+                pool.holders.setdefault(each.port, f"{key_of(workload)} on the host's network")
     return pool
 
 
