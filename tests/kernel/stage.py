@@ -31,7 +31,7 @@ from groundplane.project.state import LocalWorkload, NodeState
 from groundplane.reconcile import Reconciler
 from groundplane.simulate import Packet
 from tests.kernel.spaces import based, namespace
-from tests.kernel.world import ip, sysctl, within
+from tests.kernel.world import ip, let_icmp_flow, sysctl, within
 from tests.states import BASE
 
 PORTS: Final = (8080, 8081)
@@ -243,9 +243,8 @@ def stage() -> Iterator[Stage]:
             net__ipv4__conf__default__send_redirects=0,
             net__ipv4__ip_forward=1,
             net__ipv6__conf__all__forwarding=1,
-            net__ipv4__icmp_ratelimit=0,
-            net__ipv6__icmp__ratelimit=0,
         )
+        let_icmp_flow(node)
         ip(
             f"-n {node} link add uplink type veth peer name eth0 netns {world}",
             f"-n {node} link set uplink up",
