@@ -47,7 +47,6 @@ def test_a_column_that_says_nothing_is_left_out() -> None:
     second = PLAIN._replace(ipv4="10.244.1.11")
     expected = Endpoints(count=2, ipv4="0af4010a0af4010b", targets=(8080,))
     assert expected == columns([PLAIN, second])
-    assert columns([PLAIN, second]).plain
 
 
 @pytest.mark.parametrize(
@@ -70,7 +69,6 @@ def test_a_column_is_there_where_one_row_differs(
 ) -> None:
     found = columns([PLAIN, PLAIN._replace(**change)])  # type: ignore[arg-type]
     assert expected == getattr(found, column)
-    assert found.plain == (column not in ("conditions", "weights", "for_zones", "for_nodes"))
 
 
 def test_no_rows_are_nothing() -> None:

@@ -86,11 +86,6 @@ class Endpoints(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     def __len__(self) -> int:
         return self.count
 
-    @property
-    def plain(self) -> bool:
-        """Whether all are ready, alike and without hints."""
-        return not (self.conditions or self.weights or self.for_zones or self.for_nodes)
-
     def rows(self) -> list[Endpoint]:
         """Return the endpoints one by one."""
         places = zip(

@@ -17,7 +17,7 @@ from groundplane.dataplanes.nftables.handle import (
     SIZES,
     TIMEOUT_SHIFT,
 )
-from groundplane.dataplanes.nftables.maps import BY_CODE, TABLE, Element
+from groundplane.dataplanes.nftables.maps import BY_CODE, TABLE, Element, map_of
 from groundplane.model.address import BITS, family_of, from_int
 from groundplane.model.limits import HASH_SEED, HASH_SLOTS
 from groundplane.model.service import Family
@@ -122,7 +122,7 @@ def affinities(kept: Iterable[Kept]) -> str:
     """Return commands that add the elements *kept* with what is left of their time."""
     by_map: dict[int, list[str]] = defaultdict(list)
     for element, data, timeout, expires in kept:
-        map_ = BY_CODE[element[0]]
+        map_ = map_of(element)
         (value,) = (field.text(data) for field in map_.data)
         # A packet prolongs an element by the timeout that is now, and leaves the first one on it.
         times = f"timeout {max(timeout, expires)}ms expires {max(expires, 1)}ms"
@@ -133,7 +133,7 @@ def affinities(kept: Iterable[Kept]) -> str:
 def _additions(elements: Mapping[Element, bytes]) -> Iterator[str]:
     by_map: dict[int, list[str]] = defaultdict(list)
     for element, data in elements.items():
-        by_map[element[0]].append(BY_CODE[element[0]].element_text(element, data))
+        by_map[element[0]].append(map_of(element).element_text(element, data))
     for code, texts in sorted(by_map.items()):
         yield _addition(code, sorted(texts))
 
