@@ -16,7 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -36,13 +38,15 @@ from groundplane.model.compiled import Service
 from groundplane.project import (
     NodeState,
     WorkloadIndex,
+    project_base,
     project_change,
+    project_services,
     project_snapshot,
     update,
 )
 from groundplane.project.state import NodeBase
 from groundplane.reconcile import Reconciler
-from groundplane.snapshot import Snapshot, advance, decode, encode
+from groundplane.snapshot import Block, Key, Snapshot, advance, blocks_of, decode, encode, join
 
 T = TypeVar("T")
 NODE = "n0"
@@ -67,8 +71,11 @@ class Agent:
         self.plane = Timed()
         self.reconciler = Reconciler(self.plane)
         self.snapshot: Snapshot = decode(encoded)
-        self.state: NodeState = project_snapshot(self.snapshot, NODE, NOBODY)
-        self.reconciler.bring(self.state)
+        base = project_base(self.snapshot.site(NODE), NODE)
+        with ThreadPoolExecutor(1) as worker:
+            worker.submit(self.reconciler.prepare, base)
+            self.state: NodeState = project_services(self.snapshot, base, NOBODY)
+            worker.submit(self.reconciler.bring, self.state).result()
         self.failing = NOBODY
 
     def site(self, encoded: bytes) -> None:
@@ -118,22 +125,17 @@ def spread(
         show(f"{name} (99 %)", ninety_ninth, limit=limit if values is whole else "")
 
 
-def replaced(encoded: bytes, changes: dict[bytes, Service | None]) -> bytes:
-    """Return the snapshot *encoded* with the lines of some services replaced, added or left out."""
-    head, *lines = encoded.split(b"\n")
-    named = {line.partition(b"\t")[0]: line for line in lines if line}
-    for name, new in changes.items():
-        if new is None:
-            del named[name]
-        else:
-            named[name] = name + b"\t" + msgspec.json.encode(new)
-    nodes = [line for name, line in named.items() if b"/" not in name]
-    services = [named[name] for name in sorted(name for name in named if b"/" in name)]
-    return b"\n".join([head, *nodes, *services, b""])
-
-
-def name_of(service: Service) -> bytes:
-    return f"{service.namespace}/{service.name}".encode()
+def replaced(encoded: bytes, changes: dict[Key, Service | None]) -> bytes:
+    """Return the snapshot *encoded* with some services replaced, or, where it says None, left out."""
+    before = decode(encoded)
+    firsts = [block.first for block in before.blocks]
+    blocks: dict[Key, list[Block]] = {block.first: [block] for block in before.blocks}
+    for first in {firsts[bisect_right(firsts, key) - 1] for key in changes}:
+        lines = (line.partition(b"\t")[2] for line in blocks[first][0].lines.splitlines())
+        services = [msgspec.json.decode(line, type=Service) for line in lines]
+        kept = [new for each in services if (new := changes.get(each.key, each)) is not None]
+        blocks[first] = list(blocks_of(kept))
+    return join(before.head, [block for each in blocks.values() for block in each])
 
 
 def moved(service: Service) -> Service:
@@ -193,7 +195,7 @@ def changes(agent: Agent, encoded: bytes, count: int, *, mixed: bool, beside: fl
 
     spread("an endpoint fails, or comes back", agent, list(toggles()), beside, "99 % < 5 / 1 ms")
 
-    def steps(make: Callable[[Service], dict[bytes, Service | None]]) -> list[Callable[[], None]]:
+    def steps(make: Callable[[Service], dict[Key, Service | None]]) -> list[Callable[[], None]]:
         found: list[Callable[[], None]] = []
         for each in some[: max(count // 6, 20)]:
             found += [
@@ -203,24 +205,24 @@ def changes(agent: Agent, encoded: bytes, count: int, *, mixed: bool, beside: fl
         return found
 
     spread("an endpoint has another address, or the old one", agent,
-           steps(lambda s: {name_of(s): moved(s)}), beside, "99 % < 5 / 1 ms")  # fmt: skip
-    spread("a service goes, or comes", agent, steps(lambda s: {name_of(s): None}), beside,
+           steps(lambda s: {s.key: moved(s)}), beside, "99 % < 5 / 1 ms")  # fmt: skip
+    spread("a service goes, or comes", agent, steps(lambda s: {s.key: None}), beside,
            "99 % < 5 ms")  # fmt: skip
     if mixed:
         ranged = cycle(each for each in services if each.source_ranges)
         spread("source ranges of a service change", agent,
                steps(lambda _: _other_ranges(next(ranged))), beside, "< 10 ms")  # fmt: skip
     part = services[:: 100 if len(services) >= 100 else 1]
-    many = replaced(encoded, {name_of(each): moved(each) for each in part})
+    many = replaced(encoded, {each.key: moved(each) for each in part})
     spread("1 % of all services are replaced", agent,
            [partial(agent.site, many), partial(agent.site, encoded)] * 5, None, "< 100 ms")  # fmt: skip
     nothing = [partial(agent.health, index, NOBODY)] * 20
     spread("nothing changed", agent, nothing, None, "< 1 ms")
 
 
-def _other_ranges(service: Service) -> dict[bytes, Service | None]:
+def _other_ranges(service: Service) -> dict[Key, Service | None]:
     changed = msgspec.structs.replace(service, source_ranges=("10.0.0.0/9", "192.0.2.0/26"))
-    return {name_of(service): changed}
+    return {service.key: changed}
 
 
 def latency(agent: Agent, times: int, *, mixed: bool) -> None:

@@ -119,7 +119,7 @@ def external_name(name: str, target: str) -> VirtualService:
 
 
 def state(*services: VirtualService, base: NodeBase = BASE) -> NodeState:
-    return NodeState(base, {each.key: each for each in services})
+    return NodeState.of(base, services)
 
 
 # ------------------------------------------------------------------------------------------------

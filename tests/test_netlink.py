@@ -77,6 +77,11 @@ class Kernel:
         self.sent.append(datagram)
         return len(datagram)
 
+    def recv_into(self, buffer: bytearray) -> int:
+        answer = self.recv(len(buffer))
+        buffer[: len(answer)] = answer
+        return len(answer)
+
     def recv(self, _size: int, flags: int = 0) -> bytes:
         if not self.answers:
             assert flags, "it would block for ever"

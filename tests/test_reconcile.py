@@ -42,6 +42,9 @@ class Plane:
         targets = ",".join(each.hex() for port in part.ports for each in port.ipv4.cluster)
         return dict.fromkeys(part.cluster_ips, f"{part.name} {targets}")
 
+    def prepare(self, _base: NodeBase) -> None:
+        pass
+
     def read(self, base: NodeBase) -> Mapping[str, str]:
         self.calls.append("read")
         return dict(self.there) if self.framework == self.context(base) else {}
@@ -257,6 +260,9 @@ class Holding:
             case _:
                 rendered = links.render(base, part)
         return dict(rendered)
+
+    def prepare(self, _base: NodeBase) -> None:
+        pass
 
     def read(self, base: NodeBase) -> Mapping[object, object]:
         return dict(self.there) if self.held_for in (None, self.context(base)) else {}

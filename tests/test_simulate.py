@@ -48,7 +48,7 @@ def simulated(
         load_balancer_ips=(BALANCED,),
     )
     made = msgspec.structs.replace(plain, **fields)
-    return Simulator(NodeState(base, {made.key: project_service(made, HERE, frozenset())}))
+    return Simulator(NodeState.of(base, [project_service(made, HERE, frozenset())]))
 
 
 def send(node: Simulator, source: str, destination: str = VIP, port: int = 80) -> Outcome:

@@ -1,5 +1,6 @@
 """A compiled site as bytes and back, and what changed between two of them."""
 
+import hashlib
 from collections.abc import Iterable
 
 import msgspec
@@ -10,10 +11,17 @@ from hypothesis import strategies as st
 from groundplane.errors import StateError
 from groundplane.model import compiled
 from groundplane.model.compiled import Service, Site
-from groundplane.snapshot import Snapshot, advance, decode, encode
+from groundplane.snapshot import Block, Snapshot, advance, decode, encode, revision_of, verify
 from tests.project.test_update import service, sites
 
+
+def titled(header: bytes) -> bytes:
+    digest = hashlib.sha256(header).hexdigest()
+    return f"groundplane-site {compiled.FORMAT} {digest}\n".encode() + header
+
+
 EMPTY = Site(compiled.FORMAT, "cluster.local", (), (), (), True, (), (), (), ())
+JSON = msgspec.json.encode(EMPTY)
 
 
 @given(sites())
@@ -27,22 +35,15 @@ def test_it_comes_back_as_it_was(site: Site) -> None:
     assert encode(site) == encode(site)
 
 
-def values(snapshot: Snapshot) -> dict[tuple[str, str], bytes]:
-    return {key: span.value for key, span in snapshot.services.items()}
-
-
-def same(one: Snapshot, other: Snapshot) -> bool:
-    first, second = (
-        {name: span.value for name, span in each.workloads.items()} for each in (one, other)
-    )
-    return (one.head, values(one), first) == (other.head, values(other), second)
+def values(snapshot: Snapshot) -> dict[tuple[str, str], Service]:
+    return {each.key: each for each in snapshot.every_service()}
 
 
 @given(sites(), sites())
 def test_advancing_gives_the_same_and_what_differs(before: Site, after: Site) -> None:
     old, new = decode(encode(before)), decode(encode(after))
     found, differ = advance(old, encode(after))
-    assert same(new, found)
+    assert new == found
     every = values(old).keys() | values(new).keys()
     assert differ == {key for key in every if values(old).get(key) != values(new).get(key)}
 
@@ -70,7 +71,7 @@ def test_of_many_blocks_only_what_changed_differs(left_out: set[int], altered: s
     for one, other in ((old, new), (new, old)):
         after = encode(of(changed if one is old else MANY))
         found, differ = advance(one, after)
-        assert same(other, found)
+        assert other == found
         assert differ == {MANY[number].key for number in left_out | altered}
 
 
@@ -82,20 +83,76 @@ def test_what_stays_is_the_same_object() -> None:
     assert len(kept) == len(old.blocks) - 1
 
 
+@given(sites(), st.sampled_from(["s0", "s3", "s9", "s", "s00", ""]))
+def test_a_service_is_found_by_its_key_or_not_at_all(site: Site, name: str) -> None:
+    every = {each.key: each for each in site.services}
+    snapshot = decode(encode(site))
+    assert len(every) == len(snapshot)
+    for key in (("default", name), ("defaul", name), ("zone", name), ("", name)):
+        assert every.get(key) == snapshot.service(key)
+    for key, each in every.items():
+        assert each == snapshot.service(key)
+
+
+def test_namespaces_are_in_the_order_of_names_and_not_of_text() -> None:
+    """ "a-b/x" is before "a/x", but ("a", "x") before ("a-b", "x")."""
+    found = [msgspec.structs.replace(each, namespace=namespace)
+             for namespace in ("a", "a-b", "a.b", "b") for each in MANY[:200]]  # fmt: skip
+    snapshot = decode(encode(of(found)))
+    assert len(snapshot.blocks) > 10
+    for each in found:
+        assert each == snapshot.service(each.key)
+
+
+def test_a_revision_is_named_by_its_content() -> None:
+    one, two = (encode(of(MANY[:count])) for count in (5, 6))
+    assert revision_of(one) == revision_of(encode(of(MANY[:5]))) != revision_of(two)
+    assert 12 == len(revision_of(one))
+
+
+SMALL = encode(of(MANY[:100]))
+
+
+@given(st.integers(0, len(SMALL) - 1), st.integers(1, 255))
+def test_no_bit_can_change_unseen(at: int, by: int) -> None:
+    broken = SMALL[:at] + bytes([SMALL[at] ^ by]) + SMALL[at + 1 :]
+    with pytest.raises(StateError):
+        verify(broken)
+    with pytest.raises(StateError):
+        advance(decode(encode(EMPTY)), broken)
+
+
+@given(st.integers(0, len(SMALL) - 1))
+def test_no_part_of_it_is_taken_for_the_whole(length: int) -> None:
+    with pytest.raises(StateError):
+        decode(SMALL[:length])
+
+
 @pytest.mark.parametrize(
     ("encoded", "message"),
     [
-        (b"", "no compiled site: Input data was truncated"),
-        (b"[]\n", "no compiled site: Expected `object`, got `array`"),
-        (b'{"domain": "\xff"}\n', "no compiled site: 'utf-8' codec can't decode"),
-        (b"{}\n", "no compiled site: Object missing required field `format`"),
-        (encode(EMPTY)[:-1], "no compiled site: its last line is cut off"),
-        (encode(EMPTY) + b"default/web", "no compiled site: its last line is cut off"),
-        (encode(EMPTY) + b"default/web\n", "no compiled site: a line starts with b'default/web'"),
+        (b"", "no compiled site: it begins with b''"),
+        (b"{}\n", "no compiled site: it begins with b'{}'"),
+        (encode(EMPTY)[:-1], "no compiled site: its header does not match its digest"),
+        (encode(EMPTY) + b"x", "no compiled site: it is cut off, or has something behind its end"),
+        (SMALL[:-1], "no compiled site: it is cut off, or has something behind its end"),
         (encode(msgspec.structs.replace(EMPTY, format=999)), "a compiled site of format 999"),
+        (titled(b"[]\n\n"), "no compiled site: Expected `object`, got `array`"),
+        (titled(b"{}\n\n"), "no compiled site: Object missing required field `format`"),
+        (titled(b'{"domain": "\xff"}\n\n'), "no compiled site: 'utf-8' codec can't decode"),
+        (titled(JSON + b"\nweb 1 1 00\n\n"), "no compiled site: a block is described as b'web"),
     ],
 )
 def test_what_is_no_snapshot_is_an_error(encoded: bytes, message: str) -> None:
     with pytest.raises(StateError) as error:
         decode(encoded)
     assert message in str(error.value)
+
+
+def test_a_service_that_is_none_is_an_error_where_it_is_needed() -> None:
+    broken = Block(b"", ("default", "web"), 1, b"default/web\t{}\n")
+    snapshot = Snapshot(EMPTY, [broken])
+    with pytest.raises(StateError, match="missing required field `namespace`"):
+        snapshot.service(("default", "web"))
+    with pytest.raises(StateError, match="missing required field `namespace`"):
+        list(snapshot.every_service())

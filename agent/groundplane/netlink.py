@@ -132,6 +132,7 @@ class Socket:
     def __init__(self, protocol: int = NETFILTER) -> None:
         self._protocol = protocol
         self._socket = _open(protocol)
+        self._buffer = bytearray(_DATAGRAM)  # once: a new one for each answer would be page faults
         self._sequence = 0
 
     def close(self) -> None:
@@ -183,7 +184,8 @@ class Socket:
         self._socket.send(datagram)
 
     def _receive(self) -> Iterator[Message]:
-        return messages(self._socket.recv(_DATAGRAM))
+        length = self._socket.recv_into(self._buffer)
+        return messages(bytes(memoryview(self._buffer)[:length]))
 
     def _await_ack(self) -> Complaint | None:
         complaint: Complaint | None = None

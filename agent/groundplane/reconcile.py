@@ -39,6 +39,11 @@ class Reconciler(Generic[K, V]):
         self.forget()
         return True
 
+    def prepare(self, base: NodeBase) -> None:
+        """Do ahead what the first state, whose base is *base*, will need."""
+        if self._known is None:
+            self.plane.prepare(base)
+
     def bring(self, state: NodeState, among: Collection[Key] | None = None) -> int:
         """Make the dataplane hold *state*; return how many of its objects changed.
 

@@ -1,14 +1,26 @@
-"""The compiled site as bytes: a line for the site, one for each node's workloads and each service.
+"""The compiled site as bytes: a header that names every block by its digest, and the blocks.
 
-What changed between two snapshots is found by comparing blocks of lines, and only the lines that a
-node needs and that did change are decoded: a service that comes or goes costs what it costs, not
-what the site does.
+    groundplane-site 3 <SHA-256 of what follows, down to the empty line>
+    the site, without workloads and services, as JSON
+    for each block: its first key, how many lines and bytes it has, and its digest
+    an empty line
+    blocks of lines, each a key, a tab and a value as JSON, in the order of their keys
+
+A node's workloads are a block of their own, and services lie in blocks that begin where a digest
+of their names says so: one that comes or goes changes one block. What differs between two
+snapshots is found by comparing their headers, and only the lines that a node needs and that did
+change are decoded: a change costs what it costs, not what the site does.
 """
 
+import hashlib
+import re
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final, NamedTuple, TypeVar
+from zlib import crc32
 
 import msgspec
 
@@ -16,10 +28,22 @@ from groundplane.errors import StateError
 from groundplane.model.compiled import FORMAT, Service, Site, Workload
 
 T = TypeVar("T")
-Key = tuple[str, str]  # namespace and name of a service
+Key = tuple[str, str]  # namespace and name of a service; ("", name) for a node's workloads
 
-_BLOCK_BYTES: Final = 16 << 10
-_TRIES: Final = 8  # blocks whose first service may be gone, before the rest counts as changed
+_TITLE: Final = re.compile(rb"groundplane-site ([0-9]{1,9}) ([0-9a-f]{64})\n")
+_ENTRY: Final = re.compile(rb"([!-.0-~]*)/([!-~]+) ([0-9]{1,9}) ([0-9]{1,9}) ([0-9a-f]{32})")
+_CUT: Final = "no compiled site: it is cut off, or has something behind its end"
+_PER_BLOCK: Final = 32  # services, on average
+
+
+class Block(NamedTuple):
+    """Some lines, the first of them that of *first*, and the entry in the header that tells of them."""
+
+    entry: bytes
+    first: Key
+    length: int  # in lines
+    lines: bytes
+
 
 _encode: Final = msgspec.json.Encoder().encode
 _site: Final = msgspec.json.Decoder(Site)
@@ -27,50 +51,56 @@ _service: Final = msgspec.json.Decoder(Service)
 _workloads: Final = msgspec.json.Decoder(tuple[Workload, ...])
 
 
-class Span(NamedTuple):
-    """A value in a block of lines: what it is, still encoded."""
-
-    block: bytes
-    start: int
-    end: int
-
-    @property
-    def value(self) -> bytes:
-        return self.block[self.start : self.end]
-
-
 @dataclass(frozen=True)
 class Snapshot:
     """A compiled site, its services and workloads still encoded. *head* has none of either."""
 
     head: Site
-    blocks: Sequence[bytes] = field(repr=False)  # whole lines, all but the head
-    workloads: Mapping[str, Span] = field(repr=False)  # by their node
-    services: Mapping[Key, Span] = field(repr=False)
+    blocks: Sequence[Block] = field(repr=False)
+
+    def __len__(self) -> int:
+        """Return how many services there are."""
+        return sum(block.length for block in self.blocks if block.first[0])
 
     def site(self, node: str) -> Site:
         """Return the site as *node* needs it: with its own workloads, and without services."""
-        span = self.workloads.get(node)
-        own = _decoded(_workloads, span.value) if span is not None else ()
+        own = _decoded(_workloads, self.workloads(node) or b"[]")
         return msgspec.structs.replace(self.head, workloads=own)
 
-    def service(self, key: Key) -> Service:
-        """Return the service *key*; KeyError when the site has none of that name."""
-        return _decoded(_service, self.services[key].value)
+    def workloads(self, node: str) -> bytes:
+        """Return the workloads of *node*, still encoded; b"" for none."""
+        return self._value(("", node))
+
+    def service(self, key: Key) -> Service | None:
+        """Return the service *key*; None when the site has none of that name."""
+        value = self._value(key)
+        return _decoded(_service, value) if value else None
 
     def every_service(self) -> Iterator[Service]:
         service = _service.decode
         try:
-            for block, start, end in self.services.values():
-                yield service(block[start:end])
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            for block in self.blocks:
+                if block.first[0]:
+                    for line in block.lines.splitlines():
+                        yield service(line[line.index(b"\t") :])
+        except ValueError as error:
             raise StateError(f"no compiled site: {error}") from None
+
+    def _value(self, key: Key) -> bytes:
+        index = bisect_right(self.blocks, key, key=attrgetter("first")) - 1
+        if index < 0:
+            return b""
+        lines, name = self.blocks[index].lines, _name(key)
+        start = lines.find(b"\n" + name) + 1
+        if not start and not lines.startswith(name):
+            return b""
+        return lines[start + len(name) : lines.index(b"\n", start)]
 
 
 def _decoded(decoder: "msgspec.json.Decoder[T]", encoded: bytes) -> T:
     try:
         return decoder.decode(encoded)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # msgspec's are, and what is no UTF-8
         raise StateError(f"no compiled site: {error}") from None
 
 
@@ -79,124 +109,148 @@ def encode(site: Site) -> bytes:
     by_node: dict[str, list[Workload]] = defaultdict(list)
     for workload in site.workloads:
         by_node[workload.node].append(workload)
-    head = msgspec.structs.replace(site, services=(), workloads=())
-    lines = [_encode(head)]
-    lines += [_line(name, by_node[name]) for name in sorted(by_node)]
-    lines += [_line(f"{each.namespace}/{each.name}", each) for each in site.services]
-    return b"\n".join([*lines, b""])
+    blocks = [_block([_line(("", name), by_node[name])], ("", name)) for name in sorted(by_node)]
+    blocks += blocks_of(sorted(site.services, key=lambda each: each.key))
+    return join(msgspec.structs.replace(site, services=(), workloads=()), blocks)
 
 
-def _line(name: str, value: Service | list[Workload]) -> bytes:
-    return name.encode() + b"\t" + _encode(value)
+def join(head: Site, blocks: Sequence[Block]) -> bytes:
+    """Return the snapshot of *head* and *blocks*."""
+    header = b"\n".join([_encode(head), *(block.entry for block in blocks), b"\n"])
+    title = f"groundplane-site {head.format} {hashlib.sha256(header).hexdigest()}\n"
+    return b"".join([title.encode(), header, *(block.lines for block in blocks)])
+
+
+def blocks_of(services: Iterable[Service]) -> Iterator[Block]:
+    """Yield the blocks that *services*, in the order of their keys, lie in."""
+    first: Key | None = None
+    lines: list[bytes] = []
+    for each in services:
+        if first and crc32(_name(each.key)) % _PER_BLOCK == 0:
+            yield _block(lines, first)
+            first, lines = None, []
+        first = first or each.key
+        lines.append(_line(each.key, each))
+    if first:
+        yield _block(lines, first)
+
+
+def _block(lines: Sequence[bytes], first: Key) -> Block:
+    joined = b"".join(lines)
+    entry = f"{first[0]}/{first[1]} {len(lines)} {len(joined)} {_digest(joined)}"
+    return Block(entry.encode(), first, len(lines), joined)
+
+
+def _name(key: Key) -> bytes:
+    return f"{key[0]}/{key[1]}\t".encode()
+
+
+def _line(key: Key, value: Service | list[Workload]) -> bytes:
+    return _name(key) + _encode(value) + b"\n"
+
+
+def _digest(lines: bytes) -> str:
+    return hashlib.sha256(lines).hexdigest()[:32]
+
+
+def revision_of(encoded: bytes) -> str:
+    """Return the name of a compiled site: 12 digits of the digest that covers all of it.
+
+    StateError when *encoded* is no snapshot, or another version's.
+    """
+    return _title(encoded)[1][:12]
+
+
+def verify(encoded: bytes) -> None:
+    """Raise StateError when *encoded* is not, to the last bit, what was encoded."""
+    for block in decode(encoded).blocks:
+        _check(block)
 
 
 def decode(encoded: bytes) -> Snapshot:
-    """Return the snapshot that *encoded* is; StateError when it is none, or another version's."""
-    head, start = _head(encoded)
-    blocks = list(_blocks(encoded, start, len(encoded)))
-    return Snapshot(head, blocks, *_spans(blocks))
+    """Return the snapshot that *encoded* is; StateError when it is none, or another version's.
+
+    Its blocks are taken as they are: see `verify`.
+    """
+    snapshot, _ = _decode(encoded, {})
+    return snapshot
 
 
 def advance(old: Snapshot, encoded: bytes) -> tuple[Snapshot, set[Key]]:
-    """Return the snapshot that *encoded* is, and the services in which it differs from *old*."""
-    head, offset = _head(encoded)
-    blocks: list[bytes] = []
-    gone: list[bytes] = []
-    new: list[bytes] = []
-    index = 0
-    while index < len(old.blocks):
-        if encoded.startswith(old.blocks[index], offset):
-            blocks.append(old.blocks[index])
-            offset += len(old.blocks[index])
-            index += 1
-            continue
-        following, end = _resumption(old.blocks, index + 1, encoded, offset)
-        gone += old.blocks[index:following]
-        made = list(_blocks(encoded, offset, end))
-        blocks += made
-        new += made
-        index, offset = following, end
-    made = list(_blocks(encoded, offset, len(encoded)))
-    return _replaced(old, head, [*blocks, *made], gone, [*new, *made])
+    """Return the snapshot that *encoded* is, and the services in which it differs from *old*.
+
+    Blocks that *old* has not got are verified.
+    """
+    there = {block.entry: block for block in old.blocks}
+    snapshot, made = _decode(encoded, there)
+    new: dict[Key, bytes] = {}
+    for block in made:
+        _check(block)
+        new |= _by_key(block)
+    gone: dict[Key, bytes] = {}
+    for entry in there.keys() - {block.entry for block in snapshot.blocks}:
+        gone |= _by_key(there[entry])
+    return snapshot, {key for key, _ in gone.items() ^ new.items() if key[0]}
 
 
-def _resumption(
-    blocks: Sequence[bytes], index: int, encoded: bytes, offset: int
-) -> tuple[int, int]:
-    """Return from which of *blocks* on, and from where in *encoded*, the two go on together."""
-    for following in range(index, min(index + _TRIES, len(blocks))):
-        name = blocks[following][: blocks[following].index(b"\t") + 1]
-        at = encoded.find(b"\n" + name, max(offset - 1, 0))
-        if at >= 0:
-            return following, at + 1
-    return len(blocks), len(encoded)
+def _decode(encoded: bytes, there: Mapping[bytes, Block]) -> tuple[Snapshot, list[Block]]:
+    """Return the snapshot, with the blocks that are *there* already, and those that are not."""
+    head, entries, at = _header(encoded)
+    blocks: list[Block] = []
+    made: list[Block] = []
+    for entry in entries:
+        block = there.get(entry)
+        if block is None:
+            block = _found(entry, encoded, at)
+            made.append(block)
+        blocks.append(block)
+        at += len(block.lines)
+    if at != len(encoded):
+        raise StateError(_CUT)
+    return Snapshot(head, blocks), made
 
 
-def _replaced(
-    old: Snapshot, head: Site, blocks: list[bytes], gone: list[bytes], new: list[bytes]
-) -> tuple[Snapshot, set[Key]]:
-    """Return *old* with the blocks *gone* replaced by *new*, and the services that differ."""
-    old_nodes, old_services = _spans(gone)
-    new_nodes, new_services = _spans(new)
-    workloads, services = dict(old.workloads), dict(old.services)
-    for node in old_nodes.keys() - new_nodes.keys():
-        del workloads[node]
-    for key in old_services.keys() - new_services.keys():
-        del services[key]
-    workloads |= new_nodes
-    services |= new_services
-    differ = {
-        key
-        for key in old_services.keys() | new_services.keys()
-        if _value(old_services, key) != _value(new_services, key)
-    }
-    return Snapshot(head, blocks, workloads, services), differ
+def _found(entry: bytes, encoded: bytes, start: int) -> Block:
+    """Return the block of *encoded* that *entry* describes."""
+    match = _ENTRY.fullmatch(entry)
+    if match is None:
+        raise StateError(f"no compiled site: a block is described as {entry[:80]!r}")
+    lines = encoded[start : start + int(match[4])]
+    if len(lines) != int(match[4]):
+        raise StateError(_CUT)
+    return Block(entry, (match[1].decode(), match[2].decode()), int(match[3]), lines)
 
 
-def _value(spans: Mapping[Key, Span], key: Key) -> bytes:
-    return spans[key].value if key in spans else b""
+def _check(block: Block) -> None:
+    if _digest(block.lines).encode() != block.entry[-32:]:
+        where = "/".join(block.first)
+        raise StateError(f"no compiled site: what begins at {where} does not match its digest")
 
 
-def _head(encoded: bytes) -> tuple[Site, int]:
-    """Return the site of the first line, and where the next one begins."""
-    end = encoded.find(b"\n") + 1 or len(encoded)
-    head = _decoded(_site, encoded[:end])
-    if head.format != FORMAT:
-        raise StateError(f"a compiled site of format {head.format}; this version reads {FORMAT}")
-    if not encoded.endswith(b"\n"):
-        raise StateError("no compiled site: its last line is cut off")
-    return head, end
+def _by_key(block: Block) -> dict[Key, bytes]:
+    """Return the lines of *block* by their keys."""
+    found = {}
+    for line in block.lines.splitlines():
+        namespace, _, name = line[: line.index(b"\t")].decode().partition("/")
+        found[namespace, name] = line
+    return found
 
 
-def _blocks(encoded: bytes, start: int, end: int) -> Iterator[bytes]:
-    """Yield *encoded* from *start* to *end* in blocks of whole lines."""
-    while start < end:
-        near = encoded.find(b"\n", start + _BLOCK_BYTES, end) + 1 or end
-        yield encoded[start:near]
-        start = near
+def _title(encoded: bytes) -> tuple[int, str]:
+    """Return the end of the first line, and the digest in it."""
+    title = _TITLE.match(encoded)
+    if title is None:
+        raise StateError(f"no compiled site: it begins with {encoded[:40].strip()!r}")
+    if int(title[1]) != FORMAT:
+        raise StateError(f"a compiled site of format {int(title[1])}; this version reads {FORMAT}")
+    return title.end(), title[2].decode()
 
 
-def _spans(blocks: Iterable[bytes]) -> tuple[dict[str, Span], dict[Key, Span]]:
-    """Return where the workloads of each node and each service are in *blocks*."""
-    workloads: dict[str, Span] = {}
-    services: dict[Key, Span] = {}
-    for block in blocks:
-        start = 0
-        for line in block.splitlines(keepends=True):
-            end = start + len(line)
-            name, tab, _ = line[:_LONGEST_NAME].partition(b"\t")
-            if not (tab and name.isascii()):
-                raise StateError(f"no compiled site: a line starts with {line[:40].strip()!r}")
-            span = Span(block, start + len(name) + 1, end - 1)
-            namespace, _, own = name.decode().partition("/")
-            if (namespace, own) in services:
-                raise StateError(f"no compiled site: {namespace}/{own} is there twice")
-            if own:
-                services[namespace, own] = span
-            else:
-                workloads[namespace] = span
-            start = end
-    return workloads, services
-
-
-_LONGEST_NAME: Final = 160  # of a namespace and a service, with room
+def _header(encoded: bytes) -> tuple[Site, list[bytes], int]:
+    """Return the site, the entries of the blocks, and where the first of those begins."""
+    start, digest = _title(encoded)
+    end = encoded.find(b"\n\n", start) + 2
+    if end < 2 or hashlib.sha256(encoded[start:end]).hexdigest() != digest:
+        raise StateError("no compiled site: its header does not match its digest")
+    head, *entries = encoded[start : end - 2].split(b"\n")
+    return _decoded(_site, head), entries, end

@@ -57,6 +57,9 @@ class Plane:
     def render(self, _base: NodeBase, part: Part) -> Mapping[str, str]:
         return {} if isinstance(part, NodeBase) else dict.fromkeys(part.cluster_ips, part.name)
 
+    def prepare(self, _base: NodeBase) -> None:
+        pass
+
     def read(self, _base: NodeBase) -> Mapping[str, str]:
         return dict(self.there)
 
@@ -335,7 +338,7 @@ def test_a_plane_is_tried_again_while_the_source_is_bad(place: Place) -> None:
     place.run(plane, steps=steps)
 
 
-@pytest.mark.parametrize("where", ["compile_in_child", "decode", "project_snapshot"])
+@pytest.mark.parametrize("where", ["compile_in_child", "decode", "project_services"])
 def test_what_nobody_thought_of_does_not_end_the_agent(
     place: Place, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:

@@ -56,7 +56,7 @@ def state(endpoints: Sequence[Endpoint], **fields: object) -> NodeState:
     base = BASE_OF_STAGE
     if made.affinity_seconds:
         base = msgspec.structs.replace(base, affinity_timeouts=(made.affinity_seconds,))
-    return NodeState(base, {made.key: project_service(made, HERE, frozenset())})
+    return NodeState.of(base, [project_service(made, HERE, frozenset())])
 
 
 def ask(scene: Stage, clients: Sequence[str], address: str, port: int = 80) -> list[str]:

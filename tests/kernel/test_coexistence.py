@@ -42,9 +42,8 @@ def service(name: str, number: int, *of: Endpoint) -> compiled.Service:
 
 SERVICES = (service("near", 2, NEAR), service("beside", 3, BESIDE), service("far", 4, FAR),
             service("none", 5))  # fmt: skip
-STATE = NodeState(
-    BASE_OF_STAGE,
-    {each.key: project_service(each, Place("n1", ""), frozenset()) for each in SERVICES},
+STATE = NodeState.of(
+    BASE_OF_STAGE, [project_service(each, Place("n1", ""), frozenset()) for each in SERVICES]
 )
 CLIENTS = {
     "IPv4": [

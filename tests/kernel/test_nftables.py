@@ -441,3 +441,22 @@ def test_who_was_kept_where_outlives_the_tables_replacement(node: Node) -> None:
     node.bring(state(base=other))
     for family, key in (("ip", "192.0.2.7"), ("ip6", "7")):
         assert key in node.listed("list", "map", family, "groundplane", "affinity")
+
+
+def test_tables_can_be_there_before_services_are(node: Node) -> None:
+    wanted = state(A, B)
+    within(node.netns, partial(node.reconciler.prepare, wanted.base))
+    assert "table bridge groundplane" in node.listed("list", "tables")
+    assert {} == node.elements(wanted.base)
+    prepared = node.generation()
+    assert len(elements_of(wanted)) == node.bring(wanted)
+    assert prepared + 1 == node.generation()
+    assert elements_of(wanted) == node.elements(wanted.base)
+    assert not node.drifted()
+
+
+def test_what_is_there_is_not_prepared_again(node: Node) -> None:
+    node.bring(state(A))
+    there, generation = node.listed(), node.generation()
+    within(node.netns, lambda: Reconciler(node.plane).prepare(state(B).base))
+    assert (there, generation) == (node.listed(), node.generation())

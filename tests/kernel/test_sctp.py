@@ -53,7 +53,7 @@ def scene() -> Iterator[Stage]:
             columns([ENDPOINT._replace(targets=(9999, 8080))]),
         )
         made = project_service(service, Place("n1", ""), frozenset())
-        built.load(NodeState(BASE_OF_STAGE, {made.key: made}))
+        built.load(NodeState.of(BASE_OF_STAGE, [made]))
         yield built
 
 

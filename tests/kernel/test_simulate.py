@@ -124,7 +124,7 @@ def states(draw: st.DrawFn) -> NodeState:
         cluster_ips_from_outside=draw(st.integers(0, 3)) != 0,
     )
     failing = frozenset({("default", "failing")})
-    return NodeState(base, {each.key: project_service(each, HERE, failing) for each in numbered})
+    return NodeState.of(base, [project_service(each, HERE, failing) for each in numbered])
 
 
 SOURCES = [

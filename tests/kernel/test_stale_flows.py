@@ -49,8 +49,8 @@ class Scene:
         self.clients: dict[tuple[str, str, int], socket.socket] = {}
 
     def load(self, *services: compiled.Service) -> None:
-        made = {each.key: project_service(each, Place("n1", ""), frozenset()) for each in services}
-        state = NodeState(BASE, made)
+        made = [project_service(each, Place("n1", ""), frozenset()) for each in services]
+        state = NodeState.of(BASE, made)
         self.on.load(state)
         within(self.on.node, lambda: self.flows.bring(state))
 
@@ -167,7 +167,7 @@ def test_a_restarted_agent_finds_what_went_while_it_was_down(scene: Scene) -> No
     scene.load(service(FIRST))
     scene.open()
     scene.ask()
-    state = NodeState(BASE, {})
+    state = NodeState.of(BASE, ())
     scene.on.load(state)  # the rules alone, as if it had ended here
     again = within(scene.on.node, StaleFlows)
     with closing(again):
@@ -180,10 +180,9 @@ def test_what_a_packet_made_while_rules_changed_is_found_by_the_next_look(scene:
     scene.load(service(FIRST))
     scene.open()
     scene.ask()
-    scene.on.load(NodeState(BASE, {("default", "dns"): project_service(
-        service(SECOND), Place("n1", ""), frozenset())}))  # fmt: skip
-    state = NodeState(BASE, {("default", "dns"): project_service(
-        service(SECOND), Place("n1", ""), frozenset())})  # fmt: skip
+    second = project_service(service(SECOND), Place("n1", ""), frozenset())
+    scene.on.load(NodeState.of(BASE, [second]))
+    state = NodeState.of(BASE, [second])
     plane = scene.flows.plane
     assert not within(scene.on.node, lambda: plane.disturbed(BASE))  # all is as it was expected
     within(scene.on.node, lambda: scene.flows.bring(state))

@@ -25,7 +25,7 @@ from groundplane.agent.compiler import compile_in_child
 from groundplane.agent.health_checks import HealthChecks, checks_of
 from groundplane.agent.notify import notify, watchdog_interval
 from groundplane.agent.status import PlaneStatus, Status, write_status
-from groundplane.agent.store import load_site, revision_of, save_site
+from groundplane.agent.store import load_site, save_site
 from groundplane.choose import Failing
 from groundplane.dataplanes import Dataplane
 from groundplane.errors import GroundplaneError, StateError
@@ -33,12 +33,14 @@ from groundplane.load import Stamp, read_health, stamp_of
 from groundplane.project import (
     NodeState,
     WorkloadIndex,
+    project_base,
     project_change,
-    project_snapshot,
+    project_services,
     update,
 )
+from groundplane.project.state import NodeBase
 from groundplane.reconcile import Reconciler
-from groundplane.snapshot import Key, Snapshot, advance, decode
+from groundplane.snapshot import Key, Snapshot, advance, decode, revision_of
 
 log = logging.getLogger(__name__)
 
@@ -266,7 +268,7 @@ class Agent:
             gc.collect()
             gc.freeze()
         assert self._snapshot is not None  # noqa: S101
-        revision, services = revision_of(encoded), len(self._snapshot.services)
+        revision, services = revision_of(encoded), len(self._snapshot)
         if revision != self.status.revision:
             self._tell(revision=revision, applied=time.time(), services=services)
 
@@ -274,7 +276,10 @@ class Agent:
         """Make *encoded* the snapshot in use; return the services that differ, None for all."""
         if self._state is None or self._snapshot is None:
             snapshot, among = decode(encoded), None
-            state = project_snapshot(snapshot, self._settings.node, self._failing)
+            node = self._settings.node
+            base = project_base(snapshot.site(node), node)
+            self._worker.submit(self._prepare_all, base)
+            state = project_services(snapshot, base, self._failing)
         else:
             snapshot, keys = advance(self._snapshot, encoded)
             state, among = project_change(
@@ -306,6 +311,12 @@ class Agent:
                 for fault in faults:
                     log.error("%s", fault)
                 self._tell(health_check_errors=tuple(faults))
+
+    def _prepare_all(self, base: NodeBase) -> None:
+        """Let the dataplanes begin while services are still being projected."""
+        for reconciler in self._reconcilers:
+            with contextlib.suppress(GroundplaneError, OSError):  # bringing the state will tell
+                reconciler.prepare(base)
 
     def _bring_all(self, among: Collection[Key] | None) -> tuple[PlaneStatus, ...]:
         assert self._state is not None  # noqa: S101

@@ -1,20 +1,15 @@
 """The last good site on disk, so that a node starts without its source and without a YAML parser."""
 
-import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from groundplane.errors import StateError
+from groundplane.snapshot import verify
 
 SITE_FILE: Final = "site.snapshot"
 PREVIOUS_FILE: Final = "site.previous.snapshot"
-
-
-def revision_of(encoded: bytes) -> str:
-    """Return the name of a compiled site: the first 12 digits of its SHA-256."""
-    return hashlib.sha256(encoded).hexdigest()[:12]
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -38,8 +33,8 @@ def save_site(directory: Path, encoded: bytes) -> None:
         kept = _read(current)
         if kept == encoded:
             return
-        write_atomically(directory / PREVIOUS_FILE, _sealed(kept))
-    write_atomically(current, _sealed(encoded))
+        write_atomically(directory / PREVIOUS_FILE, kept)
+    write_atomically(current, encoded)
 
 
 def load_site(directory: Path) -> bytes:
@@ -56,17 +51,13 @@ def load_site(directory: Path) -> bytes:
     raise StateError("; ".join(faults))
 
 
-def _sealed(encoded: bytes) -> bytes:
-    return hashlib.sha256(encoded).hexdigest().encode() + b"\n" + encoded
-
-
 def _read(path: Path) -> bytes:
     """Return the site that *path* keeps; StateError when it is not what was written."""
     try:
-        content = path.read_bytes()
+        encoded = path.read_bytes()
+        verify(encoded)
     except OSError as error:
         raise StateError(f"{path}: {error.strerror}") from None
-    encoded = content.partition(b"\n")[2]
-    if content != _sealed(encoded):
-        raise StateError(f"{path}: damaged: its content does not match its digest")
+    except StateError as error:
+        raise StateError(f"{path}: {error}") from None
     return encoded

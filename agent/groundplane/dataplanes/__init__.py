@@ -31,6 +31,12 @@ class Dataplane(Protocol[K, V]):
     def read(self, base: NodeBase) -> Mapping[K, V]:
         """Return the objects that are there and ours; none where *base* needs another framework."""
 
+    def prepare(self, base: NodeBase) -> None:
+        """Do ahead what takes long and needs no service, where nothing of ours is there yet.
+
+        It may do nothing; `write` makes up for what was not done. GroundplaneError as there.
+        """
+
     def disturbed(self, base: NodeBase) -> bool:
         """Return whether others may have changed what is ours since we read or wrote it.
 

@@ -13,7 +13,7 @@ import msgspec
 from groundplane.model.address import pack, unpack
 from groundplane.model.service import Family, Protocol
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 T = TypeVar("T")
 
 

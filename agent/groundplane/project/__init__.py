@@ -4,7 +4,7 @@ A part is a frozen value, and no two parts render to the same kernel object or r
 be rewritten after a change is found by comparing parts, at a cost proportional to the change.
 """
 
-from groundplane.project.node import project, project_service
+from groundplane.project.node import project, project_base, project_service
 from groundplane.project.state import (
     Member,
     NodeBase,
@@ -15,7 +15,13 @@ from groundplane.project.state import (
     Targets,
     VirtualService,
 )
-from groundplane.project.update import WorkloadIndex, project_change, project_snapshot, update
+from groundplane.project.update import (
+    WorkloadIndex,
+    project_change,
+    project_services,
+    project_snapshot,
+    update,
+)
 
 __all__ = [
     "Member",
@@ -28,8 +34,10 @@ __all__ = [
     "VirtualService",
     "WorkloadIndex",
     "project",
+    "project_base",
     "project_change",
     "project_service",
+    "project_services",
     "project_snapshot",
     "update",
 ]

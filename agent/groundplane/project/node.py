@@ -28,8 +28,7 @@ from groundplane.project.targets import targets
 def project(site: compiled.Site, node: str, failing: Failing) -> NodeState:
     """Return what *node* has to do; GroundplaneError when the site has no such node."""
     base, place = project_base(site, node), place_of(site, node)
-    services = {each.key: project_service(each, place, failing) for each in site.services}
-    return NodeState(base, services)
+    return NodeState.of(base, (project_service(each, place, failing) for each in site.services))
 
 
 def place_of(site: compiled.Site, node: str) -> Place:

@@ -1,6 +1,6 @@
 """What one node must do, as frozen values."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,6 +8,7 @@ import msgspec
 
 from groundplane.model.compiled import Sizes
 from groundplane.model.service import Family, Protocol
+from groundplane.sharded import Sharded
 
 BRIDGE: Final = "groundplane0"  # of every node's workloads
 
@@ -138,7 +139,11 @@ class NodeState:
     """The whole of it: one base, and one part a service."""
 
     base: NodeBase
-    services: Mapping[tuple[str, str], VirtualService]
+    services: Sharded[tuple[str, str], VirtualService]
+
+    @classmethod
+    def of(cls, base: NodeBase, services: Iterable[VirtualService]) -> "NodeState":
+        return cls(base, Sharded((each.key, each) for each in services))
 
     @property
     def parts(self) -> Iterator[Part]:

@@ -9,18 +9,20 @@ from msgspec.structs import replace as replaced
 from groundplane.choose import Failing
 from groundplane.model import compiled
 from groundplane.project.node import capacities, place_of, project_base, project_service
-from groundplane.project.state import NodeBase, NodeState
+from groundplane.project.state import NodeBase, NodeState, VirtualService
 from groundplane.snapshot import Key, Snapshot
 
 
 def project_snapshot(snapshot: Snapshot, node: str, failing: Failing) -> NodeState:
     """Return what *node* has to do; GroundplaneError when the site has no such node."""
-    site = snapshot.site(node)
-    base, place = project_base(site, node), place_of(site, node)
-    services = {
-        each.key: project_service(each, place, failing) for each in snapshot.every_service()
-    }
-    return NodeState(base, services)
+    return project_services(snapshot, project_base(snapshot.site(node), node), failing)
+
+
+def project_services(snapshot: Snapshot, base: NodeBase, failing: Failing) -> NodeState:
+    """Return what the node of *base*, which is of *snapshot*, has to do."""
+    place = place_of(snapshot.head, base.name)
+    services = snapshot.every_service()
+    return NodeState.of(base, (project_service(each, place, failing) for each in services))
 
 
 def project_change(
@@ -42,16 +44,11 @@ def _base(known: NodeBase, old: Snapshot, new: Snapshot) -> NodeBase:
     """Return the base that *new* makes; *known*, which is of *old*, itself where it is the same."""
     node = known.name
     same_but_sizes = replaced(new.head, sizes=old.head.sizes) == old.head
-    if same_but_sizes and _value(old, node) == _value(new, node):
+    if same_but_sizes and old.workloads(node) == new.workloads(node):
         capacity = capacities(new.head.sizes)
         return known if capacity == known.capacity else replaced(known, capacity=capacity)
     base = project_base(new.site(node), node)
     return known if base == known else base
-
-
-def _value(snapshot: Snapshot, node: str) -> bytes:
-    """Return the workloads of *node*, still encoded."""
-    return snapshot.workloads[node].value if node in snapshot.workloads else b""
 
 
 def update(
@@ -59,13 +56,11 @@ def update(
 ) -> NodeState:
     """Return *state* with the services *keys* as *snapshot* and *failing* make them."""
     place = place_of(snapshot.head, state.base.name)
-    services = dict(state.services)
+    changes: dict[Key, VirtualService | None] = {}
     for key in keys:
-        if key in snapshot.services:
-            services[key] = project_service(snapshot.service(key), place, failing)
-        else:
-            services.pop(key, None)
-    return replace(state, services=services)
+        service = snapshot.service(key)
+        changes[key] = project_service(service, place, failing) if service else None
+    return replace(state, services=state.services.changed(changes))
 
 
 class WorkloadIndex:
@@ -92,10 +87,10 @@ class WorkloadIndex:
     def change(self, old: Snapshot, new: Snapshot, keys: Iterable[Key]) -> None:
         """Take over that the services *keys* are as *new* has them, and no more as *old*."""
         for key in keys:
-            if key in old.services:
-                self._remove(old.service(key))
-            if key in new.services:
-                self._add(new.service(key))
+            if before := old.service(key):
+                self._remove(before)
+            if after := new.service(key):
+                self._add(after)
 
     def concerned(self, workloads: Iterable[Key]) -> set[Key]:
         """Return the services that any of *workloads* may answer for."""

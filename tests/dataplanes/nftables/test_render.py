@@ -414,11 +414,11 @@ def test_no_map_needs_more_room_than_the_site_says(data: st.DataObject) -> None:
     drawn = data.draw(services(base, {"a": 2, "b": 3, "c": 4}))
     declared = msgspec.structs.replace(base, capacity=sizes(drawn))
     failing = frozenset({("default", f"w{n}") for n in data.draw(st.sets(st.integers(2, 9)))})
-    made = {each.key: project_service(each, HERE, failing) for each in drawn}
+    made = [project_service(each, HERE, failing) for each in drawn]
     room = re.findall(
         r"(?:map|set) (\w+) \{.*; size (\d+);", framework(of_family("IPv4", declared))
     )
-    counts = Counter(map_of(element) for element in elements_of(NodeState(declared, made)))
+    counts = Counter(map_of(element) for element in elements_of(NodeState.of(declared, made)))
     assert {"slots", "handles", "source_ranges", "external_ips"} < {name for name, _ in room}
     sizes_ = {name: int(size) for name, size in room}
     assert [] == [(m, n, sizes_[m.name]) for m, n in counts.items() if n > sizes_.get(m.name, n)]

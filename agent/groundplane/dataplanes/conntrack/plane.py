@@ -34,6 +34,9 @@ class StaleFlows:
     def render(self, base: NodeBase, part: Part) -> Mapping[Object, Endpoints]:
         return render(base, part)
 
+    def prepare(self, base: NodeBase) -> None:
+        """Nothing of this takes long."""
+
     def read(self, base: NodeBase) -> Mapping[Object, Endpoints]:
         return self._expected | dict.fromkeys(self._stale(base), _NOBODY)
 

@@ -71,6 +71,9 @@ class Bind:
             raise StateError(f"{self._key_file}: no secret in it")
         return dns.tsig.Key(KEY_NAME, secret, dns.tsig.HMAC_SHA256)
 
+    def prepare(self, base: NodeBase) -> None:
+        """Nothing of this takes long."""
+
     def read(self, base: NodeBase) -> dict[Record, int]:
         """Return the records that the server has in the zones of the site."""
         key = self._key()

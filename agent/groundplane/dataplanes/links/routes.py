@@ -60,6 +60,9 @@ class Links:
     def render(self, base: NodeBase, part: Part) -> dict[str, Route]:
         return render(base, part)
 
+    def prepare(self, base: NodeBase) -> None:
+        """Nothing of this takes long."""
+
     def read(self, _base: NodeBase) -> dict[str, Route]:
         """Return the routes that are there with our protocol number."""
         try:

@@ -1,8 +1,10 @@
 """Reads and writes our tables in the kernel."""
 
 import subprocess
+import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from groundplane.dataplanes.nftables.batch import encode
@@ -15,7 +17,7 @@ from groundplane.dataplanes.nftables.text import (
     framework_digest,
     ruleset,
 )
-from groundplane.diff import Delta, pieces
+from groundplane.diff import Delta, Union, pieces
 from groundplane.errors import KernelRefused
 from groundplane.privileges import net_admin_for_children
 from groundplane.project.state import NodeBase, Part
@@ -46,6 +48,7 @@ class Nftables:
 
     def __init__(self) -> None:
         self._connection = Connection()
+        self._digested: tuple[NodeBase, str] | None = None
         self._framework: str | None = None  # the one that was there at the last read or write
         self._rules: tuple[bytes, ...] | None = (
             None  # as we loaded them, or found them at the start
@@ -58,10 +61,16 @@ class Nftables:
 
     def context(self, base: NodeBase) -> tuple[str, ...]:
         # A node port is an element with this node's address.
-        return (framework_digest(base), *base.addresses)
+        return (self._digest(base), *base.addresses)
 
     def render(self, base: NodeBase, part: Part) -> dict[Element, bytes]:
         return render(base, part)
+
+    def _digest(self, base: NodeBase) -> str:
+        """Return the digest of the framework that *base* needs: found once, a base is large."""
+        if self._digested is None or self._digested[0] is not base:
+            self._digested = base, framework_digest(base)
+        return self._digested[1]
 
     def _digest_there(self, base: NodeBase) -> str | None:
         """Return the digest that all our tables have, "" when they differ, None without any."""
@@ -87,13 +96,19 @@ class Nftables:
 
     def _read(self, base: NodeBase) -> dict[Element, bytes]:
         self._framework = self._digest_there(base)
-        if self._framework == framework_digest(base):
+        if self._framework == self._digest(base):
             rules = self._rules_there(base)
             if self._refused or self._rules not in (None, rules):
                 self._framework = _TAMPERED
             self._rules = self._rules or rules
-        maps = maps_of(base) if self._framework == framework_digest(base) else []
+        maps = maps_of(base) if self._framework == self._digest(base) else []
         return dict(pair for map_ in maps for pair in self._connection.elements(map_))
+
+    def prepare(self, base: NodeBase) -> None:
+        """Load the framework where there is no table of ours: nft takes its time."""
+        with suppress(OSError), _hasty_threads():
+            if self._digest_there(base) is None:
+                _nft(framework(base))
 
     def write(self, base: NodeBase, delta: Delta[Element, bytes]) -> None:
         """Make the change in one transaction.
@@ -101,9 +116,9 @@ class Nftables:
         Another framework (an older version's, another range, one that others added rules to), and
         one that refused the last change, is replaced together with all elements, atomically,
         through nft; *delta* creates everything then, since `read` gave nothing. Clients keep their
-        endpoints. Where there is none at all it is loaded first, and services follow by and by.
+        endpoints. Where there was nothing at all, services follow by and by.
         """
-        wanted, known = framework_digest(base), self._framework
+        wanted, known = self._digest(base), self._framework
         try:
             # Where nobody has written since, what we know is there.
             rests = known == wanted and self._connection.generation() == self._generation
@@ -120,11 +135,11 @@ class Nftables:
         if replaced:
             _nft(ruleset(base, delta.create) + self._affinities(base))
             own += 1
-        elif there is None:
-            own += self._fill(framework(base), delta)
-        elif delta:
-            self._connection.write(delta, encode(delta))
-            own += 1
+        else:
+            if there is None:
+                _nft(framework(base))
+                own += 1
+            own += self._fill(delta) if isinstance(delta.create, Union) else self._change(delta)
         self._refused, self._framework = False, wanted
         if replaced or there is None:
             self._rules = None
@@ -133,24 +148,25 @@ class Nftables:
         # Only our own transactions are expected: any other one shows at the next look.
         self._generation = (before + own) & 0xFFFFFFFF
 
-    def _fill(self, script: str, delta: Delta[Element, bytes]) -> int:
-        """Load the framework *script*, then all services; return the number of transactions.
+    def _change(self, delta: Delta[Element, bytes]) -> int:
+        """Make the change in one transaction; return how many there were."""
+        if not delta:
+            return 0
+        self._connection.write(delta, encode(delta))
+        return 1
+
+    def _fill(self, delta: Delta[Element, bytes]) -> int:
+        """Create what there is; return the number of transactions.
 
         Nothing was there, so there is nothing that has to change at once: the kernel takes some
         services, each of them whole, while the next ones are still being rendered.
         """
-        transactions = 1
-        with ThreadPoolExecutor(1, "nftables") as thread:
-            before = thread.submit(_nft, script)
-            for piece in pieces(delta.create, _PIECE):
-                part = Delta(create=piece)
-                batch = encode(part) if piece else b""
-                before.result()
-                if batch:
-                    before = thread.submit(self._connection.write, part, batch)
-                    transactions += 1
-            before.result()
-        return transactions
+        with ThreadPoolExecutor(1, "nftables") as thread, _hasty_threads():
+            parts = (Delta(create=piece) for piece in pieces(delta.create, _PIECE) if piece)
+            written = [thread.submit(self._connection.write, each, encode(each)) for each in parts]
+            for each in written:
+                each.result()
+        return len(written)
 
     def _affinities(self, base: NodeBase) -> str:
         """Return what adds the affinities that are there now to the maps that replace theirs.
@@ -168,6 +184,17 @@ class Nftables:
     def disturbed(self, _base: NodeBase) -> bool:
         """Return whether the ruleset's generation is another than after our last transaction."""
         return self._connection.generation() != self._generation
+
+
+@contextmanager
+def _hasty_threads() -> Iterator[None]:
+    """Let a thread that comes back from the kernel go on at once, while another one computes."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-4)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _nft(script: str) -> None:
