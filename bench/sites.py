@@ -12,6 +12,7 @@ NODES, NAMESPACES = 100, 100
 SERVICE_CIDRS = ("10.96.0.0/13", "fd00:96::/108")
 WORKLOAD_CIDRS = ("10.128.0.0/9", "fd00:128::/64")
 EXTERNAL_CIDRS = ("100.64.0.0/12",)
+_WITH_NODE_PORT = (6, 7, 9)  # of every 20 services
 
 
 def endpoint_ips(number: int) -> tuple[str, str]:
@@ -33,8 +34,9 @@ def service(number: int, endpoints: int, *, mixed: bool) -> Service:
     ports = [Port("http", protocol, 80, 0, 0)]
     if kind in (0, 1, 2, 3):
         ports.append(Port("admin", "TCP", 81))
-    if kind in (6, 7, 9):
-        ports[0] = Port("http", protocol, 80, 0, 20000 + number % 40000)
+    if kind in _WITH_NODE_PORT:
+        node_port = 20000 + number // 20 * len(_WITH_NODE_PORT) + _WITH_NODE_PORT.index(kind)
+        ports[0] = Port("http", protocol, 80, 0, node_port)
     families: tuple[Family, ...] = ("IPv4", "IPv6") if kind in (12, 13) else ("IPv4",)
     rows = []
     for index in range(endpoints):
