@@ -25,6 +25,7 @@ class Plane:
     """A dataplane in memory: one object a service, one a cluster IP, one a node."""
 
     name = "fake"
+    patience_s = 1.0
 
     def __init__(self) -> None:
         self.there: dict[str, str] = {}
@@ -44,6 +45,15 @@ class Plane:
 
     def prepare(self, _base: NodeBase) -> None:
         pass
+
+    def listen(self) -> None:
+        pass
+
+    def culprit(self) -> str:
+        return ""
+
+    def text(self, key: object, value: object) -> str:
+        return f"{key} {value}"
 
     def read(self, base: NodeBase) -> Mapping[str, str]:
         self.calls.append("read")
@@ -87,7 +97,7 @@ def reconciler(plane: Plane) -> Reconciler[str, str]:
 
 
 def test_a_first_bring_reads_once_and_writes_the_whole(plane: Plane) -> None:
-    assert 3 == Reconciler(plane).bring(state(A))
+    assert 3 == len(Reconciler(plane).bring(state(A)))
     # Parts are rendered as the plane takes them.
     assert ["read", "render a", "render n1", "write"] == sorted(plane.calls)
     assert NODES | {"10.96.0.2": "a 0af4010200500000"} == plane.there
@@ -106,7 +116,7 @@ def test_a_plan_changes_nothing(plane: Plane, reconciler: Reconciler[str, str]) 
 
 
 def test_the_same_state_again_costs_nothing(plane: Plane, reconciler: Reconciler[str, str]) -> None:
-    assert 0 == reconciler.bring(state(A, B, C))
+    assert 0 == len(reconciler.bring(state(A, B, C)))
     assert [] == plane.calls
 
 
@@ -121,20 +131,20 @@ def test_equal_parts_are_not_rendered_whoever_made_them(
 def test_only_the_part_that_differs_is_rendered_and_nothing_is_read(
     plane: Plane, reconciler: Reconciler[str, str]
 ) -> None:
-    assert 1 == reconciler.bring(state(A, service("b", ["10.96.0.3"], ["10.244.1.9:80"]), C))
+    assert 1 == len(reconciler.bring(state(A, service("b", ["10.96.0.3"], ["10.244.1.9:80"]), C)))
     assert ["render b", "render b", "write"] == plane.calls
     assert "b 0af4010900500000" == plane.there["10.96.0.3"]
 
 
 def test_a_service_that_is_gone_is_deleted(plane: Plane, reconciler: Reconciler[str, str]) -> None:
-    assert 1 == reconciler.bring(state(A, C))
+    assert 1 == len(reconciler.bring(state(A, C)))
     assert ["render b", "write"] == plane.calls
     assert "10.96.0.3" not in plane.there
 
 
 def test_a_node_that_is_gone_is_deleted(plane: Plane, reconciler: Reconciler[str, str]) -> None:
     base = msgspec.structs.replace(BASE, peers=BASE.peers[:1])
-    assert 1 == reconciler.bring(state(A, B, C, base=base))
+    assert 1 == len(reconciler.bring(state(A, B, C, base=base)))
     assert ["render n1", "render n1", "write"] == plane.calls
     assert "n3" not in plane.there
 
@@ -144,7 +154,7 @@ def test_a_key_that_moves_between_parts_is_one_update(
 ) -> None:
     swapped = state(service("a", ["10.96.0.3"]), service("b", ["10.96.0.2"]), C)
     assert {"10.96.0.2", "10.96.0.3"} == reconciler.plan(swapped).update.keys()
-    assert 2 == reconciler.bring(swapped)
+    assert 2 == len(reconciler.bring(swapped))
     assert ("b ", "a ") == (plane.there["10.96.0.2"], plane.there["10.96.0.3"])
 
 
@@ -156,7 +166,7 @@ def test_a_key_that_moves_as_it_is_costs_no_write(plane: Plane) -> None:
     same = Same()
     reconciler = Reconciler(same)
     reconciler.bring(state(A))
-    assert 0 == reconciler.bring(state(service("z", ["10.96.0.2"])))
+    assert 0 == len(reconciler.bring(state(service("z", ["10.96.0.2"]))))
 
 
 def test_what_a_refused_write_left_is_read_again(
@@ -167,7 +177,7 @@ def test_what_a_refused_write_left_is_read_again(
         reconciler.bring(state(A))
     plane.refuses, plane.calls = "", []
     plane.there.pop("10.96.0.3")  # half of it was done, in spite of the promise
-    assert 1 == reconciler.bring(state(A))
+    assert 1 == len(reconciler.bring(state(A)))
     # Parts are rendered as the plane takes them.
     assert ["read", "render a", "render n1", "write"] == sorted(plane.calls)
     assert NODES.keys() | {"10.96.0.2"} == plane.there.keys()
@@ -193,7 +203,7 @@ def test_after_a_read_that_failed_a_narrow_change_is_not_trusted(
 def test_what_is_forgotten_is_read_again(plane: Plane, reconciler: Reconciler[str, str]) -> None:
     plane.there["10.96.0.99"] = "of an older version"
     reconciler.forget()
-    assert 1 == reconciler.bring(state(A, B, C))
+    assert 1 == len(reconciler.bring(state(A, B, C)))
     assert "read" in plane.calls
     assert "10.96.0.99" not in plane.there
 
@@ -235,6 +245,7 @@ class Holding:
 
     def __init__(self, kind: str) -> None:
         self.name = kind
+        self.patience_s = 1.0
         self.there: dict[object, object] = {}
         self.held_for: object = None
 
@@ -263,6 +274,15 @@ class Holding:
 
     def prepare(self, _base: NodeBase) -> None:
         pass
+
+    def listen(self) -> None:
+        pass
+
+    def culprit(self) -> str:
+        return ""
+
+    def text(self, key: object, value: object) -> str:
+        return f"{key} {value}"
 
     def read(self, base: NodeBase) -> Mapping[object, object]:
         return dict(self.there) if self.held_for in (None, self.context(base)) else {}

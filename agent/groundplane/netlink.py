@@ -138,6 +138,11 @@ class Socket:
     def close(self) -> None:
         self._socket.close()
 
+    @property
+    def port(self) -> int:
+        """The number by which the kernel knows this socket; another one once it is opened anew."""
+        return int(self._socket.getsockname()[0])
+
     @contextmanager
     def _conversation(self) -> Iterator[None]:
         """Let no answer that is left unread be taken for the answer to the next request."""

@@ -44,8 +44,8 @@ class Reconciler(Generic[K, V]):
         if self._known is None:
             self.plane.prepare(base)
 
-    def bring(self, state: NodeState, among: Collection[Key] | None = None) -> int:
-        """Make the dataplane hold *state*; return how many of its objects changed.
+    def bring(self, state: NodeState, among: Collection[Key] | None = None) -> Delta[K, V]:
+        """Make the dataplane hold *state*; return the change that this took.
 
         Where the caller knows that only the services *among* differ from the state brought last,
         no other is looked at. A change that the kernel refuses is tried once more, as the
@@ -67,7 +67,7 @@ class Reconciler(Generic[K, V]):
             if delta:
                 self.plane.write(state.base, delta)
         self._known = state
-        return len(delta)
+        return delta
 
     def plan(self, state: NodeState, among: Collection[Key] | None = None) -> Delta[K, V]:
         """Return the change that `bring` would make."""

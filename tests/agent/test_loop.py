@@ -10,11 +10,12 @@ import signal
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from groundplane.agent import health_checks, loop
+from groundplane.agent import convergence, following, health_checks, keeping
 from groundplane.agent.compiler import compile_in_child
 from groundplane.agent.loop import Agent, Settings
 from groundplane.agent.status import Status, read_status
@@ -24,6 +25,7 @@ from groundplane.errors import GroundplaneError, KernelRefused, SourceError
 from groundplane.pipeline import compile_source
 from groundplane.project.state import NodeBase, Part
 from groundplane.snapshot import encode
+from groundplane.sources.directory import Directory
 from tests.catalogs import SITE, write
 
 FILES = {
@@ -45,6 +47,7 @@ class Plane:
 
     def __init__(self, name: str = "fake") -> None:
         self.name = name
+        self.patience_s = 10.0
         self.there: dict[str, str] = {}
         self.written: dict[str, str] = {}
         self.fails: Exception | None = None
@@ -53,6 +56,15 @@ class Plane:
 
     def context(self, _base: NodeBase) -> None:
         return None
+
+    def listen(self) -> int | None:
+        return None
+
+    def culprit(self) -> str:
+        return ""
+
+    def text(self, key: str, value: str) -> str:
+        return f"{key} {value}"
 
     def render(self, _base: NodeBase, part: Part) -> Mapping[str, str]:
         return {} if isinstance(part, NodeBase) else dict.fromkeys(part.cluster_ips, part.name)
@@ -95,8 +107,9 @@ class Place:
         """Run an agent until the coroutine *steps* is done, then tell it to stop."""
 
         async def live() -> None:
-            settings = Settings(node, self.source, self.health, self.state, self.runtime)
-            running = asyncio.create_task(Agent(settings, planes).run())
+            source = Directory(self.source)
+            settings = Settings(node, source, self.health, self.state, self.runtime)
+            running = asyncio.create_task(Agent(settings, [planes]).run())
             try:
                 await asyncio.wait_for(steps(), 10)
                 assert not running.done(), "the agent ended by itself"
@@ -109,13 +122,13 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setattr(loop, "_RETRY_S", (0.1, 0.1, 0.1))
-    monkeypatch.setattr(loop, "compile_in_child", compile_here)
+    monkeypatch.setattr(keeping, "_RETRY_S", (0.1, 0.1, 0.1))
+    monkeypatch.setattr(following, "compile_in_child", compile_here)
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     return Place(tmp_path)
 
 
-async def compile_here(source: Path) -> bytes:
+async def compile_here(source: Path, _shown: str = "") -> bytes:
     try:
         return encode(compile_source(source))
     except GroundplaneError as error:
@@ -125,7 +138,7 @@ async def compile_here(source: Path) -> bytes:
 @pytest.fixture
 def child(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compile in the child, as the agent does."""
-    monkeypatch.setattr(loop, "compile_in_child", compile_in_child)
+    monkeypatch.setattr(following, "compile_in_child", compile_in_child)
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -338,21 +351,28 @@ def test_a_plane_is_tried_again_while_the_source_is_bad(place: Place) -> None:
     place.run(plane, steps=steps)
 
 
-@pytest.mark.parametrize("where", ["compile_in_child", "decode", "project_services"])
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        (following, "compile_in_child"),
+        (convergence, "decode"),
+        (convergence, "project_services"),
+    ],
+)
 def test_what_nobody_thought_of_does_not_end_the_agent(
-    place: Place, monkeypatch: pytest.MonkeyPatch, where: str
+    place: Place, monkeypatch: pytest.MonkeyPatch, where: ModuleType, name: str
 ) -> None:
     plane = Plane()
-    original = getattr(loop, where)
+    original = getattr(where, name)
 
     def fails(*_: object) -> object:
         raise LookupError("nobody thought of it")
 
-    monkeypatch.setattr(loop, where, fails)
+    monkeypatch.setattr(where, name, fails)
 
     async def steps() -> None:
         await until(lambda: "LookupError: nobody" in place.status.source_error)
-        monkeypatch.setattr(loop, where, original)
+        monkeypatch.setattr(where, name, original)
         os.kill(os.getpid(), signal.SIGHUP)
         await until(lambda: place.status.healthy)
 
@@ -366,7 +386,7 @@ def test_a_watch_that_fails_does_not_end_the_agent(
     def fails(*_: object, **__: object) -> object:
         raise LookupError("no more watches")
 
-    monkeypatch.setattr(loop, "awatch", fails)
+    monkeypatch.setattr(following, "awatch", fails)
 
     async def steps() -> None:
         await until(lambda: place.status.healthy)
@@ -397,14 +417,14 @@ def test_a_site_that_cannot_be_kept_is_used_and_kept_as_soon_as_there_is_room(
     def full(directory: Path, _: bytes) -> None:
         raise OSError(28, "No space left on device", str(directory / SITE_FILE))
 
-    monkeypatch.setattr(loop, "save_site", full)
+    monkeypatch.setattr(following, "save_site", full)
 
     async def steps() -> None:
         await until(lambda: place.status.store_error)
         assert f"{place.state}/site.snapshot: No space left on device" == place.status.store_error
         assert ("", False) == (place.status.source_error, place.status.healthy)
         assert {"10.96.0.5": "web"} == plane.there
-        monkeypatch.setattr(loop, "save_site", save_site)
+        monkeypatch.setattr(following, "save_site", save_site)
         os.kill(os.getpid(), signal.SIGHUP)
         await until(lambda: place.status.healthy)
 
@@ -473,7 +493,7 @@ def test_a_change_of_health_does_not_compile_the_source(
     async def steps() -> None:
         await until(lambda: plane.there == {"web": "1"})
         await until(lambda: bool(place.status.source_checked))
-        monkeypatch.setattr(loop, "compile_in_child", None)  # a call would be a TypeError
+        monkeypatch.setattr(following, "compile_in_child", None)  # a call would be a TypeError
         place.health.write_text("default/a: false\n")
         await until(lambda: plane.there == {"web": "0"})
         assert "" == place.status.source_error
@@ -499,7 +519,7 @@ def test_an_agent_that_is_told_to_stop_does_not_wait_for_the_compiler(
 ) -> None:
     cancelled = []
 
-    async def compile_for_ever(_source: Path) -> bytes:
+    async def compile_for_ever(_source: Path, _shown: str = "") -> bytes:
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError:
@@ -507,7 +527,7 @@ def test_an_agent_that_is_told_to_stop_does_not_wait_for_the_compiler(
             raise
         return b""
 
-    monkeypatch.setattr(loop, "compile_in_child", compile_for_ever)
+    monkeypatch.setattr(following, "compile_in_child", compile_for_ever)
 
     async def steps() -> None:
         await until(lambda: place.status.pid)
@@ -519,8 +539,8 @@ def test_an_agent_that_is_told_to_stop_does_not_wait_for_the_compiler(
 def test_what_others_changed_is_repaired_by_itself(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_RECHECK_S", 0.1)
     plane = Plane()
+    plane.patience_s = 0.1
 
     async def steps() -> None:
         await until(lambda: plane.there == {"10.96.0.5": "web"})
@@ -536,8 +556,8 @@ def test_what_others_changed_is_repaired_by_itself(
 def test_a_plane_that_needed_no_change_is_as_declared_since_its_last_one(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_RECHECK_S", 0.1)
     plane = Plane()
+    plane.patience_s = 0.1
     plane.disturbed = lambda _base: True  # type: ignore[method-assign]
 
     async def steps() -> None:
@@ -603,7 +623,6 @@ def test_a_health_check_port_that_cannot_be_opened_is_told_and_tried_again(
     """The node's address is none of this machine's; loopback stands for it."""
     bound = health_checks._bound
     monkeypatch.setattr(health_checks, "_bound", lambda _, port: bound("127.0.0.1", port))
-    monkeypatch.setattr(loop, "_RECHECK_S", 0.1)
     taken = next(found for port in range(31000, 32000) if (found := try_to_take(port)))
     port = taken.getsockname()[1]
     write(place.source, balanced(port))

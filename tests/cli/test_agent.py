@@ -13,7 +13,7 @@ from groundplane.snapshot import encode
 from tests.cli.run import Command, Done
 
 GOOD = Status(
-    "n1", "0.1.0", 7, 0.0, "/src", "abc", 86400.0, 3, "", 86400.0,
+    "n1", "0.1.0", 7, 0.0, "/src", "abc", 1, 86400.0, 3, source_checked=86400.0,
     planes=(PlaneStatus("links", since=86400.0), PlaneStatus("dns", since=86400.0)),
 )  # fmt: skip
 TEXT = """\

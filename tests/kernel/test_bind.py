@@ -127,7 +127,7 @@ class Server:
 
     def bring(self, wanted: NodeState) -> int:
         """Return how many records a freshly started dataplane changes."""
-        return within(self.netns, partial(Reconciler(self.plane()).bring, wanted))
+        return len(within(self.netns, partial(Reconciler(self.plane()).bring, wanted)))
 
     def ask(self, name: str, type_: str) -> dns.message.Message:
         query = dns.message.make_query(name, type_)
@@ -367,7 +367,7 @@ def test_our_own_updates_are_no_drift_and_those_of_others_are(server: Server) ->
     reconciler = Reconciler(server.plane())
 
     def brought(wanted: NodeState) -> int:
-        return within(server.netns, partial(reconciler.bring, wanted))
+        return len(within(server.netns, partial(reconciler.bring, wanted)))
 
     def drifted() -> bool:
         return within(server.netns, reconciler.distrust)

@@ -32,7 +32,7 @@ def bring(netns: str, wanted: NodeState) -> int:
     def change() -> int:
         plane = Links()
         try:
-            return Reconciler(plane).bring(wanted)
+            return len(Reconciler(plane).bring(wanted))
         finally:
             plane.close()
 
@@ -75,7 +75,7 @@ def test_a_node_that_moved_or_left_takes_its_route_along(node: str) -> None:
     reconciler = Reconciler(plane)
     within(node, partial(reconciler.bring, state()))
     moved = (Peer("n2", ("192.0.2.22", "2001:db8::22"), BASE.peers[0].subnets),)
-    assert 4 == within(node, partial(reconciler.bring, state(base=based(peers=moved))))
+    assert 4 == len(within(node, partial(reconciler.bring, state(base=based(peers=moved)))))
     found = routes(node, "proto", "71")
     assert ["10.244.2.0/24 192.0.2.22"] == [each for each in found if each.startswith("10.244.")]
     plane.close()

@@ -54,7 +54,7 @@ class Node:
         self.plane.close()
 
     def bring(self, wanted: NodeState) -> int:
-        return within(self.netns, partial(self.reconciler.bring, wanted))
+        return len(within(self.netns, partial(self.reconciler.bring, wanted)))
 
     def restarted(self, wanted: NodeState) -> int:
         """Return how much a freshly started agent changes for *wanted*."""
@@ -62,7 +62,7 @@ class Node:
         def bring() -> int:
             plane = Nftables()
             try:
-                return Reconciler(plane).bring(wanted)
+                return len(Reconciler(plane).bring(wanted))
             finally:
                 plane.close()
 

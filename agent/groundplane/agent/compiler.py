@@ -22,8 +22,11 @@ def limit_this_process() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-async def compile_in_child(source: Path) -> bytes:
-    """Return the compiled site of *source*, encoded; SourceError with everything that is wrong."""
+async def compile_in_child(source: Path, shown: str = "") -> bytes:
+    """Return the compiled site of *source*, encoded; SourceError with everything that is wrong.
+
+    In its text the directory is called *shown*, where that is given.
+    """
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -44,7 +47,8 @@ async def compile_in_child(source: Path) -> bytes:
             child.kill()
             await child.wait()
     if child.returncode != 0:
-        raise SourceError(_why(source, child.returncode or 0, errors.decode(errors="replace")))
+        why = _why(source, child.returncode or 0, errors.decode(errors="replace"))
+        raise SourceError(why.replace(str(source), shown) if shown else why)
     return output
 
 

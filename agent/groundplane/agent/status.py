@@ -12,16 +12,27 @@ STATUS_FILE: Final = "status.json"
 
 
 class PlaneStatus(msgspec.Struct, frozen=True, rename="camel"):
-    """One dataplane: its last error, "" when it holds the revision in use; times are Unix seconds."""
+    """One dataplane: its last error, "" when it holds the revision in use; times are Unix seconds.
+
+    *changed* counts the objects that the last write changed, which took *seconds*. *repairs* counts
+    how often what others had changed was undone, the last time at *repaired*; *contested* says who
+    insists, while a repair waits for that.
+    """
 
     name: str
     error: str = ""
-    changed: int = 0  # objects changed by the last write
+    changed: int = 0
     since: float = 0.0
+    seconds: float = 0.0
+    repairs: int = 0
+    repaired: float = 0.0
+    contested: str = ""
 
 
 class Status(msgspec.Struct, frozen=True, rename="camel"):
-    """The agent as a whole. *revision* is the site in use, *source_error* why it is not a newer one.
+    """The agent as a whole. *revision* is the site in use, *source_error* why it is not a newer one;
+    *source_revision* is what the source calls it: a commit.
+    *generation* counts the sites that were in use since the agent started.
 
     *store_error* is why the revision in use is not kept for the next start; *failing* counts the
     workloads that the health file says fail, *health_error* is why it is not used.
@@ -34,8 +45,10 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
     started: float
     source: str
     revision: str = ""
+    generation: int = 0
     applied: float = 0.0
     services: int = 0
+    source_revision: str = ""
     source_error: str = ""
     source_checked: float = 0.0
     store_error: str = ""
@@ -54,6 +67,19 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
             and not self.health_check_errors
             and not any(plane.error for plane in self.planes)
         )
+
+    @property
+    def summary(self) -> str:
+        """The whole of it in a line."""
+        behind = [plane.name for plane in self.planes if plane.error]
+        parts = [f"revision {self.revision or 'none'}, {self.services} services"]
+        if behind:
+            parts.append(f"behind: {', '.join(behind)}")
+        if contested := [plane.name for plane in self.planes if plane.contested]:
+            parts.append(f"contested: {', '.join(contested)}")
+        if self.source_error:
+            parts.append("the source has errors")
+        return "; ".join(parts)
 
 
 def is_running(status: Status) -> bool:

@@ -77,18 +77,19 @@ def run(
     from groundplane.dataplanes.links import Links
     from groundplane.dataplanes.nftables import Nftables
     from groundplane.privileges import keep_capabilities_to_ourselves
+    from groundplane.sources.directory import Directory
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
     sole = become_the_agent()
     keep_capabilities_to_ourselves()
-    planes: list[Dataplane[Any, Any]] = [Links(), Nftables(), StaleFlows()]
+    lanes: list[list[Dataplane[Any, Any]]] = [[Links(), Nftables(), StaleFlows()]]
     if not without_dns:
-        planes.append(Bind(dns_key))
-    settings = Settings(node, source, health, state_directory, runtime_directory)
+        lanes.append([Bind(dns_key)])
+    settings = Settings(node, Directory(source), health, state_directory, runtime_directory)
 
     async def serve() -> None:
-        await Agent(settings, planes).run()
+        await Agent(settings, lanes).run()
 
     with sole:
         asyncio.run(serve())

@@ -21,6 +21,7 @@ class Dataplane(Protocol[K, V]):
     """
 
     name: str
+    patience_s: float  # how long a change that nobody tells of may stay unseen
 
     def context(self, base: NodeBase) -> Hashable:
         """Return what `read` and the rendering of every other part depend on."""
@@ -37,11 +38,24 @@ class Dataplane(Protocol[K, V]):
         It may do nothing; `write` makes up for what was not done. GroundplaneError as there.
         """
 
+    def listen(self) -> int | None:
+        """Hear of changes from now on; return a descriptor that is readable when there was one.
+
+        None where nobody tells, and only asking `disturbed` now and then does.
+        """
+
     def disturbed(self, base: NodeBase) -> bool:
         """Return whether others may have changed what is ours since we read or wrote it.
 
-        It is asked often, so its answer is cheap; True where only reading would tell.
+        It is asked often, so its answer is cheap; True where only reading would tell. What was
+        heard until then is forgotten.
         """
+
+    def culprit(self) -> str:
+        """Return which program made the change that `disturbed` saw last, "" when nobody knows."""
+
+    def text(self, key: K, value: V) -> str:
+        """Return an object as a person would write it, in one line."""
 
     def write(self, base: NodeBase, delta: Delta[K, V]) -> None:
         """Make the change: as a whole where what is written knows transactions, always idempotent.

@@ -98,7 +98,7 @@ def test_an_entry_that_comes_between_two_looks_disturbs(table: Table) -> None:
     assert not reconciler.distrust()
     table.entries = {TO_ONE: None}
     assert reconciler.distrust()
-    assert 1 == reconciler.bring(state(FEWER))
+    assert 1 == len(reconciler.bring(state(FEWER)))
     assert [] == [*table.entries]
     assert not reconciler.distrust()
 

@@ -7,6 +7,7 @@ from groundplane.dataplanes.conntrack.flows import Expectation, Flow, Scope, sta
 from groundplane.dataplanes.conntrack.kernel import Conntrack
 from groundplane.diff import Delta, patch
 from groundplane.errors import KernelRefused
+from groundplane.model.address import unpack
 from groundplane.project.state import NodeBase, Part
 
 _NOBODY: Endpoints = frozenset()
@@ -20,6 +21,7 @@ class StaleFlows:
     """
 
     name = "conntrack"
+    patience_s = 10.0
 
     def __init__(self) -> None:
         self._table = Conntrack()
@@ -39,6 +41,17 @@ class StaleFlows:
 
     def read(self, base: NodeBase) -> Mapping[Object, Endpoints]:
         return self._expected | dict.fromkeys(self._stale(base), _NOBODY)
+
+    def listen(self) -> None:
+        """A packet that makes an entry is no change that somebody makes."""
+
+    def culprit(self) -> str:
+        return ""
+
+    def text(self, key: Object, value: Endpoints) -> str:
+        if isinstance(key, Flow):
+            return f"entry of {unpack(key.source)}:{key.source_port} to {unpack(key.reply_source)}"
+        return f"{unpack(key[0])}:{key[1]} with {len(value)} endpoints"
 
     def disturbed(self, base: NodeBase) -> bool:
         """Return whether there is a stale entry: a packet may have made one while rules changed."""

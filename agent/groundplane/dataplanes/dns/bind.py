@@ -45,6 +45,7 @@ class Bind:
     """
 
     name = "dns"
+    patience_s = 0.5
 
     def __init__(self, key_file: Path, *, address: str = "127.0.0.1", port: int = 53) -> None:
         self._key_file, self._address, self._port = key_file, address, port
@@ -95,6 +96,15 @@ class Bind:
             type_ = dns.rdatatype.to_text(rdata.rdtype)
             if type_ not in _OURS:
                 yield Record(zone, owner.to_text(), type_, rdata.to_text()), ttl
+
+    def listen(self) -> None:
+        """The server tells nobody of updates."""
+
+    def culprit(self) -> str:
+        return ""
+
+    def text(self, key: Record, value: int) -> str:
+        return f"record {key.owner} {value} {key.type} {key.rdata}"
 
     def disturbed(self, base: NodeBase) -> bool:
         """Return whether a zone has another serial than after our last read or update."""

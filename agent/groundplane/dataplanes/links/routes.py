@@ -1,6 +1,7 @@
 """Routes: to the workload subnets of the other nodes, and of the service ranges to the bridge."""
 
 import errno
+import socket
 from typing import Final, NamedTuple
 
 from pyroute2 import IPRoute
@@ -14,6 +15,8 @@ from groundplane.project.state import BRIDGE, NodeBase, Part, VirtualService
 
 PROTOCOL: Final = 71  # named "groundplane" in /etc/iproute2/rt_protos.d
 _MAIN: Final = 254
+_LINKS, _IPV4_ADDRESSES, _IPV4_ROUTES = 0x1, 0x10, 0x40  # rtnetlink(7): RTMGRP_*
+_IPV6_ADDRESSES, _IPV6_ROUTES = 0x100, 0x400
 _AF: Final = {"IPv4": 2, "IPv6": 10}
 
 
@@ -40,6 +43,24 @@ def render(_base: NodeBase, part: Part) -> dict[str, Route]:
     return routes
 
 
+def _open_notifications() -> socket.socket:
+    kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK
+    opened = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+    opened.bind((0, _LINKS | _IPV4_ADDRESSES | _IPV4_ROUTES | _IPV6_ADDRESSES | _IPV6_ROUTES))
+    return opened
+
+
+def _drain(notifications: socket.socket) -> None:
+    """Take what has been told; that some was lost (ENOBUFS) tells as much."""
+    while True:
+        try:
+            notifications.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:
+            continue
+
+
 class Links:
     """The dataplane of the network namespace of this process. Implements `Dataplane`.
 
@@ -47,12 +68,16 @@ class Links:
     """
 
     name = "links"
+    patience_s = 10.0
 
     def __init__(self) -> None:
         self._netlink = IPRoute()
+        self._notifications: socket.socket | None = None
 
     def close(self) -> None:
         self._netlink.close()
+        if self._notifications is not None:
+            self._notifications.close()
 
     def context(self, _base: NodeBase) -> None:
         """Every route stands for itself."""
@@ -83,9 +108,22 @@ class Links:
             )
         return found
 
+    def listen(self) -> int:
+        """Hear of changes of routes, links and addresses, our own among them."""
+        self._notifications = _open_notifications()
+        return self._notifications.fileno()
+
     def disturbed(self, _base: NodeBase) -> bool:
         """Routes have no generation; reading them is cheap."""
+        if self._notifications is not None:
+            _drain(self._notifications)
         return True
+
+    def culprit(self) -> str:
+        return ""
+
+    def text(self, key: str, value: Route) -> str:
+        return f"route {network(key)} {(value.via and f'via {value.via}') or f'to {BRIDGE}'}"
 
     def write(self, _base: NodeBase, delta: Delta[str, Route]) -> None:
         """Set and delete routes one by one: each is its own transaction in the kernel.

@@ -8,7 +8,8 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from groundplane.dataplanes.nftables.batch import encode
-from groundplane.dataplanes.nftables.maps import AFFINITY, MAPS, Element, Map
+from groundplane.dataplanes.nftables.maps import AFFINITY, MAPS, Element, Map, map_of
+from groundplane.dataplanes.nftables.monitor import Monitor
 from groundplane.dataplanes.nftables.netlink import Connection
 from groundplane.dataplanes.nftables.render import render
 from groundplane.dataplanes.nftables.text import (
@@ -45,6 +46,7 @@ class Nftables:
     """
 
     name = "nftables"
+    patience_s = 10.0
 
     def __init__(self) -> None:
         self._connection = Connection()
@@ -55,9 +57,15 @@ class Nftables:
         )
         self._generation = -1  # of the ruleset, after the last read or write
         self._refused = False  # whether the last change was: the next one replaces everything
+        self._monitor: Monitor | None = None
+        self._port = 0  # of the connection whose transactions the monitor does not report
+        self._uncertain = False  # whether others may have changed what is ours unnoticed
+        self._culprit = ""
 
     def close(self) -> None:
         self._connection.close()
+        if self._monitor is not None:
+            self._monitor.close()
 
     def context(self, base: NodeBase) -> tuple[str, ...]:
         # A node port is an element with this node's address.
@@ -147,6 +155,9 @@ class Nftables:
                 self._rules = self._rules_there(base)
         # Only our own transactions are expected: any other one shows at the next look.
         self._generation = (before + own) & 0xFFFFFFFF
+        if self._monitor is not None and (replaced or there is None):
+            self._monitor.touched()  # by nft, for us
+            self._uncertain = self._connection.generation() != self._generation
 
     def _change(self, delta: Delta[Element, bytes]) -> int:
         """Make the change in one transaction; return how many there were."""
@@ -181,9 +192,30 @@ class Nftables:
         except OSError:
             return ""  # clients choose anew, which is better than no change
 
+    def listen(self) -> int:
+        """Hear of transactions from now on; what was before shows by the generation."""
+        self._port = self._connection.port
+        self._monitor = Monitor(self._port)
+        self._uncertain = self._connection.generation() != self._generation
+        return self._monitor.fileno()
+
     def disturbed(self, _base: NodeBase) -> bool:
-        """Return whether the ruleset's generation is another than after our last transaction."""
-        return self._connection.generation() != self._generation
+        """Return whether others changed our tables, or, while we do not listen, any table."""
+        if self._monitor is None:
+            return self._connection.generation() != self._generation
+        touch, uncertain = self._monitor.touched(), self._uncertain
+        if self._port != self._connection.port:
+            self._port = self._connection.port
+            self._monitor.ignore(self._port)
+        self._culprit, self._uncertain = touch.by if touch else "", False
+        return touch is not None or uncertain
+
+    def culprit(self) -> str:
+        return self._culprit
+
+    def text(self, key: Element, value: bytes) -> str:
+        map_ = map_of(key)
+        return f"{map_} {{ {map_.element_text(key, value)} }}"
 
 
 @contextmanager

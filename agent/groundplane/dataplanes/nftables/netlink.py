@@ -48,6 +48,10 @@ class Connection:
     def close(self) -> None:
         self._netlink.close()
 
+    @property
+    def port(self) -> int:
+        return self._netlink.port
+
     def write(self, delta: Delta[Element, bytes], batch: bytes) -> None:
         """Commit *batch*, which is *delta* encoded, in one transaction.
 

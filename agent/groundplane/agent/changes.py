@@ -1,0 +1,101 @@
+"""What a change came to, told as events. Pure."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Final, NamedTuple
+
+from groundplane.choose import Failing
+from groundplane.model.address import unpack
+from groundplane.project.state import NodeState, Targets, VirtualService
+from groundplane.snapshot import Key
+
+_NAMED: Final = 200  # services of one change that are told of one by one
+_LISTED: Final = 3  # endpoints that are named
+
+
+class Told(NamedTuple):
+    """The reason of an event, what it is about, and its message."""
+
+    reason: str
+    about: str
+    message: str
+
+
+def endpoint_events(
+    differing: Iterable[Key],
+    failing: Failing,
+    concerned: Callable[[Iterable[Key]], set[Key]],
+    why: Callable[[Key], str],
+) -> Iterator[Told]:
+    """Yield what the workloads *differing*, of which *failing* fail now, mean for services."""
+    for workload in sorted(differing):
+        services = ", ".join("/".join(key) for key in sorted(concerned([workload])))
+        where = f" of {services}" if services else ", which no service selects"
+        about = f"Workload/{'/'.join(workload)}"
+        if workload in failing:
+            yield Told("EndpointLeft", about, f"no endpoint{where} any more: {why(workload)}")
+        else:
+            yield Told("EndpointReturned", about, f"an endpoint{where} again: {why(workload)}")
+
+
+def service_events(
+    before: NodeState, after: NodeState, among: Collection[Key] | None
+) -> Iterator[Told]:
+    """Yield what another site changed of the services *among*, None for all."""
+    keys = before.services.keys() | after.services.keys() if among is None else set(among)
+    told = [
+        event
+        for key in sorted(keys)
+        if (event := _service_event(key, before.services.get(key), after.services.get(key)))
+    ]
+    yield from told[:_NAMED]
+    if len(told) > _NAMED:
+        yield Told("ServicesChanged", "Service", f"{len(told) - _NAMED} more services changed")
+
+
+def _service_event(key: Key, old: VirtualService | None, new: VirtualService | None) -> Told | None:
+    about = f"Service/{'/'.join(key)}"
+    if old == new:
+        return None
+    if old is None:
+        assert new is not None  # noqa: S101
+        where = " and ".join(new.cluster_ips) or new.external_name or "headless"
+        return Told("ServiceAdded", about, f"is there now: {where}, {_counted(_endpoints(new))}")
+    if new is None:
+        return Told("ServiceRemoved", about, "is gone from the catalog")
+    left, came = _endpoints(old) - _endpoints(new), _endpoints(new) - _endpoints(old)
+    parts = [f"{_listed(came)} came"] if came else []
+    parts += [f"{_listed(left)} left"] if left else []
+    return Told("ServiceChanged", about, "; ".join(parts) or "has another definition")
+
+
+def _endpoints(service: VirtualService) -> set[str]:
+    """Return where new connections of *service* go, as address and port."""
+    if service.members:
+        return {member.address for member in service.members}
+    return {
+        _text(target)
+        for port in service.ports
+        for targets in (port.ipv4, port.ipv6)
+        for target in _all(targets)
+    }
+
+
+def _all(targets: Targets) -> Iterator[bytes]:
+    yield from targets.cluster
+    yield from targets.local
+
+
+def _text(target: bytes) -> str:
+    """Return a packed target (`project.state.Targets`) as text."""
+    address, port = unpack(target[:-4]), int.from_bytes(target[-4:-2], "big")
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _counted(endpoints: Collection[str]) -> str:
+    return f"{len(endpoints)} endpoint{'' if len(endpoints) == 1 else 's'}"
+
+
+def _listed(endpoints: Collection[str]) -> str:
+    shown = ", ".join(sorted(endpoints)[:_LISTED])
+    more = f" and {len(endpoints) - _LISTED} more" if len(endpoints) > _LISTED else ""
+    return f"{shown}{more}"

@@ -1,0 +1,129 @@
+"""Follows the source: what it has is compiled where it is YAML, brought, and kept."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Final
+
+from watchfiles import awatch
+
+from groundplane.agent.compiler import compile_in_child
+from groundplane.agent.convergence import Convergence
+from groundplane.agent.report import Report
+from groundplane.agent.store import save_site
+from groundplane.errors import GroundplaneError
+from groundplane.sources import Content, Source
+
+log = logging.getLogger(__name__)
+
+_RETRY_WATCH_S: Final = 4.0
+
+
+class Following:
+    """Looks at *source* every *poll_s* seconds, at each change of a local one, and when poked."""
+
+    def __init__(
+        self,
+        source: Source,
+        convergence: Convergence,
+        report: Report,
+        state_directory: Path,
+        poll_s: float,
+    ) -> None:
+        self._source, self._convergence, self._report = source, convergence, report
+        self._state_directory, self._poll_s = state_directory, poll_s
+        self._stamp: Hashable = ()  # of the content that the revision in use was made of
+        self._saved = ""  # the revision that the state directory is known to hold
+        self._poked = asyncio.Event()
+
+    def poke(self) -> None:
+        """Let the source be looked at now."""
+        self._poked.set()
+
+    def forget(self) -> None:
+        """Look at the source now, and take what it has as if it were new."""
+        self._stamp = ()
+        self._poked.set()
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        while True:
+            await self.look()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._poked.wait(), self._poll_s)
+            self._poked.clear()
+
+    async def watch(self) -> None:
+        """Poke at each change below a local source, which may come and go as a whole."""
+        if self._source.watched is None:
+            return
+        parent = self._source.watched.parent
+        while True:
+            try:
+                async for _ in awatch(parent, debounce=100, step=20, watch_filter=None):
+                    self._poked.set()
+            except (OSError, RuntimeError) as error:
+                log.warning("cannot watch %s: %s", parent, error)
+            except Exception:
+                log.exception("cannot watch %s", parent)
+            await asyncio.sleep(_RETRY_WATCH_S)
+
+    async def look(self) -> None:
+        """Take what the source has, where that is something new.
+
+        A source that cannot be read or compiled changes nothing but the status.
+        """
+        error = await self._look()
+        before = self._report.status.source_error
+        if error and error != before:
+            self._report.event("SourceRefused", "Source", error, warning=True)
+        if before and not error:
+            self._report.event("SourceAccepted", "Source", "can be used again")
+        self._report.tell(source_error=error, source_checked=time.time())
+
+    async def _look(self) -> str:
+        """Return why what the source has is not used, or ""."""
+        try:
+            content = await self._source.look()
+            if (
+                content.stamp
+                and content.stamp == self._stamp
+                and not self._report.status.store_error
+            ):
+                return ""
+            self._stamp = ()
+            encoded = content.snapshot or await self._compile(content)
+            before = self._report.status.revision
+            await self._convergence.take(encoded)
+            if self._report.status.revision != before:
+                self._report.tell(source_revision=content.revision)
+                log.info("revision %s in use", self._report.status.revision)
+            self._save(encoded)
+        except (GroundplaneError, OSError) as problem:
+            return str(problem)
+        except Exception as problem:
+            log.exception("the source is not used")
+            return f"{type(problem).__name__}: {problem}"
+        self._stamp = content.stamp
+        return ""
+
+    async def _compile(self, content: Content) -> bytes:
+        """Return the compiled catalog; SourceError names its files as the source does."""
+        assert content.directory is not None  # noqa: S101
+        return await compile_in_child(content.directory, content.shown)
+
+    def _save(self, encoded: bytes) -> None:
+        """Keep *encoded*, the site in use, for the next start; tried again until it succeeds."""
+        revision = self._report.status.revision
+        if self._saved == revision:
+            return
+        try:
+            save_site(self._state_directory, encoded)
+            self._saved, error = revision, ""
+        except OSError as problem:
+            error = f"{problem.filename}: {problem.strerror}"
+            log.error("revision %s cannot be kept: %s", revision, error)
+        self._report.tell(store_error=error)

@@ -1,0 +1,89 @@
+"""Keeps the dataplanes as declared: repairs what others change, tries again what was refused.
+
+What others do is heard of, or looked for by what is cheap to ask; what is ours is read only when
+something was changed.
+"""
+
+import asyncio
+import contextlib
+import time
+from typing import Final
+
+from groundplane.agent.convergence import Convergence
+from groundplane.agent.lane import Planes
+from groundplane.agent.report import Report
+
+_RETRY_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+_TOGETHER_S: Final = 0.05  # what comes in one burst is repaired at once, and at most so often
+
+
+class Keeping:
+    """Looks at each of *planes* when it hears of a change, and at least as often as it asks for."""
+
+    def __init__(self, planes: Planes, convergence: Convergence, report: Report) -> None:
+        self._convergence, self._report = convergence, report
+        self._every = {plane.name: plane.patience_s for plane in planes}
+        self._due = dict.fromkeys(self._every, 0.0)  # when each is looked at next
+        self._heard: set[str] = set()
+        self._awake = asyncio.Event()
+        self._distrusting = False
+        self._failures = 0
+        self._retry = 0.0  # when what was refused is tried again
+
+    def distrust(self) -> None:
+        """Read everything that is there, and repair what differs."""
+        self._distrusting = True
+        self._awake.set()
+
+    async def run(self) -> None:
+        """Keep until cancelled."""
+        loop = asyncio.get_running_loop()
+        descriptors = await self._convergence.listen()
+
+        def heard(descriptor: int) -> None:
+            loop.remove_reader(descriptor)  # until it was read, it stays readable
+            self._heard.add(descriptors[descriptor])
+            self._awake.set()
+
+        try:
+            while True:
+                for descriptor in descriptors:
+                    loop.add_reader(descriptor, heard, descriptor)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._awake.wait(), self._patience())
+                self._awake.clear()
+                await asyncio.sleep(_TOGETHER_S)
+                await self._look()
+        finally:
+            for descriptor in descriptors:
+                loop.remove_reader(descriptor)
+
+    def _patience(self) -> float:
+        """Return in how many seconds something is due."""
+        due = [min(self._due.values()) - time.monotonic()]
+        if self._failures:
+            due.append(self._retry - time.monotonic())
+        if (repair := self._convergence.next_repair()) is not None:
+            due.append(repair)
+        return max(0.0, min(due))
+
+    async def _look(self) -> None:
+        now = time.monotonic()
+        names = {name for name, due in self._due.items() if due <= now} | self._heard
+        distrusting, self._distrusting = self._distrusting, False
+        self._heard = set()
+        if distrusting:
+            names = set(self._every)
+        self._due |= {name: now + self._every[name] for name in names}
+        await self._convergence.look(names, distrusting=distrusting)
+        if self._failures and now >= self._retry:
+            await self._convergence.retry()
+        elif self._failures and self._is_behind():
+            return
+        self._failures = self._failures + 1 if self._is_behind() else 0
+        if self._failures:
+            self._retry = now + _RETRY_S[min(self._failures, len(_RETRY_S)) - 1]
+
+    def _is_behind(self) -> bool:
+        status = self._report.status
+        return any(plane.error for plane in status.planes) or bool(status.health_check_errors)

@@ -1,0 +1,227 @@
+"""Dataplanes that are brought to a state one after the other, in a thread of their own.
+
+A lane that is slow, or waits for a daemon that hangs, keeps no other lane from going on. What
+comes while it is busy is brought together, as the last state of it.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any, Final, NamedTuple, TypeVar
+
+import msgspec
+
+from groundplane.agent.contest import Contest
+from groundplane.agent.report import Report
+from groundplane.agent.status import PlaneStatus
+from groundplane.dataplanes import Dataplane
+from groundplane.diff import Delta
+from groundplane.errors import GroundplaneError
+from groundplane.project import NodeState
+from groundplane.project.state import NodeBase
+from groundplane.reconcile import Reconciler
+from groundplane.snapshot import Key
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+_SHOWN: Final = 5  # objects of a repair that are named
+
+Planes = Sequence[Dataplane[Any, Any]]
+
+
+class _Pending(NamedTuple):
+    state: NodeState
+    among: Collection[Key] | None  # the services that may differ, None for all
+
+
+class Lane:
+    """*planes* in their order, and what is known of each."""
+
+    def __init__(self, planes: Planes, report: Report) -> None:
+        self._report = report
+        self._reconcilers = [Reconciler(plane) for plane in planes]
+        self._contests = {plane.name: Contest() for plane in planes}
+        self._contested: set[str] = set()
+        self._suspected: dict[str, str] = {}  # planes that others may have changed, and who
+        self._pending: _Pending | None = None
+        self._turn = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, f"lane of {planes[0].name}")
+
+    @property
+    def planes(self) -> Iterable[Dataplane[Any, Any]]:
+        return (reconciler.plane for reconciler in self._reconcilers)
+
+    def prepare(self, base: NodeBase) -> None:
+        """Let the dataplanes begin, without waiting for them, while a state is being computed."""
+        self._thread.submit(self._prepare, base)
+
+    def _prepare(self, base: NodeBase) -> None:
+        for reconciler in self._reconcilers:
+            with contextlib.suppress(GroundplaneError, OSError):  # bringing the state will tell
+                reconciler.prepare(base)
+
+    async def bring(self, state: NodeState, among: Collection[Key] | None = None) -> None:
+        """Bring every dataplane to *state*, in which only the services *among* are new to it."""
+        if self._pending is not None:
+            earlier = self._pending.among
+            among = None if among is None or earlier is None else {*among, *earlier}
+        self._pending = _Pending(state, among)
+        async with self._turn:
+            pending = self._take()
+            if pending is None:
+                return  # who came before us took it along
+            brought = await self._run(self._bring, *pending)
+            known = {plane.name: plane for plane in self._report.status.planes} | brought
+            self._report.tell(planes=tuple(known.values()))
+
+    def _take(self) -> _Pending | None:
+        pending, self._pending = self._pending, None
+        return pending
+
+    async def listen(self) -> Mapping[int, str]:
+        """Let the dataplanes hear of changes; return their descriptors, with the plane's name."""
+        return await self._run(self._listen)
+
+    async def look(self, names: Collection[str], *, distrusting: bool) -> bool:
+        """Let those of *names* that others may have changed be read again; return if any is to be.
+
+        With *distrusting* each of them is, whether something seems to have changed or not.
+        """
+        return await self._run(self._look, names, distrusting)
+
+    def next_repair(self, now: float) -> float | None:
+        """Return in how many seconds from *now* a repair is due that waits, None without any."""
+        waiting = [each.until for each in self._contests.values() if each.pending]
+        return max(0.0, min(waiting) - now) if waiting else None
+
+    async def _run(self, function: Callable[..., T], *arguments: object) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, function, *arguments)
+
+    def _listen(self) -> dict[int, str]:
+        found = {}
+        for plane in self.planes:
+            try:
+                descriptor = plane.listen()
+            except OSError as error:
+                log.warning("%s: nobody tells of changes: %s", plane.name, error)
+                continue
+            if descriptor is not None:
+                found[descriptor] = plane.name
+        return found
+
+    def _look(self, names: Collection[str], distrusting: bool) -> bool:  # noqa: FBT001
+        found, now = False, time.monotonic()
+        for reconciler in self._reconcilers:
+            name = reconciler.plane.name
+            contest = self._contests[name]
+            if name in names:
+                try:
+                    disturbed = reconciler.distrust() or distrusting
+                except OSError as error:
+                    log.warning("%s: %s", name, error)
+                    disturbed = True
+                if disturbed:
+                    contest.pending = True
+                    self._suspected[name] = reconciler.plane.culprit()
+            if contest.waits(now):
+                continue
+            if contest.pending:
+                reconciler.forget()
+                found = True
+            if name in self._contested:  # no more
+                self._contested.discard(name)
+                found = True
+        return found
+
+    def _bring(self, state: NodeState, among: Collection[Key] | None) -> dict[str, PlaneStatus]:
+        known = {plane.name: plane for plane in self._report.status.planes}
+        found = {}
+        for reconciler in self._reconcilers:
+            name = reconciler.plane.name
+            found[name] = self._bring_one(reconciler, state, known[name], among)
+        return found
+
+    def _bring_one(
+        self,
+        reconciler: Reconciler[Any, Any],
+        state: NodeState,
+        before: PlaneStatus,
+        among: Collection[Key] | None,
+    ) -> PlaneStatus:
+        """Bring one dataplane to *state*; return its status, which was *before*."""
+        name = reconciler.plane.name
+        culprit = self._suspected.pop(name, None)
+        started = time.monotonic()
+        try:
+            delta = reconciler.bring(state, among)
+        except (GroundplaneError, OSError) as error:
+            if str(error) != before.error:
+                self._report.event("Refused", name, str(error), warning=True)
+            return _behind(before, str(error))
+        except Exception as error:
+            log.exception("%s", name)
+            reconciler.forget()
+            return _behind(before, f"{type(error).__name__}: {error}")
+        self._contests[name].pending = False
+        if before.error:
+            self._report.event("Recovered", name, "holds what is declared again")
+        if culprit is not None and delta:
+            before = self._repaired(before, reconciler.plane, delta, culprit)
+        if before.contested and name not in self._contested:
+            before = msgspec.structs.replace(before, contested="")
+        if not delta and not before.error and before.since:
+            return before
+        seconds = time.monotonic() - started
+        return msgspec.structs.replace(
+            before, error="", changed=len(delta), since=time.time(), seconds=seconds
+        )
+
+    def _repaired(
+        self,
+        before: PlaneStatus,
+        plane: Dataplane[Any, Any],
+        delta: Delta[Any, Any],
+        culprit: str,
+    ) -> PlaneStatus:
+        """Return the status of *plane* now that *delta*, which others had changed, is undone."""
+        contest, now = self._contests[plane.name], time.monotonic()
+        contest.repaired(now)
+        by = f" by {culprit}" if culprit else ""
+        message = f"was changed{by}, and is repaired: {_differences(plane, delta)}"
+        self._report.event("Repaired", plane.name, message, warning=True)
+        contested = ""
+        if contest.waits(now):
+            self._contested.add(plane.name)
+            contested = f"changed again and again{by}"
+            message = f"is {contested}; left alone for {contest.until - now:.0f} s"
+            self._report.event("Contested", plane.name, message, warning=True)
+        return msgspec.structs.replace(
+            before, repairs=before.repairs + 1, repaired=time.time(), contested=contested
+        )
+
+
+def _differences(plane: Dataplane[Any, Any], delta: Delta[Any, Any]) -> str:
+    """Return in words what others had changed, some of it by name."""
+    altered = {key: new for key, (_, new) in delta.update.items()}
+    parts = []
+    for kind, objects in (
+        ("missing", delta.create),
+        ("altered", altered),
+        ("foreign", delta.delete),
+    ):
+        if objects:
+            named = [plane.text(*each) for each in islice(objects.items(), _SHOWN)]
+            more = ", ..." if len(objects) > _SHOWN else ""
+            parts.append(f"{len(objects)} {kind} ({', '.join(named)}{more})")
+    return "; ".join(parts)
+
+
+def _behind(before: PlaneStatus, error: str) -> PlaneStatus:
+    since = before.since if before.error else time.time()
+    return msgspec.structs.replace(before, error=error, since=since)

@@ -1,0 +1,39 @@
+"""What the agent says about itself: its status as a value, and what happened."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from groundplane.agent.events import Journal
+from groundplane.agent.status import Status, write_status
+
+log = logging.getLogger(__name__)
+
+
+class Report:
+    """The status of one agent, kept in its runtime directory, too, for when it is gone."""
+
+    def __init__(self, status: Status, runtime_directory: Path) -> None:
+        self.status = status
+        self.journal = Journal()
+        self._directory = runtime_directory
+        self._listeners: list[Callable[[Status], None]] = []
+
+    def listen(self, listener: Callable[[Status], None]) -> None:
+        """Let *listener* be called with every new status."""
+        self._listeners.append(listener)
+
+    def tell(self, **changes: Any) -> None:
+        self.status = msgspec.structs.replace(self.status, **changes)
+        try:
+            write_status(self._directory, self.status)
+        except OSError as error:
+            log.error("the status cannot be written: %s", error)
+        for listener in self._listeners:
+            listener(self.status)
+
+    def event(self, reason: str, about: str, message: str, *, warning: bool = False) -> None:
+        self.journal.add(reason, about, message, self.status.revision, warning=warning)
