@@ -1,7 +1,9 @@
 """The nftables dataplane and the kernel. Needs root: namespaces and nf_tables."""
 
 import json
+import select
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -460,3 +462,56 @@ def test_what_is_there_is_not_prepared_again(node: Node) -> None:
     there, generation = node.listed(), node.generation()
     within(node.netns, lambda: Reconciler(node.plane).prepare(state(B).base))
     assert (there, generation) == (node.listed(), node.generation())
+
+
+# ------------------------------------------------------------------------------------------------
+
+
+def heard(node: Node, descriptor: int) -> bool:
+    """Return whether the dataplane hears of something within a moment."""
+    return bool(select.select([descriptor], [], [], 0.2)[0])
+
+
+FOREIGN_CHANGES = {
+    "the whole ruleset is flushed": "flush ruleset",
+    "a table of ours is deleted": "delete table bridge groundplane",
+    "an element is deleted": "flush map ip groundplane slots",
+    "a rule is added": "add rule ip groundplane services accept",
+}
+
+
+@pytest.mark.parametrize("change", FOREIGN_CHANGES)
+def test_what_others_do_to_our_tables_is_heard_of_with_their_name(node: Node, change: str) -> None:
+    node.bring(state(A, B))
+    descriptor = within(node.netns, node.plane.listen)
+    assert not node.drifted()
+    node.load(FOREIGN + "add element inet theirs s { 192.0.2.10 }")
+    within(node.netns, partial(node.plane.disturbed, BASE))
+    assert not heard(node, descriptor)
+    process = subprocess.Popen(["ip", "netns", "exec", node.netns, "nft", FOREIGN_CHANGES[change]])
+    assert 0 == process.wait()
+    assert heard(node, descriptor)
+    assert node.drifted()
+    assert node.plane.culprit() in (f"nft (pid {process.pid})", "nft")
+    node.bring(state(A, B))
+    assert not node.drifted()
+    assert not heard(node, descriptor)
+    assert elements_of(state(A, B)) == node.elements(BASE)
+
+
+def test_of_our_own_changes_and_of_those_of_other_tables_nothing_is_made(node: Node) -> None:
+    node.bring(state(A))
+    descriptor = within(node.netns, node.plane.listen)
+    node.bring(state(A, B))
+    assert not heard(node, descriptor)
+    node.load(FOREIGN)
+    assert not node.drifted()
+    node.bring(state(A, base=based(capacity=msgspec.structs.replace(SIZES, slots=3 << 12))))
+    assert not node.drifted()  # by nft, for us
+
+
+def test_what_was_changed_before_anyone_listened_is_seen(node: Node) -> None:
+    node.bring(state(A))
+    node.load("flush map ip groundplane slots")
+    within(node.netns, node.plane.listen)
+    assert node.drifted()

@@ -1,4 +1,7 @@
-"""Routes: to the workload subnets of the other nodes, and of the service ranges to the bridge."""
+"""Routes: to the workload subnets of the other nodes, and of the service ranges to the bridge.
+
+And the bridge's own addresses: networkd gives them at a boot, and never again.
+"""
 
 import errno
 import socket
@@ -14,6 +17,7 @@ from groundplane.model.service import Family
 from groundplane.project.state import BRIDGE, NodeBase, Part, VirtualService
 
 PROTOCOL: Final = 71  # named "groundplane" in /etc/iproute2/rt_protos.d
+_NO_DAD: Final = 0x02  # IFA_F_NODAD
 _MAIN: Final = 254
 _LINKS, _IPV4_ADDRESSES, _IPV4_ROUTES = 0x1, 0x10, 0x40  # rtnetlink(7): RTMGRP_*
 _IPV6_ADDRESSES, _IPV6_ROUTES = 0x100, 0x400
@@ -27,14 +31,27 @@ class Route(NamedTuple):
     source: str
 
 
-def render(_base: NodeBase, part: Part) -> dict[str, Route]:
-    """Return the routes of *part* by their destination range."""
+class Address(NamedTuple):
+    """An address of our bridge."""
+
+    prefix: int
+
+
+Object = Route | Address  # by a range, or by an address
+
+
+def render(_base: NodeBase, part: Part) -> dict[str, Object]:
+    """Return the routes of *part* by their destination range, the bridge's addresses by themselves."""
     if isinstance(part, VirtualService):
         return {}
     primary = {family_of(text): text for text in part.addresses}
     # A node's own connections to a service need a route, and with it a source, before the output
     # hook translates them; nothing is ever delivered by it.
-    routes = {cidr: Route("", primary[family_of(cidr)]) for cidr in part.service_cidrs}
+    routes: dict[str, Object] = {
+        cidr: Route("", primary[family_of(cidr)]) for cidr in part.service_cidrs
+    }
+    for address, subnet in zip(part.bridge_addresses, part.subnets, strict=True):
+        routes[address] = Address(int(subnet.partition("/")[2]))
     for peer in part.peers:
         gateways = {family_of(text): text for text in peer.addresses}
         for subnet in peer.subnets:
@@ -64,7 +81,8 @@ def _drain(notifications: socket.socket) -> None:
 class Links:
     """The dataplane of the network namespace of this process. Implements `Dataplane`.
 
-    Ours is every route of the main table with our protocol number.
+    Ours is every route of the main table with our protocol number. Of the bridge's addresses those
+    that are declared are put back when they are gone; no other is touched.
     """
 
     name = "links"
@@ -82,14 +100,27 @@ class Links:
     def context(self, _base: NodeBase) -> None:
         """Every route stands for itself."""
 
-    def render(self, base: NodeBase, part: Part) -> dict[str, Route]:
+    def render(self, base: NodeBase, part: Part) -> dict[str, Object]:
         return render(base, part)
 
     def prepare(self, base: NodeBase) -> None:
         """Nothing of this takes long."""
 
-    def read(self, _base: NodeBase) -> dict[str, Route]:
-        """Return the routes that are there with our protocol number."""
+    def read(self, base: NodeBase) -> dict[str, Object]:
+        """Return the routes that are there with our protocol number, and the bridge's addresses."""
+        return self._routes() | self._addresses(base)
+
+    def _addresses(self, base: NodeBase) -> dict[str, Object]:
+        """Return those addresses of the bridge that are declared."""
+        found: dict[str, Object] = {}
+        bridges = self._netlink.link_lookup(ifname=BRIDGE)
+        for message in self._netlink.get_addr(index=bridges[0]) if bridges else ():
+            address = dict(message["attrs"]).get("IFA_ADDRESS", "")
+            if address in base.bridge_addresses:
+                found[address] = Address(message["prefixlen"])
+        return found
+
+    def _routes(self) -> dict[str, Object]:
         try:
             messages = [
                 message
@@ -98,7 +129,7 @@ class Links:
             ]
         except NetlinkError as error:
             raise KernelRefused(f"the kernel shows no routes: {error.args[-1]}") from None
-        found: dict[str, Route] = {}
+        found: dict[str, Object] = {}
         for message in messages:
             attributes = dict(message["attrs"])
             family: Family = "IPv4" if message["family"] == _AF["IPv4"] else "IPv6"
@@ -122,11 +153,13 @@ class Links:
     def culprit(self) -> str:
         return ""
 
-    def text(self, key: str, value: Route) -> str:
+    def text(self, key: str, value: Object) -> str:
+        if isinstance(value, Address):
+            return f"address {key}/{value.prefix} of {BRIDGE}"
         return f"route {network(key)} {(value.via and f'via {value.via}') or f'to {BRIDGE}'}"
 
-    def write(self, _base: NodeBase, delta: Delta[str, Route]) -> None:
-        """Set and delete routes one by one: each is its own transaction in the kernel.
+    def write(self, _base: NodeBase, delta: Delta[str, Object]) -> None:
+        """Set and delete objects one by one: each is its own transaction in the kernel.
 
         One that is refused keeps no other from being set. What is created must not be there:
         a route with another protocol number is not ours to replace.
@@ -135,13 +168,17 @@ class Links:
         changes += [("replace", key, new) for key, (_, new) in delta.update.items()]
         changes += [("add", destination, route) for destination, route in delta.create.items()]
         refusals = []
-        for change in changes:
+        # A route may need the address that is its source: it comes first.
+        for verb, key, value in sorted(changes, key=lambda each: isinstance(each[2], Route)):
             try:
-                self._change(*change)
+                if isinstance(value, Route):
+                    self._change(verb, key, value)
+                elif verb != "del":  # one that is declared no more is networkd's to remove
+                    self._give(key, value)
             except KernelRefused as error:
                 refusals.append(str(error))
         if refusals:
-            raise KernelRefused("; ".join(refusals))
+            raise KernelRefused("; ".join(dict.fromkeys(refusals)))
 
     def _change(self, verb: str, destination: str, route: Route) -> None:
         arguments: dict[str, object] = {
@@ -162,6 +199,19 @@ class Links:
             where = f"via {route.via}" if route.via else f"to {BRIDGE}"
             why = "a route of others is there" if error.code == errno.EEXIST else error.args[-1]
             raise KernelRefused(f"no route to {network(destination)} {where}: {why}") from None
+
+    def _give(self, address: str, value: Address) -> None:
+        """Give the bridge an address; without duplicate detection, as its unit says."""
+        try:
+            self._netlink.addr(
+                "replace",
+                index=self._bridge_index(),
+                address=address,
+                prefixlen=value.prefix,
+                flags=_NO_DAD,
+            )
+        except NetlinkError as error:
+            raise KernelRefused(f"no address {address} for {BRIDGE}: {error.args[-1]}") from None
 
     def _bridge_index(self) -> int:
         found = self._netlink.link_lookup(ifname=BRIDGE)

@@ -15,6 +15,8 @@ _NEW_GENERATION: Final = SUBSYSTEM << 8 | 15
 _HEADER: Final = 4  # bytes of netfilter's header before a message's attributes
 _PROCESS, _NAME = 2, 3  # NFTA_GEN_PROC_PID, NFTA_GEN_PROC_NAME
 _SO_ATTACH_FILTER: Final = 26
+_SO_RCVBUFFORCE: Final = 33  # needs CAP_NET_ADMIN, and ignores net.core.rmem_max
+_BUFFER: Final = 4 << 20  # a flush of the ruleset tells of each rule; memory is used by what waits
 _PORT: Final = 12  # where a netlink header has the sender's port
 _DATAGRAM: Final = 1 << 16
 # The attribute that names the table stands in the notification of everything that a table has.
@@ -36,6 +38,7 @@ class Monitor:
     def __init__(self, own_port: int) -> None:
         kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK
         self._socket = socket.socket(socket.AF_NETLINK, kind, NETFILTER)
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
         self.ignore(own_port)
         self._socket.bind((0, 0))
         self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP)
