@@ -57,6 +57,7 @@ class Convergence:
         GroundplaneError when it is none, or has not this node: then nothing has changed. What a
         dataplane refuses is in the status.
         """
+        seen = time.time()
         # A site is large and long-lived: the collector need not look at it again and again.
         gc.disable()
         try:
@@ -66,7 +67,11 @@ class Convergence:
                 snapshot, state = self.snapshot, self.state
             assert snapshot is not None  # noqa: S101
             assert state is not None  # noqa: S101
+            self._report.families = state.base.families
+            concerned = len(state.services if among is None else among)
+            self._report.metrics.seen(seen, services=concerned)
             await self._bring(state, among)
+            self._report.metrics.made(time.time() - seen)
             async with self._turn:
                 if self._index is None:  # nothing waits for it
                     self._index = await self._compute(WorkloadIndex, self.snapshot)
@@ -92,9 +97,12 @@ class Convergence:
             if not differing or self.state is None:
                 self._failing = failing
                 return
+            seen = time.time()
+            self._report.metrics.seen(seen, workloads=len(differing))
             among = await self._compute(self._update, failing)
             index, state = self._index, self.state
         await self._bring(state, among)
+        self._report.metrics.made(time.time() - seen)
         assert index is not None  # noqa: S101
         for event in endpoint_events(differing, failing, index.concerned, why):
             self._report.event(*event)

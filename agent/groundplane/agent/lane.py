@@ -163,11 +163,14 @@ class Lane:
         except (GroundplaneError, OSError) as error:
             if str(error) != before.error:
                 self._report.event("Refused", name, str(error), warning=True)
+            self._report.metrics.refused(name)
             return _behind(before, str(error))
         except Exception as error:
             log.exception("%s", name)
             reconciler.forget()
             return _behind(before, f"{type(error).__name__}: {error}")
+        seconds, now = time.monotonic() - started, time.time()
+        self._report.metrics.brought(name, seconds, len(delta), now, whole=among is None)
         self._contests[name].pending = False
         if before.error:
             self._report.event("Recovered", name, "holds what is declared again")
@@ -177,9 +180,8 @@ class Lane:
             before = msgspec.structs.replace(before, contested="")
         if not delta and not before.error and before.since:
             return before
-        seconds = time.monotonic() - started
         return msgspec.structs.replace(
-            before, error="", changed=len(delta), since=time.time(), seconds=seconds
+            before, error="", changed=len(delta), since=now, seconds=seconds
         )
 
     def _repaired(
@@ -192,6 +194,7 @@ class Lane:
         """Return the status of *plane* now that *delta*, which others had changed, is undone."""
         contest, now = self._contests[plane.name], time.monotonic()
         contest.repaired(now)
+        self._report.metrics.repaired(plane.name)
         by = f" by {culprit}" if culprit else ""
         message = f"was changed{by}, and is repaired: {_differences(plane, delta)}"
         self._report.event("Repaired", plane.name, message, warning=True)

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Final
 
 from groundplane import __version__
+from groundplane.agent.answers import Answers
 from groundplane.agent.convergence import Convergence
 from groundplane.agent.following import Following
+from groundplane.agent.http import Server
 from groundplane.agent.judging import Judging
 from groundplane.agent.keeping import Keeping
 from groundplane.agent.lane import Planes
@@ -30,6 +32,8 @@ from groundplane.sources import Source
 
 log = logging.getLogger(__name__)
 
+SOCKET: Final = "agent.sock"
+_FOR_ALL: Final = 0o666  # what it answers is no secret, and what it can be told harms nobody
 _AGAIN_S: Final = 1.0  # before a part that ended by an error that nobody thought of starts again
 
 
@@ -43,6 +47,8 @@ class Settings:
     state_directory: Path
     runtime_directory: Path
     poll_s: float = 5.0
+    metrics: str = ""  # ADDRESS:PORT, "" for none
+    healthz: str = ""
 
 
 class Agent:
@@ -70,6 +76,8 @@ class Agent:
         )
         self._judging = Judging(settings.health, self._convergence, self.report)
         self._keeping = Keeping(planes, self._convergence, self.report)
+        answers = Answers(self.report, self.report.metrics, self._following.poke)
+        self._local, self._observed = Server(answers.local), Server(answers.observed)
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT."""
@@ -88,9 +96,12 @@ class Agent:
             task.cancel()
         await asyncio.gather(work, life, return_exceptions=True)
         self._convergence.close()
+        self._local.close()
+        self._observed.close()
 
     async def _work(self) -> None:
         """Start from what is kept, then let every part go on for ever."""
+        await self._listen()
         await self._judging.look()
         if await self._start_from_store():
             self._ready()
@@ -105,6 +116,21 @@ class Agent:
                 group.create_task(_for_ever(part))
             await self._first_look()
             self._ready()
+
+    async def _listen(self) -> None:
+        """Answer commands, Prometheus and load balancers; that it cannot be is no reason to end."""
+        path = self._settings.runtime_directory / SOCKET
+        try:
+            await self._local.listen_on_path(path, _FOR_ALL)
+        except OSError as error:
+            self.report.event("NotListening", "Agent", f"{path}: {error.strerror}", warning=True)
+        for place in dict.fromkeys((self._settings.metrics, self._settings.healthz)):
+            address, _, port = place.rpartition(":")
+            try:
+                if place:
+                    await self._observed.listen_on_address(address.strip("[]"), int(port))
+            except OSError as error:
+                self.report.event("NotListening", "Agent", error.strerror or "", warning=True)
 
     def _reload(self) -> None:
         """Look at everything again: the source, and what is really there in every dataplane."""

@@ -1,4 +1,4 @@
-"""What the agent says about itself: its status as a value, and what happened."""
+"""What the agent says about itself: its status as a value, what happened, and how often."""
 
 import logging
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from groundplane.agent.events import Journal
+from groundplane.agent.metrics import Metrics
 from groundplane.agent.status import Status, write_status
 
 log = logging.getLogger(__name__)
@@ -19,6 +20,8 @@ class Report:
     def __init__(self, status: Status, runtime_directory: Path) -> None:
         self.status = status
         self.journal = Journal()
+        self.metrics = Metrics(status.node, status.version)
+        self.families: tuple[str, ...] = ()  # of the node's site
         self._directory = runtime_directory
         self._listeners: list[Callable[[Status], None]] = []
 
@@ -32,6 +35,7 @@ class Report:
             write_status(self._directory, self.status)
         except OSError as error:
             log.error("the status cannot be written: %s", error)
+        self.metrics.take(self.status)
         for listener in self._listeners:
             listener(self.status)
 

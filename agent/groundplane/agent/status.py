@@ -82,15 +82,6 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
         return "; ".join(parts)
 
 
-def is_running(status: Status) -> bool:
-    """Whether the agent that wrote *status* is still there."""
-    try:
-        command = Path(f"/proc/{status.pid}/cmdline").read_bytes()
-    except OSError:
-        return False
-    return b"groundplane" in command
-
-
 def write_status(directory: Path, status: Status) -> None:
     write_atomically(
         directory / STATUS_FILE, msgspec.json.format(msgspec.json.encode(status)) + b"\n"

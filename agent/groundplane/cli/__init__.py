@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     ),
     "describe": ("groundplane.cli.describe", "describe", "Tell all about one service, and why."),
     "doctor": ("groundplane.cli.doctor", "doctor", "Say what on this node swallows traffic."),
+    "events": ("groundplane.cli.events", "events", "Say what happened on this node, and why."),
     "get": ("groundplane.cli.get", "get", "List services, endpoints, workloads or nodes."),
     "netns": ("groundplane.cli.netns", "netns", "Connect a workload that has its own address."),
     "render": (

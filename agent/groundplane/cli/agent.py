@@ -1,12 +1,24 @@
 """`groundplane agent`."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-_RUNTIME = Path("/run/groundplane")
+from groundplane.cli.ask import RUNTIME
+
+if TYPE_CHECKING:
+    from groundplane.agent.status import Status
+
+_runtime = click.option(
+    "--runtime-directory",
+    envvar="RUNTIME_DIRECTORY",
+    type=click.Path(path_type=Path),
+    default=RUNTIME,
+    show_default=True,
+)
 
 
 @click.group()
@@ -37,19 +49,32 @@ def agent() -> None:
     default=Path("/var/lib/groundplane"),
     show_default=True,
 )
-@click.option(
-    "--runtime-directory",
-    envvar="RUNTIME_DIRECTORY",
-    type=click.Path(path_type=Path),
-    default=_RUNTIME,
-    show_default=True,
-)
+@_runtime
 @click.option(
     "--dns-key",
     type=click.Path(path_type=Path),
     default=Path("/etc/bind/groundplane.key"),
     show_default=True,
     help="The TSIG key that the DNS server takes updates with.",
+)
+@click.option(
+    "--poll",
+    type=click.FloatRange(min=0.1),
+    default=5.0,
+    show_default=True,
+    help="Seconds between two looks at a source that cannot tell of changes.",
+)
+@click.option(
+    "--metrics-address",
+    default="127.0.0.1:10249",
+    show_default=True,
+    help='Where Prometheus asks for /metrics; "" for nowhere.',
+)
+@click.option(
+    "--healthz-address",
+    default="127.0.0.1:10256",
+    show_default=True,
+    help='Where load balancers ask for /healthz and /livez; "" for nowhere.',
 )
 @click.option("--without-dns", is_flag=True, help="This node runs no DNS server of ours.")
 def run(
@@ -59,6 +84,9 @@ def run(
     state_directory: Path,
     runtime_directory: Path,
     dns_key: Path,
+    poll: float,
+    metrics_address: str,
+    healthz_address: str,
     *,
     without_dns: bool,
 ) -> None:
@@ -69,6 +97,7 @@ def run(
     import asyncio
     import logging
 
+    from groundplane.agent.logs import set_up
     from groundplane.agent.loop import Agent, Settings
     from groundplane.agent.sole import become_the_agent
     from groundplane.dataplanes import Dataplane
@@ -79,14 +108,23 @@ def run(
     from groundplane.privileges import keep_capabilities_to_ourselves
     from groundplane.sources.directory import Directory
 
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    set_up(node)
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
     sole = become_the_agent()
     keep_capabilities_to_ourselves()
     lanes: list[list[Dataplane[Any, Any]]] = [[Links(), Nftables(), StaleFlows()]]
     if not without_dns:
         lanes.append([Bind(dns_key)])
-    settings = Settings(node, Directory(source), health, state_directory, runtime_directory)
+    settings = Settings(
+        node,
+        Directory(source),
+        health,
+        state_directory,
+        runtime_directory,
+        poll,
+        metrics_address,
+        healthz_address,
+    )
 
     async def serve() -> None:
         await Agent(settings, lanes).run()
@@ -96,55 +134,74 @@ def run(
 
 
 @agent.command()
-@click.option(
-    "--runtime-directory",
-    envvar="RUNTIME_DIRECTORY",
-    type=click.Path(path_type=Path),
-    default=_RUNTIME,
-    show_default=True,
-)
+@_runtime
 @click.option("-o", "--output", default="text", type=click.Choice(["text", "json"]))
 def status(runtime_directory: Path, output: str) -> int:
     """Say what the agent on this node is doing. Exit status 0 when all is as declared, else 1."""
     import msgspec
 
-    from groundplane.agent.status import is_running, read_status
+    from groundplane.agent.status import Status, read_status
+    from groundplane.cli.ask import NoAgent, ask
     from groundplane.cli.output import print_json
 
-    found = read_status(runtime_directory)
-    running = is_running(found)
+    running = True
+    try:
+        found = msgspec.json.decode(ask(runtime_directory, "/status"), type=Status)
+    except NoAgent:
+        found, running = read_status(runtime_directory), False
     healthy = found.healthy and running
     if output == "json":
         print_json(msgspec.to_builtins(found) | {"running": running, "healthy": healthy})
-        return 0 if healthy else 1
+    else:
+        for line in described(found, running=running):
+            click.echo(line)
+    return 0 if healthy else 1
+
+
+def described(status: "Status", *, running: bool) -> Iterator[str]:
+    """Yield *status* as lines for a person."""
+    source = f"{status.source_revision}, " if status.source_revision else ""
     lines = [
-        ("Node", found.node),
-        ("Version", f"{found.version} (pid {found.pid}, since {_time(found.started)})"),
-        ("Source", f"{found.source} (looked at {_time(found.source_checked)})"),
+        ("Node", status.node),
+        ("Version", f"{status.version} (pid {status.pid}, since {_time(status.started)})"),
+        ("Source", f"{status.source} ({source}looked at {_time(status.source_checked)})"),
         (
             "Revision",
-            f"{found.revision or 'none'} ({found.services} services, {_time(found.applied)})",
+            f"{status.revision or 'none'} ({status.services} services, {_time(status.applied)})",
         ),
     ]
-    for plane in found.planes:
-        text = plane.error or f"as declared since {_time(plane.since)}"
-        lines.append((plane.name, text))
+    for plane in status.planes:
+        repairs = f"; repaired {plane.repairs} times" if plane.repairs else ""
+        text = plane.contested or f"as declared since {_time(plane.since)}{repairs}"
+        lines.append((plane.name, plane.error or text))
     for heading, text in lines:
-        click.echo(f"{heading + ':':<12}{text}")
-    if found.failing:
-        click.echo(f"{found.failing} workloads fail, as the health file says.")
+        yield f"{heading + ':':<12}{text}"
+    if status.failing:
+        yield f"{status.failing} workloads fail."
     if not running:
-        click.echo("The agent is not running; what it wrote stays in place.")
-    if found.health_error:
-        click.echo(f"The health file is not used: {found.health_error}")
-    for error in found.health_check_errors:
-        click.echo(error[0].upper() + error[1:])
-    if found.store_error:
-        click.echo(f"The revision above is not kept for the next start: {found.store_error}")
-    if found.source_error:
-        click.echo("The source is not used; the revision above stays in place:")
-        click.echo("\n".join(f"  {line}" for line in found.source_error.splitlines()))
-    return 0 if healthy else 1
+        yield "The agent is not running; what it wrote stays in place."
+    if status.health_error:
+        yield f"The health file is not used: {status.health_error}"
+    for error in status.health_check_errors:
+        yield error[0].upper() + error[1:]
+    if status.store_error:
+        yield f"The revision above is not kept for the next start: {status.store_error}"
+    if status.source_error:
+        yield "The source is not used; the revision above stays in place:"
+        for line in status.source_error.splitlines():
+            yield f"  {line}"
+
+
+@agent.command()
+@_runtime
+def poke(runtime_directory: Path) -> None:
+    """Let the agent look at its source now, and not only at its next poll.
+
+    For a repository's post-receive hook: `for n in $NODES; do ssh $n groundplane agent poke; done`.
+    """
+    from groundplane.cli.ask import ask
+
+    ask(runtime_directory, "/poke", "POST")
 
 
 def _time(seconds: float) -> str:

@@ -1,0 +1,88 @@
+"""What the agent answers: to the commands over its unix socket, to Prometheus and load balancers.
+
+/healthz and /livez are kube-proxy's (pkg/proxy/healthcheck/proxy_health.go).
+"""
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from groundplane.agent.http import Request, Response
+from groundplane.agent.metrics import Metrics
+from groundplane.agent.report import Report
+
+_UNHEALTHY_S: Final = 60.0  # how long the proxy may be behind before it counts as unhealthy
+_TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
+PROXIES: Final = ("nftables",)
+
+
+class Answers:
+    """*poke* lets the source be looked at."""
+
+    def __init__(self, report: Report, metrics: Metrics, poke: Callable[[], None]) -> None:
+        self._report, self._metrics, self._poke = report, metrics, poke
+
+    async def local(self, request: Request) -> Response:
+        """Answer a command of this node."""
+        match request.method, request.path:
+            case "GET", "/status":
+                return Response(200, msgspec.json.encode(self._report.status))
+            case "GET", "/events":
+                return self._events(request)
+            case "POST", "/poke":
+                self._poke()
+                return Response(200, b"{}")
+            case "GET", _:
+                return await self.observed(request)
+        return Response(405, b"this is not to be done here\n", "text/plain")
+
+    async def observed(self, request: Request) -> Response:
+        """Answer a monitoring system."""
+        if request.method not in ("GET", "HEAD"):
+            return Response(405, b"only GET is answered\n", "text/plain")
+        if request.path == "/metrics":
+            return Response(200, self._metrics.exposition(), _TEXT)
+        if request.path in ("/healthz", "/livez"):
+            return self._health(request.path)
+        return Response(404, b"there is /metrics, /healthz and /livez\n", "text/plain")
+
+    def _events(self, request: Request) -> Response:
+        since = request.query.get("since", "0")
+        if not since.isdigit():
+            return Response(400, b"since is the number of an event\n", "text/plain")
+        about = request.query.get("about", "")
+        return Response(
+            200, msgspec.json.encode(list(self._report.journal.since(int(since), about)))
+        )
+
+    def _health(self, path: str) -> Response:
+        now = time.time()
+        status = self._report.status
+        behind = [
+            plane
+            for plane in status.planes
+            if plane.name in PROXIES and plane.error and now - plane.since > _UNHEALTHY_S
+        ]
+        healthy = not behind
+        updated = _instant(status.applied if healthy else behind[0].since)
+        body = {
+            "lastUpdated": updated,
+            "currentTime": _instant(now),
+            "nodeEligible": True,
+            "healthy": healthy,
+            "status": {
+                family: {"lastUpdated": updated, "healthy": healthy}
+                for family in self._report.families
+            },
+        }
+        code = 200 if healthy else 503
+        self._metrics.asked(path, code)
+        return Response(code, json.dumps(body).encode())
+
+
+def _instant(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()

@@ -1,0 +1,123 @@
+"""A small HTTP/1.1 server: short answers to short questions, one of each a connection (RFC 9112)."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+_REQUEST_BYTES: Final = 16 << 10
+_PATIENCE_S: Final = 5.0
+_CONNECTIONS: Final = 100  # at a time: descriptors are needed for other things
+_REASONS: Final = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+
+
+class Request(NamedTuple):
+    """What is asked; *query* has the last value of each name."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+
+
+class Response(NamedTuple):
+    """An answer as a whole."""
+
+    status: int
+    body: bytes
+    kind: str = "application/json"
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Server:
+    """Answers by *handler* on the sockets that it is given, until it is closed."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self._servers: list[asyncio.Server] = []
+        self._open = 0
+
+    async def listen_on_path(self, path: Path, mode: int) -> None:
+        """Listen on a unix socket at *path*, in place of what a dead process left there; OSError."""
+        temporary = path.with_name(f".{path.name}.new")
+        temporary.unlink(missing_ok=True)
+        opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            opened.bind(str(temporary))
+            temporary.chmod(mode)
+            opened.listen(100)
+            temporary.rename(path)
+        except OSError:
+            opened.close()
+            raise
+        self._servers.append(await asyncio.start_unix_server(self._serve, sock=opened))
+
+    async def listen_on_address(self, address: str, port: int) -> None:
+        """Listen on *port* of *address*; OSError says why not."""
+        try:
+            self._servers.append(await asyncio.start_server(self._serve, address, port))
+        except OSError as error:
+            message = os.strerror(error.errno) if error.errno else str(error)
+            raise OSError(error.errno, f"{address} port {port}: {message}") from None
+
+    def close(self) -> None:
+        for server in self._servers:
+            server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._open >= _CONNECTIONS:
+            writer.close()
+            return
+        self._open += 1
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                writer.write(_encoded(await self._answer(reader)))
+                await writer.drain()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            pass  # a client that asks nothing, or does not listen
+        finally:
+            self._open -= 1
+            with suppress(OSError):
+                writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader) -> Response:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            request = parse(head)
+        except (ValueError, asyncio.LimitOverrunError) as error:
+            return Response(400, f"{error}\n".encode(), "text/plain")
+        return await self._handler(request)
+
+
+def parse(head: bytes) -> Request:
+    """Return the request that *head* begins with; ValueError when it is none."""
+    if len(head) > _REQUEST_BYTES:
+        raise ValueError("the request is too long")
+    words = head.split(b"\r\n", 1)[0].decode("ascii", errors="replace").split(" ")
+    if len(words) != 3 or not words[2].startswith("HTTP/1.") or not words[1].startswith("/"):
+        raise ValueError("no HTTP/1.1 request")
+    target = urlsplit(words[1])
+    return Request(words[0], target.path, dict(parse_qsl(target.query)))
+
+
+def _encoded(response: Response) -> bytes:
+    lines = [
+        f"HTTP/1.1 {response.status} {_REASONS[response.status]}",
+        f"Content-Type: {response.kind}",
+        "X-Content-Type-Options: nosniff",
+        f"Content-Length: {len(response.body)}",
+        "Connection: close",
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + response.body

@@ -1,0 +1,91 @@
+"""Logs with fields: to the journal by its own protocol, as lines of JSON elsewhere, as text to a person.
+
+The protocol: https://systemd.io/JOURNAL_NATIVE_PROTOCOL/.
+"""
+
+import json
+import logging
+import os
+import socket
+import struct
+import sys
+import traceback
+from typing import Final
+
+JOURNAL: Final = "/run/systemd/journal/socket"
+_FIELDS: Final = ("node", "about", "reason", "revision")  # of a record, where it has them
+_PRIORITIES: Final = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+
+
+def set_up(node: str) -> None:
+    """Let the root logger write as it suits where standard error leads to."""
+    handler: logging.Handler
+    if _is_journal():
+        handler = JournalHandler(node)
+    elif sys.stderr.isatty():
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    else:
+        handler = logging.StreamHandler()
+        handler.setFormatter(JsonFormatter(node))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def _is_journal() -> bool:
+    """Return whether standard error is the journal's: sd_notify's sibling, see systemd.exec(5)."""
+    try:
+        found = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
+def fields_of(record: logging.LogRecord, node: str) -> dict[str, str]:
+    """Return the fields that *record* has, and its message."""
+    message = record.getMessage()
+    if record.exc_info:
+        message += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
+    known = {"node": node} | {
+        name: str(value) for name in _FIELDS if (value := getattr(record, name, ""))
+    }
+    return {"message": message, "logger": record.name} | known
+
+
+class JsonFormatter(logging.Formatter):
+    """A line of JSON for each record."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__()
+        self._node = node
+
+    def format(self, record: logging.LogRecord) -> str:
+        head = {"time": round(record.created, 3), "level": record.levelname.lower()}
+        return json.dumps(head | fields_of(record, self._node), ensure_ascii=False)
+
+
+class JournalHandler(logging.Handler):
+    """Sends each record with its fields: GROUNDPLANE_NODE, GROUNDPLANE_ABOUT, ..."""
+
+    def __init__(self, node: str, path: str = JOURNAL) -> None:
+        super().__init__()
+        self._node, self._path = node, path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields = fields_of(record, self._node)
+        priority = next((value for level, value in _PRIORITIES if record.levelno >= level), 7)
+        entries = {"MESSAGE": fields.pop("message"), "PRIORITY": str(priority)}
+        entries["SYSLOG_IDENTIFIER"] = "groundplane"
+        entries |= {f"GROUNDPLANE_{name.upper()}": value for name, value in fields.items()}
+        try:
+            self._socket.sendto(b"".join(_entry(*each) for each in entries.items()), self._path)
+        except OSError:
+            sys.stderr.write(f"{entries['MESSAGE']}\n")  # too long, or the journal restarts
+
+
+def _entry(name: str, value: str) -> bytes:
+    """Return a field; one of several lines has its length before it."""
+    raw = value.encode(errors="replace")
+    if b"\n" not in raw:
+        return name.encode() + b"=" + raw + b"\n"
+    return name.encode() + b"\n" + struct.pack("<Q", len(raw)) + raw + b"\n"

@@ -1,0 +1,174 @@
+"""An agent of this version, alive in a network namespace of its own."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from groundplane.cli.ask import NoAgent, ask
+from tests.kernel import spaces
+from tests.kernel.world import run
+
+SITE = """\
+apiVersion: groundplane/v1
+kind: Cluster
+metadata: {name: lab}
+spec:
+  serviceCIDRs: [10.96.0.0/24, 'fd00:96::/112']
+  workloadCIDRs: [{cidr: 10.244.0.0/16, nodePrefix: 24}, {cidr: 'fd00:244::/48', nodePrefix: 64}]
+---
+apiVersion: groundplane/v1
+kind: Node
+metadata: {name: n1}
+spec: {addresses: [192.0.2.1, '2001:db8::1'], workloadSubnets: [10.244.1.0/24, 'fd00:244:0:1::/64']}
+---
+apiVersion: groundplane/v1
+kind: Node
+metadata: {name: n2}
+spec: {addresses: [192.0.2.2, '2001:db8::2'], workloadSubnets: [10.244.2.0/24, 'fd00:244:0:2::/64']}
+---
+apiVersion: groundplane/v1
+kind: Workload
+metadata: {name: a, labels: {app: web}}
+spec: {node: n1, addresses: [10.244.1.10, 'fd00:244:0:1::10'], ports: [{name: http, port: 8080}]}
+---
+apiVersion: groundplane/v1
+kind: Workload
+metadata: {name: b, labels: {app: web}}
+spec: {node: n2, addresses: [10.244.2.10, 'fd00:244:0:2::10'], ports: [{name: http, port: 8080}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  clusterIP: 10.96.0.5
+  sessionAffinity: ClientIP
+  selector: {app: web}
+  ports: [{name: http, port: 80, targetPort: http}]
+"""
+LOCK = """\
+Node/n1 10.244.1.0/24 fd00:244:0:1::/64
+Node/n2 10.244.2.0/24 fd00:244:0:2::/64
+Service/default/web 10.96.0.5
+Workload/default/a 10.244.1.10 fd00:244:0:1::10
+Workload/default/b 10.244.2.10 fd00:244:0:2::10
+"""
+API = """\
+apiVersion: v1
+kind: Service
+metadata: {name: api}
+spec: {clusterIP: 10.96.0.6, ports: [{port: 80}]}
+"""
+
+
+class Living:
+    """The agent's directories, its process, and what it answers."""
+
+    def __init__(self, netns: str, root: Path) -> None:
+        self.netns, self.root = netns, root
+        self.source, self.state, self.runtime = root / "site", root / "state", root / "run"
+        for each in (self.source, self.state, self.runtime):
+            each.mkdir()
+        self.write({"site.yaml": SITE, "addresses.lock": LOCK})
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def write(self, files: Mapping[str, str]) -> None:
+        for name, text in files.items():
+            (self.source / name).write_text(text)
+
+    def add_a_service(self) -> None:
+        self.write({"addresses.lock": LOCK + "Service/default/api 10.96.0.6\n", "api.yaml": API})
+
+    def command(self, *arguments: str) -> list[str]:
+        groundplane = [sys.executable, "-m", "groundplane", *arguments]
+        return ["ip", "netns", "exec", self.netns, *groundplane]
+
+    def start(self, *options: str, source: str = "") -> None:
+        """Start the agent; it writes to a file in its directory."""
+        log = (self.root / "log").open("ab")
+        arguments = (
+            "agent", "run", "--node", "n1", "--without-dns", "--source", source or str(self.source),
+            "--health", str(self.root / "health.yaml"), "--state-directory", str(self.state),
+            "--runtime-directory", str(self.runtime), *options,
+        )  # fmt: skip
+        self.process = subprocess.Popen(self.command(*arguments), stderr=log)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(20)
+            self.process = None
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(20)
+        self.process = None
+
+    def groundplane(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command that asks the agent."""
+        options = ("--runtime-directory", str(self.runtime))
+        return subprocess.run(self.command(*arguments, *options), text=True, capture_output=True)
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """Return what the agent says; nothing while it does not answer."""
+        try:
+            return dict(json.loads(ask(self.runtime, "/status")))
+        except NoAgent:
+            return {}
+
+    def events(self, reason: str = "") -> list[dict[str, Any]]:
+        found = json.loads(ask(self.runtime, "/events"))
+        return [event for event in found if reason in ("", event["reason"])]
+
+    def until(self, condition: Callable[[], object], seconds: float = 15) -> float:
+        """Wait until *condition* holds; return how long that took."""
+        start = time.monotonic()
+        while not condition():
+            assert self.process is not None
+            assert self.process.poll() is None, (self.root / "log").read_text()
+            if time.monotonic() > start + seconds:
+                raise AssertionError((self.root / "log").read_text()[-4000:])
+            time.sleep(0.01)
+        return time.monotonic() - start
+
+    def until_healthy(self) -> None:
+        """Wait until the source was taken, and every dataplane holds it."""
+        self.until(lambda: self.status.get("revision") and self.status["sourceChecked"])
+        assert 0 == self.groundplane("agent", "status").returncode
+
+    def nft(self, *arguments: str) -> str:
+        return run(self.netns, "nft", *arguments)
+
+    def ip(self, *arguments: str) -> str:
+        return run(self.netns, "ip", *arguments)
+
+    def rules(self) -> list[str]:
+        """Return everything of ours in the kernel, in an order of its own, without handles."""
+        tables = [each for each in self.nft("list", "tables").splitlines() if "groundplane" in each]
+        listed = [
+            line.strip()
+            for table in tables
+            for line in self.nft("list", *table.split()).splitlines()
+        ]
+        elements = sorted(" ".join(listed).replace(",", " ").split())
+        routes = sorted(self.ip("route", "show", "proto", "71").splitlines())
+        addresses = [line for line in self.ip("-o", "address", "show", "dev", "groundplane0").splitlines()
+                     if "scope global" in line]  # fmt: skip
+        return [*elements, *routes, *addresses]
+
+
+@contextmanager
+def living(name: str, root: Path) -> Iterator[Living]:
+    """Make the namespace of a node and the directories of its agent; whoever runs it is stopped."""
+    with spaces.node(name) as netns:
+        agent = Living(netns, root)
+        try:
+            yield agent
+        finally:
+            agent.stop()
