@@ -1,11 +1,19 @@
 """`groundplane agent status` and `groundplane netns`."""
 
+import asyncio
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from groundplane.agent.answers import Answers
+from groundplane.agent.http import Server
+from groundplane.agent.loop import SOCKET
+from groundplane.agent.report import Report
 from groundplane.agent.status import PlaneStatus, Status, write_status
 from groundplane.agent.store import save_site
 from groundplane.pipeline import compile_source
@@ -26,14 +34,36 @@ dns:        as declared since 1970-01-02 00:00:00Z
 """
 
 
-@pytest.fixture(autouse=True)
-def _running(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundplane.agent.status.is_running", lambda status: status.pid > 1)
+@contextmanager
+def answering(found: Status) -> Iterator[None]:
+    """Answer for an agent whose status is *found*, in this directory."""
+    started, loop = threading.Event(), asyncio.new_event_loop()
+    report = Report(found, Path())
+    server = Server(Answers(report, report.metrics, lambda: None).local)
+
+    async def serve() -> None:
+        await server.listen_on_path(Path(SOCKET), 0o600)
+        started.set()
+
+    def run() -> None:
+        loop.run_until_complete(serve())
+        loop.run_forever()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert started.wait(5)
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(server.close)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
+        loop.close()
 
 
 def status(groundplane: Command, found: Status, *options: str) -> Done:
-    write_status(Path(), found)
-    return groundplane("agent", "status", "--runtime-directory", ".", *options)
+    with answering(found):
+        return groundplane("agent", "status", "--runtime-directory", ".", *options)
 
 
 def test_a_healthy_agent_is_0(groundplane: Command, source: Path) -> None:
@@ -67,7 +97,8 @@ def test_what_is_not_as_declared_is_told_and_1(
 
 
 def test_an_agent_that_is_gone_is_not_healthy(groundplane: Command, source: Path) -> None:
-    done = status(groundplane, msgspec.structs.replace(GOOD, pid=1))
+    write_status(Path(), GOOD)
+    done = groundplane("agent", "status", "--runtime-directory", ".")
     assert 1 == done.status
     assert "not running" in done.out + done.err
 

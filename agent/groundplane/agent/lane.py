@@ -155,9 +155,11 @@ class Lane:
         among: Collection[Key] | None,
     ) -> PlaneStatus:
         """Bring one dataplane to *state*; return its status, which was *before*."""
-        name = reconciler.plane.name
-        culprit = self._suspected.pop(name, None)
+        name, contest = reconciler.plane.name, self._contests[reconciler.plane.name]
         started = time.monotonic()
+        if among == () and contest.pending and contest.waits(started):
+            return before  # its repair is not due; a change of the site would not wait
+        culprit = self._suspected.pop(name, None)
         try:
             delta = reconciler.bring(state, among)
         except (GroundplaneError, OSError) as error:
@@ -171,7 +173,7 @@ class Lane:
             return _behind(before, f"{type(error).__name__}: {error}")
         seconds, now = time.monotonic() - started, time.time()
         self._report.metrics.brought(name, seconds, len(delta), now, whole=among is None)
-        self._contests[name].pending = False
+        contest.pending = False
         if before.error:
             self._report.event("Recovered", name, "holds what is declared again")
         if culprit is not None and delta:

@@ -23,6 +23,7 @@ _COMMANDS: Final = {
         "completion",
         "Print a shell's completion script.",
     ),
+    "debug": ("groundplane.cli.debug", "debug", "Collect what a maintainer needs to see."),
     "describe": ("groundplane.cli.describe", "describe", "Tell all about one service, and why."),
     "doctor": ("groundplane.cli.doctor", "doctor", "Say what on this node swallows traffic."),
     "events": ("groundplane.cli.events", "events", "Say what happened on this node, and why."),
@@ -33,6 +34,7 @@ _COMMANDS: Final = {
         "render",
         "Write a node's complete configuration as files.",
     ),
+    "top": ("groundplane.cli.top", "top", "Watch the agent of this node."),
     "schema": ("groundplane.cli.schema", "schema", "Print the JSON Schema of a kind, for editors."),
 }
 

@@ -20,6 +20,22 @@ _runtime = click.option(
     show_default=True,
 )
 
+_state = click.option(
+    "--state-directory",
+    envvar="STATE_DIRECTORY",
+    type=click.Path(path_type=Path),
+    default=Path("/var/lib/groundplane"),
+    show_default=True,
+)
+
+_dns_key = click.option(
+    "--dns-key",
+    type=click.Path(path_type=Path),
+    default=Path("/etc/bind/groundplane.key"),
+    show_default=True,
+    help="The TSIG key that the DNS server takes updates with.",
+)
+
 
 @click.group()
 def agent() -> None:
@@ -42,21 +58,9 @@ def agent() -> None:
     show_default=True,
     help="YAML: NAMESPACE/NAME of workloads to true or false; it need not be there.",
 )
-@click.option(
-    "--state-directory",
-    envvar="STATE_DIRECTORY",
-    type=click.Path(path_type=Path),
-    default=Path("/var/lib/groundplane"),
-    show_default=True,
-)
+@_state
 @_runtime
-@click.option(
-    "--dns-key",
-    type=click.Path(path_type=Path),
-    default=Path("/etc/bind/groundplane.key"),
-    show_default=True,
-    help="The TSIG key that the DNS server takes updates with.",
-)
+@_dns_key
 @click.option(
     "--poll",
     type=click.FloatRange(min=0.1),
@@ -202,6 +206,39 @@ def poke(runtime_directory: Path) -> None:
     from groundplane.cli.ask import ask
 
     ask(runtime_directory, "/poke", "POST")
+
+
+@agent.command()
+@click.option("--node", envvar="GROUNDPLANE_NODE", required=True, help="This node's name.")
+@_state
+@_runtime
+@_dns_key
+@click.option("--without-dns", is_flag=True, help="Leave the records of the DNS server.")
+@click.option("--dry", is_flag=True, help="Only say what would be removed.")
+def cleanup(
+    node: str,
+    state_directory: Path,
+    runtime_directory: Path,
+    dns_key: Path,
+    *,
+    without_dns: bool,
+    dry: bool,
+) -> None:
+    """Remove all that the agent has put on this node, and nothing else; then nothing is served.
+
+    The agent has to be stopped: `systemctl disable --now groundplane-agent`. What the deploy put
+    there (the bridge, units, /etc/groundplane, the zones themselves) is the deploy's to remove.
+    """
+    from groundplane.agent.cleaning import ours
+    from groundplane.agent.sole import become_the_agent
+    from groundplane.dataplanes.dns import Bind
+
+    dns = None if without_dns else Bind(dns_key)
+    with become_the_agent():
+        for thing in ours(node, state_directory, runtime_directory, dns):
+            if not dry:
+                thing.remove()
+            click.echo(f"{'would remove' if dry else 'removed'} {thing.what}")
 
 
 def _time(seconds: float) -> str:

@@ -3,10 +3,21 @@
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from groundplane.cli.ask import RUNTIME
+
+if TYPE_CHECKING:
+    from groundplane.agent.events import Event
+
+
+def line(event: "Event") -> str:
+    """Return *event* as a line for a person."""
+    when = datetime.fromtimestamp(event.time, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    mark = "!" if event.warning else " "
+    return f"{when} {mark} {event.reason:<17} {event.about}: {event.message}"
 
 
 @click.command()
@@ -46,9 +57,7 @@ def events(
             if output == "json":
                 click.echo(msgspec.json.encode(event).decode())
             else:
-                when = datetime.fromtimestamp(event.time, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-                mark = "!" if event.warning else " "
-                click.echo(f"{when} {mark} {event.reason:<17} {event.about}: {event.message}")
+                click.echo(line(event))
         if not follow:
             return
         since, last = found[-1].number if found else since, None

@@ -108,7 +108,7 @@ class Links:
 
     def read(self, base: NodeBase) -> dict[str, Object]:
         """Return the routes that are there with our protocol number, and the bridge's addresses."""
-        return self._routes() | self._addresses(base)
+        return self.routes() | self._addresses(base)
 
     def _addresses(self, base: NodeBase) -> dict[str, Object]:
         """Return those addresses of the bridge that are declared."""
@@ -120,7 +120,12 @@ class Links:
                 found[address] = Address(message["prefixlen"])
         return found
 
-    def _routes(self) -> dict[str, Object]:
+    def drop(self, destination: str, route: Route) -> None:
+        """Delete a route; KernelRefused says why not."""
+        self._change("del", destination, route)
+
+    def routes(self) -> dict[str, Route]:
+        """Return the routes that are there with our protocol number."""
         try:
             messages = [
                 message
@@ -129,7 +134,7 @@ class Links:
             ]
         except NetlinkError as error:
             raise KernelRefused(f"the kernel shows no routes: {error.args[-1]}") from None
-        found: dict[str, Object] = {}
+        found: dict[str, Route] = {}
         for message in messages:
             attributes = dict(message["attrs"])
             family: Family = "IPv4" if message["family"] == _AF["IPv4"] else "IPv6"

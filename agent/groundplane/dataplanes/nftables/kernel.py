@@ -16,6 +16,7 @@ from groundplane.dataplanes.nftables.text import (
     affinities,
     framework,
     framework_digest,
+    removal,
     ruleset,
 )
 from groundplane.diff import Delta, Union, pieces
@@ -216,6 +217,11 @@ class Nftables:
     def text(self, key: Element, value: bytes) -> str:
         map_ = map_of(key)
         return f"{map_} {{ {map_.element_text(key, value)} }}"
+
+
+def remove_tables() -> None:
+    """Remove our tables in one transaction, whether they are there or not."""
+    _nft(removal())
 
 
 @contextmanager

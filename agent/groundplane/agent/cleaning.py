@@ -1,0 +1,85 @@
+"""Everything that the agent has put on a node, and how to take it away again: that, and only that.
+
+The bridge, the workloads' namespaces and what is in /etc are the deploy's.
+"""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from groundplane.agent.status import STATUS_FILE
+from groundplane.agent.store import PREVIOUS_FILE, SITE_FILE, load_site
+from groundplane.dataplanes.dns import Bind, Record
+from groundplane.dataplanes.links import Links
+from groundplane.dataplanes.nftables import TABLES, remove_tables
+from groundplane.diff import Delta
+from groundplane.errors import KernelRefused, StateError
+from groundplane.project import project_base
+from groundplane.project.state import NodeBase
+from groundplane.snapshot import decode
+
+_SOCKET: Final = "agent.sock"
+
+
+class Thing(NamedTuple):
+    """Something of ours: what it is, and how it is removed."""
+
+    what: str
+    remove: Callable[[], None]
+
+
+def ours(
+    node: str, state_directory: Path, runtime_directory: Path, dns: Bind | None
+) -> Iterator[Thing]:
+    """Yield what is there and ours, in the order in which it is to be removed.
+
+    The files of the agent are the last: they know the zones. StateError when *dns* is given and
+    no site is kept, since then nobody knows which records are ours.
+    """
+    if dns is not None:
+        base = _base(node, state_directory)
+        for zone, records in _by_zone(dns, base).items():
+            delta = Delta(delete=records)
+            yield Thing(f"{len(records)} records of {zone}", partial(dns.write, base, delta))
+    links = Links()
+    try:
+        for destination, route in links.routes().items():
+            yield Thing(links.text(destination, route), partial(links.drop, destination, route))
+    finally:
+        links.close()
+    if tables := _tables():
+        yield Thing(f"tables {', '.join(tables)}", remove_tables)
+    for path in (
+        runtime_directory / _SOCKET,
+        runtime_directory / STATUS_FILE,
+        state_directory / SITE_FILE,
+        state_directory / PREVIOUS_FILE,
+    ):
+        if path.exists():
+            yield Thing(str(path), path.unlink)
+
+
+def _base(node: str, state_directory: Path) -> NodeBase:
+    try:
+        return project_base(decode(load_site(state_directory)).site(node), node)
+    except StateError as error:
+        message = f"{error}; without it nobody knows the zones: use --without-dns to leave them"
+        raise StateError(message) from None
+
+
+def _by_zone(dns: Bind, base: NodeBase) -> dict[str, dict[Record, int]]:
+    found: dict[str, dict[Record, int]] = {}
+    for record, ttl in dns.read(base).items():
+        found.setdefault(record.zone, {})[record] = ttl
+    return found
+
+
+def _tables() -> list[str]:
+    """Return our tables that are there."""
+    listed = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False)
+    if listed.returncode:
+        raise KernelRefused(f"nft shows no tables: {listed.stderr.strip()}")
+    there = {line.removeprefix("table ") for line in listed.stdout.splitlines()}
+    return [text for each in TABLES if (text := " ".join(each)) in there]

@@ -1,0 +1,95 @@
+"""What a maintainer needs to see of a node, as files: `groundplane debug bundle`."""
+
+import io
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from groundplane.agent.store import PREVIOUS_FILE, SITE_FILE
+
+_PATIENCE_S: Final = 30.0
+_BYTES: Final = 32 << 20  # of one file
+_COMMANDS: Final = {
+    "agent/status.json": ("groundplane", "agent", "status", "-o", "json"),
+    "agent/events.json": ("groundplane", "events", "-o", "json"),
+    "agent/doctor.txt": ("groundplane", "doctor"),
+    "agent/journal.txt": ("journalctl", "-u", "groundplane-agent", "-n", "2000", "--no-pager"),
+    "agent/unit.txt": ("systemctl", "status", "--no-pager", "-l", "groundplane-agent"),
+    "kernel/version.txt": ("uname", "-a"),
+    "kernel/nft-version.txt": ("nft", "--version"),
+    "kernel/tables.txt": ("nft", "list", "tables"),
+    "kernel/ruleset.nft": ("nft", "-t", "list", "ruleset"),
+    "kernel/table-ip.nft": ("nft", "list", "table", "ip", "groundplane"),
+    "kernel/table-ip6.nft": ("nft", "list", "table", "ip6", "groundplane"),
+    "kernel/table-bridge.nft": ("nft", "list", "table", "bridge", "groundplane"),
+    "kernel/addresses.txt": ("ip", "address"),
+    "kernel/links.txt": ("ip", "-s", "link"),
+    "kernel/routes.txt": ("ip", "route", "show", "table", "all"),
+    "kernel/routes6.txt": ("ip", "-6", "route", "show", "table", "all"),
+    "kernel/rules.txt": ("ip", "rule"),
+    "kernel/neighbours.txt": ("ip", "neighbour"),
+    "kernel/sysctl.txt": ("sysctl", "-a", "--pattern", r"^net\.(ipv[46]|netfilter|bridge)"),
+    "kernel/connections.txt": ("conntrack", "-C"),
+    "kernel/connections-lost.txt": ("conntrack", "-S"),
+    "dns/zones.txt": ("rndc", "status"),
+    "system/memory.txt": ("free", "-m"),
+    "system/disk.txt": ("df", "-h"),
+}
+
+
+def collect(state_directory: Path, runtime_directory: Path) -> dict[str, bytes]:
+    """Return the content of each file by its name; why there is none stands in its place.
+
+    No key, no token and no file of /etc is among them.
+    """
+    directories = {
+        "agent/status.json": ("--runtime-directory", str(runtime_directory)),
+        "agent/events.json": ("--runtime-directory", str(runtime_directory)),
+        "agent/doctor.txt": (),
+    }
+    found = {
+        name: _said((*command, *directories.get(name, ()))) for name, command in _COMMANDS.items()
+    }
+    for name in (SITE_FILE, PREVIOUS_FILE):
+        try:
+            found[f"state/{name}"] = (state_directory / name).read_bytes()[:_BYTES]
+        except OSError as error:
+            found[f"state/{name}"] = f"{error.strerror}\n".encode()
+    return found
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """Return *files* as a compressed archive."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, content in sorted(files.items()):
+            entry = tarfile.TarInfo(f"groundplane/{name}")
+            entry.size, entry.mtime, entry.mode = len(content), int(time.time()), 0o600
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _said(command: tuple[str, ...]) -> bytes:
+    """Return what *command* says, or why it says nothing."""
+    program, *arguments = command
+    if program == "groundplane":
+        arguments = ["-m", "groundplane", *arguments]
+        program = sys.executable
+    try:
+        done = subprocess.run(
+            [program, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_PATIENCE_S,
+            check=False,
+        )
+    except FileNotFoundError:
+        return f"{program} is not installed\n".encode()
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{error}\n".encode()
+    return done.stdout[:_BYTES]

@@ -1,0 +1,48 @@
+"""`groundplane debug`."""
+
+from pathlib import Path
+
+import click
+
+from groundplane.cli.ask import RUNTIME
+
+
+@click.group()
+def debug() -> None:
+    """For those who look for what is wrong."""
+
+
+@debug.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option(
+    "--state-directory",
+    envvar="STATE_DIRECTORY",
+    type=click.Path(path_type=Path),
+    default=Path("/var/lib/groundplane"),
+    show_default=True,
+)
+@click.option(
+    "--runtime-directory",
+    envvar="RUNTIME_DIRECTORY",
+    type=click.Path(path_type=Path),
+    default=RUNTIME,
+    show_default=True,
+)
+def bundle(file: Path | None, state_directory: Path, runtime_directory: Path) -> None:
+    """Collect in FILE (.tar.gz) what a maintainer needs to see of this node. It has no secrets.
+
+    Status, events and metrics of the agent, its last site, the rulesets, routes, sysctls and
+    connections counted, the journal of its unit, and what `groundplane doctor` says. It names
+    your services, nodes and addresses.
+    """
+    from datetime import UTC, datetime
+
+    from groundplane.bundle import collect, pack
+
+    target = file or Path(f"groundplane-{datetime.now(UTC):%Y%m%d-%H%M%S}.tar.gz")
+    found = collect(state_directory, runtime_directory)
+    target.write_bytes(pack(found))
+    target.chmod(0o600)
+    for name, content in sorted(found.items()):
+        click.echo(f"{len(content):>9}  {name}")
+    click.echo(f"{target} is written; look through it before you send it to anyone.")
