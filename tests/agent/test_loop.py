@@ -325,7 +325,7 @@ def test_a_plane_that_fails_is_tried_again_and_the_others_go_on(
     broken.fails = failure
 
     async def steps() -> None:
-        await until(lambda: broken.tries > 1)
+        await until(lambda: broken.tries > 1 and place.status.planes[0].error)
         error, none = (plane.error for plane in place.status.planes)
         assert told in error
         assert ("", {"10.96.0.5": "web"}) == (none, after.there)
