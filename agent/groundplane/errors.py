@@ -4,6 +4,7 @@ GroundplaneError
 ├── CatalogError          the documents have faults; nothing was changed
 ├── LockOutdated          the catalog needs an address that the lock file does not have
 ├── SourceError           the source cannot be read at all
+├── ChangeHeld            a change does more than the catalog's limits allow at once
 ├── StateError            a file that groundplane wrote itself is not what it wrote
 └── KernelRefused         the kernel or a program turned a change down
 """
@@ -59,6 +60,10 @@ class LockOutdated(GroundplaneError):
 
 class SourceError(GroundplaneError):
     """The source is not there, or cannot be read."""
+
+
+class ChangeHeld(GroundplaneError):
+    """A change of the site does more at once than its limits allow; nothing was changed."""
 
 
 class StateError(GroundplaneError):

@@ -17,6 +17,8 @@ from groundplane.agent.health_checks import HealthChecks, checks_of
 from groundplane.agent.lane import Lane, Planes
 from groundplane.agent.report import Report
 from groundplane.choose import Failing
+from groundplane.errors import ChangeHeld
+from groundplane.limits import held_back
 from groundplane.project import (
     NodeState,
     WorkloadIndex,
@@ -150,6 +152,8 @@ class Convergence:
             state = project_services(snapshot, base, self._failing)
         else:
             snapshot, keys = advance(self.snapshot, encoded)
+            if why := held_back(self.snapshot, snapshot, keys):
+                raise ChangeHeld(why)
             state, among = project_change(self.state, self.snapshot, snapshot, keys, self._failing)
             if self._index is not None:
                 self._index.change(self.snapshot, snapshot, keys)

@@ -19,6 +19,7 @@ def check_site(catalog: Catalog) -> Iterator[Fault]:
     """Yield the faults of the Cluster document and of every Node."""
     yield from _cluster(catalog)
     yield from _external(catalog)
+    yield from _limits(catalog)
     holders: dict[str, str] = {}
     if not catalog.nodes:
         message = "there is no Node document; at least one is needed"
@@ -51,6 +52,17 @@ def _cluster(catalog: Catalog) -> Iterator[Fault]:
         if address.overlap(one, other):
             yield catalog.fault(key, path, f"{other} overlaps {one}")
     yield from _outside(catalog)
+
+
+def _limits(catalog: Catalog) -> Iterator[Fault]:
+    key, limits = key_of(catalog.cluster), catalog.cluster.spec.change_limits
+    for name, share in (
+        ("removedServices", limits.removed_services),
+        ("renumberedServices", limits.renumbered_services),
+    ):
+        if not 0 <= share <= 100:
+            message = f"{share} is no share: a number of percent from 0 to 100"
+            yield catalog.fault(key, f"spec.changeLimits.{name}", message)
 
 
 def _outside(catalog: Catalog) -> Iterator[Fault]:

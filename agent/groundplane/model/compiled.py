@@ -228,6 +228,13 @@ class Sizes(msgspec.Struct, frozen=True):
     ranges: int = 0  # of sources
 
 
+class ChangeLimits(msgspec.Struct, frozen=True):
+    """What share of all services one change may take away or renumber, in percent (`limits`)."""
+
+    removed_services: int = 50
+    renumbered_services: int = 0
+
+
 class Site(msgspec.Struct, frozen=True):
     """The whole site. The same documents and lock give the same value on every node."""
 
@@ -246,3 +253,4 @@ class Site(msgspec.Struct, frozen=True):
     node_ports: tuple[int, int] = (30000, 32767)  # the first and the last
     affinity_timeouts: tuple[int, ...] = ()  # every one that a service has, ascending
     sizes: Sizes = Sizes()
+    change_limits: ChangeLimits = ChangeLimits()

@@ -30,12 +30,20 @@ class LoadBalancerPool(Document, frozen=True):
     cidrs: tuple[str, ...]
 
 
+class ChangeLimits(Document, frozen=True):
+    """What share of all services one change may take away, or give other addresses, in percent."""
+
+    removed_services: int = 50
+    renumbered_services: int = 0
+
+
 class ClusterSpec(Document, frozen=True):
     service_cidrs: tuple[str, ...] = msgspec.field(name="serviceCIDRs")
     workload_cidrs: tuple[WorkloadCIDR, ...] = msgspec.field(name="workloadCIDRs")
     cluster_domain: str = "cluster.local"
     dns: Dns = Dns()
     egress_masquerade: bool = True
+    change_limits: ChangeLimits = ChangeLimits()
     non_masquerade_cidrs: tuple[str, ...] = msgspec.field(default=(), name="nonMasqueradeCIDRs")
     node_port_range: str = "30000-32767"
     external_ip_cidrs: tuple[str, ...] = msgspec.field(default=(), name="externalIPCIDRs")
