@@ -1,0 +1,19 @@
+"""A directory on this machine."""
+
+from pathlib import Path
+
+from groundplane.load import stamp_of
+from groundplane.sources.content import Content
+
+
+class DirectorySource:
+    """The directory *path*, which need not be there: that is for whoever compiles it to say."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self.watched: Path | None = path
+
+    async def look(self) -> Content:
+        """Return the directory; what it has is told by its files' names, sizes and times."""
+        path = Path(self.name)
+        return Content(stamp_of(path), "", path, None, self.name)
