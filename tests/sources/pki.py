@@ -26,7 +26,8 @@ def signed(by: Signed, name: str, *options: str) -> Signed:
 
 def _made(directory: Path, name: str, *options: str) -> Signed:
     made = Signed(directory / f"{name}.pem", directory / f"{name}.key")
-    new = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2".split()
+    new = ["openssl", "req", "-x509", "-nodes", "-days", "2"]
+    new += ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     files = ["-out", str(made.certificate), "-keyout", str(made.key)]
     subprocess.run([*new, *files, *options], check=True, capture_output=True)
     return made

@@ -24,7 +24,7 @@ cd {directory}
 [ ! -e before ] || . ./before
 exec git-shell -c "$SSH_ORIGINAL_COMMAND"
 """
-_PASSWD = """\
+_USERS = """\
 root:*:0:0::/nonexistent:/bin/sh
 git:*:0:0::/nonexistent:/bin/sh
 sshd:*:65533:65533::/run/sshd:/usr/sbin/nologin
@@ -70,7 +70,7 @@ def sshd(directory: Path) -> Sshd:
     session.chmod(0o755)
     client = key(directory / "a key")
     (directory / "authorized").write_text(f'restrict,command="{session}" {client}\n')
-    (directory / "passwd").write_text(_PASSWD)
+    (directory / "passwd").write_text(_USERS)
     (directory / "sshd_config").write_text(
         f"ListenAddress 127.0.0.1:{server.port}\nHostKey {directory}/host\nPidFile none\n"
         f"AuthorizedKeysFile {directory}/authorized\nStrictModes no\nUsePAM no\n"

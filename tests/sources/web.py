@@ -18,16 +18,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     server: "Web"
     protocol_version = "HTTP/1.1"
-
-    def setup(self) -> None:
-        super().setup()
-        self.close_connection = True
+    wbufsize = -1  # head and body in one piece
 
     def do_GET(self) -> None:
         self.server.requests.append(self.path)
         self.server.answer(self)
 
-    do_POST = do_GET
+    do_POST = do_GET  # noqa: N815
 
     def log_message(self, *_: object) -> None:
         pass
