@@ -35,3 +35,8 @@ class Source(Protocol):
 
 class Unfit(SourceError):
     """What the source has cannot be used, and will not be until something else is there."""
+
+
+def size_of(number: int) -> str:
+    """Return a number of bytes for people."""
+    return f"{number >> 20} MiB" if number >= 1 << 20 else f"{number} bytes"

@@ -14,8 +14,8 @@ from typing import IO, Final, NamedTuple
 
 from groundplane.errors import SourceError
 from groundplane.load import SUFFIXES
-from groundplane.sources.content import Unfit
-from groundplane.sources.git_command import Git, size_of
+from groundplane.sources.content import Unfit, size_of
+from groundplane.sources.git_command import Git
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from groundplane.errors import SourceError, printable
-from groundplane.sources.content import Unfit
+from groundplane.sources.content import Unfit, size_of
 from groundplane.sources.trust import Trust, authorization, require_readable
 from groundplane.sources.url import GitUrl
 
@@ -47,9 +47,7 @@ _NOISE: Final = re.compile(
     r"|fatal: fsck error in packed object|fatal: fetch-pack: invalid index-pack output"
     r"|fatal: early EOF|fatal: unable to fork|warning: |hint: |debug\d: "
 )
-_TOO_LARGE: Final = re.compile(
-    r"File too large|signal 25\b|file size limit exceeded", re.IGNORECASE
-)
+_TOO_LARGE: Final = "write error: File too large"
 
 
 @dataclass(frozen=True)
@@ -97,12 +95,13 @@ class Git:
         if shutil.which("git", path=self.environment["PATH"]) is None:
             raise SourceError(f"{self.name}: git is not installed, and this source needs it")
         limits = [f"--fsize={self.max_bytes}", f"--as={MEMORY_BYTES}", f"--cpu={CPU_S}", "--core=0"]
-        return ["prlimit", *limits, "git", *arguments]
+        # With the signal, whoever writes too much would die without a word.
+        return ["prlimit", *limits, "env", "--ignore-signal=XFSZ", "git", *arguments]
 
     def fault(self, errors: bytes, status: int) -> SourceError:
         """Return the error for a git that ended with *status* and said *errors*."""
         text = errors.decode(errors="replace")
-        if _TOO_LARGE.search(text) or status == -signal.SIGXFSZ:
+        if _TOO_LARGE in text:
             limit = size_of(self.max_bytes)
             return Unfit(f"{self.name}: what there is to fetch is larger than {limit}")
         for said, meant in self.explained.items():
@@ -195,11 +194,6 @@ def _tls(directory: Path, trust: Trust) -> dict[str, str]:
     # Without CAPATH, curl would trust the system's directory beside our file. Ours has none.
     files |= {"GIT_SSL_CAINFO": trust.ca, "GIT_SSL_CAPATH": directory if trust.ca else None}
     return {name: str(path.absolute()) for name, path in files.items() if path}
-
-
-def size_of(number: int) -> str:
-    """Return a number of bytes for people."""
-    return f"{number >> 20} MiB" if number >= 1 << 20 else f"{number} bytes"
 
 
 async def _end_of(stream: asyncio.StreamReader) -> bytes:

@@ -11,7 +11,7 @@ from typing import Final
 
 from groundplane.errors import SourceError, StateError, printable
 from groundplane.snapshot import revision_of, verify
-from groundplane.sources.content import Content
+from groundplane.sources.content import Content, size_of
 from groundplane.sources.trust import Trust, authorization, require_readable
 from groundplane.sources.url import SnapshotUrl
 
@@ -82,6 +82,8 @@ class _Request:
             return self._get()
         except ssl.SSLCertVerificationError as error:
             why = f"the server's certificate is not to be trusted: {error.verify_message}"
+        except ssl.SSLEOFError:
+            why = "the server ended the connection"
         except ssl.SSLError as error:
             why = f"TLS: {(error.reason or str(error)).lower().replace('_', ' ')}"
         except TimeoutError:
@@ -138,8 +140,12 @@ class _Request:
             try:
                 context.load_cert_chain(trust.certificate, key, password=lambda: "")
             except ssl.SSLError:
-                files = f"{trust.certificate} and {key}"
-                raise SourceError(f"{files}: no certificate and its key in PEM") from None
+                files = (
+                    f"{trust.certificate}"
+                    if key == trust.certificate
+                    else f"{trust.certificate}, {key}"
+                )
+                raise SourceError(f"{files}: no certificate with its key in PEM") from None
         return context
 
     def _body(self, response: http.client.HTTPResponse) -> bytes:
@@ -150,7 +156,7 @@ class _Request:
             pieces.append(piece)
             size += len(piece)
         if size > limit:
-            raise SourceError(f"{self._url}: the snapshot is larger than {limit} bytes")
+            raise SourceError(f"{self._url}: the snapshot is larger than {size_of(limit)}")
         if length is not None and size < length:
             raise SourceError(f"{self._url}: the answer ended after {size} of {length} bytes")
         return b"".join(pieces)

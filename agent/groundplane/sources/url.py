@@ -75,7 +75,7 @@ def parse(url: str) -> Path | GitUrl | SnapshotUrl:
     try:
         return _parse(url)
     except ValueError as error:
-        raise SourceError(f"the source {_redacted(url)}: {error}") from None
+        raise SourceError(f"the source {_redacted(url)}: {printable(str(error))}") from None
 
 
 def _parse(url: str) -> Path | GitUrl | SnapshotUrl:
@@ -102,7 +102,9 @@ def _parse(url: str) -> Path | GitUrl | SnapshotUrl:
         _require(not at and not mark, "it has a user or a query; a snapshot's URL has neither")
         _require(not path.endswith(".git"), "for a repository write git+https://")
         return SnapshotUrl(host, port, path)
-    _require(scheme == "git+ssh" or not at, "a user belongs into the token, not in the URL")
+    _require(
+        scheme == "git+ssh" or not at, "a user belongs in the file of the token, not in the URL"
+    )
     _require(not at or _USER.fullmatch(user), f'"{user}" is no name of a user')
     options = _options(query)
     ref, directory = options.get("ref", ""), options.get("path", "")
