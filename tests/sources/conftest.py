@@ -13,6 +13,7 @@ from tests.sources.repositories import Repository
 from tests.sources.sshd import Sshd, running, sshd
 from tests.sources.web import Web, git_backend, web
 
+OverHttps = Callable[..., Source]
 SITE = {"site.yaml": "kind: Cluster\n", "addresses.lock": "Node/n1 10.244.0.0/24\n"}
 
 
@@ -75,9 +76,13 @@ def repository(tmp_path: Path, server: Web) -> Repository:
 
 
 @pytest.fixture
-def over_https(server: Web, cache: Path, trust: Trust) -> Callable[[str], Source]:
+def over_https(server: Web, cache: Path, trust: Trust) -> OverHttps:
     """Return what makes a source of the served repository, with a query."""
-    return lambda query="": source_of(f"git+https://{server.place}/site.git{query}", cache, trust)
+
+    def source(query: str = "") -> Source:
+        return source_of(f"git+https://{server.place}/site.git{query}", cache, trust)
+
+    return source
 
 
 @pytest.fixture(scope="session")

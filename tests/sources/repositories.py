@@ -39,27 +39,32 @@ class Repository:
         self,
         files: Mapping[str, str | bytes],
         ref: str = "refs/heads/main",
-        others: str = "",
+        *,
+        links: Mapping[str, str] | None = None,
+        modules: Mapping[str, str] | None = None,
         parent: str = "",
     ) -> str:
-        """Let *ref* be a commit with *files*, and with *others* as `git update-index` reads them."""
-        self.path.joinpath("index").unlink(missing_ok=True)
-        entries = "".join(
-            f"100644 {self.blob(text)}\t{path}\n" for path, text in sorted(files.items())
-        )
-        self.git("update-index", "--add", "--index-info", given=(entries + others).encode())
-        return self.commit_tree(self.git("write-tree"), ref, parent)
+        """Let *ref* be a commit with *files*, symbolic *links*, and *modules* at commits; return it."""
+        stream = f"commit {ref}\ncommitter T <t@example.org> 1700000000 +0000\ndata 0\n".encode()
+        stream += f"from {parent}\ndeleteall\n".encode() if parent else b""
+        for mode, entries in (("100644", files), ("120000", links or {})):
+            for path, text in entries.items():
+                content = text.encode() if isinstance(text, str) else text
+                stream += (
+                    f"M {mode} inline {path}\ndata {len(content)}\n".encode() + content + b"\n"
+                )
+        for path, commit in (modules or {}).items():
+            stream += f"M 160000 {commit} {path}\n".encode()
+        self.git("fast-import", "--quiet", "--force", given=stream)
+        return self.git("rev-parse", ref)
 
-    def commit_tree(self, tree: str, ref: str = "refs/heads/main", parent: str = "") -> str:
-        parents = ("-p", parent) if parent else ()
-        commit = self.git("commit-tree", tree, *parents, "-m", "a change")
-        self.git("update-ref", ref, commit)
-        return commit
+    def commit_tree(self, tree: str) -> None:
+        """Let the main branch be a commit of *tree*."""
+        self.git("update-ref", "refs/heads/main", self.git("commit-tree", tree, "-m", "a change"))
 
-    def blob(self, text: str | bytes) -> str:
-        given = text.encode() if isinstance(text, str) else text
-        return self.git("hash-object", "-w", "--stdin", given=given)
+    def blob(self, text: str) -> str:
+        return self.git("hash-object", "-w", "--stdin", given=text.encode())
 
     def tree(self, entries: bytes) -> str:
-        """Return a tree of *entries* as they are stored, however wrong they are."""
+        """Return a tree of *entries* as git stores them, however wrong they are."""
         return self.git("hash-object", "-t", "tree", "-w", "--literally", "--stdin", given=entries)

@@ -1,17 +1,15 @@
 """What comes of a commit: the files that the loader reads, and nothing that the repository asks for."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from groundplane.sources import Source, export
-from tests.sources.conftest import SITE, fault, files, look
+from groundplane.sources import export
+from tests.sources.conftest import SITE, OverHttps, fault, files, look
 from tests.sources.repositories import Repository
 from tests.sources.web import Web
 
-OverHttps = Callable[..., Source]
 WEB = {"web.yaml": "kind: Service\n"}
 
 
@@ -41,8 +39,7 @@ def test_a_directory_of_the_repository(repository: Repository, over_https: OverH
 def test_a_directory_that_is_not_there(
     repository: Repository, over_https: OverHttps, path: str
 ) -> None:
-    link = f"120000 {repository.blob('sites')}\tlink\n"
-    repository.commit({"file": "x", "sites/site.yaml": "x"}, others=link)
+    repository.commit({"file": "x", "sites/site.yaml": "x"}, links={"link": "sites"})
     assert f"the repository has no directory {path}" == fault(over_https(f"?path={path}"))
 
 
@@ -71,19 +68,19 @@ def test_what_cannot_be_used_is_not_fetched_again(
 def test_links_and_submodules_are_ignored(
     repository: Repository, over_https: OverHttps, caplog: pytest.LogCaptureFixture
 ) -> None:
-    passwd, command = repository.blob("/etc/passwd"), "ext::sh -c touch% /tmp/pwned"
     commit = repository.commit(SITE)
-    others = (
-        f"120000 {passwd}\tpasswd.yaml\n120000 {repository.blob('/etc')}\tetc\n"
-        f"160000 {commit}\tmodule.yaml\n160000 {commit}\tmodule\n"
+    links = {"passwd.yaml": "/etc/passwd", "etc": "/etc", "a/up.yaml": "../site.yaml"}
+    url = "ext::sh -c touch% /tmp/groundplane-ran"
+    modules = f'[submodule "module"]\n\tpath = module\n\turl = "{url}"\n'
+    repository.commit(
+        SITE | {".gitmodules": modules},
+        links=links,
+        modules={"module": commit, "module.yaml": commit},
     )
-    modules = f'[submodule "module"]\n\tpath = module\n\turl = "{command}"\n'
-    repository.commit(SITE | {".gitmodules": modules}, others=others)
     assert SITE == files(look(over_https()))
-    assert [
-        "'module.yaml' is no regular file, and ignored",
-        "'passwd.yaml' is no regular file, and ignored",
-    ] == [record.getMessage().partition(".git: ")[2] for record in caplog.records]
+    ignored = [record.getMessage().partition(".git: ")[2] for record in caplog.records]
+    names = ("a/up.yaml", "module.yaml", "passwd.yaml")
+    assert [f"'{name}' is no regular file, and ignored" for name in names] == ignored
 
 
 def test_no_filter_or_hook_is_run(

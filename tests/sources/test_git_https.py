@@ -1,21 +1,18 @@
 """git+https, with a real server: whom it trusts, and what is told when it does not."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from groundplane.sources import Source, Trust, source_of
-from tests.sources.conftest import SITE, fault, files, look
+from groundplane.sources import Trust, source_of
+from tests.sources.conftest import SITE, OverHttps, fault, files, look
 from tests.sources.pki import Signed, authority, signed
 from tests.sources.repositories import Repository
 from tests.sources.web import Handler, Web, git_backend, web
 
 
-def test_a_repository_comes_over_https(
-    repository: Repository, over_https: Callable[..., Source]
-) -> None:
+def test_a_repository_comes_over_https(repository: Repository, over_https: OverHttps) -> None:
     repository.commit(SITE)
     assert SITE == files(look(over_https()))
 
@@ -77,7 +74,7 @@ def test_a_server_that_wants_a_token(
     assert SITE == files(look(source))
 
 
-def test_a_redirect_is_not_followed(server: Web, over_https: Callable[..., Source]) -> None:
+def test_a_redirect_is_not_followed(server: Web, over_https: OverHttps) -> None:
     server.answer = lambda handler: handler.reply(301, Location=f"https://{server.place}/x")
     assert "the server redirects; the URL has to be the final one" == fault(over_https())
     assert 1 == len(server.requests)
@@ -88,7 +85,7 @@ def test_a_redirect_is_not_followed(server: Web, over_https: Callable[..., Sourc
     [(404, "repository '{url}/' not found"), (503, "unable to access '{url}/': ")],
 )
 def test_a_server_that_has_none(
-    server: Web, over_https: Callable[..., Source], status: int, expected: str
+    server: Web, over_https: OverHttps, status: int, expected: str
 ) -> None:
     server.answer = lambda handler: handler.reply(status)
     url = f"https://{server.place}/site.git"
@@ -96,7 +93,7 @@ def test_a_server_that_has_none(
 
 
 def test_a_server_that_is_away_and_comes_back(
-    repository: Repository, server: Web, over_https: Callable[..., Source]
+    repository: Repository, server: Web, over_https: OverHttps
 ) -> None:
     repository.commit(SITE)
     source, serve = over_https(), server.answer
@@ -108,7 +105,7 @@ def test_a_server_that_is_away_and_comes_back(
 
 
 def test_what_a_server_says_is_one_line_that_no_terminal_obeys(
-    server: Web, over_https: Callable[..., Source]
+    server: Web, over_https: OverHttps
 ) -> None:
     def hostile(handler: Handler) -> None:
         said = b"ERR \x1b[2J\x07" + b"x" * 1000

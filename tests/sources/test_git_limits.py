@@ -14,11 +14,9 @@ import pytest
 
 from groundplane.errors import SourceError
 from groundplane.sources import Source, Trust, git, source_of
-from tests.sources.conftest import SITE, fault, files, look
+from tests.sources.conftest import SITE, OverHttps, fault, files, look
 from tests.sources.repositories import Repository
 from tests.sources.web import Handler, Web
-
-OverHttps = Callable[..., Source]
 
 
 def kept(cache: Path) -> list[str]:
@@ -122,9 +120,12 @@ def test_a_look_that_is_not_waited_for_leaves_nothing(
     repository.commit(SITE)
     source, serve = over_https(), server.answer
     fetching = Event()
-    server.answer = stops_when_it_is_fetched_from(
-        server, cache, lambda: fetching.set() or Event().wait()
-    )
+
+    def stop() -> None:
+        fetching.set()
+        Event().wait()
+
+    server.answer = stops_when_it_is_fetched_from(server, cache, stop)
 
     async def cancelled() -> None:
         looking = asyncio.create_task(source.look())
@@ -139,34 +140,40 @@ def test_a_look_that_is_not_waited_for_leaves_nothing(
     assert SITE == files(look(source))
 
 
+def spoil(pattern: str, content: str) -> Callable[[Path], object]:
+    return lambda cache: next(cache.glob(pattern)).write_text(content)
+
+
+NEXT = SITE | {"web.yaml": "kind: Service\n"}
+
+
 @pytest.mark.parametrize(
-    "broken",
+    ("broken", "wanted"),
     [
-        lambda cache: next(cache.glob("repository.git/objects/pack/*.pack")).write_bytes(b"PACK"),
-        lambda cache: next(cache.glob("repository.git/objects/pack/*.idx")).write_bytes(b""),
-        lambda cache: (cache / "repository.git/HEAD").unlink(),
-        lambda cache: (cache / "repository.git/config").write_text("[core\n"),
-        lambda cache: (cache / "repository.git/shallow.lock").write_text(""),
-        lambda cache: (cache / "repository.git/refs/groundplane/source").write_text("x"),
-        lambda cache: (next(cache.glob("?" * 40)) / "site.yaml").write_text("kind: Clu"),
-        lambda cache: (cache / ".work-left").mkdir(),
+        (spoil("repository.git/objects/pack/*.pack", "PACK"), SITE),
+        (spoil("repository.git/objects/pack/*.pack", "PACK"), NEXT),
+        (spoil("repository.git/objects/pack/*.idx", ""), SITE),
+        (spoil("repository.git/config", "[core\n"), SITE),
+        (spoil("repository.git/refs/groundplane/source", "x"), NEXT),
+        (lambda cache: (cache / "repository.git/shallow.lock").write_text(""), NEXT),
+        (lambda cache: (cache / "repository.git/HEAD").unlink(), SITE),
+        (spoil("?" * 40 + "/site.yaml", "kind: Clu"), SITE),
+        (lambda cache: (cache / ".work-left").mkdir(), NEXT),
     ],
 )
-@pytest.mark.parametrize("changed", [False, True])
 def test_what_is_broken_in_the_cache_is_made_anew(
     repository: Repository,
     over_https: OverHttps,
     cache: Path,
     broken: Callable[[Path], object],
-    changed: bool,
+    wanted: dict[str, str],
 ) -> None:
     repository.commit(SITE)
     look(over_https())
     broken(cache)
-    wanted = SITE | ({"web.yaml": "kind: Service\n"} if changed else {})
     repository.commit(wanted)
     assert wanted == files(look(over_https()))
-    assert ["export"] * (1 + changed) + ["repository.git"] == kept(cache)
+    assert ["export"] * (2 if wanted == NEXT else 1) + ["repository.git"] == kept(cache)
 
 
 def test_an_export_that_someone_removes_comes_back(

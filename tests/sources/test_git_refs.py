@@ -1,12 +1,8 @@
 """Branches, tags, and what becomes of them."""
 
-from collections.abc import Callable
-
-from groundplane.sources import Source
-from tests.sources.conftest import SITE, fault, files, look
+from tests.sources.conftest import SITE, OverHttps, fault, files, look
 from tests.sources.repositories import Repository
 
-OverHttps = Callable[..., Source]
 OTHER = {"other.yaml": "kind: Cluster\n"}
 
 
