@@ -26,17 +26,6 @@ def test_a_server_that_our_authority_has_not_signed(
         assert "server certificate verification failed" in fault(source_of(url, cache, trust))
 
 
-def test_an_authority_of_ours_is_the_only_one(
-    repository: Repository, server: Web, ca: Signed, cache: Path, tmp_path: Path
-) -> None:
-    """Debian's git trusts a directory beside the file; the agent's is the cache, which has none."""
-    repository.commit(SITE)
-    trust = Trust(ca=authority(tmp_path, "other").certificate)
-    source = source_of(f"git+https://{server.place}/site.git", cache, trust)
-    fault(source)
-    assert [] == [*cache.iterdir()]
-
-
 def test_a_server_that_wants_a_certificate(
     repository: Repository, host: Signed, ca: Signed, cache: Path, trust: Trust
 ) -> None:

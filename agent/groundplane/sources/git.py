@@ -91,8 +91,6 @@ class GitSource:
         if self._cache.has_repository():
             try:
                 return await self._fetch(git, ref)
-            except Unfit:
-                raise
             except SourceError:
                 pass  # the repository that was kept may be why, and is gone
         return await self._fetch(git, ref)
