@@ -16,6 +16,11 @@ from typing import NamedTuple
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
+def printable(text: str) -> str:
+    """Return *text* on one line, with nothing in it that a terminal would obey."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
 class Origin(NamedTuple):
     """The file and line that a thing was read from."""
 
@@ -38,8 +43,7 @@ class Fault(NamedTuple):
     def __str__(self) -> str:
         parts = (str(self.origin), self.subject, self.path, self.message)
         text = ": ".join(part for part in parts if part)
-        # One line for each fault, and no text of the source that a terminal would obey.
-        return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+        return printable(text)  # one line for each fault
 
 
 class GroundplaneError(Exception):

@@ -25,7 +25,7 @@ from groundplane.errors import GroundplaneError, KernelRefused, SourceError
 from groundplane.pipeline import compile_source
 from groundplane.project.state import NodeBase, Part
 from groundplane.snapshot import encode
-from groundplane.sources.directory import Directory
+from groundplane.sources.directory import DirectorySource
 from tests.catalogs import SITE, write
 
 FILES = {
@@ -107,7 +107,7 @@ class Place:
         """Run an agent until the coroutine *steps* is done, then tell it to stop."""
 
         async def live() -> None:
-            source = Directory(self.source)
+            source = DirectorySource(self.source)
             settings = Settings(node, source, self.health, self.state, self.runtime)
             running = asyncio.create_task(Agent(settings, [planes]).run())
             try:

@@ -11,6 +11,7 @@ from groundplane.cli.ask import RUNTIME
 
 if TYPE_CHECKING:
     from groundplane.agent.status import Status
+    from groundplane.sources import Trust
 
 _runtime = click.option(
     "--runtime-directory",
@@ -47,9 +48,20 @@ def agent() -> None:
 @click.option(
     "--source",
     envvar="GROUNDPLANE_SOURCE",
-    type=click.Path(path_type=Path),
-    default=Path("/etc/groundplane/catalog"),
+    default="/etc/groundplane/catalog",
     show_default=True,
+    metavar="URL",
+    help="A directory; git+ssh://USER@HOST/REPOSITORY?ref=BRANCH&path=DIRECTORY, git+https:// "
+    "likewise; or https://HOST/FILE of what `groundplane compile` prints.",
+)
+@click.option(
+    "--trust",
+    envvar="GROUNDPLANE_TRUST",
+    type=click.Path(path_type=Path),
+    default=Path("/etc/groundplane/trust"),
+    show_default=True,
+    help="Where a central source finds, as far as it needs them: ssh_key and known_hosts; ca.pem, "
+    "client.pem, client.key and token for https.",
 )
 @click.option(
     "--health",
@@ -83,7 +95,8 @@ def agent() -> None:
 @click.option("--without-dns", is_flag=True, help="This node runs no DNS server of ours.")
 def run(
     node: str,
-    source: Path,
+    source: str,
+    trust: Path,
     health: Path,
     state_directory: Path,
     runtime_directory: Path,
@@ -110,7 +123,7 @@ def run(
     from groundplane.dataplanes.links import Links
     from groundplane.dataplanes.nftables import Nftables
     from groundplane.privileges import keep_capabilities_to_ourselves
-    from groundplane.sources.directory import Directory
+    from groundplane.sources import source_of
 
     set_up(node)
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
@@ -121,7 +134,7 @@ def run(
         lanes.append([Bind(dns_key)])
     settings = Settings(
         node,
-        Directory(source),
+        source_of(source, state_directory / "source", trusting(trust)),
         health,
         state_directory,
         runtime_directory,
@@ -160,6 +173,23 @@ def status(runtime_directory: Path, output: str) -> int:
         for line in described(found, running=running):
             click.echo(line)
     return 0 if healthy else 1
+
+
+def trusting(directory: Path) -> "Trust":
+    """Return what the files in *directory* say of central sources."""
+    from groundplane.sources import Trust
+
+    def there(name: str) -> Path | None:
+        return directory / name if (directory / name).exists() else None
+
+    return Trust(
+        key=there("ssh_key"),
+        known_hosts=there("known_hosts"),
+        ca=there("ca.pem"),
+        certificate=there("client.pem"),
+        certificate_key=there("client.key"),
+        token=there("token"),
+    )
 
 
 def described(status: "Status", *, running: bool) -> Iterator[str]:

@@ -16,6 +16,7 @@ from groundplane.model.service import EndpointSlice, Namespace, Service
 from groundplane.model.site import API_VERSION, Cluster, Node, Workload
 
 MAX_FILE_BYTES: Final = 64 << 20
+SUFFIXES: Final = (".yaml", ".yml")
 KINDS: Final[dict[tuple[str, str], type[Object]]] = {
     (API_VERSION, "Cluster"): Cluster,
     (API_VERSION, "Node"): Node,
@@ -60,7 +61,7 @@ def files_of(source: Path) -> list[Path]:
     for folder, folders, files in os.walk(source, onerror=_unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]
         paths = [Path(folder, name) for name in files if not name.startswith(".")]
-        found += [path for path in paths if path.suffix in (".yaml", ".yml")]
+        found += [path for path in paths if path.suffix in SUFFIXES]
     # What is no regular file stays, so that it is an error: what it should hold is missing.
     return sorted(path for path in found if not path.is_dir())
 

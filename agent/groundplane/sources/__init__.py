@@ -1,5 +1,30 @@
-"""Sources: where the catalog comes from."""
+"""Where a site comes from: a directory here, a repository on a server, a snapshot on a web server.
+
+A source is looked at again and again. It says what it has now, and by a stamp whether that is still
+the same; to compile it, and to use it, is for others.
+"""
+
+from pathlib import Path
 
 from groundplane.sources.content import Content, Source
+from groundplane.sources.directory import DirectorySource
+from groundplane.sources.git import GitSource
+from groundplane.sources.https import SnapshotSource
+from groundplane.sources.trust import NOBODY, Trust
+from groundplane.sources.url import GitUrl, SnapshotUrl, parse
 
-__all__ = ["Content", "Source"]
+__all__ = ["Content", "Source", "Trust", "source_of"]
+
+
+def source_of(url: str, cache: Path, trust: Trust = NOBODY) -> Source:
+    """Return the source *url*, which may keep what it fetched in *cache* and is told whom to *trust*.
+
+    SourceError when *url* is none that is known, or *trust* lacks what it needs.
+    """
+    match parse(url):
+        case GitUrl() as found:
+            return GitSource(found, cache, trust)
+        case SnapshotUrl() as found:
+            return SnapshotSource(found, trust)
+        case path:
+            return DirectorySource(path)

@@ -1,30 +1,42 @@
-"""What a source has."""
+"""What every kind of source gives, and how it is asked."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+from groundplane.errors import SourceError
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a source has now: a catalog of YAML to compile, or a compiled site."""
+    """What a source has now: either a directory or a snapshot."""
 
-    stamp: Hashable
-    revision: str
-    directory: Path | None
-    snapshot: bytes | None
-    shown: str
+    stamp: Hashable  # equal stamps: the same content; () means that reading it will tell an error
+    revision: str  # for people: the commit's hash, the snapshot's revision, "" for a directory
+    directory: Path | None  # a catalog of YAML to compile, ...
+    snapshot: bytes | None = field(repr=False)  # ... or a compiled site, verified
+    shown: str  # what stands in messages in place of *directory*
 
 
 class Source(Protocol):
-    @property
-    def name(self) -> str:
-        """The source as the status shows it."""
+    """Where a site comes from."""
 
-    @property
-    def watched(self) -> Path | None:
-        """A local directory, whose changes are seen at once."""
+    name: str  # as the status shows it
+    watched: Path | None  # a directory whose changes are seen at once; None: look again and again
 
     async def look(self) -> Content:
-        """Return what the source has; SourceError with the place of what is wrong."""
+        """Return what the source has now; SourceError, on one line, when it cannot be had.
+
+        As long as nothing has changed there, this costs next to nothing and returns the same object.
+        """
+        ...
+
+
+class Unfit(SourceError):
+    """What the source has cannot be used, and will not be until something else is there."""
+
+
+def size_of(number: int) -> str:
+    """Return a number of bytes for people."""
+    return f"{number >> 20} MiB" if number >= 1 << 20 else f"{number} bytes"

@@ -1,19 +1,19 @@
-"""A directory of this node."""
+"""A directory on this machine."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from groundplane.load import stamp_of
 from groundplane.sources.content import Content
 
 
-@dataclass(frozen=True)
-class Directory:
-    watched: Path
+class DirectorySource:
+    """The directory *path*, which need not be there: that is for whoever compiles it to say."""
 
-    @property
-    def name(self) -> str:
-        return str(self.watched)
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self.watched: Path | None = path
 
     async def look(self) -> Content:
-        return Content(stamp_of(self.watched), "", self.watched, None, str(self.watched))
+        """Return the directory; what it has is told by its files' names, sizes and times."""
+        path = Path(self.name)
+        return Content(stamp_of(path), "", path, None, self.name)

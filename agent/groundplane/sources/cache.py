@@ -1,0 +1,76 @@
+"""What is kept of a repository: the repository itself, and the newest exports, each whole or not there.
+
+    repository.git   what was fetched, so that a change costs what has changed
+    <40 digits>      an export, named by its tree
+    .work-*          one update that is under way; it is thrown away unless it ends well
+
+A child of an update writes only below .work-*. Whatever stops it, the next one begins from what was
+good, and sweeps the rest.
+"""
+
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Final
+
+_REPOSITORY: Final = "repository.git"
+_EXPORT: Final = re.compile(r"[0-9a-f]{40,64}")
+_EXPORTS: Final = 2  # one may still be read while the next is there
+_PACKS: Final = 50
+
+
+class Cache:
+    """The directory *path*, with nothing in it that anyone else keeps there."""
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        self.path = path
+        self._max_bytes = max_bytes
+
+    def make(self) -> None:
+        """Make the directory, if it is not there."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def has_repository(self) -> bool:
+        return (self.path / _REPOSITORY).exists()
+
+    def begin(self) -> Path:
+        """Return where an update may write; `repository` of it may be there already."""
+        for left in self.path.glob(".work-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        work = Path(tempfile.mkdtemp(prefix=".work-", dir=self.path))
+        if self.has_repository():
+            (self.path / _REPOSITORY).rename(repository(work))
+            if self._has_grown(repository(work)):
+                shutil.rmtree(repository(work))
+        return work
+
+    def _has_grown(self, of: Path) -> bool:
+        """Return whether fetching all anew is better than keeping what nobody needs any more."""
+        sizes = [pack.stat().st_size for pack in of.glob("objects/pack/*.pack")]
+        return len(sizes) > _PACKS or sum(sizes) > self._max_bytes
+
+    def keep(self, work: Path, tree: str) -> Path:
+        """Keep what the update has made, its export as that of *tree*; return the export."""
+        kept = self.path / tree
+        if kept.exists():  # of an earlier process: who knows what has become of it
+            kept.rename(work / "replaced")
+        export(work).rename(kept)
+        kept.touch()
+        repository(work).rename(self.path / _REPOSITORY)
+        exports = [each for each in self.path.iterdir() if _EXPORT.fullmatch(each.name)]
+        for old in sorted(exports, key=lambda each: each.stat().st_mtime_ns)[:-_EXPORTS]:
+            shutil.rmtree(old, ignore_errors=True)
+        return kept
+
+    def end(self, work: Path) -> None:
+        """Throw away what is left of the update."""
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def repository(work: Path) -> Path:
+    return work / _REPOSITORY
+
+
+def export(work: Path) -> Path:
+    return work / "export"

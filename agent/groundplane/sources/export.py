@@ -1,0 +1,129 @@
+"""Writes the catalog that a commit has, without ever checking it out.
+
+Only files that the loader reads are written, as they are: no filter, attribute or link of the
+repository has a say in it.
+"""
+
+import logging
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final, NamedTuple
+
+from groundplane.errors import SourceError
+from groundplane.load import SUFFIXES
+from groundplane.sources.content import Unfit, size_of
+from groundplane.sources.git_command import Git
+
+log = logging.getLogger(__name__)
+
+MAX_ENTRIES: Final = 1_000_000  # a few small trees can name each other into any number of files
+MAX_FILES: Final = 200_000
+_REGULAR: Final = (b"100644", b"100755")
+_PIECE: Final = 1 << 16
+
+
+class File(NamedTuple):
+    """A file of a tree."""
+
+    path: str
+    identity: bytes
+    size: int
+
+
+def export_tree(git: Git, repository: Path, tree: str, into: Path) -> None:
+    """Write the catalog of *tree* into the new directory *into*.
+
+    Raises Unfit when there is none or it is too large, SourceError when the repository is broken,
+    OSError when it cannot be written.
+    """
+    files = _files(git, repository, tree)
+    if not any(file.path.endswith(SUFFIXES) for file in files):
+        raise Unfit(f"{git.name}: there is no YAML file; an empty source is never taken for a site")
+    into.mkdir()
+    with tempfile.TemporaryFile(dir=into.parent) as wanted:
+        wanted.writelines(file.identity + b"\n" for file in files)
+        wanted.seek(0)
+        with _running(git, repository, "cat-file", "--batch", "--buffer", given=wanted) as output:
+            for file in files:
+                _write(into / file.path, _content(git.name, output, file))
+
+
+def _files(git: Git, repository: Path, tree: str) -> list[File]:
+    """Return the files of *tree* that the loader reads."""
+    files: list[File] = []
+    size = 0
+    listing = ("ls-tree", "-r", "-z", "-l", "--full-tree", tree)
+    with _running(git, repository, *listing) as output:
+        for number, entry in enumerate(_entries(output)):
+            described, _, raw = entry.partition(b"\t")
+            mode, _, identity, length = described.split()
+            path = raw.decode(errors="surrogateescape")
+            if _is_read(path) and mode in _REGULAR:
+                files.append(File(path, identity, int(length)))
+                size += int(length)
+            elif _is_read(path):
+                log.warning("%s: %s is no regular file, and ignored", git.name, ascii(path))
+            if number >= MAX_ENTRIES or len(files) > MAX_FILES or size > git.max_bytes:
+                limits = f"{MAX_FILES} files of {size_of(git.max_bytes)}"
+                raise Unfit(f"{git.name}: the catalog is too large; {limits} are the limit")
+    return files
+
+
+def _entries(output: IO[bytes]) -> Iterator[bytes]:
+    rest = b""
+    while piece := output.read(_PIECE):
+        *whole, rest = (rest + piece).split(b"\0")
+        yield from whole
+
+
+def _content(name: str, output: IO[bytes], file: File) -> bytes:
+    """Return what `git cat-file --batch` has for *file*; SourceError when that is something else."""
+    header = output.readline()
+    content = output.read(file.size + 1)[:-1]
+    if header.split() != [file.identity, b"blob", b"%d" % file.size] or len(content) != file.size:
+        raise SourceError(f"{name}: {file.path!a} is damaged in what was fetched")
+    return content
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        file.write(content)
+
+
+@contextmanager
+def _running(
+    git: Git, repository: Path, *arguments: str, given: IO[bytes] | None = None
+) -> Iterator[IO[bytes]]:
+    """Run git beside what is done with its output; SourceError when it fails."""
+    with (
+        tempfile.TemporaryFile(dir=repository.parent) as errors,
+        subprocess.Popen(
+            git.command(f"--git-dir={repository}", *arguments),
+            stdin=given or subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=git.environment,
+            cwd=git.directory,
+        ) as child,
+    ):
+        assert child.stdout  # noqa: S101
+        try:
+            yield child.stdout
+        except BaseException:
+            child.kill()
+            raise
+        if child.wait() != 0:
+            errors.seek(0)
+            raise git.fault(errors.read(_PIECE), child.returncode)
+
+
+def _is_read(path: str) -> bool:
+    """Return whether the loader would read the file *path* of its source."""
+    *folders, name = path.split("/")
+    if any(not part or part.startswith(".") for part in (*folders, name)):
+        return False
+    return name.endswith(SUFFIXES) or (not folders and name.endswith(".lock"))

@@ -1,0 +1,191 @@
+"""What comes of a commit: the files that the loader reads, and nothing that the repository asks for."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from groundplane.sources import export
+from tests.sources.conftest import SITE, OverHttps, fault, files, look
+from tests.sources.repositories import Repository
+from tests.sources.web import Web
+
+WEB = {"web.yaml": "kind: Service\n"}
+
+
+def test_only_what_the_loader_reads_is_written(
+    repository: Repository, over_https: OverHttps
+) -> None:
+    read = SITE | {"a/b/deep.yml": "a: 1\n", "a b.yaml": "b: 2\n", "empty.yaml": ""}
+    unread = {
+        "README.md": "x",
+        "a/x.lock": "x",
+        ".hidden.yaml": "x",
+        ".ci/x.yaml": "x",
+        "x.yam": "x",
+    }
+    repository.commit(read | unread)
+    assert read == files(look(over_https()))
+
+
+def test_a_directory_of_the_repository(repository: Repository, over_https: OverHttps) -> None:
+    repository.commit({"other.yaml": "x", **{f"sites/lab/{name}": SITE[name] for name in SITE}})
+    found = look(over_https("?path=sites/lab"))
+    assert SITE == files(found)
+    assert found.shown.endswith(f"/site.git?path=sites/lab@{found.revision[:12]}")
+
+
+@pytest.mark.parametrize("path", ["none", "file", "link"])
+def test_a_directory_that_is_not_there(
+    repository: Repository, over_https: OverHttps, path: str
+) -> None:
+    repository.commit({"file": "x", "sites/site.yaml": "x"}, links={"link": "sites"})
+    assert f"the repository has no directory {path}" == fault(over_https(f"?path={path}"))
+
+
+@pytest.mark.parametrize("query", ["", "?path=docs"])
+def test_no_yaml_is_never_a_site_without_services(
+    repository: Repository, over_https: OverHttps, query: str
+) -> None:
+    repository.commit({"docs/README.md": "x", "docs/addresses.lock": "x"})
+    expected = "there is no YAML file; an empty source is never taken for a site"
+    assert expected == fault(over_https(query))
+
+
+def test_what_cannot_be_used_is_not_fetched_again(
+    repository: Repository, over_https: OverHttps, server: Web
+) -> None:
+    repository.commit({"README.md": "x"})
+    source = over_https()
+    fault(source)
+    server.requests.clear()
+    fault(source)
+    assert not any("POST" in each or "service=" not in each for each in server.requests[1:-1])
+    repository.commit(SITE)
+    assert SITE == files(look(source))
+
+
+def test_links_and_submodules_are_ignored(
+    repository: Repository, over_https: OverHttps, caplog: pytest.LogCaptureFixture
+) -> None:
+    commit = repository.commit(SITE)
+    links = {"passwd.yaml": "/etc/passwd", "etc": "/etc", "a/up.yaml": "../site.yaml"}
+    url = "ext::sh -c touch% /tmp/groundplane-ran"
+    modules = f'[submodule "module"]\n\tpath = module\n\turl = "{url}"\n'
+    repository.commit(
+        SITE | {".gitmodules": modules},
+        links=links,
+        modules={"module": commit, "module.yaml": commit},
+    )
+    assert SITE == files(look(over_https()))
+    ignored = [record.getMessage().partition(".git: ")[2] for record in caplog.records]
+    names = ("a/up.yaml", "module.yaml", "passwd.yaml")
+    assert [f"'{name}' is no regular file, and ignored" for name in names] == ignored
+
+
+def test_no_filter_or_hook_is_run(
+    repository: Repository, over_https: OverHttps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither what the repository asks for, nor what whoever runs the agent has set up."""
+    ran = tmp_path / "ran"
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    for name in ("reference-transaction", "post-checkout", "post-index-change"):
+        (hooks / name).write_text(f"#!/bin/sh\ntouch {ran}\n")
+        (hooks / name).chmod(0o755)
+    (tmp_path / ".gitconfig").write_text(
+        f'[filter "run"]\nsmudge = touch {ran}\nrequired = true\n[core]\nhooksPath = {hooks}\n'
+        f'fsmonitor = touch {ran}\n[credential]\nhelper = "!touch {ran}"\n'
+        f'[url "ext::touch {ran} "]\ninsteadOf = https://\n'
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / ".gitconfig"))
+    monkeypatch.setenv("GIT_TRACE", str(ran))
+    attributes = "*.yaml filter=run text eol=crlf ident export-subst export-ignore\n"
+    wanted = SITE | {"id.yaml": "a: $Id$ $Format:%H$\n"}
+    repository.commit(wanted | {".gitattributes": attributes})
+    assert wanted == files(look(over_https()))
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize("name", [b"..", b".", b".git", b"../../out.yaml", b"/tmp/out.yaml"])
+def test_a_tree_that_leaves_its_directory_is_refused(
+    repository: Repository, over_https: OverHttps, name: bytes
+) -> None:
+    good = bytes.fromhex(repository.blob("x"))
+    inner = repository.tree(b"100644 site.yaml\0" + good)
+    entry = b"100644 " if name.endswith(b".yaml") else b"40000 "
+    of = good if name.endswith(b".yaml") else bytes.fromhex(inner)
+    repository.commit_tree(
+        repository.tree(entry + name + b"\0" + of + b"100644 site.yaml\0" + good)
+    )
+    assert ": contains " in fault(over_https())
+
+
+def test_two_entries_of_one_name_are_refused(repository: Repository, over_https: OverHttps) -> None:
+    entry = b"100644 site.yaml\0" + bytes.fromhex(repository.blob("x"))
+    repository.commit_tree(repository.tree(entry + entry))
+    assert "duplicateEntries: contains duplicate file entries" in fault(over_https())
+
+
+def test_more_files_than_a_catalog_has(
+    repository: Repository, over_https: OverHttps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "MAX_FILES", 2)
+    repository.commit(SITE | {"README.md": "x"})
+    source = over_https()
+    assert SITE == files(look(source))
+    repository.commit(SITE | WEB)
+    expected = "the catalog is too large; 2 files of 256 MiB are the limit"
+    assert expected == fault(source)
+    assert expected == fault(source)
+
+
+def test_a_few_trees_that_are_very_many_files(
+    repository: Repository, over_https: OverHttps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "MAX_ENTRIES", 10_000)
+    tree = bytes.fromhex(repository.tree(b"100644 x\0" + bytes.fromhex(repository.blob("x"))))
+    for _ in range(9):
+        entries = (b"40000 %d\0" % number + tree for number in range(10))
+        tree = bytes.fromhex(repository.tree(b"".join(entries)))
+    repository.commit_tree(tree.hex())
+    assert fault(over_https()).startswith("the catalog is too large; ")
+
+
+def test_what_is_there_stays_when_the_next_commit_cannot_be_used(
+    repository: Repository, over_https: OverHttps
+) -> None:
+    good = repository.commit(SITE)
+    source = over_https()
+    found = look(source)
+    repository.commit({"README.md": "x"})
+    fault(source)
+    assert SITE == files(found)
+    repository.git("update-ref", "refs/heads/main", good)
+    assert found is look(source)
+
+
+def test_the_newest_two_exports_are_kept(
+    repository: Repository, over_https: OverHttps, cache: Path
+) -> None:
+    source = over_https()
+    seen = []
+    for number in range(4):
+        repository.commit(SITE | {"n.yaml": f"n: {number}\n"})
+        seen.append(look(source).directory)
+    assert {*seen[-2:], cache / "repository.git"} == {*cache.iterdir()}
+
+
+def test_a_change_costs_what_has_changed(
+    repository: Repository, over_https: OverHttps, cache: Path
+) -> None:
+    large = {"large.yaml": os.urandom(1 << 20).hex()}
+    first = repository.commit(SITE | large)
+    source = over_https()
+    look(source)
+    repository.commit(SITE | WEB | large, parent=first)
+    assert SITE | WEB | large == files(look(source))
+    sizes = sorted(path.stat().st_size for path in cache.glob("repository.git/objects/pack/*.pack"))
+    assert 2 == len(sizes)
+    assert sizes[0] < 2000 < 1 << 20 < sizes[1]
