@@ -22,6 +22,7 @@ from groundplane.model.selector import LabelIndex
 from groundplane.model.service import EndpointSlice, Family, Service, SliceEndpoint
 from groundplane.model.site import Workload
 from groundplane.pools import number_pools
+from groundplane.probed import compile_probes
 from groundplane.sizes import sizes
 
 
@@ -79,6 +80,7 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
         node_ports=port_range(spec.node_port_range),
         affinity_timeouts=tuple(sorted({s.affinity_seconds for s in services} - {0})),
         sizes=sizes(services),
+        probes=compile_probes(catalog, places),
     )
 
 
@@ -117,6 +119,7 @@ def _service(
         internal_local=spec.internal_traffic_policy == "Local",
         external_local=spec.external_traffic_policy == "Local",
         health_check_port=allocations.health_checks[name],
+        keep_last_endpoints=service.keep_last_endpoints,
     )
 
 
