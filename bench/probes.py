@@ -39,7 +39,7 @@ def serve() -> None:
     listeners = {}
     for port in PORTS:
         listener = socket.create_server(("0.0.0.0", port), backlog=4096)  # noqa: S104
-        listener.setblocking(False)
+        listener.settimeout(0)
         listeners[listener.fileno()] = listener
         poll.register(listener, select.EPOLLIN)
     print("ready", flush=True)
@@ -50,7 +50,7 @@ def serve() -> None:
                 with suppress(BlockingIOError):
                     while True:
                         accepted = listener.accept()[0]
-                        accepted.setblocking(False)
+                        accepted.settimeout(0)
                         open_[accepted.fileno()] = accepted
                         poll.register(accepted, select.EPOLLIN)
                 continue

@@ -21,6 +21,7 @@ from groundplane.probes.outcome import Outcome
 _CONFIG: Final = H2Configuration(client_side=True, header_encoding="utf-8")
 _STREAM: Final = 1
 _MESSAGE_BYTES: Final = 1 << 10
+_SETTINGS: Final = b"\x04"  # type of a frame
 _SERVING: Final = 1
 _STATUSES: Final = {0: "UNKNOWN", 1: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
 _CODES: Final = {  # google.golang.org/grpc/codes, those that a health server gives
@@ -43,6 +44,7 @@ class HealthCheck:
         self._h2.send_data(_STREAM, _framed(service), end_stream=True)
         self._headers: dict[str, str] = {}
         self._message = b""
+        self._begun = False
 
     def outgoing(self) -> bytes:
         return self._h2.data_to_send()
@@ -51,9 +53,13 @@ class HealthCheck:
         """Return how the check ends, or None while more is to come; b"" is the connection's end."""
         if not data:
             return Outcome(passed=False, reason="the connection ends without an answer")
+        # A server begins with its settings (RFC 9113, 3.4); h2 takes anything for a long frame.
+        begins, self._begun = self._begun or data[3:4] in (b"", _SETTINGS), True
         try:
-            events = self._h2.receive_data(data)
+            events = self._h2.receive_data(data) if begins else None
         except ProtocolError:
+            events = None
+        if events is None:
             return Outcome(passed=False, reason=f"no HTTP/2: {data[:20]!r}")
         for event in events:
             if ended := self._judged(event):

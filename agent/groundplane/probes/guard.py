@@ -14,7 +14,7 @@ def doubtful(
     probes: Mapping[Key, Probe],
     verdicts: Mapping[Key, Verdict],
     fallen: Collection[Key],
-    services_of: Callable[[Collection[Key]], Collection[Key]],
+    services_of: Callable[[Collection[Key]], Collection[object]],
 ) -> frozenset[Key]:
     """Return those of *fallen* that *node* should not believe unless it reaches something else.
 
