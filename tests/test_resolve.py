@@ -236,6 +236,32 @@ def test_a_failing_workload_of_another_namespace_does_not_count() -> None:
     assert [0] == [*choose(web(READY), NOWHERE, {("shop", "ready")}).cluster]
 
 
+@pytest.mark.parametrize(
+    ("failing", "cluster"),
+    [
+        (("ready",), ("other",)),
+        (("ready", "other"), ("draining",)),
+        (("ready", "other", "draining"), ("ready", "other")),
+    ],
+)
+def test_a_service_may_keep_its_endpoints_where_all_fail(
+    failing: tuple[str, ...], cluster: tuple[str, ...]
+) -> None:
+    """All come back, those that failed first included, each as its conditions say."""
+    service = web(READY, OTHER, DRAINING, keep_last_endpoints=True)
+    failed = {("default", name) for name in failing}
+    assert cluster == names(service, choose(service, NOWHERE, failed).cluster)
+
+
+def test_the_annotation_says_which_service_keeps_its_endpoints(source: Path) -> None:
+    said = "{name: web, annotations: {groundplane/keep-last-endpoints: 'true'}}"
+    one, other = (
+        compile_text(source, text) for text in (SERVICE, SERVICE.replace("{name: web}", said))
+    )
+    kept = [site.services[0].keep_last_endpoints for site in (one, other)]
+    assert [False, True] == kept
+
+
 def test_publish_not_ready_addresses_takes_all_as_ready() -> None:
     service = web(READY, DRAINING, GONE, NOT_READY, publish_not_ready=True)
     assert [0, 1, 2, 3] == [*choose(service, NOWHERE, {("default", "ready")}).cluster]

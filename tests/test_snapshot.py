@@ -11,8 +11,17 @@ from hypothesis import strategies as st
 from groundplane.errors import StateError
 from groundplane.model import compiled
 from groundplane.model.compiled import Service, Site
-from groundplane.snapshot import Block, Snapshot, advance, decode, encode, revision_of, verify
-from tests.project.test_update import service, sites
+from groundplane.snapshot import (
+    Block,
+    Snapshot,
+    advance,
+    changed_probes,
+    decode,
+    encode,
+    revision_of,
+    verify,
+)
+from tests.project.test_update import WORKLOADS, probe, service, sites
 
 
 def titled(header: bytes) -> bytes:
@@ -28,10 +37,13 @@ JSON = msgspec.json.encode(EMPTY)
 def test_it_comes_back_as_it_was(site: Site) -> None:
     found = decode(encode(site))
     assert {*site.services} == {*found.every_service()}
+    assert {*site.probes} == {*found.every_probe()}
     for node in ("n1", "n2"):
         seen = found.site(node)
         assert tuple(w for w in site.workloads if w.node == node) == seen.workloads
-        assert msgspec.structs.replace(site, services=(), workloads=seen.workloads) == seen
+        assert (
+            msgspec.structs.replace(site, services=(), workloads=seen.workloads, probes=()) == seen
+        )
     assert encode(site) == encode(site)
 
 
@@ -44,6 +56,8 @@ def test_advancing_gives_the_same_and_what_differs(before: Site, after: Site) ->
     old, new = decode(encode(before)), decode(encode(after))
     found, differ = advance(old, encode(after))
     assert new == found
+    probes = [{each.key: each for each in side.every_probe()} for side in (old, new)]
+    assert changed_probes(old, new) == {key for key, _ in probes[0].items() ^ probes[1].items()}
     every = values(old).keys() | values(new).keys()
     assert differ == {key for key in every if values(old).get(key) != values(new).get(key)}
 
@@ -88,6 +102,9 @@ def test_a_service_is_found_by_its_key_or_not_at_all(site: Site, name: str) -> N
     every = {each.key: each for each in site.services}
     snapshot = decode(encode(site))
     assert len(every) == len(snapshot)
+    probes = {each.key: each for each in site.probes}
+    for workload in WORKLOADS:
+        assert probes.get(("default", workload)) == snapshot.probe(("default", workload))
     for key in (("default", name), ("defaul", name), ("zone", name), ("", name)):
         assert every.get(key) == snapshot.service(key)
     for key, each in every.items():
@@ -102,6 +119,32 @@ def test_namespaces_are_in_the_order_of_names_and_not_of_text() -> None:
     assert len(snapshot.blocks) > 10
     for each in found:
         assert each == snapshot.service(each.key)
+
+
+def test_probes_lie_before_the_services_of_every_namespace() -> None:
+    """A namespace may begin with a digit, which is before every letter."""
+    spaces = ("0", "9-a", "a", "a.b", "z")
+    services = [msgspec.structs.replace(each, namespace=space) for space in spaces
+                for each in MANY[:100]]  # fmt: skip
+    probes = tuple(msgspec.structs.replace(probe(f"w{number}", 1), namespace=space)
+                   for space in spaces for number in range(100))  # fmt: skip
+    snapshot = decode(encode(msgspec.structs.replace(of(services), probes=probes)))
+    for each in services:
+        assert each == snapshot.service(each.key)
+    for one in probes:
+        assert one == snapshot.probe(one.key)
+    assert len(services) == len(snapshot)
+    assert {*probes} == {*snapshot.every_probe()}
+
+
+def test_of_many_probes_those_that_changed_are_told() -> None:
+    probes = [probe(f"w{number}", 1) for number in range(2000)]
+    old = decode(encode(msgspec.structs.replace(EMPTY, probes=tuple(probes))))
+    probes[7] = probe("w7", 2)
+    encoded = encode(msgspec.structs.replace(EMPTY, probes=(*probes[:9], *probes[10:])))
+    new, services = advance(old, encoded)
+    assert set() == services
+    assert {("default", "w7"), ("default", "w9")} == changed_probes(old, new)
 
 
 def test_a_revision_is_named_by_its_content() -> None:

@@ -33,7 +33,8 @@ def choose(service: compiled.Service, place: Place, failing: Failing) -> Chosen:
     """Return the endpoints of *service* as they count at *place*.
 
     Ready ones; if there is none, those that are serving and terminating (KEP-1669). The choice is
-    made apart for the node's own endpoints. With publishNotReadyAddresses all count as ready.
+    made apart for the node's own endpoints. With publishNotReadyAddresses all count as ready; where
+    the probes of all fail, and the service keeps its last endpoints, all count as if none did.
     """
     endpoints = service.endpoints
     passing: Sequence[int] = range(len(endpoints))
@@ -80,7 +81,7 @@ def _chosen(
 def _passing(service: compiled.Service, failing: Failing) -> Sequence[int]:
     namespace, workloads = service.namespace, service.endpoints.workloads
     failed = [index for index, name in enumerate(workloads) if (namespace, name) in failing]
-    if not failed:
+    if not failed or (service.keep_last_endpoints and len(failed) == len(workloads)):
         return range(len(workloads))
     return [index for index in range(len(workloads)) if index not in failed]
 

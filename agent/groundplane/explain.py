@@ -6,6 +6,7 @@ from groundplane.choose import NOWHERE, Failing, choose
 from groundplane.model.catalog import Catalog
 from groundplane.model.compiled import Endpoint, Service
 from groundplane.model.selector import LabelIndex
+from groundplane.model.service import KEEP_LAST
 
 
 class Verdict(NamedTuple):
@@ -53,6 +54,8 @@ def _reason(service: Service, endpoint: Endpoint, failing: Failing, *, counts: b
     fails = (service.namespace, endpoint.workload) in failing
     if service.publish_not_ready:
         return "ready, as publishNotReadyAddresses says"
+    if fails and counts:
+        return f"its readiness probe fails, as all do: the last endpoints are kept ({KEEP_LAST})"
     if fails:
         return "its readiness probe fails"
     if endpoint.terminating:

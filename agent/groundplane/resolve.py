@@ -22,6 +22,7 @@ from groundplane.model.selector import LabelIndex
 from groundplane.model.service import EndpointSlice, Family, Service, SliceEndpoint
 from groundplane.model.site import Workload
 from groundplane.pools import number_pools
+from groundplane.probed import compile_probes
 from groundplane.sizes import sizes
 
 
@@ -82,6 +83,7 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
         change_limits=compiled.ChangeLimits(
             spec.change_limits.removed_services, spec.change_limits.renumbered_services
         ),
+        probes=compile_probes(catalog, places),
     )
 
 
@@ -120,6 +122,7 @@ def _service(
         internal_local=spec.internal_traffic_policy == "Local",
         external_local=spec.external_traffic_policy == "Local",
         health_check_port=allocations.health_checks[name],
+        keep_last_endpoints=service.keep_last_endpoints,
     )
 
 

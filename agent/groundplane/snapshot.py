@@ -1,13 +1,13 @@
 """The compiled site as bytes: a header that names every block by its digest, and the blocks.
 
-    groundplane-site 3 <SHA-256 of what follows, down to the empty line>
-    the site, without workloads and services, as JSON
+    groundplane-site 4 <SHA-256 of what follows, down to the empty line>
+    the site, without workloads, probes and services, as JSON
     for each block: its first key, how many lines and bytes it has, and its digest
     an empty line
     blocks of lines, each a key, a tab and a value as JSON, in the order of their keys
 
-A node's workloads are a block of their own, and services lie in blocks that begin where a digest
-of their names says so: one that comes or goes changes one block. What differs between two
+A node's workloads are a block of their own, and probes and services lie in blocks that begin where
+a digest of their names says so: one that comes or goes changes one block. What differs between two
 snapshots is found by comparing their headers, and only the lines that a node needs and that did
 change are decoded: a change costs what it costs, not what the site does.
 """
@@ -16,7 +16,7 @@ import hashlib
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Final, NamedTuple, TypeVar
@@ -25,15 +25,19 @@ from zlib import crc32
 import msgspec
 
 from groundplane.errors import StateError
-from groundplane.model.compiled import FORMAT, Service, Site, Workload
+from groundplane.model.compiled import FORMAT, Probe, Service, Site, Workload
 
 T = TypeVar("T")
-Key = tuple[str, str]  # namespace and name of a service; ("", name) for a node's workloads
+V = TypeVar("V", Service, Probe)
+# Namespace and name of a service; ("", name) for a node's workloads, ("!" + namespace, name) for a
+# workload's probe. Neither is a namespace, and both are before every one of them.
+Key = tuple[str, str]
 
 _TITLE: Final = re.compile(rb"groundplane-site ([0-9]{1,9}) ([0-9a-f]{64})\n")
 _ENTRY: Final = re.compile(rb"([!-.0-~]*)/([!-~]+) ([0-9]{1,9}) ([0-9]{1,9}) ([0-9a-f]{32})")
 _CUT: Final = "no compiled site: it is cut off, or has something behind its end"
-_PER_BLOCK: Final = 32  # services, on average
+_PROBE: Final = "!"
+_PER_BLOCK: Final = 32  # services or probes, on average
 
 
 class Block(NamedTuple):
@@ -48,19 +52,20 @@ class Block(NamedTuple):
 _encode: Final = msgspec.json.Encoder().encode
 _site: Final = msgspec.json.Decoder(Site)
 _service: Final = msgspec.json.Decoder(Service)
+_probe: Final = msgspec.json.Decoder(Probe)
 _workloads: Final = msgspec.json.Decoder(tuple[Workload, ...])
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A compiled site, its services and workloads still encoded. *head* has none of either."""
+    """A compiled site, all but *head* of it still encoded: workloads, probes and services."""
 
     head: Site
     blocks: Sequence[Block] = field(repr=False)
 
     def __len__(self) -> int:
         """Return how many services there are."""
-        return sum(block.length for block in self.blocks if block.first[0])
+        return sum(block.length for block in self.blocks if _of_services(block))
 
     def site(self, node: str) -> Site:
         """Return the site as *node* needs it: with its own workloads, and without services."""
@@ -76,15 +81,16 @@ class Snapshot:
         value = self._value(key)
         return _decoded(_service, value) if value else None
 
+    def probe(self, key: Key) -> Probe | None:
+        """Return the probe of the workload *key*; None when the site has none of it."""
+        value = self._value((_PROBE + key[0], key[1]))
+        return _decoded(_probe, value) if value else None
+
     def every_service(self) -> Iterator[Service]:
-        service = _service.decode
-        try:
-            for block in self.blocks:
-                if block.first[0]:
-                    for line in block.lines.splitlines():
-                        yield service(line[line.index(b"\t") :])
-        except ValueError as error:
-            raise StateError(f"no compiled site: {error}") from None
+        return _every(_service, filter(_of_services, self.blocks))
+
+    def every_probe(self) -> Iterator[Probe]:
+        return _every(_probe, filter(_of_probes, self.blocks))
 
     def _value(self, key: Key) -> bytes:
         index = bisect_right(self.blocks, key, key=attrgetter("first")) - 1
@@ -104,14 +110,36 @@ def _decoded(decoder: "msgspec.json.Decoder[T]", encoded: bytes) -> T:
         raise StateError(f"no compiled site: {error}") from None
 
 
+def _every(decoder: "msgspec.json.Decoder[T]", blocks: Iterable[Block]) -> Iterator[T]:
+    try:
+        for block in blocks:
+            for line in block.lines.splitlines():
+                yield decoder.decode(line[line.index(b"\t") :])
+    except ValueError as error:
+        raise StateError(f"no compiled site: {error}") from None
+
+
+def _of_probes(block: Block) -> bool:
+    return block.first[0].startswith(_PROBE)
+
+
+def _of_services(block: Block) -> bool:
+    return bool(block.first[0]) and not _of_probes(block)
+
+
 def encode(site: Site) -> bytes:
     """Return *site* as bytes: equal sites give equal bytes."""
     by_node: dict[str, list[Workload]] = defaultdict(list)
     for workload in site.workloads:
         by_node[workload.node].append(workload)
     blocks = [_block([_line(("", name), by_node[name])], ("", name)) for name in sorted(by_node)]
-    blocks += blocks_of(sorted(site.services, key=lambda each: each.key))
-    return join(msgspec.structs.replace(site, services=(), workloads=()), blocks)
+    blocks += _blocks(((_PROBE + each.namespace, each.name), each) for each in _sorted(site.probes))
+    blocks += blocks_of(_sorted(site.services))
+    return join(msgspec.structs.replace(site, services=(), workloads=(), probes=()), blocks)
+
+
+def _sorted(values: Sequence[V]) -> list[V]:
+    return sorted(values, key=attrgetter("key"))
 
 
 def join(head: Site, blocks: Sequence[Block]) -> bytes:
@@ -122,15 +150,19 @@ def join(head: Site, blocks: Sequence[Block]) -> bytes:
 
 
 def blocks_of(services: Iterable[Service]) -> Iterator[Block]:
-    """Yield the blocks that *services*, in the order of their keys, lie in."""
+    """Return the blocks that *services*, in the order of their keys, lie in."""
+    return _blocks((each.key, each) for each in services)
+
+
+def _blocks(values: Iterable[tuple[Key, Service | Probe]]) -> Iterator[Block]:
     first: Key | None = None
     lines: list[bytes] = []
-    for each in services:
-        if first and crc32(_name(each.key)) % _PER_BLOCK == 0:
+    for key, each in values:
+        if first and crc32(_name(key)) % _PER_BLOCK == 0:
             yield _block(lines, first)
             first, lines = None, []
-        first = first or each.key
-        lines.append(_line(each.key, each))
+        first = first or key
+        lines.append(_line(key, each))
     if first:
         yield _block(lines, first)
 
@@ -145,7 +177,7 @@ def _name(key: Key) -> bytes:
     return f"{key[0]}/{key[1]}\t".encode()
 
 
-def _line(key: Key, value: Service | list[Workload]) -> bytes:
+def _line(key: Key, value: Service | Probe | list[Workload]) -> bytes:
     return _name(key) + _encode(value) + b"\n"
 
 
@@ -181,16 +213,24 @@ def advance(old: Snapshot, encoded: bytes) -> tuple[Snapshot, set[Key]]:
 
     Blocks that *old* has not got are verified.
     """
-    there = {block.entry: block for block in old.blocks}
-    snapshot, made = _decode(encoded, there)
-    new: dict[Key, bytes] = {}
+    snapshot, made = _decode(encoded, {block.entry: block for block in old.blocks})
     for block in made:
         _check(block)
-        new |= _by_key(block)
-    gone: dict[Key, bytes] = {}
-    for entry in there.keys() - {block.entry for block in snapshot.blocks}:
-        gone |= _by_key(there[entry])
-    return snapshot, {key for key, _ in gone.items() ^ new.items() if key[0]}
+    return snapshot, _differing(old, snapshot, _of_services)
+
+
+def changed_probes(old: Snapshot, new: Snapshot) -> set[Key]:
+    """Return the workloads whose probes differ, come or go between *old* and *new*."""
+    keys = _differing(old, new, _of_probes)
+    return {(namespace.removeprefix(_PROBE), name) for namespace, name in keys}
+
+
+def _differing(old: Snapshot, new: Snapshot, kind: Callable[[Block], bool]) -> set[Key]:
+    """Return the keys of the lines of *kind* in which *old* and *new* differ."""
+    before, after = ({block.entry: block for block in each.blocks} for each in (old, new))
+    gone = _by_key(filter(kind, (before[entry] for entry in before.keys() - after.keys())))
+    made = _by_key(filter(kind, (after[entry] for entry in after.keys() - before.keys())))
+    return {key for key, _ in gone.items() ^ made.items()}
 
 
 def _decode(encoded: bytes, there: Mapping[bytes, Block]) -> tuple[Snapshot, list[Block]]:
@@ -227,12 +267,13 @@ def _check(block: Block) -> None:
         raise StateError(f"no compiled site: what begins at {where} does not match its digest")
 
 
-def _by_key(block: Block) -> dict[Key, bytes]:
-    """Return the lines of *block* by their keys."""
+def _by_key(blocks: Iterable[Block]) -> dict[Key, bytes]:
+    """Return the lines of *blocks* by their keys."""
     found = {}
-    for line in block.lines.splitlines():
-        namespace, _, name = line[: line.index(b"\t")].decode().partition("/")
-        found[namespace, name] = line
+    for block in blocks:
+        for line in block.lines.splitlines():
+            namespace, _, name = line[: line.index(b"\t")].decode().partition("/")
+            found[namespace, name] = line
     return found
 
 

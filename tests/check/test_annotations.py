@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from groundplane.model.service import ADDRESSES, LOAD_BALANCER_CLASS, LOAD_BALANCING, POOL
+from groundplane.model.service import (
+    ADDRESSES,
+    KEEP_LAST,
+    LOAD_BALANCER_CLASS,
+    LOAD_BALANCING,
+    POOL,
+)
 from tests.catalogs import faults
 from tests.check.documents import PORTS, SITE, service
 
@@ -16,6 +22,8 @@ LOAD_BALANCER = "type: LoadBalancer"
     [
         (LOAD_BALANCING, "random", "type: ClusterIP"),
         (LOAD_BALANCING, "consistent-hash", LOAD_BALANCER),
+        (KEEP_LAST, "true", "type: ClusterIP"),
+        (KEEP_LAST, "false", "clusterIP: None"),
         (POOL, "public", LOAD_BALANCER),
         (POOL, "lab", f"{LOAD_BALANCER}, loadBalancerClass: {LOAD_BALANCER_CLASS}"),
         (ADDRESSES, "203.0.113.7", LOAD_BALANCER),
@@ -60,6 +68,13 @@ _ONLY = "it needs type LoadBalancer, and no loadBalancerClass but groundplane/lo
             "random",
             "type: ExternalName, externalName: a",
             "a service of type ExternalName balances nothing",
+        ),
+        (KEEP_LAST, "yes", "type: ClusterIP", 'expected "true" or "false", got "yes"'),
+        (
+            KEEP_LAST,
+            "true",
+            "type: ExternalName, externalName: a",
+            "a service of type ExternalName has no endpoints",
         ),
         (
             POOL,

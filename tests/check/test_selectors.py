@@ -77,16 +77,6 @@ def test_a_selector_that_matches_nothing_says_what_is_near(
     ]
 
 
-def test_a_probe_is_not_run_by_this_version(source: Path) -> None:
-    text = WORKLOAD.replace("node: n1", "node: n1, readinessProbe: {tcpSocket: {port: 80}}")
-    assert warned(source, text) == [
-        (
-            "site/test.yaml:4: Workload/default/web-1: spec.readinessProbe: "
-            "probes are not run by this version; its endpoints count as ready"
-        )
-    ]
-
-
 def test_a_slice_without_its_service_is_warned_of(source: Path) -> None:
     text = """\
         apiVersion: discovery.k8s.io/v1

@@ -24,7 +24,7 @@ def workload(*spec: str) -> str:
         "state: drain",
         "addresses: [10.244.0.9]",
         "ports: [{port: 8080, name: http}, {port: 8080, name: http-u, protocol: UDP}]",
-        "readinessProbe: {httpGet: {port: http}}",
+        "readinessProbe: {httpGet: {port: 80}}",
     ],
 )
 def test_what_a_workload_may_say(source: Path, spec: str) -> None:
@@ -99,42 +99,4 @@ def test_two_workloads_of_a_node_have_units_of_different_names(source: Path) -> 
             'site/test.yaml:9: Workload/a/b-c: metadata.name: its unit "a-b-c" is also that of '
             "Workload/a-b/c"
         )
-    ]
-
-
-@pytest.mark.parametrize(
-    ("probe", "path", "fault"),
-    [
-        ("{}", "", "one of httpGet, tcpSocket, exec and grpc is needed"),
-        (
-            "{httpGet: {port: 80}, tcpSocket: {port: 80}}",
-            "",
-            "one of httpGet, tcpSocket, exec and grpc is needed",
-        ),
-        ("{tcpSocket: {port: 0}}", ".tcpSocket.port", "0 is no port: 1 to 65535"),
-        ("{grpc: {port: 65536}}", ".grpc.port", "65536 is no port: 1 to 65535"),
-        (
-            "{httpGet: {port: '80'}}",
-            ".httpGet.port",
-            (
-                '"80" is no port name: lower-case letters, digits and single inner hyphens, '
-                "at least one letter (RFC 6335)"
-            ),
-        ),
-        (
-            "{tcpSocket: {port: 80}, periodSeconds: 0}",
-            ".periodSeconds",
-            "0 is too small: at least 1",
-        ),
-        (
-            "{tcpSocket: {port: 80}, initialDelaySeconds: -1}",
-            ".initialDelaySeconds",
-            "-1 is too small: at least 0",
-        ),
-    ],
-)
-def test_a_probe_is_one_that_could_run(source: Path, probe: str, path: str, fault: str) -> None:
-    """core/v1 Probe."""
-    assert faults(source, workload(f"readinessProbe: {probe}")) == [
-        f"site/test.yaml:6: Workload/default/web-1: spec.readinessProbe{path}: {fault}"
     ]

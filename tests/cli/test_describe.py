@@ -70,6 +70,17 @@ def test_health_is_a_reason(groundplane: Command, site: Path) -> None:
     ] == described(groundplane, "web", "--health", "health")
 
 
+def test_endpoints_that_are_kept_say_why(groundplane: Command, site: Path) -> None:
+    kept = "annotations: {groundplane/keep-last-endpoints: 'true'}"
+    text = (site / "site.yaml").read_text()
+    (site / "site.yaml").write_text(text.replace("{name: web}", f"{{name: web, {kept}}}"))
+    Path("health").write_text("default/a: false\ndefault/b: false\n")
+    why = "its readiness probe fails, as all do: the last endpoints are kept"
+    first, *_ = described(groundplane, "web", "--health", "health")
+    assert first.startswith("  + a  10.244.1.10  ports 8080  node n1")
+    assert why in first
+
+
 def test_a_service_that_selects_nothing_says_what_is_near(groundplane: Command, site: Path) -> None:
     first, last = described(groundplane, "db", "-n", "shop")
     assert first.startswith("  <none>")

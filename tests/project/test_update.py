@@ -4,7 +4,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.model import compiled
-from groundplane.model.compiled import Endpoint, Node, Port, Service, Site, Sizes, Workload, columns
+from groundplane.model.compiled import (
+    Endpoint,
+    Node,
+    Port,
+    Probe,
+    Service,
+    Site,
+    Sizes,
+    Workload,
+    columns,
+)
 from groundplane.project import (
     NodeState,
     WorkloadIndex,
@@ -30,6 +40,10 @@ def service(number: int, members: list[str]) -> Service:
     return Service("default", f"s{number}", ("IPv4",), ips, ports, rows)
 
 
+def probe(name: str, period: int) -> Probe:
+    return Probe("default", name, "n1", "tcp", 0, period, 1, 1, 3, "10.244.0.10", 8080)
+
+
 @st.composite
 def sites(draw: st.DrawFn) -> Site:
     """Draw a site of a few services, workloads and zones, so that two have much in common."""
@@ -51,6 +65,7 @@ def sites(draw: st.DrawFn) -> Site:
         ),
         tuple(service(number, draw(members)) for number in numbers),
         sizes=Sizes(slots=draw(st.sampled_from([10, 10, 20, 5000]))),
+        probes=tuple(probe(name, draw(st.integers(1, 2))) for name in draw(members)),
     )
 
 

@@ -9,6 +9,7 @@ from groundplane.model.path import join
 from groundplane.model.service import (
     ADDRESSES,
     CONSISTENT_HASH,
+    KEEP_LAST,
     LOAD_BALANCER_CLASS,
     LOAD_BALANCING,
     POOL,
@@ -17,7 +18,7 @@ from groundplane.model.service import (
 )
 
 _PREFIX: Final = "groundplane/"
-_KNOWN: Final = (ADDRESSES, LOAD_BALANCING, POOL)
+_KNOWN: Final = (ADDRESSES, KEEP_LAST, LOAD_BALANCING, POOL)
 
 
 def check_annotations(catalog: Catalog, service: Service) -> Iterator[tuple[str, str]]:
@@ -28,6 +29,8 @@ def check_annotations(catalog: Catalog, service: Service) -> Iterator[tuple[str,
         path = join("metadata.annotations", name)
         if name == LOAD_BALANCING:
             fault = _balancing(service, value)
+        elif name == KEEP_LAST:
+            fault = _keeping(service, value)
         elif name in _KNOWN and not service.ours_to_balance:
             fault = (
                 f"it needs type LoadBalancer, and no loadBalancerClass but {LOAD_BALANCER_CLASS}"
@@ -53,6 +56,12 @@ def _balancing(service: Service, value: str) -> str:
     if service.spec.session_affinity == "ClientIP":
         return "sessionAffinity ClientIP is given too: one of the two"
     return ""
+
+
+def _keeping(service: Service, value: str) -> str:
+    if value not in ("true", "false"):
+        return f'expected "true" or "false", got "{value}"{did_you_mean(value, ("true", "false"))}'
+    return "a service of type ExternalName has no endpoints" if service.external else ""
 
 
 def _pool(catalog: Catalog, value: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from groundplane.check.probes import probe_warnings
 from groundplane.check.slices import KUBERNETES, MANAGED_LABEL, SERVICE_LABEL
 from groundplane.errors import Fault
 from groundplane.model.catalog import Catalog, key_of
@@ -39,10 +40,7 @@ def warnings(catalog: Catalog) -> Iterator[Fault]:
         ):
             message = "skipped: Kubernetes wrote it for pods; the workloads of the selector count"
             yield catalog.fault(key_of(each), "metadata.labels", message)
-    for workload in catalog.workloads.values():
-        if workload.spec.readiness_probe is not None:
-            message = "probes are not run by this version; its endpoints count as ready"
-            yield catalog.fault(key_of(workload), "spec.readinessProbe", message)
+    yield from probe_warnings(catalog)
 
 
 def _external(catalog: Catalog, service: Service) -> Iterator[Fault]:

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 from groundplane.check import names
 from groundplane.check.metadata import check_metadata
+from groundplane.check.probes import check_probe
 from groundplane.errors import Fault
 from groundplane.model import address
 from groundplane.model.catalog import Catalog, Key, key_of
 from groundplane.model.families import site_families
 from groundplane.model.hint import did_you_mean
 from groundplane.model.service import Family
-from groundplane.model.site import Probe, Workload
+from groundplane.model.site import Workload
 
 
 def check_workloads(catalog: Catalog) -> Iterator[Fault]:
@@ -43,7 +44,7 @@ def _workload(catalog: Catalog, workload: Workload) -> Iterator[Fault]:
     yield from _addresses(catalog, key, workload)
     yield from _ports(catalog, key, workload)
     if spec.readiness_probe is not None:
-        yield from _probe(catalog, key, spec.readiness_probe)
+        yield from check_probe(catalog, key, workload, spec.readiness_probe)
 
 
 def _addresses(catalog: Catalog, key: Key, workload: Workload) -> Iterator[Fault]:
@@ -76,30 +77,3 @@ def _ports(catalog: Catalog, key: Key, workload: Workload) -> Iterator[Fault]:
         if port.name in named:
             yield catalog.fault(key, f"{path}.name", f'a second port named "{port.name}"')
         named.add(port.name)
-
-
-def _probe(catalog: Catalog, key: Key, probe: Probe) -> Iterator[Fault]:
-    path = "spec.readinessProbe"
-    handlers = [probe.http_get, probe.tcp_socket, probe.exec, probe.grpc]
-    if sum(handler is not None for handler in handlers) != 1:
-        yield catalog.fault(key, path, "one of httpGet, tcpSocket, exec and grpc is needed")
-    for name, value, least in (
-        ("initialDelaySeconds", probe.initial_delay_seconds, 0),
-        ("periodSeconds", probe.period_seconds, 1),
-        ("timeoutSeconds", probe.timeout_seconds, 1),
-        ("successThreshold", probe.success_threshold, 1),
-        ("failureThreshold", probe.failure_threshold, 1),
-    ):
-        if value < least:
-            yield catalog.fault(key, f"{path}.{name}", f"{value} is too small: at least {least}")
-    for name, handler in (
-        ("httpGet", probe.http_get),
-        ("tcpSocket", probe.tcp_socket),
-        ("grpc", probe.grpc),
-    ):
-        if handler is None:
-            continue
-        port = handler.port
-        fault = names.port_number(port) if isinstance(port, int) else names.port_name(port)
-        if fault:
-            yield catalog.fault(key, f"{path}.{name}.port", fault)

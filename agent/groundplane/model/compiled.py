@@ -6,14 +6,14 @@ second, where parsing their YAML takes many.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from groundplane.model.address import pack, unpack
 from groundplane.model.service import Family, Protocol
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 T = TypeVar("T")
 
 
@@ -33,6 +33,48 @@ class Workload(msgspec.Struct, frozen=True, array_like=True, gc=False):
     name: str
     node: str
     addresses: tuple[str, ...]
+
+
+ProbeKind = Literal["tcp", "http", "https", "grpc", "exec"]
+
+
+class Probe(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How to find out whether a workload is ready: what to ask it, and how often; in seconds.
+
+    *address* and *port* are what to connect to. *host* is the Host header and *headers* the others
+    that the document names. *instance* is the network namespace that *command* runs in, "" for the
+    node's own; exec probes have it and a command, and nothing of the network.
+    """
+
+    namespace: str
+    name: str
+    node: str
+    kind: ProbeKind
+    initial_delay: int
+    period: int
+    timeout: int
+    success_threshold: int
+    failure_threshold: int
+    address: str = ""
+    port: int = 0
+    path: str = ""
+    host: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    service: str = ""
+    command: tuple[str, ...] = ()
+    instance: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.namespace, self.name
+
+    @property
+    def target(self) -> tuple[object, ...]:
+        """What is asked: two probes with the same target differ in their timing alone."""
+        return (
+            self.kind, self.address, self.port, self.path, self.host, self.headers, self.service,
+            self.command, self.instance,
+        )  # fmt: skip
 
 
 class Endpoint(NamedTuple):
@@ -211,6 +253,7 @@ class Service(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     health_check_port: int = 0
     external_name: str = ""
     shared: tuple[str, ...] = ()
+    keep_last_endpoints: bool = False  # all of them, where the probes of all fail
 
     @property
     def key(self) -> tuple[str, str]:
@@ -254,3 +297,4 @@ class Site(msgspec.Struct, frozen=True):
     affinity_timeouts: tuple[int, ...] = ()  # every one that a service has, ascending
     sizes: Sizes = Sizes()
     change_limits: ChangeLimits = ChangeLimits()
+    probes: tuple[Probe, ...] = ()  # one for each workload that has one and is not off

@@ -19,6 +19,7 @@ RANDOM: Final = "random"
 CONSISTENT_HASH: Final = "consistent-hash"
 POOL: Final = "groundplane/load-balancer-pool"  # the name of one of Cluster's loadBalancerPools
 ADDRESSES: Final = "groundplane/load-balancer-ips"  # one address of each family, comma-separated
+KEEP_LAST: Final = "groundplane/keep-last-endpoints"  # "true" or "false"
 LOAD_BALANCER_CLASS: Final = "groundplane/load-balancer"  # spec.loadBalancerClass, or none
 
 
@@ -106,6 +107,11 @@ class Service(Document, frozen=True):
     def consistent_hash(self) -> bool:
         """Whether the client's address alone says which endpoint it gets, on every node alike."""
         return self.metadata.annotations.get(LOAD_BALANCING) == CONSISTENT_HASH
+
+    @property
+    def keep_last_endpoints(self) -> bool:
+        """Whether its endpoints go on counting where the probes of all of them fail."""
+        return self.metadata.annotations.get(KEEP_LAST) == "true"
 
     @property
     def ours_to_balance(self) -> bool:

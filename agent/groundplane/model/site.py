@@ -37,6 +37,12 @@ class ChangeLimits(Document, frozen=True):
     renumbered_services: int = 0
 
 
+class ProbePolicy(Document, frozen=True):
+    """What readiness probes may do: *foreignHosts* lets them ask others than their workload."""
+
+    foreign_hosts: bool = False
+
+
 class ClusterSpec(Document, frozen=True):
     service_cidrs: tuple[str, ...] = msgspec.field(name="serviceCIDRs")
     workload_cidrs: tuple[WorkloadCIDR, ...] = msgspec.field(name="workloadCIDRs")
@@ -51,6 +57,7 @@ class ClusterSpec(Document, frozen=True):
     cluster_ips_from_outside: Literal["allow", "drop"] = msgspec.field(
         default="allow", name="clusterIPsFromOutside"
     )
+    probes: ProbePolicy = ProbePolicy()
 
 
 class Cluster(Document, frozen=True):

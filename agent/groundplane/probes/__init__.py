@@ -1,0 +1,10 @@
+"""Readiness probes: which workloads pass, found out by asking them.
+
+`Prober` asks, `verdict` judges, `guard` says when the answer may be this node's own fault.
+"""
+
+from groundplane.probes.guard import doubtful
+from groundplane.probes.prober import Key, Prober, Verdict
+from groundplane.probes.reachable import reachable
+
+__all__ = ["Key", "Prober", "Verdict", "doubtful", "reachable"]

@@ -1,0 +1,44 @@
+"""How a check ends, in words for people."""
+
+import errno
+import os
+import ssl
+from typing import Final, NamedTuple
+
+
+class Outcome(NamedTuple):
+    """Whether a check passed and why; *passed* is None where this node could not check at all."""
+
+    passed: bool | None
+    reason: str
+
+
+# What says nothing of who was asked: we have no descriptor, memory or port left to ask with.
+_OURS: Final = frozenset(
+    (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN)
+)
+_TEXTS: Final = {
+    errno.ECONNREFUSED: "connection refused",
+    errno.ECONNRESET: "connection reset",
+    errno.EPIPE: "connection reset",
+    errno.ETIMEDOUT: "no answer",
+    errno.EHOSTUNREACH: "no route to host",
+    errno.ENETUNREACH: "network is unreachable",
+}
+
+
+def of_error(number: int) -> Outcome:
+    """Return what the system's error *number* means for a check."""
+    if number in _OURS:
+        return Outcome(None, f"not checked: {os.strerror(number)}")
+    return Outcome(passed=False, reason=_TEXTS.get(number) or os.strerror(number).lower())
+
+
+def of_tls_error(error: ssl.SSLError) -> Outcome:
+    """Return what a failed handshake means."""
+    what = (error.reason or str(error)).replace("_", " ").lower()
+    return Outcome(passed=False, reason=f"TLS: {what}")
+
+
+def timed_out(seconds: int) -> Outcome:
+    return Outcome(passed=False, reason=f"no answer within {seconds} s")
