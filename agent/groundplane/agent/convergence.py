@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from groundplane.agent.changes import endpoint_events, service_events
 from groundplane.agent.health_checks import HealthChecks, checks_of
@@ -27,12 +27,14 @@ from groundplane.project import (
     project_services,
     update,
 )
+from groundplane.project.node import place_of
 from groundplane.snapshot import Key, Snapshot, advance, decode, revision_of
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-_PATIENCE_S: Final = 2.0  # how long a change waits for lanes that hang, before it counts as made
+# How long another site, and another health, wait for lanes that hang before they count as made.
+_PATIENCE_S, _HASTE_S = 2.0, 0.1
 
 
 class Convergence:
@@ -44,7 +46,8 @@ class Convergence:
         self.snapshot: Snapshot | None = None
         self.state: NodeState | None = None
         self._index: WorkloadIndex | None = None  # of the snapshot
-        self._failing: Failing = frozenset()
+        self.failing: Failing = frozenset()  # in use
+        self._failing_in: Callable[[Snapshot | None, Snapshot], Failing] = self._as_before
         self._checks = HealthChecks()
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "computing")
@@ -52,6 +55,17 @@ class Convergence:
 
     def close(self) -> None:
         self._checks.close()
+
+    def judge_by(self, failing_in: Callable[[Snapshot | None, Snapshot], Failing]) -> None:
+        """Ask *failing_in*, before each site is brought, which of its workloads fail."""
+        self._failing_in = failing_in
+
+    def _as_before(self, _old: Snapshot | None, _new: Snapshot) -> Failing:
+        return self.failing
+
+    def concerned(self, workloads: Collection[Key]) -> set[Key]:
+        """Return the services that any of *workloads* may answer for."""
+        return self._index.concerned(workloads) if self._index is not None else set()
 
     async def take(self, encoded: bytes) -> None:
         """Bring every dataplane to the site *encoded*.
@@ -65,14 +79,15 @@ class Convergence:
         try:
             async with self._turn:
                 before = self.state
-                among = await self._compute(self._advance, encoded)
-                snapshot, state = self.snapshot, self.state
-            assert snapshot is not None  # noqa: S101
+                snapshot, keys = await self._compute(self._read, encoded)
+                failing = self._failing_in(self.snapshot, snapshot)
+                among = await self._compute(self._project, snapshot, keys, failing)
+                state = self.state
             assert state is not None  # noqa: S101
             self._report.families = state.base.families
             concerned = len(state.services if among is None else among)
             self._report.metrics.seen(seen, services=concerned)
-            await self._bring(state, among)
+            await self._bring(state, among, _PATIENCE_S)
             self._report.metrics.made(time.time() - seen)
             async with self._turn:
                 if self._index is None:  # nothing waits for it
@@ -95,15 +110,15 @@ class Convergence:
     async def judge(self, failing: Failing, why: Callable[[Key], str]) -> None:
         """Let the workloads *failing*, and no others, fail their probes; *why* says it of one."""
         async with self._turn:
-            differing = self._failing ^ failing
+            differing = self.failing ^ failing
             if not differing or self.state is None:
-                self._failing = failing
+                self.failing = failing
                 return
             seen = time.time()
             self._report.metrics.seen(seen, workloads=len(differing))
             among = await self._compute(self._update, failing)
             index, state = self._index, self.state
-        await self._bring(state, among)
+        await self._bring(state, among, _HASTE_S)
         self._report.metrics.made(time.time() - seen)
         assert index is not None  # noqa: S101
         for event in endpoint_events(differing, failing, index.concerned, why):
@@ -123,7 +138,7 @@ class Convergence:
     async def retry(self) -> None:
         """Bring what was refused, or has to be read again, to the state in use."""
         if self.state is not None:
-            await self._bring(self.state, ())
+            await self._bring(self.state, (), _PATIENCE_S)
 
     async def listen(self) -> Mapping[int, str]:
         """Let the dataplanes hear of changes; return their descriptors, with the plane's name."""
@@ -142,40 +157,53 @@ class Convergence:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, function, *arguments)
 
-    def _advance(self, encoded: bytes) -> Collection[Key] | None:
-        """Make *encoded* the snapshot in use; return the services that differ, None for all."""
-        if self.state is None or self.snapshot is None:
-            snapshot, among = decode(encoded), None
+    def _read(self, encoded: bytes) -> tuple[Snapshot, set[Key] | None]:
+        """Return the snapshot *encoded*, and the services that differ in it, None for all."""
+        if self.snapshot is None:
+            snapshot = decode(encoded)
             base = project_base(snapshot.site(self._node), self._node)
             for lane in self._lanes:
                 lane.prepare(base)
-            state = project_services(snapshot, base, self._failing)
+            return snapshot, None
+        snapshot, keys = advance(self.snapshot, encoded)
+        if why := held_back(self.snapshot, snapshot, keys):
+            raise ChangeHeld(why)
+        place_of(snapshot.head, self._node)  # a site without this node is none
+        return snapshot, keys
+
+    def _project(
+        self, snapshot: Snapshot, keys: set[Key] | None, failing: Failing
+    ) -> Collection[Key] | None:
+        """Make *snapshot* the one in use; return the services that may differ, None for all."""
+        if self.state is None or self.snapshot is None or keys is None:
+            base = project_base(snapshot.site(self._node), self._node)
+            state, among = project_services(snapshot, base, failing), None
         else:
-            snapshot, keys = advance(self.snapshot, encoded)
-            if why := held_back(self.snapshot, snapshot, keys):
-                raise ChangeHeld(why)
-            state, among = project_change(self.state, self.snapshot, snapshot, keys, self._failing)
             if self._index is not None:
                 self._index.change(self.snapshot, snapshot, keys)
-        self.snapshot, self.state = snapshot, state
+                keys |= self._index.concerned(self.failing ^ failing)
+            state, among = project_change(self.state, self.snapshot, snapshot, keys, failing)
+        self.snapshot, self.state, self.failing = snapshot, state, failing
         return among
 
     def _update(self, failing: Failing) -> Collection[Key]:
         assert self.snapshot is not None  # noqa: S101
         assert self.state is not None  # noqa: S101
         self._index = self._index or WorkloadIndex(self.snapshot)
-        among = self._index.concerned(self._failing ^ failing)
+        among = self._index.concerned(self.failing ^ failing)
         self.state = update(self.state, self.snapshot, among, failing)
-        self._failing = failing
+        self.failing = failing
         return among
 
-    async def _bring(self, state: NodeState, among: Collection[Key] | None) -> None:
-        """Bring all lanes to *state*; one that hangs is not waited for."""
+    async def _bring(
+        self, state: NodeState, among: Collection[Key] | None, patience: float
+    ) -> None:
+        """Bring all lanes to *state*; one that takes longer than *patience* s goes on by itself."""
         tasks = [asyncio.create_task(lane.bring(state, among)) for lane in self._lanes]
         self._bringing.update(tasks)
         for task in tasks:
             task.add_done_callback(self._bringing.discard)
-        await asyncio.wait(tasks, timeout=_PATIENCE_S)
+        await asyncio.wait(tasks, timeout=patience)
         await self._serve_health_checks(among)
 
     async def _serve_health_checks(self, among: Collection[Key] | None) -> None:

@@ -1,7 +1,9 @@
-"""Which workloads fail: as a file says that somebody else writes, and as probes find out."""
+"""Which workloads fail: as probes find out, and as a file says that somebody else writes."""
 
 import asyncio
+import contextlib
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -9,39 +11,72 @@ from watchfiles import awatch
 
 from groundplane.agent.convergence import Convergence
 from groundplane.agent.report import Report
+from groundplane.agent.store import load_verdicts, save_verdicts
 from groundplane.choose import Failing
 from groundplane.errors import GroundplaneError
 from groundplane.load import read_health
-from groundplane.snapshot import Key
+from groundplane.model.compiled import Probe
+from groundplane.probes import Prober, doubtful, reachable
+from groundplane.probes.execution import helper_at
+from groundplane.probes.reachable import gateways
+from groundplane.snapshot import Key, Snapshot, changed_probes
 
 log = logging.getLogger(__name__)
 
+EXEC_SOCKET: Final = Path("/run/groundplane-exec/socket")  # of the helper, where a node has one
 _AGAIN_S: Final = 4.0
+_DOUBT_S: Final = 2.0  # how often what is held is looked at again
+_PEERS: Final = 10  # so many other nodes are asked whether this one is cut off
 
 
 class Judging:
-    """Brings what the health file *file*, which need not be there, says."""
+    """Probes what the site says, follows the health file *file*, and brings what comes of both."""
 
-    def __init__(self, file: Path, convergence: Convergence, report: Report) -> None:
-        self._file, self._convergence, self._report = file, convergence, report
+    def __init__(
+        self, node: str, file: Path, state_directory: Path, convergence: Convergence, report: Report
+    ) -> None:
+        self._node, self._file, self._state_directory = node, file, state_directory
+        self._convergence, self._report = convergence, report
         self._told: Failing = frozenset()  # by the file
+        self._held: Failing = frozenset()  # failing, but this node may be at fault
+        self._probes: dict[Key, Probe] = {}
+        self._awake = asyncio.Event()
+        self._saved: Mapping[Key, bool] = load_verdicts(state_directory)
+        self._prober = Prober(
+            node,
+            lambda _: self._awake.set(),
+            remembered=self._saved,
+            run_exec=helper_at(EXEC_SOCKET) if EXEC_SOCKET.exists() else None,
+        )
+        convergence.judge_by(self.failing_in)
+
+    async def close(self) -> None:
+        await self._prober.close()
 
     async def run(self) -> None:
+        """Bring what probes find out until cancelled."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._awake.wait(), _DOUBT_S if self._held else None)
+            self._awake.clear()
+            await self._judge()
+
+    async def watch(self) -> None:
         """Follow the file until cancelled."""
         while True:
             try:
-                await self.look()
+                self.read()
                 async for changes in awatch(
                     self._file.parent, debounce=100, step=20, watch_filter=None, recursive=False
                 ):
                     if any(path == str(self._file) for _, path in changes):
-                        await self.look()
+                        self.read()
             except (OSError, RuntimeError) as error:
                 log.warning("cannot watch %s: %s", self._file.parent, error)
             await asyncio.sleep(_AGAIN_S)
 
-    async def look(self) -> None:
-        """Bring what the file says; one that cannot be read changes nothing."""
+    def read(self) -> None:
+        """Read the file; one that cannot be read changes nothing."""
         error = ""
         try:
             self._told = read_health(self._file) if self._file.exists() else frozenset()
@@ -49,8 +84,84 @@ class Judging:
             error = str(problem)
             if error != self._report.status.health_error:
                 log.error("the health file is not used: %s", error)
-        await self._convergence.judge(self._told, self._why)
-        self._report.tell(health_error=error, failing=len(self._told))
+        if error != self._report.status.health_error:
+            self._report.tell(health_error=error)
+        self._awake.set()
 
-    def _why(self, _workload: Key) -> str:
-        return "as the health file says"
+    def failing_in(self, old: Snapshot | None, new: Snapshot) -> Failing:
+        """Probe what *new* says, which follows *old*; return which of its workloads fail.
+
+        A workload that gains a probe while it runs passes until it is known to fail.
+        """
+        known: dict[Key, bool] = {}
+        # Whether what has just begun to fail is believed is for `_judge` to say.
+        unjudged = self._probes.keys() - self._convergence.failing
+        if old is None:
+            self._probes = {probe.key: probe for probe in new.every_probe()}
+        else:
+            for key in changed_probes(old, new):
+                probe = new.probe(key)
+                if probe is None:
+                    self._probes.pop(key, None)
+                    continue
+                if key not in self._probes and self._convergence.concerned([key]):
+                    known[key] = True
+                self._probes[key] = probe
+        self._prober.want(self._probes, known)
+        self._awake.set()
+        return self._told | (self._prober.failing - unjudged)
+
+    async def _judge(self) -> None:
+        """Bring what fails now, but for what this node may be at fault for."""
+        found = self._prober.failing
+        self._held = await self._doubted(found)
+        failing = self._told | (found - self._held)
+        await self._convergence.judge(failing, self._why)
+        verdicts = {key: verdict.passing for key, verdict in self._prober.verdicts.items()}
+        status = self._report.status
+        counts = (len(verdicts), len(failing), len(self._held))
+        if counts != (status.probes, status.failing, status.held):
+            self._report.tell(probes=counts[0], failing=counts[1], held=counts[2])
+        self._save(verdicts)
+
+    async def _doubted(self, failing: Failing) -> Failing:
+        """Return which of *failing* fail only as far as this node can see, which reaches nobody."""
+        fallen = failing - self._convergence.failing
+        doubt = doubtful(
+            self._node, self._probes, self._prober.verdicts, fallen, self._convergence.concerned
+        )
+        if not doubt or await reachable(await self._neighbours()):
+            if self._held:
+                self._report.event("ReleasedEndpoints", "Node", "this node reaches others again")
+            return frozenset()
+        if not self._held:
+            message = (
+                "workloads of several services fail their probes at once, and this node reaches "
+                "neither a gateway nor another node: they stay endpoints"
+            )
+            self._report.event("HeldEndpoints", "Node", message, warning=True)
+        return doubt
+
+    async def _neighbours(self) -> tuple[str, ...]:
+        state = self._convergence.state
+        peers = [each.addresses[0] for each in state.base.peers] if state else []
+        return (*await asyncio.to_thread(gateways), *peers[:_PEERS])
+
+    def _why(self, workload: Key) -> str:
+        """Return why *workload* fails, or passes."""
+        if workload in self._told:
+            return "as the health file says"
+        verdict = self._prober.verdicts.get(workload)
+        if verdict is None:
+            return "nobody says that it fails"
+        return f"its probe {'passes' if verdict.passing else 'fails'}: {verdict.why}"
+
+    def _save(self, verdicts: Mapping[Key, bool]) -> None:
+        """Keep *verdicts* for the next start, so that nothing flaps then."""
+        if verdicts == self._saved:
+            return
+        try:
+            save_verdicts(self._state_directory, verdicts)
+            self._saved = verdicts
+        except OSError as error:
+            log.warning("verdicts cannot be kept: %s", error)

@@ -74,7 +74,6 @@ class Agent:
             settings.state_directory,
             settings.poll_s,
         )
-        self._judging = Judging(settings.health, self._convergence, self.report)
         self._keeping = Keeping(planes, self._convergence, self.report)
         answers = Answers(self.report, self.report.metrics, self._following.poke)
         self._local, self._observed = Server(answers.local), Server(answers.observed)
@@ -101,14 +100,30 @@ class Agent:
 
     async def _work(self) -> None:
         """Start from what is kept, then let every part go on for ever."""
+        self.report.tell()
         await self._listen()
-        await self._judging.look()
+        settings = self._settings
+        judging = Judging(
+            settings.node,
+            settings.health,
+            settings.state_directory,
+            self._convergence,
+            self.report,
+        )
+        judging.read()
+        try:
+            await self._live(judging)
+        finally:
+            await judging.close()
+
+    async def _live(self, judging: Judging) -> None:
         if await self._start_from_store():
             self._ready()
         parts = (
             self._following.watch,
             self._following.run,
-            self._judging.run,
+            judging.watch,
+            judging.run,
             self._keeping.run,
         )
         async with asyncio.TaskGroup() as group:

@@ -34,8 +34,10 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
     *source_revision* is what the source calls it: a commit.
     *generation* counts the sites that were in use since the agent started.
 
-    *store_error* is why the revision in use is not kept for the next start; *failing* counts the
-    workloads that the health file says fail, *health_error* is why it is not used.
+    *store_error* is why the revision in use is not kept for the next start; *probes* counts
+    the workloads that are probed, *failing* those that fail by a probe or by the health file, *held*
+    those that stay endpoints all the same, since this node is cut off; *health_error* is why the
+    health file is not used.
     *health_check_errors* are why health check node ports do not answer.
     """
 
@@ -52,7 +54,9 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
     source_error: str = ""
     source_checked: float = 0.0
     store_error: str = ""
+    probes: int = 0
     failing: int = 0
+    held: int = 0
     health_error: str = ""
     health_check_errors: tuple[str, ...] = ()
     planes: tuple[PlaneStatus, ...] = ()

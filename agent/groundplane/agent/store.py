@@ -1,15 +1,19 @@
 """The last good site on disk, so that a node starts without its source and without a YAML parser."""
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from groundplane.errors import StateError
 from groundplane.snapshot import verify
 
 SITE_FILE: Final = "site.snapshot"
 PREVIOUS_FILE: Final = "site.previous.snapshot"
+VERDICTS_FILE: Final = "verdicts.json"
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -49,6 +53,23 @@ def load_site(directory: Path) -> bytes:
         except StateError as error:
             faults.append(str(error))
     raise StateError("; ".join(faults))
+
+
+def save_verdicts(directory: Path, verdicts: Mapping[tuple[str, str], bool]) -> None:
+    """Keep which workloads pass their probes."""
+    named = {"/".join(key): passing for key, passing in sorted(verdicts.items())}
+    write_atomically(directory / VERDICTS_FILE, msgspec.json.encode(named))
+
+
+def load_verdicts(directory: Path) -> dict[tuple[str, str], bool]:
+    """Return what `save_verdicts` kept; nothing where that is not to be read: all is asked anew."""
+    try:
+        content = (directory / VERDICTS_FILE).read_bytes()
+        named = msgspec.json.decode(content, type=dict[str, bool])
+    except (OSError, ValueError):
+        return {}
+    keys = ((name.partition("/"), passing) for name, passing in named.items())
+    return {(namespace, name): passing for (namespace, _, name), passing in keys}
 
 
 def _read(path: Path) -> bytes:
