@@ -108,7 +108,7 @@ class Place:
 
         async def live() -> None:
             source = DirectorySource(self.source)
-            settings = Settings(node, source, self.health, self.state, self.runtime)
+            settings = Settings(node, source, self.health, self.state, self.runtime, 0.2)
             running = asyncio.create_task(Agent(settings, [planes]).run())
             try:
                 await asyncio.wait_for(steps(), 10)

@@ -16,7 +16,10 @@ from groundplane.probes.execution import OUTPUT_BYTES, Reply, helper_at, refused
 from tests.kernel.spaces import namespace, own
 from tests.probes.servers import probe
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+pytestmark = [
+    pytest.mark.living,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
+]
 USER = "nobody"
 SHELL = str(Path("/bin/sh").resolve())
 

@@ -15,6 +15,8 @@ from groundplane.probes import Key, Prober, Verdict
 from groundplane.probes.schedule import phase
 from tests.probes.servers import descriptors, free_port, probe
 
+pytestmark = pytest.mark.living
+
 NODE = "n1"
 Changes = list[tuple[float, Mapping[Key, Verdict]]]
 

@@ -10,6 +10,8 @@ from tests.sources.conftest import SITE, OverHttps, fault, files, look
 from tests.sources.repositories import Repository
 from tests.sources.web import Web
 
+pytestmark = pytest.mark.living
+
 WEB = {"web.yaml": "kind: Service\n"}
 
 

@@ -11,6 +11,8 @@ from tests.sources.pki import Signed, authority, signed
 from tests.sources.repositories import Repository
 from tests.sources.web import Handler, Web, git_backend, web
 
+pytestmark = pytest.mark.living
+
 
 def test_a_repository_comes_over_https(repository: Repository, over_https: OverHttps) -> None:
     repository.commit(SITE)

@@ -18,6 +18,8 @@ from tests.sources.conftest import SITE, OverHttps, fault, files, look
 from tests.sources.repositories import Repository
 from tests.sources.web import Handler, Web
 
+pytestmark = pytest.mark.living
+
 
 def kept(cache: Path) -> list[str]:
     """Return what there is in *cache*, exports as their first letter in place of a hash."""

@@ -1,7 +1,11 @@
 """Branches, tags, and what becomes of them."""
 
+import pytest
+
 from tests.sources.conftest import SITE, OverHttps, fault, files, look
 from tests.sources.repositories import Repository
+
+pytestmark = pytest.mark.living
 
 OTHER = {"other.yaml": "kind: Cluster\n"}
 

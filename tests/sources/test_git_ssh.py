@@ -13,6 +13,8 @@ from tests.sources.conftest import SITE, fault, files, look
 from tests.sources.repositories import Repository
 from tests.sources.sshd import Sshd, key, running, sshd
 
+pytestmark = pytest.mark.living
+
 
 @pytest.fixture
 def served(ssh_server: Sshd, tmp_path: Path) -> Iterator[Repository]:

@@ -19,6 +19,8 @@ from tests.sources.conftest import fault, look
 from tests.sources.pki import Signed, authority, signed
 from tests.sources.web import Handler, Web, web
 
+pytestmark = pytest.mark.living
+
 
 def snapshot(domain: str) -> bytes:
     return encode(Site(compiled.FORMAT, domain, (), (), (), True, (), (), (), ()))
