@@ -34,7 +34,7 @@ from tests.kernel.spaces import based, namespace
 from tests.kernel.world import within
 from tests.states import BASE, external_name, headless, service, state, states
 
-pytestmark = [pytest.mark.kernel, pytest.mark.living]
+pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
 PORT = 5300
 KEY = 'key "groundplane" { algorithm hmac-sha256; secret "%s"; };\n'

@@ -15,7 +15,7 @@ from tests.kernel.test_doctor import as_nft
 from tests.kernel.test_simulate import fits
 from tests.kernel.world import ip, run
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
 RULESETS = Path(__file__).with_name("rulesets")
 NEAR = Endpoint("a", "n1", "", "10.244.1.10", "fd00:244:0:1::10", (8080, 8080))

@@ -15,7 +15,7 @@ from groundplane.model.service import Family
 from tests.kernel.spaces import namespace
 from tests.kernel.world import Server, ip, run, within
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
 # What stands for a service is one rule: the element of `endpoint` is where new flows go.
 RULES = """\

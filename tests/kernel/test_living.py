@@ -15,7 +15,7 @@ import pytest
 from tests.kernel.living import SITE, Living, living
 from tests.kernel.world import run, within
 
-pytestmark = pytest.mark.living
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

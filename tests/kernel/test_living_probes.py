@@ -12,7 +12,7 @@ import pytest
 from tests.kernel.living import SITE, Living, living
 from tests.kernel.world import Server, ip, within
 
-pytestmark = pytest.mark.living
+pytestmark = pytest.mark.slow
 
 PROBE = "readinessProbe: {tcpSocket: {port: http}, periodSeconds: 1, failureThreshold: 2}"
 PROBED = SITE.replace(

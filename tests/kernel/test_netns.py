@@ -13,7 +13,7 @@ from groundplane import netns
 from groundplane.errors import GroundplaneError
 from tests.states import BASE
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
 _NEWNS, _NEWNET = 0x20000, 0x40000000
 # /run/netns and /etc/netns are on a tmpfs of the child's own, and end with it.

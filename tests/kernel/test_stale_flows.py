@@ -19,7 +19,7 @@ from groundplane.reconcile import Reconciler
 from tests.kernel.stage import BASE_OF_STAGE, Stage, stage
 from tests.kernel.world import within
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
 FIRST = Endpoint("one", "n2", "", "10.244.2.10", "fd00:244:0:2::10", (8080,))
 SECOND = Endpoint("two", "n3", "", "10.244.3.10", "fd00:244:0:3::10", (8080,))

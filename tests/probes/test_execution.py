@@ -17,7 +17,7 @@ from tests.kernel.spaces import namespace, own
 from tests.probes.servers import probe
 
 pytestmark = [
-    pytest.mark.living,
+    pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
 ]
 USER = "nobody"

@@ -15,7 +15,7 @@ from groundplane.probes import Key, Prober, Verdict
 from groundplane.probes.schedule import phase
 from tests.probes.servers import descriptors, free_port, probe
 
-pytestmark = pytest.mark.living
+pytestmark = pytest.mark.slow
 
 NODE = "n1"
 Changes = list[tuple[float, Mapping[Key, Verdict]]]

@@ -10,7 +10,7 @@ from tests.sources.conftest import SITE, OverHttps, fault, files, look
 from tests.sources.repositories import Repository
 from tests.sources.web import Web
 
-pytestmark = pytest.mark.living
+pytestmark = pytest.mark.slow
 
 WEB = {"web.yaml": "kind: Service\n"}
 

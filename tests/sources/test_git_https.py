@@ -11,7 +11,7 @@ from tests.sources.pki import Signed, authority, signed
 from tests.sources.repositories import Repository
 from tests.sources.web import Handler, Web, git_backend, web
 
-pytestmark = pytest.mark.living
+pytestmark = pytest.mark.slow
 
 
 def test_a_repository_comes_over_https(repository: Repository, over_https: OverHttps) -> None:

@@ -18,7 +18,7 @@ from tests.sources.conftest import SITE, OverHttps, fault, files, look
 from tests.sources.repositories import Repository
 from tests.sources.web import Handler, Web
 
-pytestmark = pytest.mark.living
+pytestmark = pytest.mark.slow
 
 
 def kept(cache: Path) -> list[str]:

@@ -5,7 +5,7 @@ import pytest
 from tests.sources.conftest import SITE, OverHttps, fault, files, look
 from tests.sources.repositories import Repository
 
-pytestmark = pytest.mark.living
+pytestmark = pytest.mark.slow
 
 OTHER = {"other.yaml": "kind: Cluster\n"}
 

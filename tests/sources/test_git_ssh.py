@@ -13,7 +13,7 @@ from tests.sources.conftest import SITE, fault, files, look
 from tests.sources.repositories import Repository
 from tests.sources.sshd import Sshd, key, running, sshd
 
-pytestmark = pytest.mark.living
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests.sources.conftest import fault, look
 from tests.sources.pki import Signed, authority, signed
 from tests.sources.web import Handler, Web, web
 
-pytestmark = pytest.mark.living
+pytestmark = pytest.mark.slow
 
 
 def snapshot(domain: str) -> bytes:
