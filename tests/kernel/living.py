@@ -1,10 +1,11 @@
 """An agent of this version, alive in a network namespace of its own."""
 
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,7 @@ class Living:
             each.mkdir()
         self.write({"site.yaml": SITE, "addresses.lock": LOCK})
         self.process: subprocess.Popen[bytes] | None = None
+        self.environment: dict[str, str] = {}
 
     def write(self, files: Mapping[str, str]) -> None:
         for name, text in files.items():
@@ -83,11 +85,13 @@ class Living:
     def add_a_service(self) -> None:
         self.write({"addresses.lock": LOCK + "Service/default/api 10.96.0.6\n", "api.yaml": API})
 
-    def command(self, *arguments: str) -> list[str]:
-        groundplane = [sys.executable, "-m", "groundplane", *arguments]
+    def command(self, *arguments: str, module: Sequence[str] = ("groundplane",)) -> list[str]:
+        groundplane = [sys.executable, "-m", *module, *arguments]
         return ["ip", "netns", "exec", self.netns, *groundplane]
 
-    def start(self, *options: str, source: str = "") -> None:
+    def start(
+        self, *options: str, source: str = "", module: Sequence[str] = ("groundplane",)
+    ) -> None:
         """Start the agent; it writes to a file in its directory."""
         log = (self.root / "log").open("ab")
         arguments = (
@@ -95,7 +99,8 @@ class Living:
             "--health", str(self.root / "health.yaml"), "--state-directory", str(self.state),
             "--runtime-directory", str(self.runtime), *options,
         )  # fmt: skip
-        self.process = subprocess.Popen(self.command(*arguments), stderr=log)
+        command = self.command(*arguments, module=module)
+        self.process = subprocess.Popen(command, stderr=log, env=os.environ | self.environment)
 
     def stop(self) -> None:
         if self.process is not None:

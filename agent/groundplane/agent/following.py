@@ -53,7 +53,8 @@ class Following:
         while True:
             await self.look()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._poked.wait(), self._poll_s)
+                async with asyncio.timeout(self._poll_s):
+                    await self._poked.wait()
             self._poked.clear()
 
     async def watch(self) -> None:

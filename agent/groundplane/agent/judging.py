@@ -57,7 +57,8 @@ class Judging:
         """Bring what probes find out until cancelled."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._awake.wait(), _DOUBT_S if self._held else None)
+                async with asyncio.timeout(_DOUBT_S if self._held else None):
+                    await self._awake.wait()
             self._awake.clear()
             await self._judge()
 
@@ -149,11 +150,9 @@ class Judging:
 
     def _why(self, workload: Key) -> str:
         """Return why *workload* fails, or passes."""
-        if workload in self._told:
-            return "as the health file says"
         verdict = self._prober.verdicts.get(workload)
-        if verdict is None:
-            return "nobody says that it fails"
+        if verdict is None or workload in self._told:
+            return "as the health file says"
         return f"its probe {'passes' if verdict.passing else 'fails'}: {verdict.why}"
 
     def _save(self, verdicts: Mapping[Key, bool]) -> None:

@@ -50,7 +50,8 @@ class Keeping:
                 for descriptor in descriptors:
                     loop.add_reader(descriptor, heard, descriptor)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._awake.wait(), self._patience())
+                    async with asyncio.timeout(self._patience()):
+                        await self._awake.wait()
                 self._awake.clear()
                 await asyncio.sleep(_TOGETHER_S)
                 await self._look()
