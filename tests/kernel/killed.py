@@ -1,24 +1,32 @@
-"""An agent that is killed, as by SIGKILL, at the Nth step of what it does to the world.
+"""An agent in a process of its own that is killed, as by SIGKILL, at the Nth step that others see.
 
-    python -m tests.kernel.killed N agent run ...
-
-A step is each moment before and each after something that others can see: a netlink message that
-is sent, nft that is run, a file that is written, synced, renamed or removed. Without N steps it
-lives on. The file that KILLED_STEPS names has how many there were.
+A step is each moment before and each after something that a next agent finds: a transaction that
+the kernel is sent, nft that is run, a route or an address that is set, a kept site that is synced
+or renamed. Without N steps it lives on. It is forked, which starts it in a moment.
 """
 
+import asyncio
 import os
 import signal
-import sys
+import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyroute2
-
 from groundplane import netlink
-from groundplane.cli import main
-from groundplane.dataplanes.nftables import kernel
+from groundplane.agent import following
+from groundplane.agent.loop import Agent, Settings
+from groundplane.dataplanes import Dataplane
+from groundplane.dataplanes.conntrack import StaleFlows
+from groundplane.dataplanes.links import Links
+from groundplane.dataplanes.nftables import Nftables, kernel
+from groundplane.errors import GroundplaneError, SourceError
+from groundplane.pipeline import compile_source
+from groundplane.snapshot import encode
+from groundplane.sources import source_of
+from tests.kernel.living import Living
+from tests.kernel.world import enter
 
 
 class Steps:
@@ -26,39 +34,90 @@ class Steps:
 
     def __init__(self, last: int) -> None:
         self._last, self._count = last, 0
+        self._saving = False
 
     def step(self) -> None:
         self._count += 1
         if self._count == self._last:
             os.kill(os.getpid(), signal.SIGKILL)
-        Path(os.environ["KILLED_STEPS"]).write_text(f"{self._count}")
 
-    def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def around(self, owner: Any, name: str, *, saving: bool = False) -> None:
+        """Let every call of a function be two steps; with *saving*, only while a site is kept."""
+        function = getattr(owner, name)
+
         def stepping(*arguments: Any, **options: Any) -> Any:
+            if saving and not self._saving:
+                return function(*arguments, **options)
             self.step()
             try:
                 return function(*arguments, **options)
             finally:
                 self.step()
 
-        return stepping
+        setattr(owner, name, stepping)
+
+    def saving(self, save: Callable[..., None]) -> Callable[..., None]:
+        def saved(*arguments: Any) -> None:
+            self._saving = True
+            try:
+                save(*arguments)
+            finally:
+                self._saving = False
+
+        return saved
 
 
-def wrap(steps: Steps) -> None:
-    """Let everything that reaches the world be a step."""
-    for owner, name in (
-        (netlink.Socket, "_send"),
-        (kernel, "_nft"),
-        (pyroute2.IPRoute, "route"),
-        (pyroute2.IPRoute, "addr"),
-        (os, "fsync"),
-        (os, "replace"),
-        (os, "rename"),
-        (os, "unlink"),
-    ):
-        setattr(owner, name, steps.around(getattr(owner, name)))
+class Forked:
+    """An agent as a child of this process. It ends at *step*, 0 for never."""
+
+    def __init__(self, agent: Living, step: int = 0) -> None:
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                enter(agent.netns)
+                _run(agent, Steps(step))
+            except BaseException:  # noqa: BLE001 - it is to be seen in the log
+                traceback.print_exc()
+            finally:
+                os._exit(0)
+
+    def ended(self) -> bool:
+        return os.waitpid(self.pid, os.WNOHANG)[0] == self.pid
+
+    def stop(self) -> None:
+        os.kill(self.pid, signal.SIGTERM)
+        deadline = time.monotonic() + 10
+        while not self.ended():
+            assert time.monotonic() < deadline, "it does not stop"
+            time.sleep(0.005)
 
 
-if __name__ == "__main__":
-    wrap(Steps(int(sys.argv[1])))
-    main(sys.argv[2:])
+def _run(agent: Living, steps: Steps) -> None:
+    log = os.open(agent.root / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    steps.around(netlink.Socket, "commit")
+    steps.around(kernel, "_nft")
+    steps.around(Links, "_change")
+    steps.around(Links, "_give")
+    steps.around(os, "fsync", saving=True)
+    steps.around(os, "replace", saving=True)
+    setattr(following, "save_site", steps.saving(following.__dict__["save_site"]))  # noqa: B010
+    setattr(following, "compile_in_child", _compiled)  # noqa: B010
+
+    planes: list[Dataplane[Any, Any]] = [Links(), Nftables(), StaleFlows()]
+
+    async def live() -> None:
+        source = source_of(str(agent.source), agent.state / "source")
+        health = Path(agent.root / "health.yaml")
+        settings = Settings("n1", source, health, agent.state, agent.runtime)
+        await Agent(settings, [planes]).run()
+
+    asyncio.run(live())
+
+
+async def _compiled(source: Path, _shown: str = "") -> bytes:
+    try:
+        return encode(compile_source(source))
+    except GroundplaneError as error:
+        raise SourceError(str(error)) from None

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kernel.killed import Forked
 from tests.kernel.living import API, LOCK, SITE, Living, living
 from tests.kernel.world import Server, ip, within
 
@@ -71,63 +72,106 @@ def serving(agent: Living) -> Iterator[list[str]]:
         yield failed
 
 
-def test_killed_at_any_step_it_leaves_what_the_next_one_completes(agent: Living) -> None:
-    """Every step is tried, one after the other, until there is none left."""
-    variants = (
-        {"addresses.lock": LOCK},
-        {"addresses.lock": LOCK + "Service/default/api 10.96.0.6\n", "api.yaml": API},
+VARIANTS = (
+    {"addresses.lock": LOCK},
+    {"addresses.lock": LOCK + "Service/default/api 10.96.0.6\n", "api.yaml": API},
+)
+
+
+def give(agent: Living, variant: int) -> None:
+    (agent.source / "api.yaml").unlink(missing_ok=True)
+    agent.write(VARIANTS[variant])
+
+
+def complete(agent: Living, services: int) -> list[str]:
+    """Let an agent do all that is to do; return what is in the kernel then."""
+    started = time.time()
+    forked = Forked(agent)
+    try:
+        until(partial(rests, agent, services, started))
+    finally:
+        forked.stop()
+    return agent.rules()
+
+
+def killed_at(agent: Living, step: int, services: int) -> bool:
+    """Start an agent that is killed at *step*; return whether it lived on, having no such step."""
+    started = time.time()
+    forked = Forked(agent, step)
+    ended = False
+
+    def done() -> bool:
+        nonlocal ended
+        ended = forked.ended()
+        return ended or rests(agent, services, started)
+
+    until(done)
+    if not ended:
+        forked.stop()
+    return not ended
+
+
+def rests(agent: Living, services: int, started: float) -> bool:
+    """Whether an agent that was *started* then has taken and kept its source."""
+    found = agent.status
+    return bool(
+        found
+        and found["started"] >= started
+        and found["sourceChecked"]
+        and (found["services"], found["sourceError"], found["storeError"]) == (services, "", "")
     )
-    expected: list[list[str]] = []
-    for files in variants:
-        (agent.source / "api.yaml").unlink(missing_ok=True)
-        agent.write(files)
-        agent.start()
-        agent.until_healthy()
-        agent.until(partial(serves, agent, len(expected) + 1))
-        agent.stop()
-        expected.append(agent.rules())
-    steps = agent.root / "steps"
-    agent.environment["KILLED_STEPS"] = str(steps)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_killed_at_any_step_of_a_change_it_leaves_what_the_next_one_completes(
+    agent: Living,
+) -> None:
+    """Every step is tried, one after the other, until there is none left."""
+    expected = []
+    for variant in (0, 1):
+        give(agent, variant)
+        expected.append(complete(agent, variant + 1))
     with traffic(agent) as failed:
-        for last in range(1, 1000):
-            (agent.source / "api.yaml").unlink(missing_ok=True)
-            agent.write(variants[last % 2])
-            agent.start(module=("tests.kernel.killed", str(last)))
-            process = agent.process
-            assert process is not None
-            survived = wait_for_the_end(agent, last % 2 + 1)
-            agent.stop()
-            agent.start()
-            agent.until_healthy()
-            agent.until(partial(serves, agent, last % 2 + 1))
-            agent.stop()
-            assert expected[last % 2] == agent.rules(), f"killed at step {last}"
-            if survived:
+        for step in range(1, 100):
+            variant = (step - 1) % 2
+            give(agent, variant)
+            lived = killed_at(agent, step, variant + 1)
+            assert expected[variant] == complete(agent, variant + 1), f"killed at step {step}"
+            if lived:
                 break
     assert [] == failed
-    assert 10 < last
+    assert 8 < step < 99
+
+
+def test_killed_at_any_step_of_a_first_start_it_leaves_what_the_next_one_completes(
+    agent: Living,
+) -> None:
+    expected = complete(agent, 1)
+    for step in range(1, 100):
+        agent.nft("flush", "ruleset")
+        for family in ("-4", "-6"):
+            agent.ip(family, "route", "flush", "proto", "71")
+        agent.ip("address", "flush", "dev", "groundplane0", "scope", "global")
+        for file in agent.state.iterdir():
+            if file.is_file():
+                file.unlink()
+        lived = killed_at(agent, step, 1)
+        assert expected == complete(agent, 1), f"killed at step {step}"
+        if lived:
+            break
+    assert 12 < step < 99
 
 
 def serves(agent: Living, count: int) -> bool:
     return bool(
         agent.status and agent.status["services"] == count and not agent.status["sourceError"]
     )
-
-
-def wait_for_the_end(agent: Living, count: int) -> bool:
-    """Wait until the agent was killed, or serves *count* services and rests; return whether it does."""
-    process, deadline = agent.process, time.monotonic() + 20
-    assert process is not None
-    while process.poll() is None:
-        assert time.monotonic() < deadline
-        try:
-            if serves(agent, count) and agent.status["sourceChecked"]:
-                time.sleep(0.3)
-                return process.poll() is None
-        except (OSError, KeyError):
-            pass
-        time.sleep(0.02)
-    return False
 
 
 @contextmanager

@@ -49,20 +49,25 @@ def run(netns: str, *command: str) -> str:
     return done.stdout
 
 
+def enter(netns: str) -> None:
+    """Let this thread join *netns*."""
+    descriptor = os.open(f"/run/netns/{netns}", os.O_RDONLY)
+    try:
+        if _libc.setns(descriptor, _CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), netns)
+    finally:
+        os.close(descriptor)
+
+
 def within(netns: str, function: Callable[[], T]) -> T:
     """Return what *function* returns in a thread that has joined *netns*."""
 
-    def enter() -> T:
-        descriptor = os.open(f"/run/netns/{netns}", os.O_RDONLY)
-        try:
-            if _libc.setns(descriptor, _CLONE_NEWNET):
-                raise OSError(ctypes.get_errno(), netns)
-        finally:
-            os.close(descriptor)
+    def entered() -> T:
+        enter(netns)
         return function()
 
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(enter).result()
+        return thread.submit(entered).result()
 
 
 def sysctl(netns: str, **values: int) -> None:
