@@ -27,7 +27,7 @@ exec "$2" -D -e -f "$1/sshd_config"
 """
 _USERS = """\
 root:*:0:0::/nonexistent:/bin/sh
-git:*:0:0::/nonexistent:/bin/sh
+git:*:0:0::/:/bin/sh
 sshd:*:65533:65533::/run/sshd:/usr/sbin/nologin
 """
 
