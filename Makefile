@@ -13,20 +13,26 @@ setup: ## Install what this machine needs: packages (no service is started) and 
 root:
 	@[ "$$(id -u)" = 0 ] || { echo "make: this needs root" >&2; exit 1; }
 
-up: export GROUNDPLANE_SOURCE := examples/lab
+# The lab's clone of its site; the example's, until there is one.
+SITE := lab/site
+
+up: export GROUNDPLANE_SOURCE = $(or $(wildcard $(SITE)),examples/lab)
 up: root setup ## Build the lab of three nodes, deploy it, verify it, show it
 	@$(RUN)/python -m deploys.lab preflight
-	@$(RUN)/groundplane check examples/lab
+	@$(RUN)/groundplane check $$GROUNDPLANE_SOURCE
 	$(RUN)/python -m deploys.lab up
-	$(RUN)/pyinfra -y inventories/lab.py deploys/site.py examples/lab/workloads.py
-	INVENTORY=inventories/lab.py $(RUN)/pytest -q -p no:cacheprovider tests/verify
-	@$(RUN)/python -m deploys.lab tour
-	@echo; echo "The lab is up. Next: make shell NODE=n1, make verify, make down."
+	$(RUN)/python -m deploys.lab site
+	GROUNDPLANE_SOURCE=$(SITE) $(RUN)/pyinfra -y inventories/lab.py deploys/site.py examples/lab/workloads.py
+	GROUNDPLANE_SOURCE=$(SITE) INVENTORY=inventories/lab.py $(RUN)/pytest -q -p no:cacheprovider tests/verify
+	@GROUNDPLANE_SOURCE=$(SITE) $(RUN)/python -m deploys.lab tour
+	@echo; echo "The lab is up. Its site is in $(SITE): edit, commit, git push."
+	@echo "Next: make shell NODE=n1, make verify, make down."
 
 down: root setup ## Remove every trace of the lab but its cached base tree
 	$(RUN)/python -m deploys.lab down
 
 INVENTORY ?= inventories/lab.py
+verify: export GROUNDPLANE_SOURCE ?= $(or $(wildcard $(SITE)),examples/lab)
 verify: setup ## Prove that the nodes of INVENTORY are as declared
 	INVENTORY=$(INVENTORY) $(RUN)/pytest -p no:cacheprovider tests/verify
 

@@ -9,8 +9,10 @@ from pyinfra.facts.server import Arch
 from pyinfra.operations import apt, files, server, systemd
 
 from deploys.catalog import node_state, source_files
+from deploys.exec_probes import exec_helper
 from deploys.facts.files import PythonVersion
-from deploys.operations import catalog, dns, environment
+from deploys.operations import catalog, dns, environment, trust
+from deploys.source import TRUST_DIRECTORY, BadSource, Source, source_of
 from deploys.wheelhouse import wheelhouse_for
 from groundplane.dataplanes.dns.zones import (
     KEY_FILE,
@@ -29,6 +31,12 @@ DEFAULTS = {
         "bind9", "bind9-utils", "conntrack", "iproute2", "nftables", "python3"
     ],
     "catalog_directory": "/etc/groundplane/catalog",
+    # Of a central source: its URL, and files of this machine by their names in the trust directory.
+    "source": "",
+    "trust": {},
+    "source_packages": ["ca-certificates", "git", "openssh-client"],
+    # Absolute paths of programs on the node that exec probes may run; none: exec probes are off.
+    "exec_probes": [],
     "environment_directory": "/opt/groundplane",
 }  # fmt: skip
 
@@ -49,6 +57,12 @@ def prepare() -> None:
         packages=host.data.packages,
         no_recommends=True,
     )
+    if _source().url:
+        apt.packages(
+            name="Packages of a central source are installed",
+            packages=host.data.source_packages,
+            no_recommends=True,
+        )
     server.user(
         name="The agent has a user of its own",
         user="groundplane",
@@ -183,16 +197,30 @@ def agent() -> None:
         path="/usr/local/bin/groundplane",
         target=f"{directory}/current/bin/groundplane",
     )
-    catalog.put(
-        name="The catalog is there as a whole",
-        files=source_files(),
-        dest=host.data.catalog_directory,
+    source = _source()
+    if source.url:
+        files.directory(
+            name="The catalog is where the source is, and not here",
+            path=host.data.catalog_directory,
+            present=False,
+        )
+    else:
+        catalog.put(
+            name="The catalog is there as a whole",
+            files=source_files(),
+            dest=host.data.catalog_directory,
+        )
+    trusted = trust.put(
+        name="The agent can prove who it is to its source, and the source to it",
+        files=source.files,
+        dest=TRUST_DIRECTORY,
+        group="groundplane",
     )
     settings = files.put(
-        name="The agent knows its node",
+        name="The agent knows its node and its source",
         src=StringIO(
             f"GROUNDPLANE_NODE={host.data.node_name}\n"
-            f"GROUNDPLANE_SOURCE={host.data.catalog_directory}\n"
+            f"GROUNDPLANE_SOURCE={source.url or host.data.catalog_directory}\n"
         ),
         dest="/etc/groundplane/agent.env",
         mode="644",
@@ -210,12 +238,21 @@ def agent() -> None:
         name="systemd knows the agent's units",
         _if=lambda: any(unit.did_change() for unit in units),
     )
+    helper = exec_helper(host.data.exec_probes, directory, installed)
     systemd.service(
         name="The agent runs", service="groundplane-agent.service", running=True, enabled=True
     )
+    deciding = [installed, settings, trusted, *units, *([helper] if helper else [])]
     systemd.service(
         name="The agent is the new one",
         service="groundplane-agent.service",
         restarted=True,
-        _if=lambda: any(op.did_change() for op in (installed, settings, *units)),
+        _if=lambda: any(op.did_change() for op in deciding),
     )
+
+
+def _source() -> Source:
+    try:
+        return source_of(host.data.source, host.data.trust)
+    except BadSource as error:
+        raise DeployError(str(error)) from None

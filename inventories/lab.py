@@ -1,14 +1,16 @@
 """The nodes of the lab, from the catalog's Node documents ($GROUNDPLANE_SOURCE, or the example's).
 
 The lab lies in a network namespace of its own, which this process joins, and its host keys are
-pinned in the lab's own known_hosts.
+pinned in the lab's own known_hosts. Where the catalog is the clone of the site's repository in the
+lab, its nodes get it from the git server; any other is put on them.
 """
 
 import platform
 
-from deploys.catalog import read_source
+from deploys.catalog import read_source, source_directory
 from deploys.hosts import hosts_of
 from deploys.lab import client_key, enter, known_hosts
+from deploys.lab.git import node_trust, node_url
 from deploys.lab.site import lab_of
 from deploys.wheelhouse import wheelhouse_for
 
@@ -17,10 +19,18 @@ _lab = lab_of(read_source())
 wheelhouse_for("3.11", platform.machine())
 enter(_lab)
 
+_source = (
+    {"source": node_url(_lab), "trust": node_trust(_lab)}
+    if source_directory().resolve() == _lab.clone_dir.resolve()
+    else {}
+)
+
 nodes = [
     (
         name,
-        data | {"ssh_key": str(client_key(_lab)), "ssh_known_hosts_file": str(known_hosts(_lab))},
+        data
+        | {"ssh_key": str(client_key(_lab)), "ssh_known_hosts_file": str(known_hosts(_lab))}
+        | _source,
     )
     for name, data in hosts_of(read_source())
 ]

@@ -22,6 +22,22 @@ class DirectoryDigests(FactBase[dict[str, str]]):
         return {name.removeprefix("./"): digest for digest, name in rows}
 
 
+class Permissions(FactBase[dict[str, str]]):
+    """Of a directory ("") and of what is in it, by name: mode and owner, as in "640 root:root"."""
+
+    default = dict
+
+    def command(self, path: str) -> StringCommand:
+        quoted = QuoteString(path)
+        return StringCommand(
+            "if test -d", quoted, "; then find", quoted, r"-maxdepth 1 -printf '%m %u:%g %P\n'; fi"
+        )
+
+    def process(self, output: Iterable[str]) -> dict[str, str]:
+        rows = (line.split(" ", 2) for line in output if line.strip())
+        return {(name[0] if name else ""): f"{mode} {owner}" for mode, owner, *name in rows}
+
+
 class PythonVersion(FactBase[str]):
     """Major and minor version of the host's python3, as in "3.11"; "" where there is none."""
 

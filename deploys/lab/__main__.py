@@ -1,4 +1,4 @@
-"""The lab: python -m deploys.lab up|down|status|tour|preflight.
+"""The lab: python -m deploys.lab up|site|down|status|tour|preflight.
 
 Its nodes are those of the catalog in $GROUNDPLANE_SOURCE, or of the example's; others are given
 with --node n1=192.168.50.11/24,fd50::11/64.
@@ -9,8 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploys.catalog import read_source
+from deploys.catalog import read_source, source_files
 from deploys.lab import Lab, LabError, LabNode, down, preflight, status, up
+from deploys.lab.repository import ensure_repository
 from deploys.lab.site import lab_of, own_lab
 from deploys.lab.tour import tour
 from groundplane.errors import GroundplaneError
@@ -25,7 +26,7 @@ def parse_node(text: str) -> LabNode:
 def parse_arguments(argv: Sequence[str]) -> tuple[str, Lab]:
     default = own_lab()
     parser = argparse.ArgumentParser(prog="python -m deploys.lab", description=__doc__)
-    parser.add_argument("verb", choices=("up", "down", "status", "tour", "preflight"))
+    parser.add_argument("verb", choices=("up", "site", "down", "status", "tour", "preflight"))
     parser.add_argument("--node", action="append", default=[], metavar="NAME=ADDRESS/LENGTH,...")
     parser.add_argument("--prefix", default=default.prefix)
     parser.add_argument(
@@ -37,7 +38,9 @@ def parse_arguments(argv: Sequence[str]) -> tuple[str, Lab]:
     nodes = tuple(parse_node(text) for text in given.node)
     if not nodes and given.verb not in ("down", "preflight"):
         nodes = lab_of(read_source()).nodes
-    return given.verb, Lab(given.prefix, _split(given.gateway), nodes, given.state, given.cache)
+    clone = default.clone if given.prefix == default.prefix else None
+    lab = Lab(given.prefix, _split(given.gateway), nodes, given.state, given.cache, clone)
+    return given.verb, lab
 
 
 def main(argv: Sequence[str]) -> int:
@@ -46,6 +49,8 @@ def main(argv: Sequence[str]) -> int:
         verb, lab = parse_arguments(argv)
         if verb == "up":
             up(lab)
+        elif verb == "site":
+            ensure_repository(lab, source_files())
         elif verb == "down":
             down(lab)
         elif verb == "preflight":

@@ -39,6 +39,9 @@ BASE_PACKAGES = (
     "procps",
     "kmod",
     "netbase",
+    # What a node with a central source has, and the lab's network leads to no mirror.
+    "git",
+    "ca-certificates",
 )
 
 ENABLED = ("systemd-networkd.service", "ssh.service")

@@ -14,7 +14,8 @@ from deploys.lab.base import ensure_base, lock_file
 from deploys.lab.command import LabError, say
 from deploys.lab.disk import attach_disk, detach_disk, is_attached, is_current, root_of
 from deploys.lab.files import NodeFile, compose_files
-from deploys.lab.model import RESOLVER, Lab, LabNode
+from deploys.lab.git import start_git_server, wait_for_git_server
+from deploys.lab.model import GIT, RESOLVER, SERVERS, Lab, LabNode
 from deploys.lab.mounts import remove_tree
 from deploys.lab.namespace import entered
 from deploys.lab.network import (
@@ -26,6 +27,7 @@ from deploys.lab.network import (
     unplug_node,
 )
 from deploys.lab.preflight import preflight, require_root
+from deploys.lab.repository import remove_clone
 from deploys.lab.resolver import start_resolver, wait_for_resolver
 from deploys.lab.services import Services, services
 
@@ -76,10 +78,11 @@ def down(lab: Lab) -> None:
         if not (owned or names or namespace_path(lab.prefix).exists()):
             say(f"{lab.prefix}: nothing to take down")
             return
-        _sweep(lab, keeper, {*names, RESOLVER})
+        _sweep(lab, keeper, {*names, *SERVERS})
         keeper.close()
         remove_lab_network(lab.prefix)
         if owned:
+            remove_clone(lab)
             remove_tree(lab.state)
     say(f"{lab.prefix}: down in {time.monotonic() - began:.1f} s")
 
@@ -103,14 +106,15 @@ def status(lab: Lab) -> tuple[NodeStatus, ...]:
 
 def _boot(lab: Lab, base: Path, keeper: Services, limit: float) -> None:
     network_was_there = namespace_path(lab.prefix).exists()
-    known = _find_nodes(lab, keeper) - {RESOLVER}
+    known = _find_nodes(lab, keeper) - SERVERS
     running = {name for name in known if _is_up(lab, keeper, name)}
     _sweep(lab, keeper, known - running)
     ensure_lab_network(lab)
     ssh.ensure_keys(lab)
-    if not (network_was_there and keeper.is_running(RESOLVER)):
-        keeper.stop([RESOLVER])
-        start_resolver(lab, keeper)
+    for server, start in ((RESOLVER, start_resolver), (GIT, start_git_server)):
+        if not (network_was_there and keeper.is_running(server)):
+            keeper.stop([server])
+            start(lab, keeper)
     for node in lab.nodes:
         if node.name in running and not is_current(lab, node.name, base, _files(lab, node)):
             say(f"{node.name}: keeps running as it was made; down and up makes it anew")
@@ -120,6 +124,7 @@ def _boot(lab: Lab, base: Path, keeper: Services, limit: float) -> None:
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda node: _start(lab, node, base, keeper), waiting))
     wait_for_resolver(lab)
+    wait_for_git_server(lab)
     ssh.wait_for_ssh(lab, keeper.is_running, limit)
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from deploys.lab.command import LabError
 
-# The cgroup, the unit and the log of the site's resolver lie beside those of the nodes.
+# The cgroups, the units and the logs of the site's servers lie beside those of the nodes.
 RESOLVER = "resolver"
+GIT = "git"
+SERVERS = frozenset({RESOLVER, GIT})
 
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?")
 
@@ -46,6 +48,7 @@ class Lab:
     nodes: tuple[LabNode, ...] = ()
     state: Path = Path("/var/lib/groundplane-lab")
     cache: Path = Path("/var/cache/groundplane-lab")
+    clone: Path | None = None  # of the site's repository; None for one in the state directory
 
     def __post_init__(self) -> None:
         _check_name("prefix", self.prefix)
@@ -86,6 +89,14 @@ class Lab:
         return self.state / "resolver"
 
     @property
+    def git_dir(self) -> Path:
+        return self.state / "git"
+
+    @property
+    def clone_dir(self) -> Path:
+        return self.clone or self.state / "site"
+
+    @property
     def nodes_dir(self) -> Path:
         return self.state / "nodes"
 
@@ -93,7 +104,7 @@ class Lab:
         return self.nodes_dir / name
 
     def log(self, name: str) -> Path:
-        """Where the console of a node, or the resolver, writes."""
+        """Where the console of a node, or a server, writes."""
         return self.state / "logs" / f"{name}.log"
 
 
@@ -106,7 +117,7 @@ def derive_mac(*parts: str) -> str:
 def _check_name(kind: str, name: str) -> None:
     if not _NAME.fullmatch(name):
         raise LabError(f"{kind} {name!r}: use lower-case letters, digits and hyphens, 32 at most")
-    if name == RESOLVER:
+    if name in SERVERS:
         raise LabError(f"{kind} {name!r}: the lab itself uses this name")
 
 

@@ -16,6 +16,7 @@ PROGRAMS = {
     "chroot": "coreutils",
     "debootstrap": "debootstrap",
     "dpkg": "dpkg",
+    "git": "git",
     "ip": "iproute2",
     "mount": "mount",
     "named": "bind9",

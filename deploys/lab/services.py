@@ -17,7 +17,7 @@ STOP_LIMIT = 10.0
 
 
 class Services(Protocol):
-    """What both ways of keeping a process can do. A name is that of a node, or the resolver."""
+    """What both ways of keeping a process can do. A name is that of a node, or of a server."""
 
     def start(self, name: str, argv: Sequence[str], log: Path) -> None:
         """Start a program that survives the caller and writes to a log."""

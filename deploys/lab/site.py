@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from deploys.lab.model import Lab, LabNode
+from deploys.lab.services import ROOT
 from groundplane.model.address import family_of
 from groundplane.model.catalog import Catalog
 
@@ -12,9 +13,13 @@ _LENGTHS = {"IPv4": 24, "IPv6": 64}
 
 
 def own_lab() -> Lab:
-    """Return the lab without nodes; $GROUNDPLANE_LAB is its prefix, so that two can stand at once."""
-    prefix = os.environ.get("GROUNDPLANE_LAB", "gp-lab")
-    return Lab(prefix=prefix, state=Path(f"/var/lib/groundplane-{prefix}"))
+    """Return the lab without nodes; $GROUNDPLANE_LAB is its prefix, so that two can stand at once.
+
+    The clone of the usual one is where a person finds it: lab/site in the checkout.
+    """
+    prefix = os.environ.get("GROUNDPLANE_LAB", Lab.prefix)
+    clone = ROOT / "lab" / "site" if prefix == Lab.prefix else None
+    return Lab(prefix=prefix, state=Path(f"/var/lib/groundplane-{prefix}"), clone=clone)
 
 
 def lab_of(catalog: Catalog) -> Lab:

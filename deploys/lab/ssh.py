@@ -2,12 +2,12 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from deploys.lab.command import LabError, run
-from deploys.lab.model import Lab, LabNode
+from deploys.lab.model import GIT, Lab, LabNode
 from deploys.lab.namespace import entered
 
 
@@ -36,27 +36,33 @@ def ensure_keys(lab: Lab) -> None:
     (lab.ssh_dir / "hosts").mkdir(mode=0o700, parents=True, exist_ok=True)
     for key, owner in (
         (client_key(lab), lab.prefix),
-        *((host_key(lab, node.name), node.name) for node in lab.nodes),
+        *((host_key(lab, name), name) for name in (GIT, *(node.name for node in lab.nodes))),
     ):
-        if not public(key).is_file():
-            key.unlink(missing_ok=True)
-            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", owner, "-f", str(key)])
-    keys = {node.name: public(host_key(lab, node.name)).read_text() for node in lab.nodes}
-    known_hosts(lab).write_text(format_known_hosts(lab.nodes, keys))
+        make_key(key, owner)
+    hosts = {node.name: node.hosts for node in lab.nodes} | {GIT: lab.gateway_hosts}
+    keys = {name: public(host_key(lab, name)).read_text() for name in hosts}
+    known_hosts(lab).write_text(format_known_hosts(hosts, keys))
     ssh_config(lab).write_text(format_config(lab))
 
 
-def format_known_hosts(nodes: Iterable[LabNode], keys: dict[str, str]) -> str:
+def make_key(key: Path, owner: str) -> None:
+    """Make a key, unless it is there."""
+    if not public(key).is_file():
+        key.unlink(missing_ok=True)
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", owner, "-f", str(key)])
+
+
+def format_known_hosts(hosts: Mapping[str, Iterable[str]], keys: Mapping[str, str]) -> str:
     lines = []
-    for node in nodes:
-        kind, key = keys[node.name].split()[:2]
-        lines.append(f"{','.join((node.name, *node.hosts))} {kind} {key}\n")
+    for name, addresses in hosts.items():
+        kind, key = keys[name].split()[:2]
+        lines.append(f"{','.join((name, *addresses))} {kind} {key}\n")
     return "".join(lines)
 
 
 def format_config(lab: Lab) -> str:
-    """One Host per node: `ssh -F .../config n1` from within the lab's network."""
-    lines = []
+    """One Host per node, and the git server: `ssh -F .../config n1` from within the lab's network."""
+    lines = [f"Host {GIT}", f"    HostName {lab.gateway_hosts[0]}", "    User git", ""]
     for node in lab.nodes:
         lines += [f"Host {node.name}", f"    HostName {lab.reachable_hosts(node)[0]}", ""]
     lines += [

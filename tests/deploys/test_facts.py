@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploys.facts.files import DirectoryDigests, NameServers, PythonVersion
+from deploys.facts.files import DirectoryDigests, NameServers, Permissions, PythonVersion
 
 
 def _answer(command: object) -> list[str]:
@@ -30,6 +30,18 @@ def test_digests_name_every_file_but_hidden_ones(tmp_path: Path) -> None:
 def test_what_is_no_directory_has_no_digests(path: str) -> None:
     fact = DirectoryDigests()
     assert fact.process(_answer(fact.command(path))) == {}
+
+
+def test_permissions_are_those_of_a_directory_and_of_what_is_in_it(tmp_path: Path) -> None:
+    (tmp_path / "with space").touch(mode=0o640)
+    tmp_path.chmod(0o750)
+    found = Permissions()
+    owner = f"{tmp_path.owner()}:{tmp_path.group()}"
+    assert found.process(_answer(found.command(str(tmp_path)))) == {
+        "": f"750 {owner}",
+        "with space": f"640 {owner}",
+    }
+    assert found.process(_answer(found.command("/nowhere/at all"))) == {}
 
 
 def test_python_version_is_major_and_minor() -> None:

@@ -3,12 +3,11 @@
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,11 @@ import pytest
 
 from deploys.catalog import ROOT
 from deploys.lab import Lab, down, preflight, ssh_config, up
+from deploys.lab.git import start_git_server, wait_for_git_server
+from deploys.lab.model import GIT
 from deploys.lab.preflight import PreflightError
+from deploys.lab.repository import ensure_repository
+from deploys.lab.services import services
 from deploys.lab.site import lab_of
 from groundplane.model import compiled
 from groundplane.pipeline import compile_source, read_catalog
@@ -24,6 +27,8 @@ from groundplane.pipeline import compile_source, read_catalog
 PREFIX = "gp-test"
 CLIENT = Path(__file__).with_name("client.py").read_text()
 CATALOG = "/etc/groundplane/catalog"
+WEB = "web.default.svc.cluster.local"
+EVERY_WEB = {"web-1", "web-2", "web-3"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,8 @@ class Deployed:
     """The deployed lab: run things on its nodes, and the project's commands against it."""
 
     lab: Lab
-    source: Path
+    source: Path  # the clone of the site's repository, or a directory that is put on the nodes
+    group_data: str = ""  # a directory of it
 
     @property
     def services(self) -> tuple[compiled.Service, ...]:
@@ -72,7 +78,8 @@ class Deployed:
 
     def deploy(self, *deploys: str) -> dict[str, Any]:
         """Run pyinfra; return what it did, as its --json says."""
-        output = self.run("pyinfra", "-y", "--json", "inventories/lab.py", *deploys)
+        data = ["--group-data", self.group_data] if self.group_data else []
+        output = self.run("pyinfra", "-y", "--json", *data, "inventories/lab.py", *deploys)
         found: dict[str, Any] = json.loads(output)
         return found
 
@@ -91,6 +98,56 @@ class Deployed:
         )
         return found
 
+    def git(self, *arguments: str) -> str:
+        """Run git in the clone; return what it prints."""
+        done = subprocess.run(
+            ["git", "-C", str(self.source), *arguments], text=True, capture_output=True, timeout=60
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.strip()
+
+    def commit(self, file: str, change: Callable[[str], str]) -> str:
+        """Change *file* in the clone and commit it; return the commit."""
+        path = self.source / file
+        path.write_text(change(path.read_text()))
+        self.git("commit", "--quiet", "--all", "--allow-empty", f"--message=change {file}")
+        return self.git("rev-parse", "HEAD")
+
+    def push(self, file: str, change: Callable[[str], str]) -> str:
+        """Change *file* and push it; return the commit, which the nodes are about to use."""
+        commit = self.commit(file, change)
+        self.git("push", "--quiet")
+        return commit
+
+    def push_and_wait(self, file: str, change: Callable[[str], str], *nodes: str) -> float:
+        """Push, and wait until the nodes, all by default, use it; return the seconds since."""
+        commit = self.push(file, change)
+        return self.wait_for_commit(commit, *nodes)
+
+    def wait_for_commit(self, commit: str, *nodes: str) -> float:
+        names = nodes or tuple(node.name for node in self.lab.nodes)
+        return self.wait(lambda: all(self.uses(n, commit) for n in names), 10, f"{commit} in use")
+
+    def uses(self, node: str, commit: str) -> bool:
+        status = self.status(node)
+        return bool(status["sourceRevision"] == commit and not status["sourceError"])
+
+    def restore(self) -> None:
+        """Push what the site was at first, unless it is so, and wait until every node uses it."""
+        first = self.git("rev-list", "--max-parents=0", "HEAD")
+        if self.git("diff", "--stat", first):
+            self.git("read-tree", "--reset", "-u", first)
+            self.git("commit", "--quiet", "--message=as it was")
+        self.git("push", "--quiet", "--force")
+        self.wait_for_commit(self.git("rev-parse", "HEAD"))
+
+    def stop_git_server(self) -> None:
+        services(PREFIX).stop([GIT])
+
+    def start_git_server(self) -> None:
+        start_git_server(self.lab, services(PREFIX))
+        wait_for_git_server(self.lab)
+
     def edit(self, node: str, file: str, change: Callable[[str], str]) -> None:
         """Change *file* of the node's catalog in place, atomically, as an editor does."""
         path = f"{CATALOG}/{file}"
@@ -108,20 +165,31 @@ class Deployed:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+def site() -> Iterator[Deployed]:
     try:
         preflight(Lab())
     except PreflightError as error:
         pytest.skip(f"no lab can be built here: {error}")
-    source = tmp_path_factory.mktemp("site") / "catalog"
-    shutil.copytree(ROOT / "examples" / "lab", source)
+    example = ROOT / "examples" / "lab"
     os.environ["GROUNDPLANE_LAB"] = PREFIX
-    lab = lab_of(read_catalog(source))
+    lab = lab_of(read_catalog(example))
     del os.environ["GROUNDPLANE_LAB"]
-    deployed = Deployed(lab, source)
+    deployed = Deployed(lab, lab.clone_dir)
     try:
         up(lab)
+        ensure_repository(lab, {path.name: path for path in example.iterdir() if path.is_file()})
         deployed.deploy("deploys/site.py", "examples/lab/workloads.py")
         yield deployed
     finally:
         down(lab)
+
+
+@pytest.fixture
+def with_data(site: Deployed, tmp_path: Path) -> Callable[[str], Deployed]:
+    """Return the site as it is deployed with group data: lines of Python."""
+
+    def deployed(lines: str) -> Deployed:
+        (tmp_path / "lab.py").write_text(f"{lines}\n")
+        return replace(site, group_data=str(tmp_path))
+
+    return deployed

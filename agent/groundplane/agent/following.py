@@ -99,8 +99,9 @@ class Following:
             encoded = content.snapshot or await self._compile(content)
             before = self._report.status.revision
             await self._convergence.take(encoded)
-            if self._report.status.revision != before:
+            if self._report.status.source_revision != content.revision:
                 self._report.tell(source_revision=content.revision)
+            if self._report.status.revision != before:
                 log.info("revision %s in use", self._report.status.revision)
             self._save(encoded)
         except (GroundplaneError, OSError) as problem:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from groundplane.cli.ask import RUNTIME
+from groundplane.cli.exec_helper import exec_helper
 
 if TYPE_CHECKING:
     from groundplane.agent.status import Status
@@ -41,6 +42,9 @@ _dns_key = click.option(
 @click.group()
 def agent() -> None:
     """The agent on this node."""
+
+
+agent.add_command(exec_helper)
 
 
 @agent.command()

@@ -16,7 +16,7 @@ import socket
 import stat
 import struct
 import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
@@ -201,10 +201,12 @@ async def serve(
     user: str,
     clients: Collection[int],
     namespaces: Path = NETNS_DIRECTORY,
+    ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Run what the user ids *clients*, and root, ask for at *socket_path*, until it is cancelled.
 
     *allow_list* and *user* are those of `run`; *namespaces* has the network namespaces by name.
+    *ready* is called once who asks is answered.
     """
     room = asyncio.Semaphore(COMMANDS)
 
@@ -226,6 +228,7 @@ async def serve(
     socket_path.unlink(missing_ok=True)
     server = await asyncio.start_unix_server(handle, socket_path, limit=_REQUEST_BYTES)
     socket_path.chmod(0o666)  # who asks is told by the kernel, see _peer
+    ready()
     try:
         async with server:
             await server.serve_forever()

@@ -14,7 +14,9 @@ def test_a_node_knows_its_addresses_without_prefix_lengths() -> None:
     assert N1.hosts == ("192.168.50.11", "fd50::11")
 
 
-@pytest.mark.parametrize("name", ["", "N1", "1n", "n_1", "n1-", "../n1", "resolver", "n" * 33])
+@pytest.mark.parametrize(
+    "name", ["", "N1", "1n", "n_1", "n1-", "../n1", "resolver", "git", "n" * 33]
+)
 def test_a_name_that_is_no_host_name_or_is_taken_is_refused(name: str) -> None:
     with pytest.raises(LabError, match="node name"):
         LabNode(name, ("192.168.50.11/24",))

@@ -10,7 +10,7 @@ LAB = Lab(nodes=(N1,), state=Path("/var/lib/lab"))
 
 
 def test_known_hosts_pin_a_node_by_name_and_by_every_address() -> None:
-    text = format_known_hosts(LAB.nodes, {"n1": "ssh-ed25519 AAAA n1\n"})
+    text = format_known_hosts({"n1": N1.hosts}, {"n1": "ssh-ed25519 AAAA n1\n"})
 
     assert text == "n1,192.168.50.11,fd50::11 ssh-ed25519 AAAA\n"
 
@@ -18,7 +18,8 @@ def test_known_hosts_pin_a_node_by_name_and_by_every_address() -> None:
 def test_the_client_trusts_only_what_the_lab_made() -> None:
     lines = [line.strip() for line in format_config(LAB).splitlines()]
 
-    assert lines[:2] == ["Host n1", "HostName 192.168.50.11"]
+    assert lines[:3] == ["Host git", "HostName 192.168.50.1", "User git"]
+    assert lines[4:6] == ["Host n1", "HostName 192.168.50.11"]
     assert "User root" in lines
     assert "IdentityFile /var/lib/lab/ssh/id_ed25519" in lines
     assert "UserKnownHostsFile /var/lib/lab/ssh/known_hosts" in lines

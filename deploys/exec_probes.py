@@ -1,0 +1,70 @@
+"""The helper that runs exec probes: on nodes whose data list programs that may be run, and on no other."""
+
+from collections.abc import Sequence
+from io import StringIO
+
+from pyinfra import host
+from pyinfra.api.operation import OperationMeta
+from pyinfra.facts.files import File
+from pyinfra.operations import files, server, systemd
+
+from groundplane.rendering import render_template
+
+UNIT = "groundplane-exec.service"
+USER = "groundplane-probe"
+ALLOW_LIST = "/etc/groundplane/exec-probes"
+_UNIT_FILE = f"/etc/systemd/system/{UNIT}"
+
+
+def exec_helper(
+    programs: Sequence[str], directory: str, installed: OperationMeta
+) -> OperationMeta | None:
+    """Run the helper for *programs*, or have none; return what tells whether the unit is another.
+
+    The environment in *directory* has its command; *installed* tells whether that is a new one.
+    """
+    if not programs:
+        return _without()
+    server.user(
+        name="Commands of exec probes have a user of their own",
+        user=USER,
+        system=True,
+        shell="/usr/sbin/nologin",
+        home="/nonexistent",
+        ensure_home=False,
+    )
+    files.put(
+        name="Programs that exec probes may run are listed",
+        src=StringIO("".join(f"{program}\n" for program in programs)),
+        dest=ALLOW_LIST,
+        user="root",
+        group="root",
+        mode="644",
+    )
+    unit = files.put(
+        name=f"systemd has {UNIT}",
+        src=StringIO(
+            render_template(f"{UNIT}.j2", directory=directory, user=USER, allow_list=ALLOW_LIST)
+        ),
+        dest=_UNIT_FILE,
+        mode="644",
+    )
+    systemd.daemon_reload(name="systemd knows the helper's unit", _if=unit.did_change)
+    systemd.service(name="The helper runs", service=UNIT, running=True, enabled=True)
+    systemd.service(
+        name="The helper is the new one",
+        service=UNIT,
+        restarted=True,
+        _if=lambda: installed.did_change() or unit.did_change(),
+    )
+    return unit
+
+
+def _without() -> OperationMeta | None:
+    if not host.get_fact(File, path=_UNIT_FILE):
+        return None
+    systemd.service(name="No helper runs", service=UNIT, running=False, enabled=False)
+    files.file(name="No program is listed for exec probes", path=ALLOW_LIST, present=False)
+    unit = files.file(name=f"systemd has no {UNIT}", path=_UNIT_FILE, present=False)
+    systemd.daemon_reload(name="systemd forgets the helper's unit", _if=unit.did_change)
+    return unit

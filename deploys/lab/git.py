@@ -1,0 +1,143 @@
+"""The git server that stands for the site's own: an sshd with one repository, in the lab's network.
+
+It runs in a mount namespace of its own, which has a user `git` that the machine has not. Each key
+is bound to one command: nodes read, the person at the lab writes too.
+"""
+
+import os
+import shlex
+import shutil
+import time
+from pathlib import Path
+
+from deploys.lab.command import LabError
+from deploys.lab.model import GIT, Lab
+from deploys.lab.namespace import entered
+from deploys.lab.network import inside
+from deploys.lab.services import Services
+from deploys.lab.ssh import answers, client_key, host_key, make_key, public, ssh_config, tail
+
+BRANCH = "main"
+_PATH = "/site.git"  # as a client names it
+
+# "slave": a node's disk that is unmounted on the machine is so here, too.
+_START = """
+mount --bind "$1/passwd" /etc/passwd && mount -t tmpfs none /run && mkdir /run/sshd &&
+exec "$2" -D -e -f "$1/sshd_config"
+"""
+_USERS = """\
+root:*:0:0::/nonexistent:/bin/sh
+git:*:0:0::/:/bin/sh
+sshd:*:65533:65533::/run/sshd:/usr/sbin/nologin
+"""
+
+
+def repository(lab: Lab) -> Path:
+    """Where the bare repository is, on the machine."""
+    return lab.git_dir / "site.git"
+
+
+def node_url(lab: Lab) -> str:
+    """The source of every node, as its agent is told it."""
+    host = lab.gateway_hosts[0]
+    return f"git+ssh://git@{f'[{host}]' if ':' in host else host}{_PATH}?ref={BRANCH}"
+
+
+def clone_url() -> str:
+    """The same repository, for who uses the lab's ssh_config."""
+    return f"ssh://{GIT}{_PATH}"
+
+
+def clone_ssh(lab: Lab) -> str:
+    """The ssh that reaches it from the machine's own network (git's core.sshCommand)."""
+    return shlex.join(inside(lab.prefix, ["ssh", "-F", str(ssh_config(lab))]))
+
+
+def node_trust(lab: Lab) -> dict[str, str]:
+    """The files that nodes need for it: a key that reads, and the server's own."""
+    return {"ssh_key": str(_deploy_key(lab)), "known_hosts": str(lab.git_dir / "known_hosts")}
+
+
+def start_git_server(lab: Lab, services: Services) -> None:
+    """Start sshd in the lab's network."""
+    _write_files(lab)
+    program = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        raise LabError("sshd: not found, install openssh-server")
+    own = ["unshare", "--mount", "--propagation", "slave"]
+    argv = [*own, "sh", "-c", _START, "sh", str(lab.git_dir), program]
+    services.start(GIT, inside(lab.prefix, argv), lab.log(GIT))
+
+
+def wait_for_git_server(lab: Lab, limit: float = 15.0) -> None:
+    """Wait until it greets on every gateway address."""
+    deadline = time.monotonic() + limit
+    with entered(lab):
+        for host in lab.gateway_hosts:
+            while not answers(host):
+                if time.monotonic() > deadline:
+                    log = lab.log(GIT)
+                    raise LabError(
+                        f"the git server does not answer on {host}; the end of {log}:\n{tail(log)}"
+                    )
+                time.sleep(0.02)
+
+
+def format_sshd_config(lab: Lab) -> str:
+    """Keys alone, one user, no file outside the lab's state."""
+    listen = "".join(f"ListenAddress {host}\n" for host in lab.gateway_hosts)
+    return f"""\
+{listen}HostKey {host_key(lab, GIT)}
+AuthorizedKeysFile {lab.git_dir}/authorized_keys
+AllowUsers git
+PermitRootLogin forced-commands-only
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+UsePAM no
+PidFile none
+AcceptEnv GIT_PROTOCOL
+MaxStartups 100
+"""
+
+
+def format_session(lab: Lab) -> str:
+    """The one command of every key: `session read`, or `session write`."""
+    return f"""\
+#!/bin/sh
+export GIT_CONFIG_NOSYSTEM=1
+case "$1 $SSH_ORIGINAL_COMMAND" in
+"read git-upload-pack '{_PATH}'" | "write git-upload-pack '{_PATH}'")
+  exec git-upload-pack {repository(lab)} ;;
+"write git-receive-pack '{_PATH}'")
+  exec git-receive-pack {repository(lab)} ;;
+esac
+echo "this key may not do that here" >&2
+exit 1
+"""
+
+
+def format_authorized_keys(lab: Lab, writer: str, reader: str) -> str:
+    session = lab.git_dir / "session"
+    return "".join(
+        f'restrict,command="{session} {right}" {key.strip()}\n'
+        for right, key in (("write", writer), ("read", reader))
+    )
+
+
+def _write_files(lab: Lab) -> None:
+    directory = lab.git_dir
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_key(_deploy_key(lab), f"{lab.prefix} nodes, read only")
+    kind, key = public(host_key(lab, GIT)).read_text().split()[:2]
+    (directory / "known_hosts").write_text(f"{','.join(lab.gateway_hosts)} {kind} {key}\n")
+    (directory / "passwd").write_text(_USERS)
+    (directory / "sshd_config").write_text(format_sshd_config(lab))
+    session = directory / "session"
+    session.write_text(format_session(lab))
+    session.chmod(0o755)
+    writer, reader = (public(each).read_text() for each in (client_key(lab), _deploy_key(lab)))
+    (directory / "authorized_keys").write_text(format_authorized_keys(lab, writer, reader))
+
+
+def _deploy_key(lab: Lab) -> Path:
+    return lab.git_dir / "deploy_key"

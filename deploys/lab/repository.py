@@ -1,0 +1,92 @@
+"""The site's repository on the lab's git server, and the clone of it that a person edits."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploys.lab.command import attempt, run, say
+from deploys.lab.git import BRANCH, clone_ssh, clone_url, repository
+from deploys.lab.model import Lab
+from deploys.lab.ssh import ssh_config
+
+# Whoever commits in the lab need not have told git who they are.
+_NOBODY = {"user.name": "groundplane lab", "user.email": "lab@groundplane.invalid"}
+
+
+def ensure_repository(lab: Lab, files: Mapping[str, Path]) -> None:
+    """Have the repository, and the clone: of *files* by relative name, where there is neither.
+
+    What one of them has is kept: edits in the clone, and commits in the repository.
+    """
+    bare, clone = repository(lab), lab.clone_dir
+    if not bare.is_dir():
+        run(["git", "init", "--quiet", "--bare", f"--initial-branch={BRANCH}", str(bare)])
+    hook = bare / "hooks" / "post-receive"
+    hook.unlink(missing_ok=True)
+    if not _is_clone(lab):
+        _make_clone(lab)
+        if not _has_commits(bare):
+            for name, path in files.items():
+                (clone / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, clone / name)
+            _git(clone, "add", "--all")
+            _git(clone, "commit", "--quiet", "--message=The site of the lab")
+        else:
+            _git(clone, "pull", "--quiet", "origin", BRANCH)
+    if not _has_commits(bare):
+        _git(clone, "push", "--quiet", "--set-upstream", "origin", BRANCH)
+        say(f"the site is in {clone}: edit, commit, push")
+    hook.write_text(format_hook(lab))
+    hook.chmod(0o755)
+
+
+def remove_clone(lab: Lab) -> None:
+    """Remove the clone, and nothing that is not one of this lab's repository."""
+    if not _is_clone(lab):
+        return
+    shutil.rmtree(lab.clone_dir)
+    parent = lab.clone_dir.parent
+    if not any(parent.iterdir()):
+        parent.rmdir()
+
+
+def format_hook(lab: Lab) -> str:
+    """Tell every node at once; one that does not hear looks by itself within seconds."""
+    options = f"-F {ssh_config(lab)} -o ConnectTimeout=2"
+    return f"""\
+#!/bin/sh
+for node in {" ".join(node.name for node in lab.nodes)}; do
+  ssh -n {options} "$node" groundplane agent poke 2>/dev/null ||
+    echo "$node was not told, and looks by itself" &
+done
+wait
+"""
+
+
+def _make_clone(lab: Lab) -> None:
+    clone = lab.clone_dir
+    clone.mkdir(parents=True, exist_ok=True)
+    _git(clone, "init", "--quiet", f"--initial-branch={BRANCH}")
+    _git(clone, "config", "core.sshCommand", clone_ssh(lab))
+    _git(clone, "remote", "add", "origin", clone_url())
+    _git(clone, "config", f"branch.{BRANCH}.remote", "origin")
+    _git(clone, "config", f"branch.{BRANCH}.merge", f"refs/heads/{BRANCH}")
+    for key, value in _NOBODY.items():
+        if attempt(["git", "-C", str(clone), "config", key]).returncode != 0:
+            _git(clone, "config", key, value)
+
+
+def _is_clone(lab: Lab) -> bool:
+    if not (lab.clone_dir / ".git").is_dir():
+        return False
+    found = attempt(["git", "-C", str(lab.clone_dir), "config", "core.sshCommand"])
+    return found.stdout.strip() == clone_ssh(lab)
+
+
+def _has_commits(bare: Path) -> bool:
+    shown = attempt(["git", f"--git-dir={bare}", "rev-parse", "--quiet", "--verify", BRANCH])
+    return shown.returncode == 0
+
+
+def _git(clone: Path, *arguments: str) -> None:
+    run(["git", "-C", str(clone), *arguments])
