@@ -5,7 +5,7 @@
 set -eu
 
 packages="bind9 bind9-dnsutils bind9-utils conntrack debootstrap git iproute2 knot-dnssecutils nftables
-  openssh-client openssh-server openssl procps python3 python3-venv systemd-container"
+  faketime openssh-client openssh-server openssl procps python3 python3-venv systemd-container"
 
 missing=""
 for package in $packages; do
