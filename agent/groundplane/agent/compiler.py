@@ -39,7 +39,8 @@ async def compile_in_child(source: Path, shown: str = "") -> bytes:
         env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
     )
     try:
-        output, errors = await asyncio.wait_for(child.communicate(), WALL_S)
+        async with asyncio.timeout(WALL_S):
+            output, errors = await child.communicate()
     except TimeoutError:
         raise SourceError(f"{source}: compiling it took over {WALL_S} s") from None
     finally:

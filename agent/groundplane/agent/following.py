@@ -38,6 +38,7 @@ class Following:
         self._stamp: Hashable = ()  # of the content that the revision in use was made of
         self._saved = ""  # the revision that the state directory is known to hold
         self._poked = asyncio.Event()
+        self._forgotten = False
 
     def poke(self) -> None:
         """Let the source be looked at now."""
@@ -45,7 +46,7 @@ class Following:
 
     def forget(self) -> None:
         """Look at the source now, and take what it has as if it were new."""
-        self._stamp = ()
+        self._forgotten = True
         self._poked.set()
 
     async def run(self) -> None:
@@ -53,7 +54,8 @@ class Following:
         while True:
             await self.look()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._poked.wait(), self._poll_s)
+                async with asyncio.timeout(self._poll_s):
+                    await self._poked.wait()
             self._poked.clear()
 
     async def watch(self) -> None:
@@ -87,9 +89,11 @@ class Following:
     async def _look(self) -> str:
         """Return why what the source has is not used, or ""."""
         try:
+            forgotten, self._forgotten = self._forgotten, False
             content = await self._source.look()
             if (
-                content.stamp
+                not forgotten
+                and content.stamp
                 and content.stamp == self._stamp
                 and not self._report.status.store_error
             ):
@@ -98,8 +102,9 @@ class Following:
             encoded = content.snapshot or await self._compile(content)
             before = self._report.status.revision
             await self._convergence.take(encoded)
-            if self._report.status.revision != before:
+            if self._report.status.source_revision != content.revision:
                 self._report.tell(source_revision=content.revision)
+            if self._report.status.revision != before:
                 log.info("revision %s in use", self._report.status.revision)
             self._save(encoded)
         except (GroundplaneError, OSError) as problem:

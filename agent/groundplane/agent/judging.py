@@ -57,7 +57,8 @@ class Judging:
         """Bring what probes find out until cancelled."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._awake.wait(), _DOUBT_S if self._held else None)
+                async with asyncio.timeout(_DOUBT_S if self._held else None):
+                    await self._awake.wait()
             self._awake.clear()
             await self._judge()
 

@@ -169,7 +169,8 @@ async def _reply(process: "subprocess.Popen[bytes]", timeout: float) -> Reply:
     loop.add_reader(pipe, read)
     loop.add_reader(ended, exited.set)
     try:
-        await asyncio.wait_for(exited.wait(), timeout)
+        async with asyncio.timeout(timeout):
+            await exited.wait()
     except TimeoutError:
         return Reply(passed=False, reason=f"no answer within {timeout:g} s")
     finally:

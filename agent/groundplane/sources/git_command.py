@@ -78,7 +78,8 @@ class Git:
             child.stdin.close()
         reading = asyncio.gather(_end_of(child.stdout), _end_of(child.stderr), child.wait())
         try:
-            output, errors, status = await asyncio.wait_for(reading, within)
+            async with asyncio.timeout(within):
+                output, errors, status = await reading
         except BaseException as error:
             with suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)  # ssh too, and whoever else holds a pipe

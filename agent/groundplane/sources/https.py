@@ -36,7 +36,8 @@ class SnapshotSource:
         """Return the snapshot that is there; SourceError says why there is none."""
         request = _Request(self._url, self._trust, self._etag)
         try:
-            body, etag = await asyncio.wait_for(asyncio.to_thread(request.run), WHOLE_S)
+            async with asyncio.timeout(WHOLE_S):
+                body, etag = await asyncio.to_thread(request.run)
             if body is not None:
                 self._content = await asyncio.to_thread(self._taken, body)
                 self._etag = etag
