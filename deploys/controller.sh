@@ -5,7 +5,8 @@
 set -eu
 
 packages="bind9 bind9-dnsutils bind9-utils conntrack debootstrap git iproute2 knot-dnssecutils nftables
-  faketime openssh-client openssh-server openssl procps python3 python3-venv systemd-container"
+  faketime openssh-client openssh-server openssl procps prometheus python3 python3-venv
+  systemd-container"
 
 missing=""
 for package in $packages; do
@@ -29,7 +30,7 @@ if [ -n "$missing" ]; then
   # shellcheck disable=SC2086
   DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y $missing >&2
   # Their programs are needed, not the services: none is to start at the next boot either.
-  for service in bind9:named openssh-server:ssh; do
+  for service in bind9:named openssh-server:ssh prometheus:prometheus; do
     case "$missing " in
     *" ${service%:*} "*)
       [ ! -d /run/systemd/system ] || systemctl --quiet disable "${service#*:}.service" >&2

@@ -11,6 +11,7 @@ from typing import Final
 from groundplane.model.compiled import Service
 from groundplane.snapshot import Key, Snapshot
 
+HELD: Final = "held back: "  # begins why a change is not used
 AT_LEAST: Final = 10  # services: what takes away fewer is never held back
 _NAMED: Final = 5
 
@@ -40,7 +41,7 @@ def held_back(old: Snapshot, new: Snapshot, keys: Collection[Key]) -> str:
     if not reasons:
         return ""
     return (
-        f"held back: {'; '.join(reasons)}. If that is meant, raise it in spec.changeLimits of the "
+        f"{HELD}{'; '.join(reasons)}. If that is meant, raise it in spec.changeLimits of the "
         "Cluster in the same commit"
     )
 

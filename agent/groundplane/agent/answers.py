@@ -17,6 +17,7 @@ from groundplane.agent.report import Report
 
 _UNHEALTHY_S: Final = 60.0  # how long the proxy may be behind before it counts as unhealthy
 _TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
+_DIGITS: Final = 18  # of the number of an event
 PROXIES: Final = ("nftables",)
 
 
@@ -29,14 +30,14 @@ class Answers:
     async def local(self, request: Request) -> Response:
         """Answer a command of this node."""
         match request.method, request.path:
-            case "GET", "/status":
+            case "GET" | "HEAD", "/status":
                 return Response(200, msgspec.json.encode(self._report.status))
-            case "GET", "/events":
+            case "GET" | "HEAD", "/events":
                 return self._events(request)
             case "POST", "/poke":
                 self._poke()
                 return Response(200, b"{}")
-            case "GET", _:
+            case "GET" | "HEAD", _:
                 return await self.observed(request)
         return Response(405, b"this is not to be done here\n", "text/plain")
 
@@ -52,12 +53,10 @@ class Answers:
 
     def _events(self, request: Request) -> Response:
         since = request.query.get("since", "0")
-        if not since.isdigit():
+        if not (since.isdecimal() and len(since) <= _DIGITS):
             return Response(400, b"since is the number of an event\n", "text/plain")
         about = request.query.get("about", "")
-        return Response(
-            200, msgspec.json.encode(list(self._report.journal.since(int(since), about)))
-        )
+        return Response(200, msgspec.json.encode(self._report.journal.since(int(since), about)))
 
     def _health(self, path: str) -> Response:
         now = time.time()

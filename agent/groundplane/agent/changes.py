@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from groundplane.choose import Failing
 from groundplane.model.address import unpack
-from groundplane.project.state import NodeState, Targets, VirtualService
+from groundplane.project.state import NodeState, VirtualService
 from groundplane.snapshot import Key
 
 _NAMED: Final = 200  # services of one change that are told of one by one
@@ -29,12 +29,13 @@ def endpoint_events(
     """Yield what the workloads *differing*, of which *failing* fail now, mean for services."""
     for workload in sorted(differing):
         services = ", ".join("/".join(key) for key in sorted(concerned([workload])))
-        where = f" of {services}" if services else ", which no service selects"
         about = f"Workload/{'/'.join(workload)}"
         if workload in failing:
-            yield Told("EndpointLeft", about, f"no endpoint{where} any more: {why(workload)}")
+            means = f"no endpoint of {services} any more" if services else "fails, unselected"
+            yield Told("EndpointLeft", about, f"{means}: {why(workload)}")
         else:
-            yield Told("EndpointReturned", about, f"an endpoint{where} again: {why(workload)}")
+            means = f"an endpoint of {services} again" if services else "passes, unselected"
+            yield Told("EndpointReturned", about, f"{means}: {why(workload)}")
 
 
 def service_events(
@@ -76,13 +77,8 @@ def _endpoints(service: VirtualService) -> set[str]:
         _text(target)
         for port in service.ports
         for targets in (port.ipv4, port.ipv6)
-        for target in _all(targets)
+        for target in {*targets.cluster, *targets.local}  # each is there once a slot
     }
-
-
-def _all(targets: Targets) -> Iterator[bytes]:
-    yield from targets.cluster
-    yield from targets.local
 
 
 def _text(target: bytes) -> str:

@@ -26,7 +26,7 @@ class Contest:
         if self._pause and now > self.until + _LONGEST_S:
             self._pause = 0.0
         self._repairs = [each for each in self._repairs if now - each < _WINDOW_S] + [now]
-        if len(self._repairs) > AT_ONCE or self._pause:
+        if len(self._repairs) >= AT_ONCE or self._pause:
             self._pause = min(2 * self._pause, _LONGEST_S) or _FIRST_S
             self.until = now + self._pause
 

@@ -8,7 +8,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -52,6 +52,7 @@ class Convergence:
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "computing")
         self._bringing: set[asyncio.Task[None]] = set()
+        self._looking: dict[Lane, asyncio.Task[None]] = {}
 
     def close(self) -> None:
         self._checks.close()
@@ -81,9 +82,10 @@ class Convergence:
                 before = self.state
                 snapshot, keys = await self._compute(self._read, encoded)
                 failing = self._failing_in(self.snapshot, snapshot)
-                among = await self._compute(self._project, snapshot, keys, failing)
-                state = self.state
-            assert state is not None  # noqa: S101
+                state, among = await self._compute(self._project, snapshot, keys, failing)
+                # In one step of the event loop with telling the lanes: who tries again meanwhile
+                # with this state would keep them from looking at what is new in it.
+                self.snapshot, self.state, self.failing = snapshot, state, failing
             self._report.families = state.base.families
             concerned = len(state.services if among is None else among)
             self._report.metrics.seen(seen, services=concerned)
@@ -116,8 +118,8 @@ class Convergence:
                 return
             seen = time.time()
             self._report.metrics.seen(seen, workloads=len(differing))
-            among = await self._compute(self._update, failing)
-            index, state = self._index, self.state
+            state, among = await self._compute(self._update, failing)
+            index, self.state, self.failing = self._index, state, failing
         await self._bring(state, among, _HASTE_S)
         self._report.metrics.made(time.time() - seen)
         assert index is not None  # noqa: S101
@@ -128,24 +130,38 @@ class Convergence:
         """Repair those of *names* that others changed.
 
         With *distrusting* each of them is read, whether something seems to have changed or not.
+        A lane that hangs keeps no other from being repaired, and is looked at when it goes on.
         """
         if self.state is None:
             return
-        found = [await lane.look(names, distrusting=distrusting) for lane in self._lanes]
-        if any(found):
-            await self.retry()
+        for lane in self._lanes:
+            lane.ask(names, distrusting=distrusting)
+            if lane not in self._looking:
+                self._looking[lane] = asyncio.create_task(self._look(lane))
+        await asyncio.wait(tuple(self._looking.values()), timeout=_HASTE_S)
+        await self._serve_health_checks(())
+
+    async def _look(self, lane: Lane) -> None:
+        try:
+            if await lane.look() and self.state is not None:
+                await lane.bring(self.state, ())
+        except Exception:
+            log.exception("a lane is not looked at")
+        finally:
+            del self._looking[lane]
 
     async def retry(self) -> None:
         """Bring what was refused, or has to be read again, to the state in use."""
         if self.state is not None:
             await self._bring(self.state, (), _PATIENCE_S)
 
-    async def listen(self) -> Mapping[int, str]:
-        """Let the dataplanes hear of changes; return their descriptors, with the plane's name."""
-        found: dict[int, str] = {}
-        for lane in self._lanes:
-            found |= await lane.listen()
-        return found
+    async def listen(self) -> AsyncIterator[Mapping[int, str]]:
+        """Let the dataplanes hear of changes; yield their descriptors, with the plane's name.
+
+        Each lane's come as soon as it can hear: it may be loading, or hang.
+        """
+        for listening in asyncio.as_completed([lane.listen() for lane in self._lanes]):
+            yield await listening
 
     def next_repair(self) -> float | None:
         """Return in how many seconds a repair that has to wait is due; None when there is none."""
@@ -173,27 +189,22 @@ class Convergence:
 
     def _project(
         self, snapshot: Snapshot, keys: set[Key] | None, failing: Failing
-    ) -> Collection[Key] | None:
-        """Make *snapshot* the one in use; return the services that may differ, None for all."""
+    ) -> tuple[NodeState, Collection[Key] | None]:
+        """Return the state of *snapshot*, and the services that may differ, None for all."""
         if self.state is None or self.snapshot is None or keys is None:
             base = project_base(snapshot.site(self._node), self._node)
-            state, among = project_services(snapshot, base, failing), None
-        else:
-            if self._index is not None:
-                self._index.change(self.snapshot, snapshot, keys)
-                keys |= self._index.concerned(self.failing ^ failing)
-            state, among = project_change(self.state, self.snapshot, snapshot, keys, failing)
-        self.snapshot, self.state, self.failing = snapshot, state, failing
-        return among
+            return project_services(snapshot, base, failing), None
+        if self._index is not None:
+            self._index.change(self.snapshot, snapshot, keys)
+            keys |= self._index.concerned(self.failing ^ failing)
+        return project_change(self.state, self.snapshot, snapshot, keys, failing)
 
-    def _update(self, failing: Failing) -> Collection[Key]:
+    def _update(self, failing: Failing) -> tuple[NodeState, Collection[Key]]:
         assert self.snapshot is not None  # noqa: S101
         assert self.state is not None  # noqa: S101
         self._index = self._index or WorkloadIndex(self.snapshot)
         among = self._index.concerned(self.failing ^ failing)
-        self.state = update(self.state, self.snapshot, among, failing)
-        self.failing = failing
-        return among
+        return update(self.state, self.snapshot, among, failing), among
 
     async def _bring(
         self, state: NodeState, among: Collection[Key] | None, patience: float

@@ -1,9 +1,10 @@
 """What happened on this node, and why: the last events, for `groundplane events` and the log."""
 
 import logging
+import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -26,9 +27,10 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Journal:
-    """The last events of this agent, oldest first."""
+    """The last events of this agent, oldest first; every thread may add one."""
 
     def __init__(self) -> None:
+        self._turn = threading.Lock()
         self._events: deque[Event] = deque(maxlen=KEPT)
         self._number = 0
 
@@ -36,15 +38,16 @@ class Journal:
         self, reason: str, about: str, message: str, revision: str, *, warning: bool = False
     ) -> None:
         """Keep an event, and log it."""
-        self._number += 1
-        event = Event(self._number, time.time(), reason, about, message, revision, warning)
-        self._events.append(event)
+        with self._turn:
+            self._number += 1
+            event = Event(self._number, time.time(), reason, about, message, revision, warning)
+            self._events.append(event)
         level = logging.WARNING if warning else logging.INFO
         fields = {"reason": reason, "about": about, "revision": revision}
         log.log(level, "%s: %s", about, message, extra=fields)
 
-    def since(self, number: int, about: str = "") -> Iterable[Event]:
-        """Yield the events after *number*, of *about* alone where it is given."""
-        return (
-            event for event in self._events if event.number > number and about in ("", event.about)
-        )
+    def since(self, number: int, about: str = "") -> Sequence[Event]:
+        """Return the events after *number*, of *about* alone where it is given."""
+        with self._turn:
+            kept = tuple(self._events)
+        return [event for event in kept if event.number > number and about in ("", event.about)]

@@ -38,6 +38,7 @@ class Following:
         self._stamp: Hashable = ()  # of the content that the revision in use was made of
         self._saved = ""  # the revision that the state directory is known to hold
         self._poked = asyncio.Event()
+        self._forgotten = False
 
     def poke(self) -> None:
         """Let the source be looked at now."""
@@ -45,7 +46,7 @@ class Following:
 
     def forget(self) -> None:
         """Look at the source now, and take what it has as if it were new."""
-        self._stamp = ()
+        self._forgotten = True
         self._poked.set()
 
     async def run(self) -> None:
@@ -88,9 +89,11 @@ class Following:
     async def _look(self) -> str:
         """Return why what the source has is not used, or ""."""
         try:
+            forgotten, self._forgotten = self._forgotten, False
             content = await self._source.look()
             if (
-                content.stamp
+                not forgotten
+                and content.stamp
                 and content.stamp == self._stamp
                 and not self._report.status.store_error
             ):

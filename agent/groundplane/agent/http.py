@@ -1,6 +1,7 @@
 """A small HTTP/1.1 server: short answers to short questions, one of each a connection (RFC 9112)."""
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
@@ -8,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
+
+log = logging.getLogger(__name__)
 
 _REQUEST_BYTES: Final = 16 << 10
 _PATIENCE_S: Final = 5.0
@@ -62,15 +65,20 @@ class Server:
         except OSError:
             opened.close()
             raise
-        self._servers.append(await asyncio.start_unix_server(self._serve, sock=opened))
+        self._servers.append(
+            await asyncio.start_unix_server(self._serve, sock=opened, limit=_REQUEST_BYTES)
+        )
 
     async def listen_on_address(self, address: str, port: int) -> None:
         """Listen on *port* of *address*; OSError says why not."""
         try:
-            self._servers.append(await asyncio.start_server(self._serve, address, port))
+            server = await asyncio.start_server(self._serve, address, port, limit=_REQUEST_BYTES)
+        except socket.gaierror as error:
+            raise OSError(error.errno, f"{address} port {port}: {error.strerror}") from None
         except OSError as error:
             message = os.strerror(error.errno) if error.errno else str(error)
             raise OSError(error.errno, f"{address} port {port}: {message}") from None
+        self._servers.append(server)
 
     def close(self) -> None:
         for server in self._servers:
@@ -83,28 +91,33 @@ class Server:
         self._open += 1
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                writer.write(_encoded(await self._answer(reader)))
+                writer.write(await self._answer(reader))
                 await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            pass  # a client that asks nothing, or does not listen
+            # A client that asks nothing, or does not listen: what it has not taken is not kept.
+            writer.transport.abort()
         finally:
             self._open -= 1
             with suppress(OSError):
                 writer.close()
 
-    async def _answer(self, reader: asyncio.StreamReader) -> Response:
+    async def _answer(self, reader: asyncio.StreamReader) -> bytes:
         try:
-            head = await reader.readuntil(b"\r\n\r\n")
-            request = parse(head)
-        except (ValueError, asyncio.LimitOverrunError) as error:
-            return Response(400, f"{error}\n".encode(), "text/plain")
-        return await self._handler(request)
+            request = parse(await reader.readuntil(b"\r\n\r\n"))
+        except asyncio.LimitOverrunError:
+            return _encoded(Response(400, b"the request is too long\n", "text/plain"))
+        except ValueError as error:
+            return _encoded(Response(400, f"{error}\n".encode(), "text/plain"))
+        try:
+            response = await self._handler(request)
+        except Exception:
+            log.exception("%s %s", request.method, request.path)
+            response = Response(500, b"the agent's log says why\n", "text/plain")
+        return _encoded(response, body=request.method != "HEAD")
 
 
 def parse(head: bytes) -> Request:
     """Return the request that *head* begins with; ValueError when it is none."""
-    if len(head) > _REQUEST_BYTES:
-        raise ValueError("the request is too long")
     words = head.split(b"\r\n", 1)[0].decode("ascii", errors="replace").split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1.") or not words[1].startswith("/"):
         raise ValueError("no HTTP/1.1 request")
@@ -112,7 +125,7 @@ def parse(head: bytes) -> Request:
     return Request(words[0], target.path, dict(parse_qsl(target.query)))
 
 
-def _encoded(response: Response) -> bytes:
+def _encoded(response: Response, *, body: bool = True) -> bytes:
     lines = [
         f"HTTP/1.1 {response.status} {_REASONS[response.status]}",
         f"Content-Type: {response.kind}",
@@ -120,4 +133,4 @@ def _encoded(response: Response) -> bytes:
         f"Content-Length: {len(response.body)}",
         "Connection: close",
     ]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode() + response.body
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + (response.body if body else b"")

@@ -12,6 +12,7 @@ from typing import Final
 from groundplane.agent.convergence import Convergence
 from groundplane.agent.lane import Planes
 from groundplane.agent.report import Report
+from groundplane.agent.status import Status
 
 _RETRY_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _TOGETHER_S: Final = 0.05  # what comes in one burst is repaired at once, and at most so often
@@ -29,6 +30,8 @@ class Keeping:
         self._distrusting = False
         self._failures = 0
         self._retry = 0.0  # when what was refused is tried again
+        self._descriptors: dict[int, str] = {}  # readable when others changed something
+        report.listen(self._told)
 
     def distrust(self) -> None:
         """Read everything that is there, and repair what differs."""
@@ -38,16 +41,17 @@ class Keeping:
     async def run(self) -> None:
         """Keep until cancelled."""
         loop = asyncio.get_running_loop()
-        descriptors = await self._convergence.listen()
+        self._descriptors = {}
+        listening = asyncio.create_task(self._listen())
 
         def heard(descriptor: int) -> None:
             loop.remove_reader(descriptor)  # until it was read, it stays readable
-            self._heard.add(descriptors[descriptor])
+            self._heard.add(self._descriptors[descriptor])
             self._awake.set()
 
         try:
             while True:
-                for descriptor in descriptors:
+                for descriptor in self._descriptors:
                     loop.add_reader(descriptor, heard, descriptor)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._patience()):
@@ -56,8 +60,19 @@ class Keeping:
                 await asyncio.sleep(_TOGETHER_S)
                 await self._look()
         finally:
-            for descriptor in descriptors:
+            listening.cancel()
+            for descriptor in self._descriptors:
                 loop.remove_reader(descriptor)
+
+    async def _listen(self) -> None:
+        async for found in self._convergence.listen():
+            self._descriptors |= found
+            self._awake.set()
+
+    def _told(self, _status: Status) -> None:
+        """Wake up when something was refused, which is to be tried again soon."""
+        if not self._failures and self._is_behind():
+            self._awake.set()
 
     def _patience(self) -> float:
         """Return in how many seconds something is due."""

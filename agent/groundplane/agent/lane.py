@@ -48,6 +48,8 @@ class Lane:
         self._contests = {plane.name: Contest() for plane in planes}
         self._contested: set[str] = set()
         self._suspected: dict[str, str] = {}  # planes that others may have changed, and who
+        self._asked: set[str] = set()  # planes that are to be looked at
+        self._asked_distrusting: set[str] = set()  # of these, whatever seems to be so
         self._pending: _Pending | None = None
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, f"lane of {planes[0].name}")
@@ -68,8 +70,7 @@ class Lane:
     async def bring(self, state: NodeState, among: Collection[Key] | None = None) -> None:
         """Bring every dataplane to *state*, in which only the services *among* are new to it."""
         if self._pending is not None:
-            earlier = self._pending.among
-            among = None if among is None or earlier is None else {*among, *earlier}
+            among = _both(self._pending.among, among)
         self._pending = _Pending(state, among)
         async with self._turn:
             pending = self._take()
@@ -87,12 +88,21 @@ class Lane:
         """Let the dataplanes hear of changes; return their descriptors, with the plane's name."""
         return await self._run(self._listen)
 
-    async def look(self, names: Collection[str], *, distrusting: bool) -> bool:
-        """Let those of *names* that others may have changed be read again; return if any is to be.
+    def ask(self, names: Collection[str], *, distrusting: bool) -> None:
+        """Let the next `look` be at those of *names*; *distrusting*, see there."""
+        own = {plane.name for plane in self.planes}.intersection(names)
+        self._asked |= own
+        if distrusting:
+            self._asked_distrusting |= own
 
-        With *distrusting* each of them is, whether something seems to have changed or not.
+    async def look(self) -> bool:
+        """Let what was asked for and others may have changed be read again; return if any is to be.
+
+        What was asked for with *distrusting* is, whether something seems to have changed or not.
         """
-        return await self._run(self._look, names, distrusting)
+        asked, self._asked = self._asked, set()
+        distrusting, self._asked_distrusting = self._asked_distrusting, set()
+        return await self._run(self._look, asked, distrusting)
 
     def next_repair(self, now: float) -> float | None:
         """Return in how many seconds from *now* a repair is due that waits, None without any."""
@@ -115,15 +125,15 @@ class Lane:
                 found[descriptor] = plane.name
         return found
 
-    def _look(self, names: Collection[str], distrusting: bool) -> bool:  # noqa: FBT001
+    def _look(self, names: Collection[str], distrusting: Collection[str]) -> bool:
         found, now = False, time.monotonic()
         for reconciler in self._reconcilers:
             name = reconciler.plane.name
             contest = self._contests[name]
             if name in names:
                 try:
-                    disturbed = reconciler.distrust() or distrusting
-                except OSError as error:
+                    disturbed = reconciler.distrust() or name in distrusting
+                except (GroundplaneError, OSError) as error:
                     log.warning("%s: %s", name, error)
                     disturbed = True
                 if disturbed:
@@ -166,10 +176,12 @@ class Lane:
             if str(error) != before.error:
                 self._report.event("Refused", name, str(error), warning=True)
             self._report.metrics.refused(name)
+            self._postpone(name, culprit)
             return _behind(before, str(error))
         except Exception as error:
             log.exception("%s", name)
             reconciler.forget()
+            self._postpone(name, culprit)
             return _behind(before, f"{type(error).__name__}: {error}")
         seconds, now = time.monotonic() - started, time.time()
         self._report.metrics.brought(name, seconds, len(delta), now, whole=among is None)
@@ -185,6 +197,12 @@ class Lane:
         return msgspec.structs.replace(
             before, error="", changed=len(delta), since=now, seconds=seconds
         )
+
+    def _postpone(self, name: str, culprit: str | None) -> None:
+        """Leave what was refused to whoever tries again, after a pause; *culprit* is kept."""
+        self._contests[name].pending = False
+        if culprit is not None:
+            self._suspected[name] = culprit
 
     def _repaired(
         self,
@@ -209,6 +227,15 @@ class Lane:
         return msgspec.structs.replace(
             before, repairs=before.repairs + 1, repaired=time.time(), contested=contested
         )
+
+
+def _both(earlier: Collection[Key] | None, among: Collection[Key] | None) -> Collection[Key] | None:
+    """Return the services of two changes; () stays what it is, no change of the site."""
+    if earlier is None or among is None:
+        return None
+    if earlier == ():
+        return among
+    return earlier if among == () else {*earlier, *among}
 
 
 def _differences(plane: Dataplane[Any, Any], delta: Delta[Any, Any]) -> str:

@@ -93,10 +93,12 @@ class Agent:
         notify("STOPPING=1")
         for task in (work, life):
             task.cancel()
-        await asyncio.gather(work, life, return_exceptions=True)
+        ended, _ = await asyncio.gather(work, life, return_exceptions=True)
         self._convergence.close()
         self._local.close()
         self._observed.close()
+        if isinstance(ended, Exception):
+            raise ended
 
     async def _work(self) -> None:
         """Start from what is kept, then let every part go on for ever."""
@@ -117,6 +119,7 @@ class Agent:
             await judging.close()
 
     async def _live(self, judging: Judging) -> None:
+        self.report.listen(lambda status: notify(f"STATUS={status.summary}"))
         if await self._start_from_store():
             self._ready()
         parts = (
@@ -144,8 +147,10 @@ class Agent:
             try:
                 if place:
                     await self._observed.listen_on_address(address.strip("[]"), int(port))
-            except OSError as error:
-                self.report.event("NotListening", "Agent", error.strerror or "", warning=True)
+            except (OSError, OverflowError, ValueError) as error:
+                message = error.strerror if isinstance(error, OSError) else None
+                message = message or f"{place} is no ADDRESS:PORT"
+                self.report.event("NotListening", "Agent", message, warning=True)
 
     def _reload(self) -> None:
         """Look at everything again: the source, and what is really there in every dataplane."""
@@ -160,7 +165,6 @@ class Agent:
 
     def _ready(self) -> None:
         notify("READY=1", f"STATUS={self.report.status.summary}")
-        self.report.listen(lambda status: notify(f"STATUS={status.summary}"))
 
     async def _sign_of_life(self) -> None:
         while True:

@@ -3,6 +3,7 @@
 What each of them counts is in docs/metrics.md. kube-proxy's: pkg/proxy/metrics/metrics.go.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 from prometheus_client import (
@@ -13,8 +14,10 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client import Metric as MetricFamily
 
 from groundplane.agent.status import Status
+from groundplane.limits import HELD
 
 _BUCKETS: Final = tuple(0.0001 * 2**step for step in range(18))  # 0.1 ms to 13 s
 
@@ -75,6 +78,11 @@ class Metrics:
         self._applied = gauge(f"{own}_revision_applied_timestamp_seconds", "Since when it is")
         self._services = gauge(f"{own}_services", "Services of the site in use")
         self._failing = gauge(f"{own}_failing_workloads", "Workloads that count as failing")
+        self._probed = gauge(f"{own}_probed_workloads", "Workloads whose probes were answered")
+        self._held = gauge(f"{own}_held_workloads", "Failing ones kept, since the node is cut off")
+        self._change_held = gauge(
+            f"{own}_change_held_back", "1 while the source has more than changeLimits allow at once"
+        )
         self._source = gauge(f"{own}_source_ok", "1 while what the source has is in use")
         self._checked = gauge(
             f"{own}_source_checked_timestamp_seconds", "When the source was last looked at"
@@ -104,6 +112,9 @@ class Metrics:
         self._applied.set(status.applied)
         self._services.set(status.services)
         self._failing.set(status.failing)
+        self._probed.set(status.probes)
+        self._held.set(status.held)
+        self._change_held.set(status.source_error.startswith(HELD))
         self._source.set(not status.source_error)
         self._checked.set(status.source_checked)
         self._store.set(not status.store_error)
@@ -138,6 +149,10 @@ class Metrics:
 
     def repaired(self, plane: str) -> None:
         self._repairs.labels(plane).inc()
+
+    def families(self) -> Iterator[MetricFamily]:
+        """Yield what is exported, with the samples of now."""
+        return iter(self._registry.collect())
 
     def asked(self, path: str, code: int) -> None:
         """Count an answer of /healthz or /livez."""

@@ -31,8 +31,8 @@ def debug() -> None:
 def bundle(file: Path | None, state_directory: Path, runtime_directory: Path) -> None:
     """Collect in FILE (.tar.gz) what a maintainer needs to see of this node. It has no secrets.
 
-    Status, events and metrics of the agent, its last site, the rulesets, routes, sysctls and
-    connections counted, the journal of its unit, and what `groundplane doctor` says. It names
+    Status and events of the agent, its last site, the rulesets, routes, sysctls and connections
+    counted, the journal of its unit, and what `groundplane doctor` says. It names
     your services, nodes and addresses.
     """
     from datetime import UTC, datetime

@@ -1,0 +1,69 @@
+"""How often what others change again and again is repaired."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from groundplane.agent.contest import AT_ONCE, Contest
+
+WINDOW, LONGEST = 60.0, 300.0
+pauses = st.lists(st.floats(0, 2 * LONGEST), max_size=60)
+
+
+def insisting(count: int) -> list[float]:
+    """Repair *count* times, each as soon as it may be; return how long each waited."""
+    contest, now, waited = Contest(), 1000.0, []
+    for _ in range(count):
+        start, now = now, max(now, contest.until)
+        waited.append(now - start)
+        contest.repaired(now)
+    return waited
+
+
+def test_the_first_repairs_are_made_at_once_then_pauses_double_up_to_five_minutes() -> None:
+    assert [0, 0, 0, 5, 10, 20, 40, 80, 160, 300, 300] == insisting(AT_ONCE + 8)
+
+
+@given(pauses)
+def test_no_more_than_the_first_are_made_at_once_in_any_minute(between: list[float]) -> None:
+    contest, now, at_once = Contest(), 1000.0, list[float]()
+    for each in between:
+        now += each
+        if contest.waits(now):
+            now = contest.until
+        else:
+            at_once.append(now)
+        contest.repaired(now)
+        assert not contest.pending
+        assert len([each for each in at_once if now - each < WINDOW]) <= AT_ONCE
+
+
+@given(pauses)
+def test_no_repair_waits_longer_than_five_minutes(between: list[float]) -> None:
+    contest, now = Contest(), 1000.0
+    for each in between:
+        now += each
+        contest.repaired(now)
+        assert contest.until - now <= LONGEST
+
+
+def test_repairs_that_are_far_apart_never_wait() -> None:
+    contest = Contest()
+    for count in range(20):
+        contest.repaired(1000.0 + count * WINDOW / 2)
+        assert not contest.waits(1000.0 + count * WINDOW / 2)
+
+
+def test_after_a_quiet_time_it_begins_anew() -> None:
+    contest = Contest()
+    for _ in range(AT_ONCE + 2):
+        contest.repaired(max(1000.0, contest.until))
+    quiet = contest.until + LONGEST + 1
+    contest.repaired(quiet)
+    assert not contest.waits(quiet)
+
+
+def test_what_is_pending_is_no_more_once_it_is_repaired() -> None:
+    contest = Contest()
+    contest.pending = True
+    contest.repaired(1000.0)
+    assert not contest.pending
