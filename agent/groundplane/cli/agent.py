@@ -7,28 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from groundplane.cli.ask import RUNTIME
+from groundplane.cli import options
 from groundplane.cli.exec_helper import exec_helper
 
 if TYPE_CHECKING:
     from groundplane.agent.status import Status
     from groundplane.sources import Trust
 
-_runtime = click.option(
-    "--runtime-directory",
-    envvar="RUNTIME_DIRECTORY",
-    type=click.Path(path_type=Path),
-    default=RUNTIME,
-    show_default=True,
-)
-
-_state = click.option(
-    "--state-directory",
-    envvar="STATE_DIRECTORY",
-    type=click.Path(path_type=Path),
-    default=Path("/var/lib/groundplane"),
-    show_default=True,
-)
 
 _dns_key = click.option(
     "--dns-key",
@@ -74,8 +59,8 @@ agent.add_command(exec_helper)
     show_default=True,
     help="YAML: NAMESPACE/NAME of workloads to true or false; it need not be there.",
 )
-@_state
-@_runtime
+@options.state_directory
+@options.runtime_directory
 @_dns_key
 @click.option(
     "--poll",
@@ -155,7 +140,7 @@ def run(
 
 
 @agent.command()
-@_runtime
+@options.runtime_directory
 @click.option("-o", "--output", default="text", type=click.Choice(["text", "json"]))
 def status(runtime_directory: Path, output: str) -> int:
     """Say what the agent on this node is doing. Exit status 0 when all is as declared, else 1."""
@@ -231,7 +216,7 @@ def described(status: "Status", *, running: bool) -> Iterator[str]:
 
 
 @agent.command()
-@_runtime
+@options.runtime_directory
 def poke(runtime_directory: Path) -> None:
     """Let the agent look at its source now, and not only at its next poll.
 
@@ -244,8 +229,8 @@ def poke(runtime_directory: Path) -> None:
 
 @agent.command()
 @click.option("--node", envvar="GROUNDPLANE_NODE", required=True, help="This node's name.")
-@_state
-@_runtime
+@options.state_directory
+@options.runtime_directory
 @_dns_key
 @click.option("--without-dns", is_flag=True, help="Leave the records of the DNS server.")
 @click.option("--dry", is_flag=True, help="Only say what would be removed.")

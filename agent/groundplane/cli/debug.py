@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from groundplane.cli.ask import RUNTIME
+from groundplane.cli import options
 
 
 @click.group()
@@ -14,20 +14,8 @@ def debug() -> None:
 
 @debug.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
-@click.option(
-    "--state-directory",
-    envvar="STATE_DIRECTORY",
-    type=click.Path(path_type=Path),
-    default=Path("/var/lib/groundplane"),
-    show_default=True,
-)
-@click.option(
-    "--runtime-directory",
-    envvar="RUNTIME_DIRECTORY",
-    type=click.Path(path_type=Path),
-    default=RUNTIME,
-    show_default=True,
-)
+@options.state_directory
+@options.runtime_directory
 def bundle(file: Path | None, state_directory: Path, runtime_directory: Path) -> None:
     """Collect in FILE (.tar.gz) what a maintainer needs to see of this node. It has no secrets.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from groundplane.cli.ask import RUNTIME
+from groundplane.cli import options
 
 if TYPE_CHECKING:
     from groundplane.agent.events import Event
@@ -25,13 +25,7 @@ def line(event: "Event") -> str:
 @click.option("-f", "--follow", is_flag=True, help="Go on with what happens from now on.")
 @click.option("-n", "--last", type=click.IntRange(1), help="Only the last N.")
 @click.option("-o", "--output", default="text", type=click.Choice(["text", "json"]))
-@click.option(
-    "--runtime-directory",
-    envvar="RUNTIME_DIRECTORY",
-    type=click.Path(path_type=Path),
-    default=RUNTIME,
-    show_default=True,
-)
+@options.runtime_directory
 def events(
     about: str, last: int | None, output: str, runtime_directory: Path, *, follow: bool
 ) -> None:

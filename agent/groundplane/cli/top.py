@@ -6,20 +6,14 @@ from typing import Final
 
 import click
 
-from groundplane.cli.ask import RUNTIME
+from groundplane.cli import options
 
 _CLEAR: Final = "\x1b[H\x1b[J"
 _EVENTS: Final = 12
 
 
 @click.command()
-@click.option(
-    "--runtime-directory",
-    envvar="RUNTIME_DIRECTORY",
-    type=click.Path(path_type=Path),
-    default=RUNTIME,
-    show_default=True,
-)
+@options.runtime_directory
 @click.option("--every", type=click.FloatRange(min=0.2), default=1.0, show_default=True)
 @click.option("--once", is_flag=True, help="Show it once, and end.")
 def top(runtime_directory: Path, every: float, *, once: bool) -> None:

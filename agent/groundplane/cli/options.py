@@ -1,0 +1,22 @@
+"""Options that several commands have: where the agent of this node keeps what."""
+
+from pathlib import Path
+
+import click
+
+from groundplane.cli.ask import RUNTIME
+
+runtime_directory = click.option(
+    "--runtime-directory",
+    envvar="RUNTIME_DIRECTORY",
+    type=click.Path(path_type=Path),
+    default=RUNTIME,
+    show_default=True,
+)
+state_directory = click.option(
+    "--state-directory",
+    envvar="STATE_DIRECTORY",
+    type=click.Path(path_type=Path),
+    default=Path("/var/lib/groundplane"),
+    show_default=True,
+)
