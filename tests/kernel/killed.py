@@ -19,6 +19,7 @@ from groundplane.agent import following
 from groundplane.agent.loop import Agent, Settings
 from groundplane.dataplanes import Dataplane
 from groundplane.dataplanes.conntrack import StaleFlows
+from groundplane.dataplanes.dns import Bind
 from groundplane.dataplanes.links import Links
 from groundplane.dataplanes.nftables import Nftables, kernel
 from groundplane.errors import GroundplaneError, SourceError
@@ -68,14 +69,14 @@ class Steps:
 
 
 class Forked:
-    """An agent as a child of this process. It ends at *step*, 0 for never."""
+    """An agent as a child of this process, with *names* as its DNS. It ends at *step*, 0 for never."""
 
-    def __init__(self, agent: Living, step: int = 0) -> None:
+    def __init__(self, agent: Living, step: int = 0, names: Bind | None = None) -> None:
         self.pid = os.fork()
         if self.pid == 0:
             try:
                 enter(agent.netns)
-                _run(agent, Steps(step))
+                _run(agent, Steps(step), names)
             except BaseException:  # noqa: BLE001 - it is to be seen in the log
                 traceback.print_exc()
             finally:
@@ -92,7 +93,7 @@ class Forked:
             time.sleep(0.005)
 
 
-def _run(agent: Living, steps: Steps) -> None:
+def _run(agent: Living, steps: Steps, names: Bind | None) -> None:
     log = os.open(agent.root / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -105,13 +106,15 @@ def _run(agent: Living, steps: Steps) -> None:
     setattr(following, "save_site", steps.saving(following.__dict__["save_site"]))  # noqa: B010
     setattr(following, "compile_in_child", _compiled)  # noqa: B010
 
-    planes: list[Dataplane[Any, Any]] = [Links(), Nftables(), StaleFlows()]
+    lanes: list[list[Dataplane[Any, Any]]] = [[Links(), Nftables(), StaleFlows()]]
+    if names is not None:
+        lanes.append([names])
 
     async def live() -> None:
         source = source_of(str(agent.source), agent.state / "source")
         health = Path(agent.root / "health.yaml")
         settings = Settings("n1", source, health, agent.state, agent.runtime)
-        await Agent(settings, [planes]).run()
+        await Agent(settings, lanes).run()
 
     asyncio.run(live())
 

@@ -20,6 +20,7 @@ import dns.tsig
 import dns.update
 import dns.xfr
 import dns.zone
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -28,7 +29,7 @@ from groundplane.dataplanes.dns import Bind, server_config, zone_file, zones_of
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused, StateError
 from groundplane.files import zone_files
-from groundplane.project.state import Member, NodeState
+from groundplane.project.state import Member, NodeBase, NodeState
 from groundplane.reconcile import Reconciler
 from tests.kernel.spaces import based, namespace
 from tests.kernel.world import within
@@ -79,15 +80,18 @@ class Resolver:
 class Server:
     """named in a namespace, its files below *directory*."""
 
-    def __init__(self, netns: str, directory: Path) -> None:
+    def __init__(self, netns: str, directory: Path, base: NodeBase = BASE) -> None:
         self.netns, self.directory = netns, directory
         self.key = directory / "groundplane.key"
         self.key.write_text(KEY % SECRET)
-        for zone in zones_of(BASE):
+        for zone in zones_of(base):
             (directory / f"{zone}.zone").write_text(zone_file(zone, []))
-        base = based(forwarders=(FORWARDER,))
         config = server_config(
-            base, directory=str(directory), cache=str(directory), key_file=str(self.key), port=PORT
+            msgspec.structs.replace(base, forwarders=(FORWARDER,)),
+            directory=str(directory),
+            cache=str(directory),
+            key_file=str(self.key),
+            port=PORT,
         )
         private = "options {\n  pid-file none; session-keyfile none;"
         self.config = directory / "named.conf"
