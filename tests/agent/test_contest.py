@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from groundplane.agent.contest import AT_ONCE, Contest
 
-WINDOW, LONGEST = 60.0, 300.0
+WINDOW, FIRST, LONGEST = 60.0, 5.0, 300.0
 pauses = st.lists(st.floats(0, 2 * LONGEST), max_size=60)
 
 
@@ -24,17 +24,16 @@ def test_the_first_repairs_are_made_at_once_then_pauses_double_up_to_five_minute
 
 
 @given(pauses)
-def test_no_more_than_the_first_are_made_at_once_in_any_minute(between: list[float]) -> None:
-    contest, now, at_once = Contest(), 1000.0, list[float]()
+def test_no_more_than_the_first_in_any_minute_are_made_without_a_pause(
+    between: list[float],
+) -> None:
+    contest, made = Contest(), [0.0]
     for each in between:
-        now += each
-        if contest.waits(now):
-            now = contest.until
-        else:
-            at_once.append(now)
+        now = max(made[-1] + each, contest.until)
+        if len([earlier for earlier in made[1:] if now - earlier < WINDOW]) >= AT_ONCE:
+            assert now - made[-1] >= FIRST
         contest.repaired(now)
-        assert not contest.pending
-        assert len([each for each in at_once if now - each < WINDOW]) <= AT_ONCE
+        made.append(now)
 
 
 @given(pauses)
