@@ -194,10 +194,13 @@ class Convergence:
         if self.state is None or self.snapshot is None or keys is None:
             base = project_base(snapshot.site(self._node), self._node)
             return project_services(snapshot, base, failing), None
-        if self._index is not None:
-            self._index.change(self.snapshot, snapshot, keys)
-            keys |= self._index.concerned(self.failing ^ failing)
-        return project_change(self.state, self.snapshot, snapshot, keys, failing)
+        index, self._index = self._index, None  # made anew, should anything fail here
+        if index is not None:
+            index.change(self.snapshot, snapshot, keys)
+            keys |= index.concerned(self.failing ^ failing)
+        projected = project_change(self.state, self.snapshot, snapshot, keys, failing)
+        self._index = index
+        return projected
 
     def _update(self, failing: Failing) -> tuple[NodeState, Collection[Key]]:
         assert self.snapshot is not None  # noqa: S101

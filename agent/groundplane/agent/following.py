@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from watchfiles import awatch
 
@@ -20,6 +20,15 @@ from groundplane.sources import Content, Source
 log = logging.getLogger(__name__)
 
 _RETRY_WATCH_S: Final = 4.0
+_AGAIN_S: Final = 60.0  # before what was refused is tried again as it is: memory or time were short
+
+
+class _Refused(NamedTuple):
+    """Content that could not be used, and until when it is not tried again: that costs a compiler."""
+
+    stamp: Hashable
+    why: str
+    until: float
 
 
 class Following:
@@ -37,6 +46,8 @@ class Following:
         self._state_directory, self._poll_s = state_directory, poll_s
         self._stamp: Hashable = ()  # of the content that the revision in use was made of
         self._saved = ""  # the revision that the state directory is known to hold
+        self._unsaved: bytes | None = None  # the site in use, until it is kept
+        self._refused = _Refused((), "", 0.0)
         self._poked = asyncio.Event()
         self._forgotten = False
 
@@ -88,31 +99,42 @@ class Following:
 
     async def _look(self) -> str:
         """Return why what the source has is not used, or ""."""
+        forgotten, self._forgotten = self._forgotten, False
         try:
-            forgotten, self._forgotten = self._forgotten, False
             content = await self._source.look()
-            if (
-                not forgotten
-                and content.stamp
-                and content.stamp == self._stamp
-                and not self._report.status.store_error
-            ):
-                return ""
+            if content.stamp and not forgotten:
+                if content.stamp == self._stamp:
+                    await self._save()
+                    return ""
+                if content.stamp == self._refused.stamp and time.monotonic() < self._refused.until:
+                    return self._refused.why
             self._stamp = ()
-            encoded = content.snapshot or await self._compile(content)
-            before = self._report.status.revision
-            await self._convergence.take(encoded)
-            if self._report.status.source_revision != content.revision:
-                self._report.tell(source_revision=content.revision)
-            if self._report.status.revision != before:
-                log.info("revision %s in use", self._report.status.revision)
-            self._save(encoded)
+            error = await self._take(content)
         except (GroundplaneError, OSError) as problem:
             return str(problem)
         except Exception as problem:
             log.exception("the source is not used")
             return f"{type(problem).__name__}: {problem}"
-        self._stamp = content.stamp
+        if error:
+            self._refused = _Refused(content.stamp, error, time.monotonic() + _AGAIN_S)
+        else:
+            self._stamp = content.stamp
+        return error
+
+    async def _take(self, content: Content) -> str:
+        """Compile *content* where it is YAML, bring it and keep it; return why not, or ""."""
+        before = self._report.status.revision
+        try:
+            encoded = content.snapshot or await self._compile(content)
+            await self._convergence.take(encoded)
+        except GroundplaneError as problem:
+            return str(problem)
+        if self._report.status.source_revision != content.revision:
+            self._report.tell(source_revision=content.revision)
+        if self._report.status.revision != before:
+            log.info("revision %s in use", self._report.status.revision)
+        self._unsaved = encoded
+        await self._save()
         return ""
 
     async def _compile(self, content: Content) -> bytes:
@@ -120,15 +142,19 @@ class Following:
         assert content.directory is not None  # noqa: S101
         return await compile_in_child(content.directory, content.shown)
 
-    def _save(self, encoded: bytes) -> None:
-        """Keep *encoded*, the site in use, for the next start; tried again until it succeeds."""
-        revision = self._report.status.revision
+    async def _save(self) -> None:
+        """Keep the site in use for the next start; tried again until it succeeds."""
+        encoded, revision = self._unsaved, self._report.status.revision
+        if encoded is None:
+            return
         if self._saved == revision:
+            self._unsaved = None
             return
         try:
-            save_site(self._state_directory, encoded)
-            self._saved, error = revision, ""
+            await asyncio.to_thread(save_site, self._state_directory, encoded)
+            self._saved, self._unsaved, error = revision, None, ""
         except OSError as problem:
             error = f"{problem.filename}: {problem.strerror}"
-            log.error("revision %s cannot be kept: %s", revision, error)
+            if error != self._report.status.store_error:
+                log.error("revision %s cannot be kept: %s", revision, error)
         self._report.tell(store_error=error)

@@ -132,7 +132,8 @@ def _host_and_port(place: str) -> tuple[str, int]:
         labels = host.split(".")
         known = len(host) <= 253 and all(_LABEL.fullmatch(label) for label in labels)
         _require(known, f'"{host}" is no name of a host')
-    port = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 6 else 0
+    is_number = digits.isascii() and digits.isdigit() and len(digits) < 6
+    port = int(digits) if colon and is_number else 0
     _require(not colon or 0 < port < 65536, f'"{digits}" is no port')
     return host, port
 
