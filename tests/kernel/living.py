@@ -105,8 +105,11 @@ class Living:
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(20)
-            self.process = None
+            try:
+                self.process.wait(20)
+            finally:
+                self.process.kill()
+                self.process = None
 
     def kill(self) -> None:
         assert self.process is not None
