@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from groundplane.agent.contest import AT_ONCE, Contest
 
 WINDOW, FIRST, LONGEST = 60.0, 5.0, 300.0
-pauses = st.lists(st.floats(0, 2 * LONGEST), max_size=60)
+pauses = st.lists(st.integers(0, 600).map(float), max_size=60)  # whole: sums are exact
 
 
 def insisting(count: int) -> list[float]:
