@@ -120,7 +120,7 @@ def test_what_happens_is_told_with_its_reason(agent: Living) -> None:
         "ServiceAdded": "Service/default/api: is there now: 10.96.0.6, 0 endpoints",
         "EndpointLeft": "Workload/default/b: no endpoint of default/web any more: as the health file says",
         "EndpointReturned": "Workload/default/b: an endpoint of default/web again: "
-        "nobody says that it fails",
+        "as the health file says",
         "SourceRefused": f"Source: {agent.source}/site.yaml:1: not YAML",
         "SourceAccepted": "Source: can be used again",
         "ServiceChanged": "Service/default/web: 10.244.2.10:8080 left",
