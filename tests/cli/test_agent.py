@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from groundplane.agent import SOCKET
 from groundplane.agent.answers import Answers
 from groundplane.agent.http import Server
-from groundplane.agent.loop import SOCKET
 from groundplane.agent.report import Report
 from groundplane.agent.status import PlaneStatus, Status, write_status
 from groundplane.agent.store import save_site

@@ -7,8 +7,9 @@ import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
+from groundplane.agent import SOCKET
 from groundplane.agent.status import STATUS_FILE
 from groundplane.agent.store import PREVIOUS_FILE, SITE_FILE, VERDICTS_FILE, load_site
 from groundplane.dataplanes.dns import Bind, Record
@@ -19,8 +20,6 @@ from groundplane.errors import KernelRefused, StateError
 from groundplane.project import project_base
 from groundplane.project.state import NodeBase
 from groundplane.snapshot import decode
-
-_SOCKET: Final = "agent.sock"
 
 
 class Thing(NamedTuple):
@@ -52,7 +51,7 @@ def ours(
     if tables := _tables():
         yield Thing(f"tables {', '.join(tables)}", remove_tables)
     for path in (
-        runtime_directory / _SOCKET,
+        runtime_directory / SOCKET,
         runtime_directory / STATUS_FILE,
         state_directory / SITE_FILE,
         state_directory / PREVIOUS_FILE,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from groundplane import __version__
+from groundplane.agent import SOCKET
 from groundplane.agent.answers import Answers
 from groundplane.agent.convergence import Convergence
 from groundplane.agent.following import Following
@@ -32,7 +33,6 @@ from groundplane.sources import Source
 
 log = logging.getLogger(__name__)
 
-SOCKET: Final = "agent.sock"
 _FOR_ALL: Final = 0o666  # what it answers is no secret, and what it can be told harms nobody
 _AGAIN_S: Final = 1.0  # before a part that ended by an error that nobody thought of starts again
 

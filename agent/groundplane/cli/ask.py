@@ -5,10 +5,10 @@ import socket
 from pathlib import Path
 from typing import Final
 
+from groundplane.agent import SOCKET
 from groundplane.errors import StateError
 
 RUNTIME: Final = Path("/run/groundplane")
-_SOCKET: Final = "agent.sock"
 _PATIENCE_S: Final = 10.0
 
 
@@ -29,7 +29,7 @@ class _Connection(http.client.HTTPConnection):
 
 def ask(runtime_directory: Path, path: str, method: str = "GET") -> bytes:
     """Return what the agent answers; NoAgent when none does, StateError when it is an error."""
-    place = runtime_directory / _SOCKET
+    place = runtime_directory / SOCKET
     connection = _Connection(place)
     try:
         connection.request(method, path)
