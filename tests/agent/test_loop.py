@@ -432,6 +432,61 @@ def test_a_site_that_cannot_be_kept_is_used_and_kept_as_soon_as_there_is_room(
     assert b"10.96.0.5" in load_site(place.state)
 
 
+def counting(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Return the sources that are compiled from now on, as they come."""
+    compiled: list[Path] = []
+
+    async def compile_and_count(source: Path, shown: str = "") -> bytes:
+        compiled.append(source)
+        return await compile_here(source, shown)
+
+    monkeypatch.setattr(following, "compile_in_child", compile_and_count)
+    return compiled
+
+
+def test_what_was_refused_is_not_compiled_at_every_look(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = counting(monkeypatch)
+    (place.source / "web.yaml").write_text("kind: [\n")
+
+    async def steps() -> None:
+        await until(lambda: "web.yaml:1" in place.status.source_error)
+        first = place.status.source_checked
+        await until(lambda: place.status.source_checked > first + 0.5)  # two more looks
+        assert [place.source] == compiled
+        assert "web.yaml:1" in place.status.source_error
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: len(compiled) == 2)
+        write(place.source, FILES)
+        await until(lambda: place.status.healthy)
+        assert 3 == len(compiled)
+
+    place.run(Plane(), steps=steps)
+
+
+def test_a_site_that_cannot_be_kept_is_not_compiled_again_for_that(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled, tries = counting(monkeypatch), list[int]()
+
+    def full(directory: Path, _: bytes) -> None:
+        tries.append(1)
+        raise OSError(28, "No space left on device", str(directory / SITE_FILE))
+
+    monkeypatch.setattr(following, "save_site", full)
+
+    async def steps() -> None:
+        await until(lambda: len(tries) > 2)
+        assert [place.source] == compiled
+        monkeypatch.setattr(following, "save_site", save_site)
+        await until(lambda: place.status.healthy)
+        assert [place.source] == compiled
+
+    place.run(Plane(), steps=steps)
+    assert b"10.96.0.5" in load_site(place.state)
+
+
 def test_a_status_that_cannot_be_written_does_not_end_the_agent(place: Place) -> None:
     plane = Plane()
     place.runtime.rmdir()
