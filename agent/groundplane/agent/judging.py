@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 EXEC_SOCKET: Final = Path("/run/groundplane-exec/socket")  # of the helper, where a node has one
 _AGAIN_S: Final = 4.0
+_TOGETHER_S: Final = 0.2  # what turns within it is kept in one write
 _DOUBT_S: Final = 2.0  # how often what is held is looked at again
 _PEERS: Final = 10  # so many other nodes are asked whether this one is cut off
 
@@ -42,6 +43,7 @@ class Judging:
         self._probes: dict[Key, Probe] = {}
         self._awake = asyncio.Event()
         self._saved: Mapping[Key, bool] = load_verdicts(state_directory)
+        self._saving: asyncio.Task[None] | None = None
         self._prober = Prober(
             node,
             lambda _: self._awake.set(),
@@ -51,6 +53,8 @@ class Judging:
         convergence.judge_by(self.failing_in)
 
     async def close(self) -> None:
+        if self._saving is not None:
+            self._saving.cancel()
         await self._prober.close()
 
     async def run(self) -> None:
@@ -118,19 +122,22 @@ class Judging:
         self._held = await self._doubted(found)
         failing = self._told | (found - self._held)
         await self._convergence.judge(failing, self._why)
-        verdicts = {key: verdict.passing for key, verdict in self._prober.verdicts.items()}
         status = self._report.status
-        counts = (len(verdicts), len(failing), len(self._held))
+        counts = (len(self._probes), len(failing), len(self._held))
         if counts != (status.probes, status.failing, status.held):
             self._report.tell(probes=counts[0], failing=counts[1], held=counts[2])
-        self._save(verdicts)
+        if self._saving is None or self._saving.done():
+            self._saving = asyncio.create_task(self._save())
 
     async def _doubted(self, failing: Failing) -> Failing:
         """Return which of *failing* fail only as far as this node can see, which reaches nobody."""
         fallen = failing - self._convergence.failing
-        doubt = doubtful(
-            self._node, self._probes, self._prober.verdicts, fallen, self._convergence.concerned
-        )
+        doubt: Failing = frozenset()
+        if fallen:
+            verdicts = self._prober.verdicts
+            doubt = doubtful(
+                self._node, self._probes, verdicts, fallen, self._convergence.concerned
+            )
         if not doubt or await reachable(await self._neighbours()):
             if self._held:
                 self._report.event("ReleasedEndpoints", "Node", "this node reaches others again")
@@ -150,17 +157,22 @@ class Judging:
 
     def _why(self, workload: Key) -> str:
         """Return why *workload* fails, or passes."""
-        verdict = self._prober.verdicts.get(workload)
+        verdict = self._prober.verdict(workload)
         if verdict is None or workload in self._told:
             return "as the health file says"
         return f"its probe {'passes' if verdict.passing else 'fails'}: {verdict.why}"
 
-    def _save(self, verdicts: Mapping[Key, bool]) -> None:
-        """Keep *verdicts* for the next start, so that nothing flaps then."""
-        if verdicts == self._saved:
-            return
-        try:
-            save_verdicts(self._state_directory, verdicts)
+    async def _save(self) -> None:
+        """Keep the verdicts for the next start, so that nothing flaps then; some changes at once."""
+        while True:  # what turns while it is written is written next
+            await asyncio.sleep(_TOGETHER_S)
+            failing = self._prober.failing
+            verdicts = {key: key not in failing for key in self._probes}
+            if verdicts == self._saved:
+                return
+            try:
+                await asyncio.to_thread(save_verdicts, self._state_directory, verdicts)
+            except OSError as error:
+                log.warning("verdicts cannot be kept: %s", error)
+                return
             self._saved = verdicts
-        except OSError as error:
-            log.warning("verdicts cannot be kept: %s", error)

@@ -114,6 +114,11 @@ class Prober:
         """The workloads that do not pass, those included that have not been checked yet."""
         return frozenset(self._failing)
 
+    def verdict(self, key: Key) -> Verdict | None:
+        """Return what is known of one workload; None when it is not probed."""
+        watched = self._watched.get(key)
+        return watched.verdict if watched else None
+
     @property
     def verdicts(self) -> dict[Key, Verdict]:
         return {key: each.verdict for key, each in self._watched.items()}
