@@ -14,8 +14,8 @@ from groundplane.agent.store import (
     SITE_FILE,
     load_site,
     save_site,
-    write_atomically,
 )
+from groundplane.atomic import write_atomically
 from groundplane.errors import StateError
 from groundplane.model.compiled import FORMAT, Site
 from groundplane.snapshot import encode

@@ -25,7 +25,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from groundplane.dataplanes.dns import Bind, server_config, zone_file, zones_of
+from groundplane.dataplanes.dns import Bind, Record, server_config, zone_file, zones_of
+from groundplane.dataplanes.dns.wire import later
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused, StateError
 from groundplane.files import zone_files
@@ -97,9 +98,9 @@ class Server:
         self.config = directory / "named.conf"
         self.config.write_text("controls { };\n" + config.replace("options {", private, 1))
         subprocess.run(["named-checkconf", "-z", str(self.config)], check=True, capture_output=True)
-        self.process = self._start()
+        self.process = self.start()
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def start(self) -> subprocess.Popen[bytes]:
         command = [
             "ip",
             "netns",
@@ -126,12 +127,17 @@ class Server:
         self.process.kill()
         self.process.wait()
 
-    def plane(self, key: Path | None = None) -> Bind:
-        return Bind(key or self.key, port=PORT)
+    @property
+    def tsig(self) -> dns.tsig.Key:
+        return dns.tsig.Key("groundplane", SECRET)
 
-    def bring(self, wanted: NodeState) -> int:
+    def plane(self, key: Path | None = None, serials: Path | None = None) -> Bind:
+        return Bind(key or self.key, serials, port=PORT)
+
+    def bring(self, wanted: NodeState, serials: Path | None = None) -> int:
         """Return how many records a freshly started dataplane changes."""
-        return len(within(self.netns, partial(Reconciler(self.plane()).bring, wanted)))
+        plane = self.plane(serials=serials)
+        return len(within(self.netns, partial(Reconciler(plane).bring, wanted)))
 
     def ask(self, name: str, type_: str) -> dns.message.Message:
         query = dns.message.make_query(name, type_)
@@ -321,12 +327,69 @@ def test_a_zone_that_is_not_served_is_told(server: Server) -> None:
         within(server.netns, partial(Reconciler(server.plane()).bring, state(base=base)))
 
 
-def test_an_update_that_the_server_cannot_take_is_told(server: Server) -> None:
+def test_an_update_that_cannot_be_written_is_told(server: Server) -> None:
     plane = server.plane()
+    within(server.netns, partial(plane.read, BASE))
     delta = dict.fromkeys(plane.render(BASE, WEB), 5)
     long = {key._replace(owner="a." * 130 + "cluster.local."): ttl for key, ttl in delta.items()}
-    with pytest.raises(KernelRefused, match=r"^the DNS server took no update of cluster.local: "):
+    message = r"^an update of cluster.local, .* cannot be written: .* is longer than 255 characters"
+    with pytest.raises(KernelRefused, match=message):
         within(server.netns, partial(plane.write, BASE, Delta(create=long)))
+
+
+def test_an_update_that_the_server_cannot_take_is_told(server: Server) -> None:
+    plane = server.plane()
+    within(server.netns, partial(plane.read, BASE))
+    foreign = Record("cluster.local", "www.example.org.", "A", "192.0.2.1")
+    message = "^the DNS server took no update of cluster.local: NOTZONE for cluster.local$"
+    with pytest.raises(KernelRefused, match=message):
+        within(server.netns, partial(plane.write, BASE, Delta(create={foreign: 5})))
+
+
+def test_an_update_takes_effect_on_the_content_that_it_was_made_for_only(server: Server) -> None:
+    """Its prerequisite is the zone's SOA: what others changed meanwhile is read before."""
+    plane = server.plane()
+    server.bring(state(WEB))
+    within(server.netns, partial(plane.read, BASE))
+    server.bring(state())
+    delta: Delta[Record, int] = Delta(delete=plane.render(BASE, WEB))
+    with pytest.raises(KernelRefused, match=r"cluster.local was changed by others meanwhile$"):
+        within(server.netns, partial(plane.write, BASE, delta))
+
+
+def test_records_of_other_types_are_removed(server: Server) -> None:
+    server.bring(state(WEB))
+    update = dns.update.UpdateMessage("cluster.local", keyring=server.tsig)
+    web = "web.default.svc.cluster.local."
+    update.add(web, 60, "MX", f"10 {web}")
+    update.add(web, 60, "MX", "20 mail.example.org.")
+    update.add("odd\\.label.cluster.local.", 60, "TXT", '"a b" "c\\"d"')
+    update.add("sub.cluster.local.", 60, "NS", "ns.example.org.")
+    answer = within(server.netns, partial(dns.query.tcp, update, "127.0.0.1", port=PORT, timeout=2))
+    assert dns.rcode.NOERROR == answer.rcode()
+    assert 3 == server.bring(state(WEB))
+    assert 0 == server.bring(state(WEB))
+    assert [] == server.ask(web, "MX").answer
+
+
+def test_a_serial_does_not_fall_when_the_server_forgets_it(server: Server, tmp_path: Path) -> None:
+    """A server that is installed anew begins with serial 1: it is raised past all that was served."""
+    kept = tmp_path / "serials.json"
+    server.bring(state(WEB), kept)
+    server.bring(state(), kept)
+    before = server.serials()
+    server.stop()
+    for zone in zones_of(BASE):
+        (server.directory / f"{zone}.zone").write_text(zone_file(zone, []))
+        (server.directory / f"{zone}.zone.jnl").unlink(missing_ok=True)
+    server.process = server.start()
+    assert {1} == set(server.serials().values())
+    server.bring(state(), kept)
+    after = server.serials()
+    assert [] == [zone for zone in before if later(before[zone], after[zone])]
+    assert later(after["cluster.local"], before["cluster.local"])
+    server.bring(state(), kept)
+    assert after == server.serials()
 
 
 def test_a_server_that_stopped_is_told_and_serves_the_same_when_it_is_back(server: Server) -> None:
@@ -334,7 +397,7 @@ def test_a_server_that_stopped_is_told_and_serves_the_same_when_it_is_back(serve
     before = server.serials()
     server.stop()
     assert refused(server, server.key).startswith("the DNS server gave no zone cluster.local: ")
-    server.process = server._start()
+    server.process = server.start()
     assert before == server.serials()
     assert 0 == server.bring(state(WEB))
 

@@ -114,7 +114,7 @@ def test_what_happens_is_told_with_its_reason(agent: Living) -> None:
     agent.write({"site.yaml": "kind: [\n"})
     agent.until(lambda: agent.events("SourceRefused"))
     agent.write({"site.yaml": SITE.replace("name: b, labels: {app: web}", "name: b")})
-    agent.until(lambda: agent.events("ServiceChanged"))
+    agent.until(lambda: agent.events("ServiceChanged") and agent.events("SourceAccepted"))
     told = {event["reason"]: f"{event['about']}: {event['message']}" for event in agent.events()}
     assert {
         "ServiceAdded": "Service/default/api: is there now: 10.96.0.6, 0 endpoints",

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from groundplane.agent import SOCKET
 from groundplane.agent.status import STATUS_FILE
-from groundplane.agent.store import PREVIOUS_FILE, SITE_FILE, VERDICTS_FILE, load_site
+from groundplane.agent.store import PREVIOUS_FILE, SERIALS_FILE, SITE_FILE, VERDICTS_FILE, load_site
 from groundplane.dataplanes.dns import Bind, Record
 from groundplane.dataplanes.links import Links
 from groundplane.dataplanes.nftables import TABLES, remove_tables
@@ -56,6 +56,7 @@ def ours(
         state_directory / SITE_FILE,
         state_directory / PREVIOUS_FILE,
         state_directory / VERDICTS_FILE,
+        state_directory / SERIALS_FILE,
     ):
         if path.exists():
             yield Thing(str(path), path.unlink)

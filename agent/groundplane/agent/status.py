@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from groundplane.agent.store import write_atomically
+from groundplane.atomic import write_atomically
 from groundplane.errors import StateError
 
 STATUS_FILE: Final = "status.json"

@@ -1,6 +1,5 @@
 """The last good site on disk, so that a node starts without its source and without a YAML parser."""
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -8,26 +7,14 @@ from typing import Final
 
 import msgspec
 
+from groundplane.atomic import write_atomically
 from groundplane.errors import StateError
 from groundplane.snapshot import verify
 
 SITE_FILE: Final = "site.snapshot"
 PREVIOUS_FILE: Final = "site.previous.snapshot"
 VERDICTS_FILE: Final = "verdicts.json"
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace *path* by *content*: after a crash or a full disk it is the old or the new, whole."""
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+SERIALS_FILE: Final = "serials.json"
 
 
 def save_site(directory: Path, encoded: bytes) -> None:

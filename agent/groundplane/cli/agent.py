@@ -106,6 +106,7 @@ def run(
     from groundplane.agent.logs import set_up
     from groundplane.agent.loop import Agent, Settings
     from groundplane.agent.sole import become_the_agent
+    from groundplane.agent.store import SERIALS_FILE
     from groundplane.dataplanes import Dataplane
     from groundplane.dataplanes.conntrack import StaleFlows
     from groundplane.dataplanes.dns import Bind
@@ -120,7 +121,7 @@ def run(
     keep_capabilities_to_ourselves()
     lanes: list[list[Dataplane[Any, Any]]] = [[Links(), Nftables(), StaleFlows()]]
     if not without_dns:
-        lanes.append([Bind(dns_key)])
+        lanes.append([Bind(dns_key, state_directory / SERIALS_FILE)])
     settings = Settings(
         node,
         source_of(source, state_directory / "source", trusting(trust)),

@@ -20,7 +20,7 @@ def allocate(source: Path, *, only_check: bool) -> int:
     What an object has, it keeps. Commit the lock with the catalog: no agent applies a catalog
     whose lock would change.
     """
-    from groundplane.agent.store import write_atomically
+    from groundplane.atomic import write_atomically
 
     catalog = read_catalog(source)
     allocations, lock = allocate_source(source, catalog)

@@ -1,29 +1,26 @@
 """Reads and changes the zones of the node's BIND 9: transfer (RFC 5936) and update (RFC 2136).
 
-Both go over loopback and carry a TSIG key (RFC 8945). BIND raises a zone's serial with each
-update that changes it, writes it to its journal first, and to the zone file in its own time.
+Both go over loopback and carry a TSIG key (RFC 8945). An update tells the serial that the zone has
+and the one that it gets: it takes effect on exactly the content that it is the difference to.
 """
 
 import base64
 import re
-from collections.abc import Iterable, Iterator
+import select
+import socket
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
-import dns.exception
-import dns.message
-import dns.name
-import dns.query
 import dns.rcode
-import dns.rdatatype
 import dns.tsig
-import dns.update
-import dns.xfr
-import dns.zone
 
+from groundplane.dataplanes.dns import wire
 from groundplane.dataplanes.dns.records import Record, render
+from groundplane.dataplanes.dns.serials import Serials
+from groundplane.dataplanes.dns.session import FAILURES, Session, Signed
 from groundplane.dataplanes.dns.zones import KEY_NAME, zones_of
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused, StateError
@@ -31,25 +28,35 @@ from groundplane.project.state import NodeBase, Part
 
 _TIMEOUT_S: Final = 10.0
 _LOOK_S: Final = 1.0
-_RECORDS_PER_MESSAGE: Final = 400  # a message has at most 64 KiB
 _SECRET = re.compile(r'secret\s+"([A-Za-z0-9+/=]+)"')
-# EOFError: the server closed the connection, as when it stops.
-_FAILURES: Final = (OSError, EOFError, dns.exception.DNSException)
-_OURS: Final = frozenset({"SOA", "NS"})  # of the zone itself; they stand in its file
+# Of the zone itself, and what a server that signs it puts there (RFC 4034, 5155, 7344).
+_SERVERS: Final = frozenset(
+    {"SOA", *(f"TYPE{number}" for number in (43, 46, 47, 48, 50, 51, 59, 60, 65534))}
+)
+Updates = Iterator[tuple[bytes, wire.Soa]]
 
 
 class Bind:
     """The dataplane of the DNS server on *address*. Implements `Dataplane`.
 
-    Ours is every record of the zones of the site but their SOA and NS.
+    Ours is every record of the zones of the site but those of the zones themselves: SOA, the
+    apex's NS, and signatures.
     """
 
     name = "dns"
     patience_s = 0.5
 
-    def __init__(self, key_file: Path, *, address: str = "127.0.0.1", port: int = 53) -> None:
+    def __init__(
+        self,
+        key_file: Path,
+        serials: Path | None = None,
+        *,
+        address: str = "127.0.0.1",
+        port: int = 53,
+    ) -> None:
         self._key_file, self._address, self._port = key_file, address, port
-        self._serials: dict[str, int | None] = {}  # of each zone, after the last read or update
+        self._serials = Serials(serials)
+        self._beginnings: dict[str, wire.Soa] = {}  # of each zone, after the last read or update
 
     def close(self) -> None:
         """Nothing stays open between changes."""
@@ -72,30 +79,50 @@ class Bind:
             raise StateError(f"{self._key_file}: no secret in it")
         return dns.tsig.Key(KEY_NAME, secret, dns.tsig.HMAC_SHA256)
 
+    def _session(self) -> Session:
+        return Session(self._address, self._port, self._key(), _TIMEOUT_S)
+
     def prepare(self, base: NodeBase) -> None:
         """Nothing of this takes long."""
 
     def read(self, base: NodeBase) -> dict[Record, int]:
         """Return the records that the server has in the zones of the site."""
         key = self._key()
-        # Asked before: what changes meanwhile shows at the next look.
-        self._serials = self._serials_of(zones_of(base))
-        return {record: ttl for zone in zones_of(base) for record, ttl in self._transfer(zone, key)}
+        self._beginnings = {}
+        found: dict[Record, int] = {}
+        for zone in zones_of(base):
+            try:
+                with Session(self._address, self._port, key, _TIMEOUT_S) as session:
+                    found.update(self._transfer(session, zone))
+                    self._catch_up(session, zone)
+            except FAILURES as error:
+                message = f"the DNS server gave no zone {zone}: {_reason(error)}"
+                raise KernelRefused(message) from None
+        return found
 
-    def _transfer(self, zone: str, key: dns.tsig.Key) -> Iterator[tuple[Record, int]]:
-        contents = dns.zone.Zone(zone, relativize=False)
-        query, _ = dns.xfr.make_query(contents)
-        query.use_tsig(key)
-        try:
-            dns.query.inbound_xfr(
-                self._address, contents, query, port=self._port, lifetime=_TIMEOUT_S
-            )
-        except _FAILURES as error:
-            raise KernelRefused(f"the DNS server gave no zone {zone}: {_reason(error)}") from None
-        for owner, ttl, rdata in contents.iterate_rdatas():
-            type_ = dns.rdatatype.to_text(rdata.rdtype)
-            if type_ not in _OURS:
-                yield Record(zone, owner.to_text(), type_, rdata.to_text()), ttl
+    def _transfer(self, session: Session, zone: str) -> Iterator[tuple[Record, int]]:
+        """Yield the records of *zone*, and note how it begins."""
+        question = session.send(wire.query(zone, wire.AXFR), 1)
+        begun = False
+        apex = f"{zone}."
+        for message in session.stream(question):
+            if message.rcode:
+                raise StateError(dns.rcode.to_text(dns.rcode.Rcode(message.rcode)))
+            for record in message.records:
+                if record.type == "SOA" and message.soa and record.owner == apex:
+                    if begun:
+                        self._beginnings[zone] = message.soa
+                        return
+                    begun = True
+                elif not (record.type in _SERVERS or (record.type, record.owner) == ("NS", apex)):
+                    yield Record(zone, record.owner, record.type, record.data), record.ttl
+
+    def _catch_up(self, session: Session, zone: str) -> None:
+        """Raise a serial that is behind one that was served: the server forgot, its clients did not."""
+        there = self._beginnings[zone]
+        if (last := self._serials.forgotten(zone, there.serial)) is not None:
+            self._send(session, {zone: wire.updates(zone, there, (), last)})
+        self._serials.note(zone, self._beginnings[zone].serial)
 
     def listen(self) -> None:
         """The server tells nobody of updates."""
@@ -104,65 +131,90 @@ class Bind:
         return ""
 
     def text(self, key: Record, value: int) -> str:
-        return f"record {key.owner} {value} {key.type} {key.rdata}"
+        return f"record {key.owner} {value} {key.type} {key.rdata}".rstrip()
 
     def disturbed(self, base: NodeBase) -> bool:
         """Return whether a zone has another serial than after our last read or update."""
-        return self._serials != self._serials_of(zones_of(base))
+        known = {zone: soa.serial for zone, soa in self._beginnings.items()}
+        return known != self.serials(zones_of(base))
 
-    def _serials_of(self, zones: Iterable[str]) -> dict[str, int | None]:
-        """Return the serial of each of *zones*, None where the server does not say.
-
-        One that does not answer at all is asked once: each time takes a second.
-        """
-        found: dict[str, int | None] = dict.fromkeys(zones)
-        with suppress(*_FAILURES):
-            for zone in found:
-                query = dns.message.make_query(zone, "SOA")
-                answer = dns.query.udp(query, self._address, timeout=_LOOK_S, port=self._port)
-                serials = (int(rdata.serial) for rrset in answer.answer for rdata in rrset)
-                found[zone] = next(serials, None)
+    def serials(self, zones: Iterable[str]) -> dict[str, int]:
+        """Return the serials of those of *zones* for which the server has one."""
+        numbered = dict(enumerate(zones, 1))
+        found: dict[str, int] = {}
+        family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as asking, suppress(OSError):
+            asking.connect((self._address, self._port))
+            for number, zone in numbered.items():
+                asking.send(wire.query(zone, wire.SOA, number))
+            until = time.monotonic() + _LOOK_S
+            while numbered and (left := until - time.monotonic()) > 0:
+                if not select.select([asking], [], [], left)[0]:
+                    break
+                with suppress(StateError):
+                    answer = wire.decode(asking.recv(4096))
+                    zone = numbered.pop(answer.number, "")
+                    if answer.soa and not answer.rcode:
+                        found[zone] = answer.soa.serial
         return found
 
-    def _serial(self, zone: str) -> int | None:
-        return self._serials_of([zone])[zone]
+    def write(self, _base: NodeBase, delta: Delta[Record, int]) -> None:
+        """Send *delta* as updates: one message for a zone, more only past 64 KiB.
 
-    def write(self, base: NodeBase, delta: Delta[Record, int]) -> None:
-        """Send *delta* as updates: one message for a zone, more only past 64 KiB."""
-        key = self._key()
-        for zone in zones_of(base):
-            changes = iter(_changes(zone, delta))
-            first = list(islice(changes, _RECORDS_PER_MESSAGE))
-            if not first:
-                continue
-            intact = self._serial(zone) == self._serials.get(zone)
-            self._send(zone, first, key)
-            while chunk := list(islice(changes, _RECORDS_PER_MESSAGE)):
-                self._send(zone, chunk, key)
-            self._serials[zone] = self._serial(zone) if intact else None
-
-    def _send(self, zone: str, chunk: list[tuple[Record, int | None]], key: dns.tsig.Key) -> None:
-        update = dns.update.UpdateMessage(zone, keyring=key)
+        What concerns several zones is sent to all of them at once.
+        """
+        waiting = {zone: self._updates(zone, found) for zone, found in _by_zone(delta).items()}
+        if not waiting:
+            return
+        where = ", ".join(waiting)
         try:
-            for record, ttl in chunk:
-                if ttl is None:
-                    update.delete(record.owner, record.type, record.rdata)
-                else:
-                    update.add(record.owner, ttl, record.type, record.rdata)
-            answer = dns.query.tcp(update, self._address, timeout=_TIMEOUT_S, port=self._port)
-        except _FAILURES as error:
-            message = f"the DNS server took no update of {zone}: {_reason(error)}"
+            with self._session() as session:
+                while waiting := self._send(session, waiting):
+                    pass
+        except ValueError as error:
+            raise KernelRefused(f"an update of {where} cannot be written: {error}") from None
+        except FAILURES as error:
+            message = f"the DNS server took no update of {where}: {_reason(error)}"
             raise KernelRefused(message) from None
-        if answer.rcode() != dns.rcode.NOERROR:
-            text = dns.rcode.to_text(answer.rcode())
-            raise KernelRefused(f"the DNS server refused an update of {zone}: {text}")
+
+    def _updates(self, zone: str, changes: Iterable[wire.Change]) -> Updates:
+        if zone not in self._beginnings:
+            raise KernelRefused(f"the zone {zone} has to be read before it is changed")
+        return wire.updates(zone, self._beginnings[zone], changes)
+
+    def _send(self, session: Session, waiting: Mapping[str, Updates]) -> dict[str, Updates]:
+        """Send the next message for each zone; return those that had one, once all are taken."""
+        sent: dict[int, tuple[str, wire.Soa, Signed]] = {}
+        for number, (zone, messages) in enumerate(waiting.items(), 1):
+            if following := next(messages, None):
+                sent[number] = zone, following[1], session.send(following[0], number)
+        more: dict[str, Updates] = {}
+        while sent:
+            answer, message = session.receive()
+            if message.number not in sent:
+                raise StateError("it answers what was not asked")
+            zone, soa, question = sent.pop(message.number)
+            session.verified(answer, message, question)
+            if message.rcode == dns.rcode.NXRRSET:
+                raise StateError(f"{zone} was changed by others meanwhile")
+            if message.rcode:
+                raise StateError(f"{dns.rcode.to_text(dns.rcode.Rcode(message.rcode))} for {zone}")
+            self._beginnings[zone] = soa
+            self._serials.note(zone, soa.serial)
+            more[zone] = waiting[zone]
+        return more
 
 
-def _changes(zone: str, delta: Delta[Record, int]) -> Iterator[tuple[Record, int | None]]:
-    """Yield the changes of *zone*: deletions first, a TTL of None being one."""
-    yield from ((record, None) for record in delta.delete if record.zone == zone)
-    yield from ((record, new) for record, (_, new) in delta.update.items() if record.zone == zone)
-    yield from ((record, ttl) for record, ttl in delta.create.items() if record.zone == zone)
+def _by_zone(delta: Delta[Record, int]) -> dict[str, list[wire.Change]]:
+    """Return the changes of each zone: deletions first."""
+    found: dict[str, list[wire.Change]] = {}
+    for record in delta.delete:
+        found.setdefault(record.zone, []).append(wire.Change(*record[1:], None))
+    for record, (_, ttl) in delta.update.items():
+        found.setdefault(record.zone, []).append(wire.Change(*record[1:], ttl))
+    for record, ttl in delta.create.items():
+        found.setdefault(record.zone, []).append(wire.Change(*record[1:], ttl))
+    return found
 
 
 def _reason(error: Exception) -> str:

@@ -6,7 +6,7 @@ Names and forms: Kubernetes DNS-Based Service Discovery, version 1.1.0.
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from groundplane.dataplanes.dns.zones import reverse_name, zones_of
+from groundplane.dataplanes.dns.zones import reverse_name, reverse_zone_of
 from groundplane.model.address import family_of
 from groundplane.project.state import NodeBase, Part, VirtualService
 
@@ -68,7 +68,5 @@ def _name(base: NodeBase, service: VirtualService) -> str:
 def _pointer(base: NodeBase, address: str, target: str) -> Iterator[Record]:
     """Yield the PTR record of *address*, if it lies in one of our reverse zones."""
     owner = reverse_name(address)
-    for zone in zones_of(base)[1:]:
-        # A range of few addresses has a zone for each: its apex is the address's own name.
-        if f".{owner}".endswith(f".{zone}."):
-            yield Record(zone, owner, "PTR", target)
+    if zone := reverse_zone_of(base, owner):
+        yield Record(zone, owner, "PTR", target)

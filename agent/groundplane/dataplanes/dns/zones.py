@@ -4,9 +4,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-import netaddr
-
-from groundplane.model.address import family_of, network
+from groundplane.model.address import family_of, network, pack
 from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
 
@@ -26,6 +24,20 @@ def _zones(domain: str, ranges: tuple[str, ...]) -> tuple[str, ...]:
     return (domain, *(zone for cidr in ranges for zone in reverse_zones(cidr)))
 
 
+def reverse_zone_of(base: NodeBase, owner: str) -> str | None:
+    """Return the reverse zone of the site that *owner* lies in, its apex included; None for none."""
+    zones = _reverse_zones((*base.service_cidrs, *base.workload_cidrs))
+    rest = owner.removesuffix(".")
+    while rest and rest not in zones:
+        rest = rest.partition(".")[2]
+    return rest or None
+
+
+@lru_cache(maxsize=16)
+def _reverse_zones(ranges: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(zone for cidr in ranges for zone in reverse_zones(cidr))
+
+
 def reverse_zones(cidr: str) -> list[str]:
     """Return the reverse zones that together cover *cidr*: whole octets or nibbles (RFC 1035, 3596)."""
     step = 8 if family_of(cidr) == "IPv4" else 4
@@ -41,7 +53,10 @@ def _reverse(address: str, labels: int) -> str:
 
 def reverse_name(address: str) -> str:
     """Return the name whose PTR record says what *address* is."""
-    return str(netaddr.IPAddress(address).reverse_dns)
+    packed = pack(address)
+    if len(packed) == 4:
+        return ".".join(map(str, reversed(packed))) + ".in-addr.arpa."
+    return ".".join(reversed(packed.hex())) + ".ip6.arpa."
 
 
 def zone_file(zone: str, records: Iterable[tuple[str, str, str, int]]) -> str:

@@ -1,0 +1,60 @@
+"""Which serials were served, so that none falls when the server forgets them.
+
+A server that is installed anew begins with the serial of the file that it is given.
+"""
+
+import logging
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from groundplane.atomic import write_atomically
+from groundplane.dataplanes.dns.wire import later
+
+log = logging.getLogger(__name__)
+
+_AHEAD: Final = 1000  # changes of a zone that one write of the file is for
+
+
+class Serials:
+    """Serials that were served: the last ones by this process, and earlier ones as *file* tells.
+
+    The file has one serial of each zone that was served, and up to `_AHEAD` more may have been.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._kept = _read(file) if file is not None else {}
+        self._served: dict[str, int] = {}
+
+    def forgotten(self, zone: str, serial: int) -> int | None:
+        """Return the last serial that *zone* may have been served with, where *serial* is before it.
+
+        None where the server has forgotten nothing.
+        """
+        served = last = self._served.get(zone)
+        if served is None and (served := self._kept.get(zone)) is not None:
+            last = (served + _AHEAD) % (1 << 32)
+        return last if served is not None and later(served, serial) else None
+
+    def note(self, zone: str, serial: int) -> None:
+        """Remember that *zone* is served with *serial*."""
+        self._served[zone] = serial
+        kept = self._kept.get(zone)
+        if kept is not None and (serial - kept) % (1 << 32) <= _AHEAD:
+            return
+        self._kept[zone] = serial
+        if self._file is None:
+            return
+        try:
+            write_atomically(self._file, msgspec.json.encode(self._kept, order="sorted"))
+        except OSError as error:
+            log.warning("serials cannot be kept: %s", error)
+
+
+def _read(file: Path) -> dict[str, int]:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, int])
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,63 @@
+"""What is kept of the serials that were served."""
+
+from pathlib import Path
+
+import pytest
+
+from groundplane.dataplanes.dns.serials import Serials
+
+ZONE = "cluster.local"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "serials.json"
+
+
+def test_what_this_process_saw_served_is_known_exactly(file: Path) -> None:
+    serials = Serials(file)
+    serials.note(ZONE, 5)
+    serials.note(ZONE, 6)
+    assert (6, None, None) == tuple(serials.forgotten(ZONE, each) for each in (5, 6, 7))
+
+
+def test_after_a_restart_a_server_that_begins_anew_is_told_from_one_that_did_not(
+    file: Path,
+) -> None:
+    first = Serials(file)
+    for serial in range(2, 50):
+        first.note(ZONE, serial)
+    second = Serials(file)
+    assert None is second.forgotten(ZONE, 49)
+    passed = second.forgotten(ZONE, 1)
+    assert passed is not None
+    assert passed >= 49
+
+
+def test_the_file_is_written_once_for_many_changes(file: Path) -> None:
+    serials = Serials(file)
+    serials.note(ZONE, 1)
+    first = file.stat().st_ino
+    for serial in range(2, 900):
+        serials.note(ZONE, serial)
+    assert first == file.stat().st_ino
+    serials.note(ZONE, 1100)
+    assert first != file.stat().st_ino
+
+
+def test_serials_go_on_past_their_end(file: Path) -> None:
+    Serials(file).note(ZONE, 2**32 - 2)
+    passed = Serials(file).forgotten(ZONE, 2**32 - 3)
+    assert 998 == passed
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b'{"a":'])
+def test_a_file_that_is_none_is_as_if_there_were_none(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+    assert None is Serials(file).forgotten(ZONE, 1)
+
+
+def test_where_nothing_can_be_kept_the_rest_goes_on(tmp_path: Path) -> None:
+    serials = Serials(tmp_path / "none" / "serials.json")
+    serials.note(ZONE, 9)
+    assert 9 == serials.forgotten(ZONE, 8)
