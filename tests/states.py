@@ -17,6 +17,7 @@ from groundplane.project.state import (
     Member,
     NodeBase,
     NodeState,
+    NodeWorkloads,
     Peer,
     ServicePort,
     Targets,
@@ -181,7 +182,15 @@ def states(draw: st.DrawFn) -> NodeState:
         del numbers[part.name]
     made = draw(services(base, numbers, shift=draw(st.sampled_from([0, 0, 2]))))
     parts += [project_service(each, HERE, frozenset()) for each in made]
-    return state(*parts, base=base)
+    return NodeState.of(base, parts, draw(st.sampled_from([WORKLOADS, WORKLOADS[:1], ()])))
+
+
+def _workloads_of(node: str, number: int) -> NodeWorkloads:
+    addresses = f"10.244.{number}.10", f"fd00:244:0:{number}::10"
+    return NodeWorkloads(node, (("default", addresses), ("store", addresses[:1])))
+
+
+WORKLOADS = tuple(_workloads_of(f"n{number}", number) for number in (1, 2))
 
 
 @st.composite

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from groundplane.errors import StateError
 from groundplane.model import compiled
-from groundplane.model.compiled import Service, Site
+from groundplane.model.compiled import Service, Site, Workload
 from groundplane.snapshot import (
     Block,
     Snapshot,
     advance,
     changed_probes,
+    changed_workloads,
     decode,
     encode,
     revision_of,
@@ -199,3 +200,18 @@ def test_a_service_that_is_none_is_an_error_where_it_is_needed() -> None:
         snapshot.service(("default", "web"))
     with pytest.raises(StateError, match="missing required field `namespace`"):
         list(snapshot.every_service())
+
+
+def test_a_workload_that_comes_or_goes_concerns_its_node_alone() -> None:
+    workloads = tuple(
+        Workload("default", f"w{number}", f"n{number % 3}", (f"10.244.0.{number}",))
+        for number in range(9)
+    )
+    old = decode(encode(msgspec.structs.replace(EMPTY, workloads=workloads)))
+    new, services = advance(
+        old, encode(msgspec.structs.replace(EMPTY, workloads=workloads[:4] + workloads[5:]))
+    )
+    assert ({"n1"}, set()) == (changed_workloads(old, new), services)
+    assert [3, 2, 3] == [len(each) for each in new.every_node_workloads()]
+    none, _ = advance(new, encode(EMPTY))
+    assert {"n0", "n1", "n2"} == changed_workloads(new, none)

@@ -12,13 +12,12 @@ from typing import Generic, TypeVar
 from groundplane.dataplanes import Dataplane
 from groundplane.diff import Delta, Union, combine, diff
 from groundplane.errors import KernelRefused
-from groundplane.project.state import NodeBase, NodeState, Part
+from groundplane.project.state import Key, NodeBase, NodeState, Part
 
 log = logging.getLogger(__name__)
 
 K = TypeVar("K")
 V = TypeVar("V")
-Key = tuple[str, str]
 
 
 class Reconciler(Generic[K, V]):
@@ -47,8 +46,8 @@ class Reconciler(Generic[K, V]):
     def bring(self, state: NodeState, among: Collection[Key] | None = None) -> Delta[K, V]:
         """Make the dataplane hold *state*; return the change that this took.
 
-        Where the caller knows that only the services *among* differ from the state brought last,
-        no other is looked at. A change that the kernel refuses is tried once more, as the
+        Where the caller knows that only the base and the parts *among* differ from the state
+        brought last, no other is looked at. A change that the kernel refuses is tried once more, as the
         difference to what is there then. GroundplaneError when that is refused too: then nothing
         is remembered, and the next call reads the dataplane.
         """
@@ -75,7 +74,7 @@ class Reconciler(Generic[K, V]):
         if known is None or not self._same_context(known.base, state.base):
             return diff(self.plane.read(state.base), Union(self._rendered(state)))
         if among is None:
-            among = known.services.keys() | state.services.keys()
+            among = known.keys | state.keys
         return combine(self._differences(known, state, among))
 
     def _same_context(self, one: NodeBase, other: NodeBase) -> bool:
@@ -90,7 +89,7 @@ class Reconciler(Generic[K, V]):
         if old.base is not new.base and old.base != new.base:
             yield self._difference(new.base, old.base, new.base)
         for key in among:
-            before, after = old.services.get(key), new.services.get(key)
+            before, after = old.part(key), new.part(key)
             if before is not after and before != after:
                 yield self._difference(new.base, before, after)
 

@@ -18,6 +18,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from operator import attrgetter
 from typing import Final, NamedTuple, TypeVar
 from zlib import crc32
@@ -69,12 +70,15 @@ class Snapshot:
 
     def site(self, node: str) -> Site:
         """Return the site as *node* needs it: with its own workloads, and without services."""
-        own = _decoded(_workloads, self.workloads(node) or b"[]")
-        return msgspec.structs.replace(self.head, workloads=own)
+        return msgspec.structs.replace(self.head, workloads=self.node_workloads(node))
 
     def workloads(self, node: str) -> bytes:
         """Return the workloads of *node*, still encoded; b"" for none."""
         return self._value(("", node))
+
+    def node_workloads(self, node: str) -> tuple[Workload, ...]:
+        """Return the workloads of *node*."""
+        return _decoded(_workloads, self.workloads(node) or b"[]")
 
     def service(self, key: Key) -> Service | None:
         """Return the service *key*; None when the site has none of that name."""
@@ -91,6 +95,10 @@ class Snapshot:
 
     def every_probe(self) -> Iterator[Probe]:
         return _every(_probe, filter(_of_probes, self.blocks))
+
+    def every_node_workloads(self) -> Iterator[tuple[Workload, ...]]:
+        """Yield the workloads of each node that has any."""
+        return _every(_workloads, takewhile(_of_workloads, self.blocks))
 
     def _value(self, key: Key) -> bytes:
         index = bisect_right(self.blocks, key, key=attrgetter("first")) - 1
@@ -117,6 +125,10 @@ def _every(decoder: "msgspec.json.Decoder[T]", blocks: Iterable[Block]) -> Itera
                 yield decoder.decode(line[line.index(b"\t") :])
     except ValueError as error:
         raise StateError(f"no compiled site: {error}") from None
+
+
+def _of_workloads(block: Block) -> bool:
+    return not block.first[0]
 
 
 def _of_probes(block: Block) -> bool:
@@ -223,6 +235,15 @@ def changed_probes(old: Snapshot, new: Snapshot) -> set[Key]:
     """Return the workloads whose probes differ, come or go between *old* and *new*."""
     keys = _differing(old, new, _of_probes)
     return {(namespace.removeprefix(_PROBE), name) for namespace, name in keys}
+
+
+def changed_workloads(old: Snapshot, new: Snapshot) -> set[str]:
+    """Return the nodes whose workloads differ between *old* and *new*."""
+    before, after = (
+        {(block.first[1], block.entry) for block in takewhile(_of_workloads, each.blocks)}
+        for each in (old, new)
+    )
+    return {node for node, _ in before ^ after}
 
 
 def _differing(old: Snapshot, new: Snapshot, kind: Callable[[Block], bool]) -> set[Key]:

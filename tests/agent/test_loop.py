@@ -23,7 +23,7 @@ from groundplane.agent.store import PREVIOUS_FILE, SITE_FILE, load_site, save_si
 from groundplane.diff import Delta, patch
 from groundplane.errors import GroundplaneError, KernelRefused, SourceError
 from groundplane.pipeline import compile_source
-from groundplane.project.state import NodeBase, Part
+from groundplane.project.state import NodeBase, NodeWorkloads, Part, VirtualService
 from groundplane.snapshot import encode
 from groundplane.sources.directory import DirectorySource
 from tests.catalogs import SITE, write
@@ -67,7 +67,9 @@ class Plane:
         return f"{key} {value}"
 
     def render(self, _base: NodeBase, part: Part) -> Mapping[str, str]:
-        return {} if isinstance(part, NodeBase) else dict.fromkeys(part.cluster_ips, part.name)
+        return (
+            dict.fromkeys(part.cluster_ips, part.name) if isinstance(part, VirtualService) else {}
+        )
 
     def prepare(self, _base: NodeBase) -> None:
         pass
@@ -517,9 +519,9 @@ class Targets(Plane):
     """Holds how many targets each service has."""
 
     def render(self, _base: NodeBase, part: Part) -> Mapping[str, str]:
-        return (
-            {} if isinstance(part, NodeBase) else {part.name: str(len(part.ports[0].ipv4.cluster))}
-        )
+        if not isinstance(part, VirtualService):
+            return {}
+        return {part.name: str(len(part.ports[0].ipv4.cluster))}
 
 
 def test_a_workload_that_the_health_file_says_fails_is_an_endpoint_no_more(place: Place) -> None:
@@ -635,7 +637,8 @@ class Rendering(Plane):
         self.rendered: list[str] = []
 
     def render(self, base: NodeBase, part: Part) -> Mapping[str, str]:
-        self.rendered.append(part.name)
+        if not isinstance(part, NodeWorkloads):
+            self.rendered.append(part.name)
         return super().render(base, part)
 
 

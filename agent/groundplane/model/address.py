@@ -36,6 +36,15 @@ def family_of(address: str) -> Family:
     return "IPv6" if ":" in address else "IPv4"
 
 
+def dashed(address: str) -> str:
+    """Return *address* as the label of a name: dots and colons are hyphens.
+
+    An IPv6 address that would begin or end with a hyphen has a 0 there (RFC 952 and 1123).
+    """
+    label = address.replace(".", "-").replace(":", "-")
+    return f"{'0' * label.startswith('-')}{label}{'0' * label.endswith('-')}"
+
+
 def canonical(address: str) -> str:
     """Return *address* in the one text that every comparison here uses (RFC 5952)."""
     return unpack(pack(address))

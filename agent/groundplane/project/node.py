@@ -1,6 +1,7 @@
 """`project`: NodeState of one node, from the compiled site and the node's view of which probes fail."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
 
 import msgspec
@@ -9,7 +10,7 @@ from groundplane.allocate.allocation import bridge_address
 from groundplane.choose import Chosen, Failing, Place, choose
 from groundplane.errors import GroundplaneError
 from groundplane.model import compiled
-from groundplane.model.address import family_of
+from groundplane.model.address import dashed, family_of
 from groundplane.model.compiled import Sizes
 from groundplane.model.hint import did_you_mean
 from groundplane.project.state import (
@@ -18,6 +19,7 @@ from groundplane.project.state import (
     Member,
     NodeBase,
     NodeState,
+    NodeWorkloads,
     Peer,
     ServicePort,
     VirtualService,
@@ -28,7 +30,17 @@ from groundplane.project.targets import targets
 def project(site: compiled.Site, node: str, failing: Failing) -> NodeState:
     """Return what *node* has to do; GroundplaneError when the site has no such node."""
     base, place = project_base(site, node), place_of(site, node)
-    return NodeState.of(base, (project_service(each, place, failing) for each in site.services))
+    services = (project_service(each, place, failing) for each in site.services)
+    by_node: dict[str, list[compiled.Workload]] = defaultdict(list)
+    for workload in site.workloads:
+        by_node[workload.node].append(workload)
+    return NodeState.of(base, services, map(node_workloads, by_node.values()))
+
+
+def node_workloads(workloads: Sequence[compiled.Workload]) -> NodeWorkloads:
+    """Return *workloads*, all those of a node, as one part."""
+    addresses = tuple((each.namespace, each.addresses) for each in workloads)
+    return NodeWorkloads(workloads[0].node, addresses)
 
 
 def place_of(site: compiled.Site, node: str) -> Place:
@@ -84,7 +96,7 @@ def _ready_here(service: compiled.Service, chosen: Chosen, place: Place) -> int:
 def _members(service: compiled.Service, chosen: Sequence[int]) -> tuple[Member, ...]:
     rows = service.endpoints.rows()
     return tuple(
-        Member(row.hostname or text.replace(".", "-").replace(":", "-"), text, row.targets)
+        Member(row.hostname or dashed(text), text, row.targets)
         for row in map(rows.__getitem__, chosen)
         for family in service.families
         if (text := row.address(family))

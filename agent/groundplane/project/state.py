@@ -1,7 +1,7 @@
 """What one node must do, as frozen values."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -9,6 +9,8 @@ import msgspec
 from groundplane.model.compiled import Sizes
 from groundplane.model.service import Family, Protocol
 from groundplane.sharded import Sharded
+
+Key = tuple[str, str]
 
 BRIDGE: Final = "groundplane0"  # of every node's workloads
 
@@ -127,26 +129,58 @@ class VirtualService(msgspec.Struct, frozen=True, gc=False):
     shared: tuple[str, ...] = ()
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> Key:
         return self.namespace, self.name
 
 
-Part = NodeBase | VirtualService
+class NodeWorkloads(msgspec.Struct, frozen=True, gc=False):
+    """The workloads of any node that have addresses of their own: namespace and addresses of each."""
+
+    node: str
+    addresses: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @property
+    def key(self) -> Key:
+        """It is no service's, since a namespace has a name."""
+        return "", self.node
+
+
+Part = NodeBase | VirtualService | NodeWorkloads
 
 
 @dataclass(frozen=True)
 class NodeState:
-    """The whole of it: one base, and one part a service."""
+    """The whole of it: one base, one part a service, and one a node that has workloads."""
 
     base: NodeBase
-    services: Sharded[tuple[str, str], VirtualService]
+    services: Sharded[Key, VirtualService]
+    workloads: Sharded[Key, NodeWorkloads] = field(default_factory=Sharded)
 
     @classmethod
-    def of(cls, base: NodeBase, services: Iterable[VirtualService]) -> "NodeState":
-        return cls(base, Sharded((each.key, each) for each in services))
+    def of(
+        cls,
+        base: NodeBase,
+        services: Iterable[VirtualService],
+        workloads: Iterable[NodeWorkloads] = (),
+    ) -> "NodeState":
+        return cls(
+            base,
+            Sharded((each.key, each) for each in services),
+            Sharded((each.key, each) for each in workloads),
+        )
 
     @property
     def parts(self) -> Iterator[Part]:
         """Every part, the base first."""
         yield self.base
         yield from self.services.values()
+        yield from self.workloads.values()
+
+    @property
+    def keys(self) -> set[Key]:
+        """The keys of every part but the base."""
+        return {*self.services, *self.workloads}
+
+    def part(self, key: Key) -> Part | None:
+        """Return the part that is not the base and has *key*, None for none."""
+        return self.services.get(key) if key[0] else self.workloads.get(key)

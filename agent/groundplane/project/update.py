@@ -8,9 +8,15 @@ from msgspec.structs import replace as replaced
 
 from groundplane.choose import Failing
 from groundplane.model import compiled
-from groundplane.project.node import capacities, place_of, project_base, project_service
+from groundplane.project.node import (
+    capacities,
+    node_workloads,
+    place_of,
+    project_base,
+    project_service,
+)
 from groundplane.project.state import NodeBase, NodeState, VirtualService
-from groundplane.snapshot import Key, Snapshot
+from groundplane.snapshot import Key, Snapshot, changed_workloads
 
 
 def project_snapshot(snapshot: Snapshot, node: str, failing: Failing) -> NodeState:
@@ -21,23 +27,29 @@ def project_snapshot(snapshot: Snapshot, node: str, failing: Failing) -> NodeSta
 def project_services(snapshot: Snapshot, base: NodeBase, failing: Failing) -> NodeState:
     """Return what the node of *base*, which is of *snapshot*, has to do."""
     place = place_of(snapshot.head, base.name)
-    services = snapshot.every_service()
-    return NodeState.of(base, (project_service(each, place, failing) for each in services))
+    services = (project_service(each, place, failing) for each in snapshot.every_service())
+    return NodeState.of(base, services, map(node_workloads, snapshot.every_node_workloads()))
 
 
 def project_change(
     state: NodeState, old: Snapshot, new: Snapshot, keys: set[Key], failing: Failing
 ) -> tuple[NodeState, set[Key] | None]:
-    """Return *state*, which was made of *old*, as *new* makes it, and the services that may differ.
+    """Return *state*, which was made of *old*, as *new* makes it, and the parts that may differ.
 
-    *keys* are those that differ between the two snapshots. None is returned in their place where
-    all services may differ, since the node has another zone now.
+    *keys* are the services that differ between the two snapshots. None is returned where all
+    services may differ, since the node has another zone now.
     """
     node = state.base.name
     if place_of(old.head, node) != place_of(new.head, node):
         return project_snapshot(new, node, failing), None
-    base = _base(state.base, old, new)
-    return update(replace(state, base=base), new, keys, failing), keys
+    workloads = {
+        ("", each): node_workloads(found) if (found := new.node_workloads(each)) else None
+        for each in changed_workloads(old, new)
+    }
+    known = replace(
+        state, base=_base(state.base, old, new), workloads=state.workloads.changed(workloads)
+    )
+    return update(known, new, keys, failing), keys | workloads.keys()
 
 
 def _base(known: NodeBase, old: Snapshot, new: Snapshot) -> NodeBase:

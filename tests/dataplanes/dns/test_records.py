@@ -6,7 +6,7 @@ from hypothesis import given
 
 from groundplane.dataplanes.dns.records import TTL, Record, render
 from groundplane.dataplanes.dns.zones import zones_of
-from groundplane.project.state import Member, NodeBase, NodeState, Part, ServicePort
+from groundplane.project.state import Member, NodeBase, NodeState, NodeWorkloads, Part, ServicePort
 from tests.states import BASE, external_name, headless, service, states
 
 
@@ -104,8 +104,26 @@ def test_addresses_from_outside_have_no_names() -> None:
 
 
 def test_the_version_of_the_specification_is_a_record_of_the_zone() -> None:
-    zone = "cluster.local"
-    assert {Record(zone, "dns-version.cluster.local.", "TXT", '"1.1.0"'): TTL} == render(BASE, BASE)
+    version = Record("cluster.local", "dns-version.cluster.local.", "TXT", '"1.1.0"')
+    assert TTL == render(BASE, BASE)[version]
+
+
+def test_nodes_have_names_in_a_zone_of_their_own() -> None:
+    zone = "node.cluster.local"
+    assert {
+        Record(zone, f"{name}.{zone}.", type_, address)
+        for name, number in (("n1", 1), ("n2", 2), ("n3", 3))
+        for type_, address in (("A", f"192.0.2.{number}"), ("AAAA", f"2001:db8::{number}"))
+    } == {record for record in render(BASE, BASE) if record.zone == zone}
+
+
+def test_workloads_have_names_of_their_addresses() -> None:
+    of = (("default", ("10.244.2.10", "fd00:244:0:2::10")), ("store", ("10.244.2.11",)))
+    assert [
+        "10-244-2-10.default.pod.cluster.local. A 10.244.2.10",
+        "10-244-2-11.store.pod.cluster.local. A 10.244.2.11",
+        "fd00-244-0-2--10.default.pod.cluster.local. AAAA fd00:244:0:2::10",
+    ] == lines(NodeWorkloads("n2", of))
 
 
 @given(state=states())

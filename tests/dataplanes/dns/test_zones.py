@@ -43,9 +43,10 @@ def test_every_address_of_a_range_lies_in_exactly_one_of_its_zones(
     assert 1 == sum(owner.endswith(f".{zone}.") for zone in reverse_zones(cidr))
 
 
-def test_the_zones_of_a_site_are_its_domain_and_those_of_its_ranges() -> None:
+def test_the_zones_of_a_site_are_its_domain_that_of_its_nodes_and_those_of_its_ranges() -> None:
     assert (
         "cluster.local",
+        "node.cluster.local",
         "0.96.10.in-addr.arpa",
         ".".join("0" * 20 + "6900" + "00df") + ".ip6.arpa",
         "244.10.in-addr.arpa",
@@ -106,8 +107,8 @@ def test_other_names_are_asked_of_the_sites_resolvers(
 def test_a_zone_is_written_and_transferred_over_loopback_with_the_key_only() -> None:
     text = server_config(BASE)
     only = "{ !{ !loopback; any; }; key groundplane; };"
-    assert [f"allow-update {only}"] * 5 == lines(text, "allow-update {")[1:]
-    assert [f"allow-transfer {only}"] * 5 == lines(text, "allow-transfer {")[1:]
+    assert [f"allow-update {only}"] * 6 == lines(text, "allow-update {")[1:]
+    assert [f"allow-transfer {only}"] * 6 == lines(text, "allow-transfer {")[1:]
 
 
 def test_systemd_resolved_routes_every_zone_of_ours_to_the_local_server() -> None:

@@ -6,9 +6,9 @@ Names and forms: Kubernetes DNS-Based Service Discovery, version 1.1.0.
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from groundplane.dataplanes.dns.zones import reverse_name, reverse_zone_of
-from groundplane.model.address import family_of
-from groundplane.project.state import NodeBase, Part, VirtualService
+from groundplane.dataplanes.dns.zones import node_zone, reverse_name, reverse_zone_of
+from groundplane.model.address import dashed, family_of
+from groundplane.project.state import NodeBase, NodeWorkloads, Part, VirtualService
 
 TTL: Final = 5
 _TYPES: Final = {"IPv4": "A", "IPv6": "AAAA"}
@@ -32,9 +32,29 @@ def render(base: NodeBase, part: Part) -> dict[Record, int]:
             records = _headless(base, part)
         case VirtualService():
             records = _cluster(base, part)
+        case NodeWorkloads():
+            records = _workloads(base, part)
         case NodeBase():
-            records = iter([Record(base.domain, f"dns-version.{base.domain}.", "TXT", '"1.1.0"')])
+            records = _site(part)
     return dict.fromkeys(records, TTL)
+
+
+def _site(base: NodeBase) -> Iterator[Record]:
+    yield Record(base.domain, f"dns-version.{base.domain}.", "TXT", '"1.1.0"')
+    zone = node_zone(base)
+    for name, addresses in (
+        (base.name, base.addresses),
+        *((each.name, each.addresses) for each in base.peers),
+    ):
+        for address in addresses:
+            yield Record(zone, f"{name}.{zone}.", _TYPES[family_of(address)], address)
+
+
+def _workloads(base: NodeBase, part: NodeWorkloads) -> Iterator[Record]:
+    for namespace, addresses in part.addresses:
+        for address in addresses:
+            owner = f"{dashed(address)}.{namespace}.pod.{base.domain}."
+            yield Record(base.domain, owner, _TYPES[family_of(address)], address)
 
 
 def _cluster(base: NodeBase, service: VirtualService) -> Iterator[Record]:

@@ -15,13 +15,22 @@ KEY_NAME: Final = "groundplane"
 
 
 def zones_of(base: NodeBase) -> tuple[str, ...]:
-    """Return the zones of the site: the cluster domain, then the reverse zones of its ranges."""
+    """Return the zones of the site: its domain, that of its nodes, the reverse ones of its ranges."""
     return _zones(base.domain, (*base.service_cidrs, *base.workload_cidrs))
+
+
+def node_zone(base: NodeBase) -> str:
+    """Return the zone that has the names of the nodes."""
+    return _node_zone(base.domain)
+
+
+def _node_zone(domain: str) -> str:
+    return f"node.{domain}"
 
 
 @lru_cache(maxsize=16)
 def _zones(domain: str, ranges: tuple[str, ...]) -> tuple[str, ...]:
-    return (domain, *(zone for cidr in ranges for zone in reverse_zones(cidr)))
+    return (domain, _node_zone(domain), *(zone for cidr in ranges for zone in reverse_zones(cidr)))
 
 
 def reverse_zone_of(base: NodeBase, owner: str) -> str | None:

@@ -14,7 +14,7 @@ from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
 from groundplane.model.address import family_of, from_int, network
 from groundplane.model.service import Family
-from groundplane.project.state import BRIDGE, NodeBase, Part, VirtualService
+from groundplane.project.state import BRIDGE, NodeBase, Part
 
 PROTOCOL: Final = 71  # named "groundplane" in /etc/iproute2/rt_protos.d
 _NO_DAD: Final = 0x02  # IFA_F_NODAD
@@ -42,7 +42,7 @@ Object = Route | Address  # by a range, or by an address
 
 def render(_base: NodeBase, part: Part) -> dict[str, Object]:
     """Return the routes of *part* by their destination range, the bridge's addresses by themselves."""
-    if isinstance(part, VirtualService):
+    if not isinstance(part, NodeBase):
         return {}
     primary = {family_of(text): text for text in part.addresses}
     # A node's own connections to a service need a route, and with it a source, before the output

@@ -25,6 +25,7 @@ def render(base: NodeBase, part: Part) -> Elements:
             return _service(base, part)
         case NodeBase():
             return _base(part)
+    return {}
 
 
 def _service(base: NodeBase, service: VirtualService) -> Elements:
