@@ -41,6 +41,8 @@ DUAL = (
     .replace("nodePrefix: 24}]", "nodePrefix: 24}, {cidr: 'fd00:10:244::/56', nodePrefix: 64}]")
     .replace("[192.0.2.1]", "[192.0.2.1, '2001:db8::1']")
 )
+_NO_DNS = "spec:\n  dns: {clusterIPs: []}\n"
+WITHOUT_DNS, DUAL_WITHOUT_DNS = (each.replace("spec:\n", _NO_DNS, 1) for each in (SITE, DUAL))
 
 
 def write(source: Path, files: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ from groundplane.model import compiled
 from groundplane.model.compiled import Endpoint, columns
 from groundplane.pipeline import allocate_source
 from groundplane.resolve import compile_site
-from tests.catalogs import DUAL, SITE, read
+from tests.catalogs import DUAL, DUAL_WITHOUT_DNS, SITE, WITHOUT_DNS, read
 
 SERVICE = """\
 apiVersion: v1
@@ -21,7 +21,7 @@ spec:
   selector: {app: web}
   ports: [{name: http, port: 80, targetPort: http}, {name: admin, port: 81}]
 """
-FIXED = SITE.replace("[192.0.2.1]", "[192.0.2.1], workloadSubnets: [10.244.0.0/24]")
+FIXED = WITHOUT_DNS.replace("[192.0.2.1]", "[192.0.2.1], workloadSubnets: [10.244.0.0/24]")
 
 
 def workload(name: str, spec: str, port: int = 8080) -> str:
@@ -385,16 +385,46 @@ def test_source_ranges_are_merged_and_a_0_opens(
 ) -> None:
     more = "spec:\n  type: LoadBalancer\n  ipFamilyPolicy: PreferDualStack"
     more += f"\n  loadBalancerSourceRanges: {ranges}"
-    (service,) = compile_text(source, SERVICE.replace("spec:", more), DUAL).services
+    (service,) = compile_text(source, SERVICE.replace("spec:", more), DUAL_WITHOUT_DNS).services
     assert expected == service.source_ranges
 
 
 def test_an_address_that_services_share_is_marked_where_one_before_has_it(source: Path) -> None:
     """The kernel has it once; when the first service goes, the second one changes with it."""
-    site = DUAL.replace("spec:\n", "spec:\n  externalIPCIDRs: [203.0.113.0/24]\n", 1)
+    site = DUAL_WITHOUT_DNS.replace("spec:\n", "spec:\n  externalIPCIDRs: [203.0.113.0/24]\n", 1)
     shared = SERVICE.replace("spec:", "spec:\n  externalIPs: [203.0.113.9]", 1)
     first, second = shared.replace("web", "api", 1), shared.replace("port: 8", "port: 9")
     services = compile_text(source, f"{first}---\n{second}", site).services
     assert [(), ("203.0.113.9",)] == [each.shared for each in services]
     (alone,) = compile_text(source, second, site).services
     assert () == alone.shared
+
+
+def test_the_dns_service_leads_to_the_server_of_each_node(source: Path) -> None:
+    site = DUAL.replace("[192.0.2.1, '2001:db8::1']", "[192.0.2.1, '2001:db8::1'], "
+                        "workloadSubnets: [10.244.7.0/24, 'fd00:10:244:7::/64']")  # fmt: skip
+    (service,) = compile_text(source, "", site).services
+    assert ("kube-system", "kube-dns") == service.key
+    assert ("10.96.0.10", "fd00:10:96::a") == service.cluster_ips
+    assert service.internal_local
+    assert [("dns", "UDP", 53), ("dns-tcp", "TCP", 53)] == [
+        (port.name, port.protocol, port.port) for port in service.ports
+    ]
+    assert [Endpoint("", "n1", "", "10.244.7.1", "fd00:10:244:7::1", (53, 53))] == list(
+        service.endpoints.rows()
+    )
+
+
+@pytest.mark.parametrize(
+    ("cluster", "expected"),
+    [
+        ("dns: {clusterIPs: []}", []),
+        ("dns: {clusterIPs: [10.96.0.53]}", [("10.96.0.53",)]),
+        ("dns: {forwarders: [192.0.2.53]}", [("10.96.0.10",)]),
+    ],
+)
+def test_the_dns_service_has_the_addresses_that_are_declared(
+    source: Path, cluster: str, expected: list[tuple[str, ...]]
+) -> None:
+    site = SITE.replace("spec:\n", f"spec:\n  {cluster}\n", 1)
+    assert expected == [each.cluster_ips for each in compile_text(source, "", site).services]

@@ -1,12 +1,13 @@
 """The line put together for a source on disk: what the commands and the agent's compiler share."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from groundplane.allocate import LOCK_NAME, Allocations, Lock, allocate, parse_lock, require_current
 from groundplane.check import check
 from groundplane.errors import CatalogError, Fault, LockOutdated, Origin, SourceError
 from groundplane.load import load, place
-from groundplane.model import compiled
+from groundplane.model import compiled, dns
 from groundplane.model.catalog import Catalog
 from groundplane.resolve import compile_site
 
@@ -54,7 +55,10 @@ def compile_source(source: Path) -> compiled.Site:
 
 
 def preview_source(source: Path) -> tuple[Catalog, compiled.Site, str]:
-    """Return catalog and site as they will be once allocated, and a notice if they are not yet."""
+    """Return catalog and site as they will be once allocated, and a notice if they are not yet.
+
+    The catalog has the site's own DNS service beside what was written.
+    """
     catalog = read_catalog(source)
     allocations, lock = allocate_source(source, catalog)
     notice = ""
@@ -62,4 +66,8 @@ def preview_source(source: Path) -> tuple[Catalog, compiled.Site, str]:
         require_current(allocations, lock)
     except LockOutdated as error:
         notice = str(error)
-    return catalog, compile_site(catalog, allocations), notice
+    services = dict(catalog.services)
+    if allocations.dns:
+        services[dns.NAME] = dns.document(allocations.dns)
+    shown = replace(catalog, services=services)
+    return shown, compile_site(catalog, allocations), notice

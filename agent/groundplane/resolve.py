@@ -6,14 +6,16 @@ Which of them traffic goes to depends on health too: see `choose`.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Final
 
 import msgspec
 from netaddr import cidr_merge
 
 from groundplane.allocate import Allocations
+from groundplane.allocate.allocation import bridge_address
 from groundplane.check.slices import KUBERNETES, MANAGED_LABEL, SERVICE_LABEL
-from groundplane.model import compiled
+from groundplane.model import compiled, dns
 from groundplane.model.address import canonical, canonical_range, family_of
 from groundplane.model.catalog import Catalog
 from groundplane.model.families import families_of
@@ -32,12 +34,15 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
     pools_ = spec.load_balancer_pools
     index = LabelIndex(catalog.workloads.values())
     slices = _slices_by_service(catalog)
-    pools = number_pools(
+    keys = [
         (*name, port.protocol, port.port)
         for name, service in catalog.services.items()
         if allocations.cluster_ips[name]
         for port in service.spec.ports
-    )
+    ]
+    if allocations.dns:
+        keys += [(*dns.NAME, protocol, dns.PORT) for _, protocol in dns.PORTS]
+    pools = number_pools(keys)
     nodes = {
         name: compiled.Node(
             name,
@@ -52,12 +57,13 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
         for name, workload in catalog.workloads.items()
     }
     compile_one = partial(_service, catalog, allocations, pools, index, places)
-    services = tuple(
-        mark_shared(
-            compile_one(name, service, slices.get(name, ()))
-            for name, service in sorted(catalog.services.items())
-        )
-    )
+    made = [
+        compile_one(name, service, slices.get(name, ()))
+        for name, service in catalog.services.items()
+    ]
+    if allocations.dns:
+        made.append(_dns_service(allocations, pools))
+    services = tuple(mark_shared(sorted(made, key=attrgetter("key"))))
     return compiled.Site(
         format=compiled.FORMAT,
         domain=spec.cluster_domain.removesuffix("."),
@@ -84,6 +90,14 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
             spec.change_limits.removed_services, spec.change_limits.renumbered_services
         ),
         probes=compile_probes(catalog, places),
+        stub_zones=tuple(
+            compiled.StubZone(
+                each.name.removesuffix(".").lower(), tuple(map(canonical, each.servers))
+            )
+            for each in spec.dns.stub_zones
+        ),
+        tls_server_name=(spec.dns.tls_server_name or "").removesuffix("."),
+        dnssec=spec.dns.dnssec,
     )
 
 
@@ -123,6 +137,29 @@ def _service(
         external_local=spec.external_traffic_policy == "Local",
         health_check_port=allocations.health_checks[name],
         keep_last_endpoints=service.keep_last_endpoints,
+    )
+
+
+def _dns_service(
+    allocations: Allocations, pools: Mapping[tuple[str, str, str, int], int]
+) -> compiled.Service:
+    """Return the site's DNS service: on every node it leads to the server on that node's bridge."""
+    rows = []
+    for node, subnets in sorted(allocations.subnets.items()):
+        bridge = {family_of(subnet): bridge_address(subnet) for subnet in subnets}
+        ipv4, ipv6 = bridge.get("IPv4", ""), bridge.get("IPv6", "")
+        targets = (dns.PORT,) * len(dns.PORTS)
+        rows.append(compiled.Endpoint("", node, "", ipv4, ipv6, targets))
+    return compiled.Service(
+        *dns.NAME,
+        families=tuple(map(family_of, allocations.dns)),
+        cluster_ips=allocations.dns,
+        ports=tuple(
+            compiled.Port(name, protocol, dns.PORT, pools[*dns.NAME, protocol, dns.PORT])
+            for name, protocol in dns.PORTS
+        ),
+        endpoints=compiled.columns(rows),
+        internal_local=True,
     )
 
 

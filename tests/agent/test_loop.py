@@ -26,10 +26,12 @@ from groundplane.pipeline import compile_source
 from groundplane.project.state import NodeBase, NodeWorkloads, Part, VirtualService
 from groundplane.snapshot import encode
 from groundplane.sources.directory import DirectorySource
-from tests.catalogs import SITE, write
+from tests.catalogs import WITHOUT_DNS, write
 
 FILES = {
-    "site.yaml": SITE.replace("[192.0.2.1]", "[192.0.2.1], workloadSubnets: [10.244.0.0/24]"),
+    "site.yaml": WITHOUT_DNS.replace(
+        "[192.0.2.1]", "[192.0.2.1], workloadSubnets: [10.244.0.0/24]"
+    ),
     "web.yaml": """\
 apiVersion: v1
 kind: Service

@@ -12,6 +12,7 @@ kind: Cluster
 metadata: {name: lab}
 spec:
   serviceCIDRs: [10.96.0.0/24, 'fd00:96::/112']
+  dns: {clusterIPs: []}
   workloadCIDRs: [{cidr: 10.244.0.0/16, nodePrefix: 24}, {cidr: 'fd00:244::/48', nodePrefix: 64}]
 ---
 apiVersion: groundplane/v1

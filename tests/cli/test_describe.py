@@ -12,7 +12,7 @@ WEB = """\
 Name:                    web
 Namespace:               default
 Labels:                  <none>
-Written at:              site/site.yaml:23
+Written at:              site/site.yaml:24
 Selector:                app=web
 DNS:                     web.default.svc.cluster.local
 Type:                    ClusterIP

@@ -1,15 +1,18 @@
 """Subnets of nodes, cluster IPs of services, and addresses of workloads in their node's subnet."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from groundplane.allocate.asks import Ask, Round, ask_address
 from groundplane.allocate.lock import LOCK_NAME
 from groundplane.allocate.pool import Pool, band_of
-from groundplane.model import address
+from groundplane.model import address, dns
 from groundplane.model.catalog import key_of
 from groundplane.model.families import families_of
 from groundplane.model.service import Family
+from groundplane.model.site import Cluster
 
+DNS_HOLDER: Final = "the site's DNS service (spec.dns.clusterIPs of the Cluster)"
 Name = tuple[str, str]  # namespace, name
 
 
@@ -60,6 +63,7 @@ def cluster_ips(work: Round) -> dict[Name, tuple[str, ...]]:
         family = address.family_of(cidr)
         pool = _hosts(cidr, f"the service range {cidr}", skip=1)
         pool.band = band_of(address.network(cidr).size)
+        _reserve_dns(work, family, pool)
         pool.released = work.released(family)
         asks = []
         for name, families in wanted.items():
@@ -77,6 +81,27 @@ def cluster_ips(work: Round) -> dict[Name, tuple[str, ...]]:
         name: tuple(given[name][family] for family in families if family in given[name])
         for name, families in wanted.items()
     }
+
+
+def _reserve_dns(work: Round, family: Family, pool: Pool) -> None:
+    """Keep the DNS service's address for it, unless it is the default and a service has it."""
+    others = () if dns.is_declared(work.catalog.cluster) else _taken(work, family)
+    for text in dns.wanted_addresses(work.catalog.cluster):
+        if address.family_of(text) == family and text not in others:
+            pool.take(address.to_int(text), DNS_HOLDER)
+
+
+def _taken(work: Round, family: Family) -> set[str]:
+    """Return the cluster IPs of *family* that services name or hold."""
+    services = work.catalog.services.values()
+    named = {address.canonical(text) for each in services for text in each.explicit_cluster_ips}
+    return named | {held for each in services if (held := work.held(key_of(each), family))}
+
+
+def dns_addresses(cluster: Cluster, cluster_ips: Mapping[Name, tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the addresses of the DNS service beside *cluster_ips*, primary family first."""
+    taken = {text for each in cluster_ips.values() for text in each}
+    return tuple(text for text in dns.wanted_addresses(cluster) if text not in taken)
 
 
 def workloads(work: Round, subnets: Mapping[str, tuple[str, ...]]) -> dict[Name, tuple[str, ...]]:

@@ -8,7 +8,7 @@ allocate` has to be run, and until then no agent applies the catalog.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from groundplane.allocate.addresses import Name, cluster_ips, subnets, workloads
+from groundplane.allocate.addresses import Name, cluster_ips, dns_addresses, subnets, workloads
 from groundplane.allocate.asks import Round
 from groundplane.allocate.load_balancers import load_balancers
 from groundplane.allocate.lock import LOCK_NAME, Lock
@@ -30,6 +30,7 @@ class Allocations:
     load_balancers: Mapping[Name, tuple[str, ...]]
     workloads: Mapping[Name, tuple[str, ...]]  # own addresses; none with hostNetwork
     lock: Lock
+    dns: tuple[str, ...] = ()  # of the site's DNS service
 
 
 def allocate(catalog: Catalog, lock: Lock) -> Allocations:
@@ -52,6 +53,7 @@ def allocate(catalog: Catalog, lock: Lock) -> Allocations:
     )
     if work.faults:
         raise CatalogError(work.faults)
+    found = replace(found, dns=dns_addresses(catalog.cluster, found.cluster_ips))
     held = _held(catalog, found)
     in_use = {text for given in held.values() for text in given}
     freed = {text for given in lock.held.values() for text in given if text not in in_use}

@@ -10,7 +10,7 @@ from groundplane.check.external import check_external
 from groundplane.check.metadata import check_labels, check_metadata
 from groundplane.check.service_types import check_type
 from groundplane.errors import Fault
-from groundplane.model import address
+from groundplane.model import address, dns
 from groundplane.model.catalog import Catalog, Key, key_of
 from groundplane.model.families import FamilyError, families_of
 from groundplane.model.ports import port_range
@@ -35,6 +35,7 @@ def check_services(catalog: Catalog) -> Iterator[Fault]:
         if node_ports:
             yield from _on_nodes(catalog, key, service, node_ports)
         yield from _longest_name(catalog, key, service, index)
+        yield from _own_dns(catalog, key)
         if not service.external:
             yield from _cluster_ips(catalog, key, service)
             yield from check_endpoints(catalog, key, service, index, slices)
@@ -47,6 +48,16 @@ def _node_ports(catalog: Catalog) -> tuple[int, int] | None:
         return port_range(catalog.cluster.spec.node_port_range)
     except ValueError:
         return None  # a fault of the Cluster
+
+
+def _own_dns(catalog: Catalog, key: Key) -> Iterator[Fault]:
+    """Yield a fault for a service that has the name of the site's own DNS service."""
+    if (key.namespace, key.name) == dns.NAME and catalog.cluster.spec.dns.cluster_ips != ():
+        message = (
+            "is the name of the site's own DNS service; to declare that yourself, "
+            "set spec.dns.clusterIPs of the Cluster to []"
+        )
+        yield catalog.fault(key, "metadata.name", message)
 
 
 def _cluster_ips(catalog: Catalog, key: Key, service: Service) -> Iterator[Fault]:

@@ -278,6 +278,13 @@ class ChangeLimits(msgspec.Struct, frozen=True):
     renumbered_services: int = 0
 
 
+class StubZone(msgspec.Struct, frozen=True):
+    """A domain whose names are asked of its own servers."""
+
+    name: str
+    servers: tuple[str, ...]
+
+
 class Site(msgspec.Struct, frozen=True):
     """The whole site. The same documents and lock give the same value on every node."""
 
@@ -298,3 +305,6 @@ class Site(msgspec.Struct, frozen=True):
     sizes: Sizes = Sizes()
     change_limits: ChangeLimits = ChangeLimits()
     probes: tuple[Probe, ...] = ()  # one for each workload that has one and is not off
+    stub_zones: tuple[StubZone, ...] = ()
+    tls_server_name: str = ""  # of the forwarders; "" where they are asked without TLS
+    dnssec: bool = False

@@ -17,10 +17,24 @@ class WorkloadCIDR(Document, frozen=True):
     node_prefix: int
 
 
+class StubZone(Document, frozen=True):
+    """A domain whose names are asked of its own *servers*."""
+
+    name: str
+    servers: tuple[str, ...]
+
+
 class Dns(Document, frozen=True):
-    """*forwarders* are the site's own resolvers; the nodes ask them for every other name."""
+    """*forwarders* are the site's own resolvers; the nodes ask them for every other name.
+
+    With *tlsServerName* they are asked over TLS (RFC 7858), and have a certificate of that name.
+    """
 
     forwarders: tuple[str, ...] = ()
+    tls_server_name: str | None = msgspec.field(default=None, name="tlsServerName")
+    stub_zones: tuple[StubZone, ...] = ()
+    cluster_ips: tuple[str, ...] | None = msgspec.field(default=None, name="clusterIPs")
+    dnssec: bool = False
 
 
 class LoadBalancerPool(Document, frozen=True):

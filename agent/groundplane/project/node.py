@@ -134,6 +134,9 @@ def project_base(site: compiled.Site, name: str) -> NodeBase:
         external_cidrs=site.external_cidrs,
         cluster_ips_from_outside=site.cluster_ips_from_outside,
         node_ports=site.node_ports,
+        stub_zones=site.stub_zones,
+        tls_server_name=site.tls_server_name,
+        dnssec=site.dnssec,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from groundplane.model.compiled import Sizes
+from groundplane.model.compiled import Sizes, StubZone
 from groundplane.model.service import Family, Protocol
 from groundplane.sharded import Sharded
 
@@ -59,6 +59,9 @@ class NodeBase(msgspec.Struct, frozen=True):
     external_cidrs: tuple[str, ...] = ()
     cluster_ips_from_outside: bool = True
     node_ports: tuple[int, int] = (30000, 32767)
+    stub_zones: tuple[StubZone, ...] = ()
+    tls_server_name: str = ""
+    dnssec: bool = False
 
 
 class Member(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -82,6 +82,7 @@ def _family(base: NodeBase, family: Family) -> dict[str, Any]:
         "client": "ip saddr" if family == "IPv4" else " . ".join(halves),
         "client_type": "ip saddr" if family == "IPv4" else " . ".join(["numgen random mod 1"] * 2),
         "ranges": list(zip(lengths, masks, strict=True)),
+        "bridge": _of_family(base.bridge_addresses, family),
         "own": _of_family(base.subnets, family),
         "services": _of_family(base.service_cidrs, family),
         "workloads": _of_family(base.workload_cidrs, family),
