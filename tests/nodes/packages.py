@@ -33,9 +33,11 @@ def fetch(site: Deployed, node: str, name: str) -> list[Path]:
 def install(site: Deployed, node: str, name: str) -> list[str]:
     """Install *name* on *node* as apt does there, daemons started; return what `remove` takes."""
     there = root_of(site.lab, node) / "opt/lab/packages"
+    packages = fetch(site, node, name)
     there.mkdir()
-    packages = [Path(shutil.copy(each, there)) for each in fetch(site, node, name)]
     try:
+        for each in packages:
+            shutil.copy(each, there)
         site.on(node, "DEBIAN_FRONTEND=noninteractive dpkg --install /opt/lab/packages/*.deb")
     finally:
         shutil.rmtree(there)
