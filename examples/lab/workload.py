@@ -33,7 +33,7 @@ async def serve(name: str, ports: list[str], addresses: list[str]) -> None:
     async def http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         body = answer(name, writer.get_extra_info("peername")[0])
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
-            await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+            await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
             head = f"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n\r\n"
             writer.write(head.encode() + body)
             await writer.drain()

@@ -13,12 +13,15 @@ from groundplane.doctor import (
     Exposed,
     Facts,
     Finding,
+    HostPort,
     Listener,
     Route,
     diagnose,
+    exposed,
     network,
     ruleset,
 )
+from groundplane.model import compiled
 from groundplane.project.state import NodeBase
 from tests.states import BASE, of_family
 
@@ -549,6 +552,56 @@ def test_an_input_chain_swallows_names_and_health_checks() -> None:
         "nft insert rule inet filter input tcp dport 32000 accept",
         "nft insert rule inet filter input iifname groundplane0 meta l4proto ipv6-icmp accept",
     ] == commands(finding)
+
+
+HOST_PORTS = Exposed(
+    host_ports=(HostPort("TCP", "192.0.2.1", 8081), HostPort("UDP", "2001:db8::1", 5300))
+)
+
+
+def test_an_input_chain_swallows_what_services_send_to_endpoints_on_the_nodes_network() -> None:
+    dns = [[iif("groundplane0"), ACCEPT]]
+    finding = the(rules("input", *dns), HOST_PORTS)
+    assert ("error", "table inet filter, chain input") == (finding.severity, finding.subject)
+    assert finding.message == (
+        "It swallows IPv4 and IPv6 by its policy drop: services to port 8081 of this node; "
+        "services to port 5300 of this node."
+    )
+    assert [
+        "nft insert rule inet filter input tcp dport 8081 accept",
+        "nft insert rule inet filter input udp dport 5300 accept",
+    ] == commands(finding)
+    assert [] == found(
+        rules("input", *dns, [dport("tcp", 8081), ACCEPT], [dport("udp", 5300), ACCEPT]),
+        HOST_PORTS,
+    )
+    translated = the(rules("input", [TRANSLATED, ACCEPT], [iif("uplink"), ACCEPT]), HOST_PORTS)
+    assert "services to port" not in translated.message
+
+
+def test_what_services_ask_of_a_node_is_told_by_its_addresses() -> None:
+    ports = (compiled.Port("http", "TCP", 80, 2, 30080), compiled.Port("dns", "UDP", 53, 4))
+    places = [
+        compiled.Endpoint("a", "n1", "", "192.0.2.1", "2001:db8::1", (8081, 5300)),
+        compiled.Endpoint("b", "n1", "", "192.0.2.1", "", (0, 5301)),
+        compiled.Endpoint("c", "n2", "", "192.0.2.2", "", (8082, 5302)),
+        compiled.Endpoint("d", "n1", "", "10.244.1.10", "", (8080, 5353)),
+    ]
+    services = [
+        compiled.Service("default", "some", ports=ports, endpoints=compiled.columns(places)),
+        compiled.Service("default", "none", health_check_port=32000),
+    ]
+    asked = exposed(services, ["192.0.2.1", "2001:db8::1"])
+    assert (("TCP", 30080),) == asked.node_ports
+    assert (32000,) == asked.health_check_ports
+    assert (
+        HostPort("TCP", "192.0.2.1", 8081),
+        HostPort("TCP", "2001:db8::1", 8081),
+        HostPort("UDP", "192.0.2.1", 5300),
+        HostPort("UDP", "192.0.2.1", 5301),
+        HostPort("UDP", "2001:db8::1", 5300),
+    ) == asked.host_ports
+    assert () == exposed(services, ["192.0.2.9"]).host_ports
 
 
 def test_an_output_chain_swallows_what_the_node_asks_of_services() -> None:

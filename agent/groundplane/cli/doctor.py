@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from groundplane.doctor import Exposed, Facts
-    from groundplane.model.compiled import Node, Site
+    from groundplane.doctor import Facts
+    from groundplane.model.compiled import Node, Service, Site
 
 _STATE = Path("/var/lib/groundplane")
 
@@ -45,15 +45,16 @@ def doctor(source: Path | None, node: str | None, state_directory: Path | None, 
     loses traffic, a warning loses some or may, an info is worth knowing. Exit status 0 without
     an error, else 1.
     """
-    from groundplane.doctor import diagnose, gather
+    from groundplane.doctor import diagnose, exposed, gather
     from groundplane.project.node import project_base
 
     if source is not None and state_directory is not None:
         raise click.UsageError("SOURCE and --state-directory exclude each other")
     facts = gather()
-    site, exposed = _site(source, state_directory or _STATE, node)
+    site, services = _site(source, state_directory or _STATE, node)
     name = node or _here(site.nodes, facts)
-    findings = diagnose(project_base(site, name), facts, exposed)
+    base = project_base(site, name)
+    findings = diagnose(base, facts, exposed(services, base.addresses))
     errors = sum(each.severity == "error" for each in findings)
     if output == "json":
         import msgspec
@@ -73,10 +74,8 @@ def doctor(source: Path | None, node: str | None, state_directory: Path | None, 
     return 1 if errors else 0
 
 
-def _site(source: Path | None, state: Path, node: str | None) -> tuple["Site", "Exposed"]:
-    """Return the site and what its services expose; GroundplaneError when there is none."""
-    from groundplane.doctor import exposed
-
+def _site(source: Path | None, state: Path, node: str | None) -> tuple["Site", Iterable["Service"]]:
+    """Return the site and its services; GroundplaneError when there is none."""
     if source is not None:
         from groundplane.cli.output import note
         from groundplane.pipeline import preview_source
@@ -84,7 +83,7 @@ def _site(source: Path | None, state: Path, node: str | None) -> tuple["Site", "
         _, site, notice = preview_source(source)
         if notice:
             note(notice)
-        return site, exposed(site.services)
+        return site, site.services
     from groundplane.agent.store import load_site
     from groundplane.errors import StateError
     from groundplane.snapshot import decode
@@ -95,7 +94,7 @@ def _site(source: Path | None, state: Path, node: str | None) -> tuple["Site", "
         raise StateError(
             f"{error}; where the agent has applied no site yet, name the catalog's directory"
         ) from None
-    return snapshot.site(node or ""), exposed(snapshot.every_service())
+    return snapshot.site(node or ""), snapshot.every_service()
 
 
 def _here(nodes: Iterable["Node"], facts: "Facts") -> str:

@@ -5,7 +5,7 @@
 
 from groundplane.doctor.diagnose import diagnose
 from groundplane.doctor.exposed import exposed
-from groundplane.doctor.facts import Address, Exposed, Facts, Finding, Listener, Route
+from groundplane.doctor.facts import Address, Exposed, Facts, Finding, HostPort, Listener, Route
 from groundplane.doctor.gather import gather
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Exposed",
     "Facts",
     "Finding",
+    "HostPort",
     "Listener",
     "Route",
     "diagnose",

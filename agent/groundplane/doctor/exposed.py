@@ -1,16 +1,19 @@
-"""What the services of a site ask of every node beyond cluster addresses. Pure."""
+"""What the services of a site ask of a node beyond cluster addresses. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
-from groundplane.doctor.facts import Exposed
+from groundplane.doctor.facts import Exposed, HostPort
+from groundplane.model.address import pack
 from groundplane.model.compiled import Service
 
 
-def exposed(services: Iterable[Service]) -> Exposed:
-    """Return what *services* expose, each once and in order."""
+def exposed(services: Iterable[Service], here: Sequence[str]) -> Exposed:
+    """Return what *services* ask of the node with the addresses *here*, each once and in order."""
     addresses: set[str] = set()
     node_ports: set[tuple[str, int]] = set()
     health_checks: set[int] = set()
+    host_ports: set[HostPort] = set()
+    packed = frozenset(pack(each).hex() for each in here)
     for service in services:
         addresses.update(service.external_ips, service.load_balancer_ips)
         node_ports.update(
@@ -18,6 +21,21 @@ def exposed(services: Iterable[Service]) -> Exposed:
         )
         if service.health_check_port:
             health_checks.add(service.health_check_port)
+        columns = service.endpoints.ipv4, service.endpoints.ipv6
+        # Rows are made for few: most services have no endpoint here.
+        if any(each in column for each in packed for column in columns):
+            host_ports.update(_host_ports(service, frozenset(here)))
     return Exposed(
-        tuple(sorted(addresses)), tuple(sorted(node_ports)), tuple(sorted(health_checks))
+        tuple(sorted(addresses)),
+        tuple(sorted(node_ports)),
+        tuple(sorted(health_checks)),
+        tuple(sorted(host_ports)),
     )
+
+
+def _host_ports(service: Service, here: frozenset[str]) -> Iterator[HostPort]:
+    for endpoint in service.endpoints.rows():
+        for address in here & {endpoint.ipv4, endpoint.ipv6}:
+            for port, target in zip(service.ports, endpoint.targets, strict=True):
+                if target:
+                    yield HostPort(port.protocol, address, target)

@@ -1,7 +1,7 @@
 """What there is on a node, as frozen values: what `gather` reads and `diagnose` judges."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -59,16 +59,26 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         return int(text) if text.lstrip("-").isdigit() else None
 
 
+class HostPort(NamedTuple):
+    """A port of the node's own network that a service leads to."""
+
+    protocol: str
+    address: str
+    port: int
+
+
 class Exposed(msgspec.Struct, frozen=True):
     """What the services of a node ask of it beyond cluster addresses.
 
     *addresses* are external and load-balancer ones; *node_ports* are protocols (TCP, UDP, SCTP)
-    and numbers. With *ipvs* the service addresses have to be on an interface of the node.
+    and numbers; *host_ports* are those of endpoints on the node's own network. With *ipvs* the
+    service addresses have to be on an interface of the node.
     """
 
     addresses: tuple[str, ...] = ()
     node_ports: tuple[tuple[str, int], ...] = ()
     health_check_ports: tuple[int, ...] = ()
+    host_ports: tuple[HostPort, ...] = ()
     ipvs: bool = False
 
 

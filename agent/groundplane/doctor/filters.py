@@ -184,7 +184,7 @@ def _by_ufw(loss: Loss) -> str:
         elif probe.hook == "output":
             commands.append(f"ufw allow out on {BRIDGE}")
         elif packet.incoming == BRIDGE:
-            port = f" to any port {packet.port}" if packet.port == 53 else ""
+            port = f" to any port {packet.port}" if packet.port else ""
             commands.append(f"ufw allow in on {BRIDGE}{port}")
         else:
             commands.append(f"ufw allow {packet.port}/{packet.protocol}")

@@ -5,9 +5,10 @@ from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
 
-from groundplane.doctor.examples import Examples, examples
-from groundplane.doctor.facts import Exposed, Facts
+from groundplane.doctor.examples import Examples, examples, uplink
+from groundplane.doctor.facts import Exposed, Facts, HostPort
 from groundplane.doctor.packet import Packet
+from groundplane.model.address import family_of
 from groundplane.project.state import BRIDGE, NodeBase
 
 Hook = Literal["prerouting", "input", "forward", "output"]
@@ -45,6 +46,9 @@ def probes(base: NodeBase, facts: Facts, exposed: Exposed) -> list[Probe]:
         found += _between_nodes(each) if each.peer else ()
         found += _outside(each, clients=from_outside)
         found += _to_the_node(each, exposed)
+        for to in exposed.host_ports:
+            if family_of(to.address) == each.family:
+                found += _to_endpoints_of_the_node(each, to, uplink([to.address], facts))
     return found
 
 
@@ -149,3 +153,24 @@ def _to_the_node(of: Examples, exposed: Exposed) -> Iterator[Probe]:
             f"-p tcp --dport {port}",
             outside=True,
         )
+
+
+def _to_endpoints_of_the_node(of: Examples, to: HostPort, link: str | None) -> Iterator[Probe]:
+    """Yield what workloads of this node and other nodes send to an endpoint on its own network."""
+    protocol, port = to.protocol.lower(), to.port
+    what = f"services to port {port} of this node"
+    accepting = f"{protocol} dport {port}", f"-p {protocol} --dport {port}"
+    near = Packet(
+        family=of.ip,
+        protocol=protocol,
+        source=of.own,
+        destination=to.address,
+        incoming=BRIDGE,
+        port=port,
+        translated=True,
+        local=True,
+    )
+    yield Probe("input", what, near, *accepting)
+    if of.peer:
+        far = replace(near, source=of.peer, incoming=link, translated=False)
+        yield Probe("input", what, far, *accepting)
