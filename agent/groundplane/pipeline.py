@@ -8,7 +8,7 @@ from groundplane.check import check
 from groundplane.errors import CatalogError, Fault, LockOutdated, Origin, SourceError
 from groundplane.load import load, place
 from groundplane.model import compiled, dns
-from groundplane.model.catalog import Catalog
+from groundplane.model.catalog import Catalog, key_of
 from groundplane.resolve import compile_site
 
 
@@ -66,8 +66,18 @@ def preview_source(source: Path) -> tuple[Catalog, compiled.Site, str]:
         require_current(allocations, lock)
     except LockOutdated as error:
         notice = str(error)
-    services = dict(catalog.services)
+    site = compile_site(catalog, allocations)
     if allocations.dns:
-        services[dns.NAME] = dns.document(allocations.dns)
-    shown = replace(catalog, services=services)
-    return shown, compile_site(catalog, allocations), notice
+        catalog = _with_dns(catalog, allocations.dns)
+    return catalog, site, notice
+
+
+def _with_dns(catalog: Catalog, addresses: tuple[str, ...]) -> Catalog:
+    """Return *catalog* with the DNS service, which the Cluster document stands for."""
+    document = dns.document(addresses)
+    origin = catalog.origins[key_of(catalog.cluster)]
+    return replace(
+        catalog,
+        services={**catalog.services, dns.NAME: document},
+        origins={**catalog.origins, key_of(document): origin},
+    )

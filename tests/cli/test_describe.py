@@ -104,3 +104,18 @@ def test_an_unknown_service_is_an_error_with_the_nearest_name(
 ) -> None:
     expected = 'error: no service "wbe" in namespace "default"; did you mean "web"?\n'
     assert Done(1, "", expected) == groundplane("describe", "service", "wbe", "./site")
+
+
+def test_the_sites_own_dns_service_is_shown_as_if_it_were_written(
+    groundplane: Command, site: Path
+) -> None:
+    text = (site / "site.yaml").read_text().replace("  dns: {clusterIPs: []}\n", "")
+    (site / "site.yaml").write_text(text)
+    done = groundplane("describe", "service", "kube-dns", "-n", "kube-system", "./site")
+    assert (0, "") == (done.status, done.err)
+    lines = [line.partition(":")[2].strip() for line in done.out.splitlines()]
+    assert ["site/site.yaml:1", "10.96.0.10,fd00:96::a", "dns  53/UDP", "Local"] == [
+        line for line in lines if line in {"site/site.yaml:1", "10.96.0.10,fd00:96::a",
+                                           "dns  53/UDP", "Local"}
+    ]  # fmt: skip
+    assert done.out.endswith("+ <name server>  10.244.1.1,fd00:244:0:1::1  ports 53,53  node n1  (ready)\n")

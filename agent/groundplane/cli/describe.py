@@ -91,15 +91,17 @@ def _endpoints(
     catalog: "Catalog", service: "compiled.Service", found: "Sequence[Verdict]"
 ) -> Iterator[str]:
     from groundplane.check.selectors import nearest_labels
+    from groundplane.model import dns
 
     document = catalog.services[service.key]
+    unnamed = "<name server>" if service.key == dns.NAME else "<slice>"
     yield "Endpoints:"
     for verdict in found:
         place = ",".join(verdict.addresses) or "-"
         ports = ",".join(str(target) for target in verdict.targets if target) or "-"
         mark = "+" if verdict.counts else "-"
         yield (
-            f"  {mark} {verdict.workload or '<slice>'}  {place}  ports {ports}"
+            f"  {mark} {verdict.workload or unnamed}  {place}  ports {ports}"
             f"  node {verdict.node or '-'}  ({verdict.reason})"
         )
     if not found:
