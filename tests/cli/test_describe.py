@@ -118,4 +118,6 @@ def test_the_sites_own_dns_service_is_shown_as_if_it_were_written(
         line for line in lines if line in {"site/site.yaml:1", "10.96.0.10,fd00:96::a",
                                            "dns  53/UDP", "Local"}
     ]  # fmt: skip
-    assert done.out.endswith("+ <name server>  10.244.1.1,fd00:244:0:1::1  ports 53,53  node n1  (ready)\n")
+    assert done.out.endswith(
+        "+ <name server>  10.244.1.1,fd00:244:0:1::1  ports 53,53  node n1  (ready)\n"
+    )
