@@ -10,10 +10,11 @@ from pyinfra.operations import apt, files, server, systemd
 
 from deploys.catalog import node_state, source_files
 from deploys.exec_probes import exec_helper
-from deploys.facts.files import PythonVersion
+from deploys.facts.files import FirstSerials, PythonVersion
 from deploys.operations import catalog, dns, environment, trust
 from deploys.source import TRUST_DIRECTORY, BadSource, Source, source_of
 from deploys.wheelhouse import wheelhouse_for
+from groundplane.agent.store import SERIALS_FILE
 from groundplane.dataplanes.dns.zones import (
     KEY_FILE,
     KEY_NAME,
@@ -26,6 +27,7 @@ from groundplane.dataplanes.links.units import network_units
 from groundplane.files import zone_files
 from groundplane.rendering import render_template
 
+STATE_DIRECTORY = "/var/lib/groundplane"
 DEFAULTS = {
     "packages": [
         "bind9", "bind9-utils", "conntrack", "iproute2", "nftables", "python3"
@@ -68,7 +70,7 @@ def prepare() -> None:
         user="groundplane",
         system=True,
         shell="/usr/sbin/nologin",
-        home="/var/lib/groundplane",
+        home=STATE_DIRECTORY,
         ensure_home=False,
     )
 
@@ -138,7 +140,9 @@ def name_server() -> None:
     files.directory(
         name="Zones have a directory", path=ZONE_DIRECTORY, user="bind", group="bind", mode="755"
     )
-    for name, text in zone_files(state).items():
+    # A server that is installed anew goes on after the serials that the one before it served.
+    serials = host.get_fact(FirstSerials, path=f"{STATE_DIRECTORY}/{SERIALS_FILE}")
+    for name, text in zone_files(state, serials).items():
         zone = name.removeprefix("zones/")
         dns.seed(name=f"{zone} is there", path=f"{ZONE_DIRECTORY}/{zone}", content=text)
     config = files.put(

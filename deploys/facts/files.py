@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
+from groundplane.dataplanes.dns.serials import first_serials
+
 
 class DirectoryDigests(FactBase[dict[str, str]]):
     """SHA-256 of every file below a directory, by relative name; none where there is no directory."""
@@ -36,6 +38,18 @@ class Permissions(FactBase[dict[str, str]]):
     def process(self, output: Iterable[str]) -> dict[str, str]:
         rows = (line.split(" ", 2) for line in output if line.strip())
         return {(name[0] if name else ""): f"{mode} {owner}" for mode, owner, *name in rows}
+
+
+class FirstSerials(FactBase[dict[str, int]]):
+    """Serials that zones which are made anew begin with, after those that the agent saw served."""
+
+    default = dict
+
+    def command(self, path: str) -> StringCommand:
+        return StringCommand("cat", QuoteString(path), "2>/dev/null || true")
+
+    def process(self, output: Iterable[str]) -> dict[str, int]:
+        return first_serials("".join(output).encode())
 
 
 class PythonVersion(FactBase[str]):

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from groundplane.dataplanes.dns.serials import Serials
+from groundplane.dataplanes.dns.serials import Serials, first_serials
+from groundplane.dataplanes.dns.wire import later
 
 ZONE = "cluster.local"
 
@@ -61,3 +62,17 @@ def test_where_nothing_can_be_kept_the_rest_goes_on(tmp_path: Path) -> None:
     serials = Serials(tmp_path / "none" / "serials.json")
     serials.note(ZONE, 9)
     assert 9 == serials.forgotten(ZONE, 8)
+
+
+def test_a_zone_that_is_made_anew_begins_after_all_that_were_served(file: Path) -> None:
+    serials = Serials(file)
+    for serial in range(2, 900):
+        serials.note(ZONE, serial)
+    begun = first_serials(file.read_bytes())[ZONE]
+    assert later(begun, 899)
+    assert None is Serials(file).forgotten(ZONE, begun)
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b'{"a":'])
+def test_a_file_that_is_none_tells_of_no_serial(content: bytes) -> None:
+    assert {} == first_serials(content)

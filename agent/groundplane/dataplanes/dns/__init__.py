@@ -1,7 +1,8 @@
 """The DNS dataplane: zones of the Kubernetes DNS specification, served by the node's BIND 9."""
 
 from groundplane.dataplanes.dns.bind import Bind
+from groundplane.dataplanes.dns.classless import classless_files
 from groundplane.dataplanes.dns.records import Record, render
 from groundplane.dataplanes.dns.zones import server_config, zone_file, zones_of
 
-__all__ = ["Bind", "Record", "render", "server_config", "zone_file", "zones_of"]
+__all__ = ["Bind", "Record", "classless_files", "render", "server_config", "zone_file", "zones_of"]

@@ -53,6 +53,18 @@ class Serials:
             log.warning("serials cannot be kept: %s", error)
 
 
+def first_serials(content: bytes) -> dict[str, int]:
+    """Return what zones that are made anew begin with: after all that were served, as *content* tells.
+
+    That is a file which `Serials` kept; one that is none tells nothing.
+    """
+    try:
+        kept = msgspec.json.decode(content, type=dict[str, int])
+    except ValueError:
+        return {}
+    return {zone: (serial + _AHEAD + 1) % (1 << 32) or 1 for zone, serial in kept.items()}
+
+
 def _read(file: Path) -> dict[str, int]:
     try:
         return msgspec.json.decode(file.read_bytes(), type=dict[str, int])

@@ -68,9 +68,9 @@ def reverse_name(address: str) -> str:
     return ".".join(reversed(packed.hex())) + ".ip6.arpa."
 
 
-def zone_file(zone: str, records: Iterable[tuple[str, str, str, int]]) -> str:
-    """Return a zone file of *records* (owner, type, rdata, TTL), with serial 1."""
-    return render_template("zone.j2", zone=zone, records=sorted(records))
+def zone_file(zone: str, records: Iterable[tuple[str, str, str, int]], serial: int = 1) -> str:
+    """Return a zone file of *records* (owner, type, rdata, TTL)."""
+    return render_template("zone.j2", zone=zone, records=sorted(records), serial=serial)
 
 
 def server_config(

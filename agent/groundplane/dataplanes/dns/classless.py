@@ -1,0 +1,40 @@
+"""Reverse names of a part of a /24, for a site whose own servers have the zone above (RFC 2317). Pure.
+
+The nodes serve a zone for each address of such a range; a parent zone can delegate the range as
+one, and lead to it by one CNAME for each address.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from groundplane.dataplanes.dns.records import TTL, Record
+from groundplane.dataplanes.dns.zones import reverse_name, zone_file
+from groundplane.model.address import family_of, from_int, network
+
+_OCTET: Final = 24
+
+
+def classless_files(cidr: str, pointers: Iterable[Record]) -> dict[str, str]:
+    """Return two files for *cidr*: the zone of its *pointers*, and the lines for its parent zone.
+
+    None where *cidr* is no part of a /24. File names have a hyphen for the slash of the zone's.
+    """
+    found = network(cidr)
+    if family_of(cidr) != "IPv4" or not _OCTET < found.prefixlen < 32:
+        return {}
+    parent = reverse_name(str(found.ip)).partition(".")[2].rstrip(".")
+    label = f"{found.ip.words[3]}/{found.prefixlen}"
+    zone = f"{label}.{parent}"
+    own = {reverse_name(from_int(each, "IPv4")) for each in range(found.first, found.last + 1)}
+    records = [
+        (f"{record.owner.partition('.')[0]}.{zone}.", record.type, record.rdata, TTL)
+        for record in pointers
+        if record.owner in own
+    ]
+    lines = [
+        f"; Into the zone {parent}, beside NS records of {label} for the servers that have it."
+    ]
+    numbers = range(found.first & 0xFF, (found.last & 0xFF) + 1)
+    lines += [f"{number} {TTL} IN CNAME {number}.{label}" for number in numbers]
+    name = zone.replace("/", "-")
+    return {f"{name}.zone": zone_file(zone, records), f"{name}.parent": "\n".join(lines) + "\n"}
