@@ -10,7 +10,7 @@ from pyinfra.operations import apt, files, server, systemd
 
 from deploys.catalog import node_state, source_files
 from deploys.exec_probes import exec_helper
-from deploys.facts.files import FirstSerials, PythonVersion
+from deploys.facts.files import BindVersion, FirstSerials, PythonVersion
 from deploys.operations import catalog, dns, environment, trust
 from deploys.source import TRUST_DIRECTORY, BadSource, Source, source_of
 from deploys.wheelhouse import wheelhouse_for
@@ -27,6 +27,7 @@ from groundplane.dataplanes.links.units import network_units
 from groundplane.files import zone_files
 from groundplane.rendering import render_template
 
+TLS_TO_FORWARDERS = (9, 20)  # the first BIND that asks them so
 STATE_DIRECTORY = "/var/lib/groundplane"
 DEFAULTS = {
     "packages": [
@@ -130,6 +131,12 @@ def links() -> None:
 def name_server() -> None:
     """Run BIND for the site's zones, and have the node ask it."""
     state = node_state(host.data.node_name)
+    version = host.get_fact(BindVersion)
+    if state.base.tls_server_name and version < TLS_TO_FORWARDERS:
+        raise DeployError(
+            f"spec.dns.tlsServerName needs BIND {_dotted(TLS_TO_FORWARDERS)} or later; "
+            f"here is {_dotted(version)}"
+        )
     dns.tsig_key(
         name="There is a key for zone updates",
         path=KEY_FILE,
@@ -181,6 +188,10 @@ def name_server() -> None:
         )
     else:
         dns.local_resolver_first(name="The node asks its own server first")
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version)) if any(version) else "none"
 
 
 @deploy("Agent", data_defaults=DEFAULTS)

@@ -1,5 +1,6 @@
 """Facts about files."""
 
+import re
 from collections.abc import Iterable
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
@@ -50,6 +51,20 @@ class FirstSerials(FactBase[dict[str, int]]):
 
     def process(self, output: Iterable[str]) -> dict[str, int]:
         return first_serials("".join(output).encode())
+
+
+class BindVersion(FactBase[tuple[int, int]]):
+    """Major and minor version of the host's BIND, or of the one that apt would install; (0, 0) for none."""
+
+    def command(self) -> str:
+        return (
+            "dpkg-query -W -f '${Version}\n' bind9 2>/dev/null"
+            " || apt-cache policy bind9 | sed -n 's/^ *Candidate: //p'"
+        )
+
+    def process(self, output: Iterable[str]) -> tuple[int, int]:
+        found = re.search(r"(?:^|:)(\d+)\.(\d+)", next(iter(output), ""))
+        return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 class PythonVersion(FactBase[str]):

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from deploys.facts.files import DirectoryDigests, NameServers, Permissions, PythonVersion
+from deploys.facts.files import (
+    BindVersion,
+    DirectoryDigests,
+    FirstSerials,
+    NameServers,
+    Permissions,
+    PythonVersion,
+)
+from groundplane.dataplanes.dns.serials import Serials
 
 
 def _answer(command: object) -> list[str]:
@@ -58,3 +66,31 @@ def test_name_servers_are_the_lines_of_the_file() -> None:
         "nameserver 10.0.0.1",
         "options edns0",
     ]
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        (["1:9.18.49-1~deb12u1"], (9, 18)),
+        (["1:9.20.4-2"], (9, 20)),
+        (["9.20.1"], (9, 20)),
+        (["(none)"], (0, 0)),
+        ([], (0, 0)),
+    ],
+)
+def test_the_version_of_bind_is_that_of_its_package(
+    output: list[str], expected: tuple[int, int]
+) -> None:
+    assert expected == BindVersion().process(output)
+
+
+def test_what_is_installed_is_found_by_the_command() -> None:
+    done = subprocess.run(["sh", "-c", BindVersion().command()], capture_output=True, text=True)
+    assert BindVersion().process(done.stdout.splitlines()) >= (9, 18)
+
+
+def test_serials_go_on_after_those_that_were_kept(tmp_path: Path) -> None:
+    file = tmp_path / "serials.json"
+    assert {} == FirstSerials().process([])
+    Serials(file).note("a.example", 7)
+    assert 7 < FirstSerials().process(file.read_text().splitlines())["a.example"]
