@@ -50,3 +50,14 @@ def test_the_files_of_every_node_are_the_golden_ones(
 @pytest.mark.parametrize("case", CASES)
 def test_rendering_is_the_same_each_time(case: str) -> None:
     assert rendered(GOLDEN / case) == rendered(GOLDEN / case)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_node_has_the_same_zones(case: str) -> None:
+    by_node: dict[str, dict[str, str]] = {}
+    for name, text in rendered(GOLDEN / case).items():
+        node, _, file = name.partition("/")
+        if file.startswith("zones/"):
+            by_node.setdefault(node, {})[file] = text
+    first, *others = by_node.values()
+    assert all(first == other for other in others)

@@ -402,6 +402,25 @@ def test_a_server_that_stopped_is_told_and_serves_the_same_when_it_is_back(serve
     assert 0 == server.bring(state(WEB))
 
 
+def test_what_is_on_disk_is_what_is_served(server: Server, tmp_path: Path) -> None:
+    """The file and its journal together, at any moment, by BIND's own tool."""
+    server.bring(state(WEB, headless("db", MEMBER)))
+    for zone in zones_of(BASE):
+        file, out = server.directory / f"{zone}.zone", tmp_path / "zone"
+        subprocess.run(
+            ["named-compilezone", "-j", "-k", "ignore", "-o", str(out), zone, str(file)],
+            check=True,
+            capture_output=True,
+        )
+        kept = dns.zone.from_file(str(out), zone, relativize=False)
+        served = dns.zone.Zone(zone, relativize=False)
+        query, _ = dns.xfr.make_query(served)
+        query.use_tsig(server.tsig)
+        transfer = partial(dns.query.inbound_xfr, "127.0.0.1", served, query, port=PORT)
+        within(server.netns, transfer)
+        assert served == kept
+
+
 # ------------------------------------------------------------------------------------------------
 
 
