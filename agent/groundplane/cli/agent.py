@@ -118,7 +118,8 @@ def run(
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
     sole = become_the_agent()
     keep_capabilities_to_ourselves()
-    lanes: list[list[Dataplane[Any, Any]]] = [[Links(), Nftables(), StaleFlows()]]
+    flows = StaleFlows()
+    lanes: list[list[Dataplane[Any, Any]]] = [[Links(), Nftables(), flows]]
     if not without_dns:
         lanes.append([Bind(dns_key)])
     settings = Settings(
@@ -133,7 +134,9 @@ def run(
     )
 
     async def serve() -> None:
-        await Agent(settings, lanes).run()
+        agent = Agent(settings, lanes)
+        flows.count_by(agent.report.metrics.deleted)
+        await agent.run()
 
     with sole:
         asyncio.run(serve())
