@@ -198,8 +198,9 @@ def described(status: "Status", *, running: bool) -> Iterator[str]:
     ]
     for plane in status.planes:
         repairs = f"; repaired {plane.repairs} times" if plane.repairs else ""
+        busy = f"busy since {_time(plane.busy_since)}, and may not be as declared"
         text = plane.contested or f"as declared since {_time(plane.since)}{repairs}"
-        lines.append((plane.name, plane.error or text))
+        lines.append((plane.name, plane.error or (busy if plane.busy_since else text)))
     for heading, text in lines:
         yield f"{heading + ':':<12}{text}"
     if status.failing:
