@@ -19,7 +19,7 @@ from groundplane.errors import KernelRefused
 from groundplane.pipeline import compile_source
 from groundplane.project.state import NodeBase, NodeState, ServicePort, VirtualService
 from groundplane.snapshot import encode
-from tests.agent.test_loop import FILES, Plane
+from tests.agent.fakes import FILES, Plane
 from tests.catalogs import write
 from tests.states import BASE
 
