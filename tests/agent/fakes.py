@@ -27,11 +27,7 @@ spec: {clusterIP: 10.96.0.5, ports: [{port: 80}]}
 """,
     "addresses.lock": "Node/n1 10.244.0.0/24\nService/default/web 10.96.0.5\n",
 }
-
-
 SECOND = FILES["web.yaml"].replace("web", "api").replace(".0.5", ".0.6")
-
-
 LOCK = FILES["addresses.lock"] + "Service/default/api 10.96.0.6\n"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from groundplane.agent import following
+from groundplane.agent import following, judging
 from groundplane.project.state import NodeBase, Part
 from tests.agent.fakes import FILES, Place, Plane, until
 from tests.catalogs import write
@@ -15,8 +15,6 @@ kind: Workload
 metadata: {name: a, labels: {app: web}}
 spec: {node: n1, addresses: [10.244.0.9]}
 """
-
-
 SELECTED = {
     "web.yaml": FILES["web.yaml"].replace("{clusterIP", "{selector: {app: web}, clusterIP"),
     "a.yaml": WORKLOAD,
@@ -65,3 +63,25 @@ def test_a_change_of_health_does_not_compile_the_source(
         assert "" == place.status.source_error
 
     place.run(plane, steps=steps)
+
+
+def test_why_the_health_file_cannot_be_watched_is_told_once_for_each_reason(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    left = ["gone", "gone", "gone", "no more watches", "no more watches", *["gone"] * 5]
+
+    def fails(*_: object, **__: object) -> object:
+        raise OSError(left.pop(0) if left else "gone")
+
+    monkeypatch.setattr(judging, "awatch", fails)
+    monkeypatch.setattr(judging, "_AGAIN_S", 0.01)
+
+    async def steps() -> None:
+        await until(lambda: not left)
+
+    place.run(Plane(), steps=steps)
+    told = [each.getMessage() for each in caplog.records if each.name == judging.__name__]
+    expected = (
+        f"cannot watch {place.health.parent}: {why}" for why in ("gone", "no more watches", "gone")
+    )
+    assert [*expected] == told
