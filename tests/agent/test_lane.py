@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from groundplane.agent import lane as lane_module
 from groundplane.agent.contest import AT_ONCE
 from groundplane.agent.convergence import Convergence
 from groundplane.agent.lane import Lane
@@ -18,7 +19,7 @@ from groundplane.errors import KernelRefused
 from groundplane.pipeline import compile_source
 from groundplane.project.state import NodeBase, NodeState, ServicePort, VirtualService
 from groundplane.snapshot import encode
-from tests.agent.test_loop import FILES, Plane
+from tests.agent.fakes import FILES, Plane
 from tests.catalogs import write
 from tests.states import BASE
 
@@ -118,6 +119,33 @@ def test_to_try_again_meanwhile_keeps_nothing_from_being_brought(tmp_path: Path)
 
     lived(steps)
     assert {"10.96.0.0": "s0", "10.96.0.1": "s1"} == plane.there
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_plane_that_takes_long_is_told_with_since_when_until_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: int
+) -> None:
+    monkeypatch.setattr(lane_module, "_LONG_S", 0.05)
+    well, hung = Plane("well"), Hanging("hung")
+    planes = [well, hung][::order]
+    told = report(tmp_path, *planes)
+    lane = Lane(planes, told)
+    ((state, _),) = states(1)
+
+    async def steps() -> None:
+        before = time.time()
+        bringing = asyncio.create_task(lane.bring(state))
+        await until(lambda: plane_of(told, "hung").busy_since)
+        assert before <= plane_of(told, "hung").busy_since <= time.time()
+        assert 0 == plane_of(told, "well").busy_since
+        assert "busy: hung" in told.status.summary
+        looking = asyncio.create_task(lane.look())  # which waits for the same
+        hung.go.set()
+        await asyncio.gather(bringing, looking)
+
+    lived(steps)
+    assert [0, 0] == [plane.busy_since for plane in told.status.planes]
+    assert [True, True] == [plane.since > 0 for plane in told.status.planes]
 
 
 async def repaired(lane: Lane, state: NodeState) -> bool:

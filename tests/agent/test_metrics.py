@@ -102,6 +102,14 @@ def test_what_is_brought_is_counted_for_its_dataplane() -> None:
     assert expected == {name: found[name] for name in expected}
 
 
+def test_deleted_conntrack_entries_are_counted_by_family_from_0() -> None:
+    metrics = Metrics("n1", "1.0")
+    metrics.deleted("IPv6")
+    metrics.deleted("IPv6")
+    name, found = "kubeproxy_conntrack_reconciler_deleted_entries_total", samples(metrics)
+    assert (0, 2) == (found[f"{name} IPv4"], found[f"{name} IPv6"])
+
+
 def test_changes_are_counted_when_they_are_seen_and_timed_when_they_are_made() -> None:
     metrics = Metrics("n1", "1.0")
     metrics.seen(1000.0, services=3)

@@ -26,6 +26,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         ({"source_error": "site.yaml:1: not YAML"}, False),
         ({"store_error": "No space left on device"}, False),
         ({"planes": (PlaneStatus("links"), PlaneStatus("dns", "refused"))}, False),
+        ({"planes": (PlaneStatus("links"), PlaneStatus("dns", busy_since=1.0))}, False),
     ],
 )
 def test_it_is_healthy_when_all_is_as_declared(changes: dict[str, object], healthy: bool) -> None:

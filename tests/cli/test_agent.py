@@ -82,6 +82,11 @@ def test_a_healthy_agent_is_0(groundplane: Command, source: Path) -> None:
             "The revision above is not kept for the next start: site.snapshot: full\n",
         ),
         ({"planes": (PlaneStatus("dns", "refused"),)}, "dns:        refused\n"),
+        ({"planes": (PlaneStatus("dns", "refused", busy_since=1.0),)}, "dns:        refused\n"),
+        (
+            {"planes": (PlaneStatus("dns", busy_since=86400.0),)},
+            "dns:        busy since 1970-01-02 00:00:00Z, and may not be as declared\n",
+        ),
         ({"revision": ""}, "Revision:   none"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import io
 import json
+import socket
 import subprocess
 import tarfile
 import time
@@ -13,7 +14,7 @@ from urllib.request import urlopen
 import pytest
 
 from groundplane.agent.contest import AT_ONCE
-from tests.kernel.living import SITE, Living, living
+from tests.kernel.living import LOCK, SITE, Living, living
 from tests.kernel.world import run, within
 
 pytestmark = pytest.mark.slow
@@ -38,6 +39,12 @@ DAMAGE = {
     "an address is removed": "ip address del 10.244.1.1/24 dev groundplane0",
     "the bridge is down for a moment": "ip link set groundplane0 down; ip link set groundplane0 up",
 }
+NAMES = """\
+apiVersion: v1
+kind: Service
+metadata: {name: names}
+spec: {clusterIP: 10.96.0.6, selector: {app: web}, ports: [{port: 53, protocol: UDP}]}
+"""
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -151,6 +158,29 @@ def test_metrics_have_kube_proxys_names_and_load_balancers_get_their_answer(tmp_
         status, body = asked(agent, "http://[::1]:10256/healthz")
         health = json.loads(body)
         assert (200, True, {"IPv4", "IPv6"}) == (status, health["healthy"], health["status"].keys())
+
+
+def test_conntrack_entries_that_are_deleted_with_their_service_are_counted(tmp_path: Path) -> None:
+    def send() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.sendto(b"?", ("10.96.0.6", 53))
+
+    with living("counted", tmp_path) as agent:
+        lock = LOCK + "Service/default/names 10.96.0.6\n"
+        agent.write({"names.yaml": NAMES, "addresses.lock": lock})
+        agent.start("--metrics-address", "192.0.2.1:10249")
+        agent.until_healthy()
+        assert "0.0" == deleted(agent)
+        within(agent.netns, send)
+        (agent.source / "names.yaml").unlink()
+        agent.write({"addresses.lock": LOCK + "released/1 10.96.0.6\n"})
+        agent.until(lambda: deleted(agent) == "1.0")
+
+
+def deleted(agent: Living) -> str:
+    _, metrics = asked(agent, "http://192.0.2.1:10249/metrics")
+    name = 'kubeproxy_conntrack_reconciler_deleted_entries_total{ip_family="IPv4"} '
+    return next(line for line in metrics.splitlines() if line.startswith(name)).split()[1]
 
 
 def asked(agent: Living, url: str) -> tuple[int, str]:

@@ -83,8 +83,12 @@ def test_a_server_that_hangs_keeps_no_rule_from_being_repaired(named: Named) -> 
         named.agent.nft("flush", "ruleset")
         named.until(lambda: set(whole) <= set(named.agent.rules()), 5)
         assert 1.0 > time.monotonic() - start
+        named.until(lambda: named.plane("dns")["busySince"], 5)
+        shown = named.agent.groundplane("agent", "status")
+        assert (1, True) == (shown.returncode, "\ndns:        busy since " in shown.stdout)
         named.until(lambda: named.plane("dns")["error"], 25)
     finally:
         named.server.process.send_signal(signal.SIGCONT)
     named.until(lambda: not named.plane("dns")["error"], 25)
+    named.until(lambda: not named.plane("dns")["busySince"], 5)
     assert "10.96.0.6" in named.server.ask("api.default.svc.cluster.local", "A").to_text()

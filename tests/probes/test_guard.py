@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from groundplane.probes.guard import doubtful
-from groundplane.probes.prober import Key, Verdict
+from groundplane.probes.prober import Key
 from tests.probes.servers import probe
 
 
@@ -43,12 +43,9 @@ def test_most_of_others_workloads_failing_at_once_is_doubted(
     probes = {key(name): replace(probe(1, name=name), node="n2") for name in names}
     if key("local") in probes:
         probes[key("local")] = probe(1, name="local")
-    verdicts = {key(name): Verdict(True, 0, "connected", 0, 0) for name in names}
-    for name in failing_once.split():
-        verdicts[key(name)] = Verdict(True, 0, "no answer", 0, 1)
-    for name in fallen.split():
-        verdicts[key(name)] = Verdict(False, 0, "no answer", 0, 3)
-    found = doubtful("n1", probes, verdicts, {key(name) for name in fallen.split()}, services)
+    failing = {key(name) for name in fallen.split()}
+    stumbling = failing | {key(name) for name in failing_once.split()}
+    found = doubtful("n1", probes, failing, stumbling, failing, services)
     assert {key(name) for name in expected.split()} == found
 
 
@@ -57,6 +54,12 @@ def test_what_has_failed_for_long_says_nothing_of_now() -> None:
     probes = {
         each: replace(probe(1, name=each[1]), node="n2") for each in (*dead, key("a"), key("b"))
     }
-    verdicts = {each: Verdict(False, 0, "no answer", 0, 99) for each in dead}
-    verdicts |= {key("a"): Verdict(False, 0, "", 0, 3), key("b"): Verdict(True, 0, "", 0, 0)}
-    assert frozenset() == doubtful("n1", probes, verdicts, {key("a")}, services)
+    failing = dead | {key("a")}
+    assert frozenset() == doubtful("n1", probes, failing, failing, {key("a")}, services)
+    fallen = {key("a"), key("b")}
+    assert fallen == doubtful("n1", probes, dead | fallen, dead | fallen, fallen, services)
+
+
+def test_what_is_probed_no_more_is_not_doubted() -> None:
+    gone = {key("a"), key("b")}
+    assert frozenset() == doubtful("n1", {}, gone, gone, gone, services)

@@ -77,7 +77,7 @@ def test_it_does_not_pass_until_it_is_checked_which_is_at_once() -> None:
         assert (True, "connected", 0) == (
             found[asked.key].passing, found[asked.key].why, found[asked.key].failures
         )  # fmt: skip
-        assert frozenset() == prober.failing
+        assert frozenset() == prober.failing == prober.stumbling
 
     running(steps)
 
@@ -91,6 +91,9 @@ def test_what_is_remembered_does_not_flap(before: bool) -> None:
         await until(lambda: prober.verdicts[asked.key].failures)
         assert (before, "connection refused") == prober.verdicts[asked.key][0:3:2]
         assert [] == told
+        assert {asked.key} == prober.stumbling
+        prober.want({})
+        assert frozenset() == prober.stumbling
 
     running(steps, remembered={("default", FIRST): before})
 

@@ -1,11 +1,14 @@
-"""A real sshd on loopback, in a mount namespace of its own: it wants a user and a directory in /run."""
+"""A real sshd on loopback, in namespaces of its own.
+
+It wants a user and a directory in /run; and with the processes' namespace its connections end, too.
+"""
 
 import os
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +44,17 @@ class Sshd:
     @property
     def place(self) -> str:
         return f"git@127.0.0.1:{self.port}{self.directory}"
+
+    @property
+    def logins(self) -> int:
+        """How often a key was exchanged and taken."""
+        return (self.directory / "log").read_text().count("Accepted publickey ")
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the processes of its connections."""
+        (listening,) = _children(int((self.directory / "pid").read_text()))
+        for pid in _children(listening):
+            os.kill(pid, number)
 
     @property
     def trust(self) -> Trust:
@@ -84,20 +98,31 @@ def running(server: Sshd) -> Iterator[Sshd]:
     program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
     if os.geteuid() != 0 or program is None:
         pytest.skip("sshd needs root, and openssh-server")
-    start = ["unshare", "--mount", "sh", "-c", _START, "sh", str(server.directory), program]
+    own = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+    start = [*own, "sh", "-c", _START, "sh", str(server.directory), program]
     with (server.directory / "log").open("ab") as log, subprocess.Popen(start, stderr=log) as child:
         try:
-            _wait_for(server.port, child)
+            (server.directory / "pid").write_text(str(child.pid))
+            _until(lambda: _listens(server.port), child)
             yield server
         finally:
-            child.terminate()
+            child.kill()
+            _until(lambda: not _listens(server.port))
 
 
-def _wait_for(port: int, child: "subprocess.Popen[bytes]") -> None:
-    for _ in range(200):
-        assert child.poll() is None, "sshd has ended"
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+def _children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _until(condition: Callable[[], bool], child: "subprocess.Popen[bytes] | None" = None) -> None:
+    for _ in range(500):
+        assert child is None or child.poll() is None, "sshd has ended"
+        if condition():
+            return
         time.sleep(0.02)
-    raise AssertionError("sshd does not listen")
+    raise AssertionError("sshd does not begin or end to listen")

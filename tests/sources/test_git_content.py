@@ -67,22 +67,44 @@ def test_what_cannot_be_used_is_not_fetched_again(
     assert SITE == files(look(source))
 
 
-def test_links_and_submodules_are_ignored(
-    repository: Repository, over_https: OverHttps, caplog: pytest.LogCaptureFixture
+def test_links_and_submodules_that_stand_for_no_yaml_are_ignored(
+    repository: Repository, over_https: OverHttps
 ) -> None:
     commit = repository.commit(SITE)
-    links = {"passwd.yaml": "/etc/passwd", "etc": "/etc", "a/up.yaml": "../site.yaml"}
     url = "ext::sh -c touch% /tmp/groundplane-ran"
     modules = f'[submodule "module"]\n\tpath = module\n\turl = "{url}"\n'
-    repository.commit(
-        SITE | {".gitmodules": modules},
-        links=links,
-        modules={"module": commit, "module.yaml": commit},
-    )
+    links = {"etc": "/etc", ".hidden.yaml": "/etc/passwd"}
+    files_ = SITE | {".gitmodules": modules}
+    repository.commit(files_, links=links, modules={"module": commit})
     assert SITE == files(look(over_https()))
-    ignored = [record.getMessage().partition(".git: ")[2] for record in caplog.records]
-    names = ("a/up.yaml", "module.yaml", "passwd.yaml")
-    assert [f"'{name}' is no regular file, and ignored" for name in names] == ignored
+
+
+@pytest.mark.parametrize(
+    ("links", "modules", "told"),
+    [
+        ({"passwd.yaml": "/etc/passwd"}, (), "'passwd.yaml' is a symbolic link"),
+        ({"a/up.yaml": "../site.yaml"}, (), "'a/up.yaml' is a symbolic link"),
+        ({"old.lock": "addresses.lock"}, (), "'old.lock' is a symbolic link"),
+        ({}, ("module.yaml",), "'module.yaml' is a submodule"),
+    ],
+)
+def test_one_that_stands_for_yaml_is_refused_and_changes_nothing(
+    repository: Repository,
+    over_https: OverHttps,
+    links: dict[str, str],
+    modules: tuple[str, ...],
+    told: str,
+) -> None:
+    """In a directory a link that leads nowhere is an error, too: half a source is never the whole."""
+    commit = repository.commit(SITE)
+    source = over_https()
+    found = look(source)
+    repository.commit(SITE, links=links, modules=dict.fromkeys(modules, commit))
+    why = "what it stands for would be missing, since only regular files are taken"
+    assert f"{told}; {why}" == fault(source)
+    assert SITE == files(found)
+    repository.commit(SITE)
+    assert SITE == files(look(source))
 
 
 def test_no_filter_or_hook_is_run(

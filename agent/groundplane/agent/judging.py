@@ -68,16 +68,22 @@ class Judging:
 
     async def watch(self) -> None:
         """Follow the file until cancelled."""
+        told = ""
         while True:
+            why = ""
             try:
                 self.read()
                 async for changes in awatch(
                     self._file.parent, debounce=100, step=20, watch_filter=None, recursive=False
                 ):
+                    told = ""
                     if any(path == str(self._file) for _, path in changes):
                         self.read()
             except (OSError, RuntimeError) as error:
-                log.warning("cannot watch %s: %s", self._file.parent, error)
+                why = str(error)
+            if why and why != told:
+                log.warning("cannot watch %s: %s", self._file.parent, why)
+            told = why
             await asyncio.sleep(_AGAIN_S)
 
     def read(self) -> None:
@@ -132,12 +138,8 @@ class Judging:
     async def _doubted(self, failing: Failing) -> Failing:
         """Return which of *failing* fail only as far as this node can see, which reaches nobody."""
         fallen = failing - self._convergence.failing
-        doubt: Failing = frozenset()
-        if fallen:
-            verdicts = self._prober.verdicts
-            doubt = doubtful(
-                self._node, self._probes, verdicts, fallen, self._convergence.concerned
-            )
+        concerned, stumbling = self._convergence.concerned, self._prober.stumbling
+        doubt = doubtful(self._node, self._probes, failing, stumbling, fallen, concerned)
         if not doubt or await reachable(await self._neighbours()):
             if self._held:
                 self._report.event("ReleasedEndpoints", "Node", "this node reaches others again")

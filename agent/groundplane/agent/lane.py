@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _SHOWN: Final = 5  # objects of a repair that are named
+_LONG_S: Final = 1.0  # what takes longer is told while it lasts
 
 Planes = Sequence[Dataplane[Any, Any]]
 
@@ -50,6 +51,7 @@ class Lane:
         self._suspected: dict[str, str] = {}  # planes that others may have changed, and who
         self._asked: set[str] = set()  # planes that are to be looked at
         self._asked_distrusting: set[str] = set()  # of these, whatever seems to be so
+        self._at = ("", 0.0)  # the plane that the thread has to do with, and since when
         self._pending: _Pending | None = None
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, f"lane of {planes[0].name}")
@@ -64,7 +66,10 @@ class Lane:
 
     def _prepare(self, base: NodeBase) -> None:
         for reconciler in self._reconcilers:
-            with contextlib.suppress(GroundplaneError, OSError):  # bringing the state will tell
+            with (
+                self._busy_with(reconciler),
+                contextlib.suppress(GroundplaneError, OSError),  # bringing the state will tell
+            ):
                 reconciler.prepare(base)
 
     async def bring(self, state: NodeState, among: Collection[Key] | None = None) -> None:
@@ -76,9 +81,7 @@ class Lane:
             pending = self._take()
             if pending is None:
                 return  # who came before us took it along
-            brought = await self._run(self._bring, *pending)
-            known = {plane.name: plane for plane in self._report.status.planes} | brought
-            self._report.tell(planes=tuple(known.values()))
+            self._tell(await self._run(self._bring, *pending))
 
     def _take(self) -> _Pending | None:
         pending, self._pending = self._pending, None
@@ -110,8 +113,42 @@ class Lane:
         return max(0.0, min(waiting) - now) if waiting else None
 
     async def _run(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run *function* in the lane's thread; what takes long there is in the status meanwhile."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, function, *arguments)
+        running = loop.run_in_executor(self._thread, function, *arguments)
+        try:
+            while not (await asyncio.wait([running], timeout=_LONG_S))[0]:
+                self._tell_busy(*self._at)
+            return await running
+        finally:
+            running.cancel()
+            self._tell_busy("", 0.0)
+
+    def _tell_busy(self, name: str, since: float) -> None:
+        """Tell that the plane *name*, and no other of the lane, is busy since *since*, if that is long."""
+        long = since < time.time() - _LONG_S
+        own = {plane.name for plane in self.planes}
+        busy = {name: since} if long else {}
+        self._tell(
+            {
+                plane.name: msgspec.structs.replace(plane, busy_since=busy.get(plane.name, 0.0))
+                for plane in self._report.status.planes
+                if plane.name in own and plane.busy_since != busy.get(plane.name, 0.0)
+            }
+        )
+
+    def _tell(self, changed: dict[str, PlaneStatus]) -> None:
+        if changed:
+            known = {plane.name: plane for plane in self._report.status.planes} | changed
+            self._report.tell(planes=tuple(known.values()))
+
+    @contextlib.contextmanager
+    def _busy_with(self, reconciler: Reconciler[Any, Any]) -> Iterator[None]:
+        self._at = (reconciler.plane.name, time.time())
+        try:
+            yield
+        finally:
+            self._at = ("", 0.0)
 
     def _listen(self) -> dict[int, str]:
         found = {}
@@ -132,7 +169,8 @@ class Lane:
             contest = self._contests[name]
             if name in names:
                 try:
-                    disturbed = reconciler.distrust() or name in distrusting
+                    with self._busy_with(reconciler):
+                        disturbed = reconciler.distrust() or name in distrusting
                 except (GroundplaneError, OSError) as error:
                     log.warning("%s: %s", name, error)
                     disturbed = True
@@ -154,7 +192,8 @@ class Lane:
         found = {}
         for reconciler in self._reconcilers:
             name = reconciler.plane.name
-            found[name] = self._bring_one(reconciler, state, known[name], among)
+            before = msgspec.structs.replace(known[name], busy_since=0.0)
+            found[name] = self._bring_one(reconciler, state, before, among)
         return found
 
     def _bring_one(
@@ -171,7 +210,8 @@ class Lane:
             return before  # its repair is not due; a change of the site would not wait
         culprit = self._suspected.pop(name, None)
         try:
-            delta = reconciler.bring(state, among)
+            with self._busy_with(reconciler):
+                delta = reconciler.bring(state, among)
         except (GroundplaneError, OSError) as error:
             if str(error) != before.error:
                 self._report.event("Refused", name, str(error), warning=True)

@@ -18,6 +18,7 @@ from prometheus_client import Metric as MetricFamily
 
 from groundplane.agent.status import Status
 from groundplane.limits import HELD
+from groundplane.model.service import Family
 
 _BUCKETS: Final = tuple(0.0001 * 2**step for step in range(18))  # 0.1 ms to 13 s
 
@@ -70,6 +71,11 @@ class Metrics:
         self._conntrack_seconds = histogram(
             f"{kube}_conntrack_reconciler_sync_duration_seconds", "Looking for stale entries"
         )
+        self._conntrack_deleted = counter(
+            f"{kube}_conntrack_reconciler_deleted_entries", "Stale entries deleted", ("ip_family",)
+        )
+        for family in ("IPv4", "IPv6"):
+            self._conntrack_deleted.labels(family)
         self._healthz = counter(f"{kube}_proxy_healthz", "Answers of /healthz", ("code",))
         self._livez = counter(f"{kube}_proxy_livez", "Answers of /livez", ("code",))
         info = gauge(f"{own}_info", "Always 1", ("node", "version"))
@@ -142,6 +148,10 @@ class Metrics:
             self._last.set(now)
         if plane == "conntrack":
             self._conntrack_seconds.observe(seconds)
+
+    def deleted(self, family: Family) -> None:
+        """Count a conntrack entry that was deleted."""
+        self._conntrack_deleted.labels(family).inc()
 
     def refused(self, plane: str) -> None:
         if plane == "nftables":

@@ -16,7 +16,8 @@ class PlaneStatus(msgspec.Struct, frozen=True, rename="camel"):
 
     *changed* counts the objects that the last write changed, which took *seconds*. *repairs* counts
     how often what others had changed was undone, the last time at *repaired*; *contested* says who
-    insists, while a repair waits for that.
+    insists, while a repair waits for that. *busy_since* is not 0 while it takes long to look at it or to
+    write it, as when it waits for a daemon: what is declared may not be in place.
     """
 
     name: str
@@ -27,6 +28,7 @@ class PlaneStatus(msgspec.Struct, frozen=True, rename="camel"):
     repairs: int = 0
     repaired: float = 0.0
     contested: str = ""
+    busy_since: float = 0.0
 
 
 class Status(msgspec.Struct, frozen=True, rename="camel"):
@@ -69,7 +71,7 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
             and not self.store_error
             and not self.health_error
             and not self.health_check_errors
-            and not any(plane.error for plane in self.planes)
+            and not any(plane.error or plane.busy_since for plane in self.planes)
         )
 
     @property
@@ -79,6 +81,8 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
         parts = [f"revision {self.revision or 'none'}, {self.services} services"]
         if behind:
             parts.append(f"behind: {', '.join(behind)}")
+        if busy := [plane.name for plane in self.planes if plane.busy_since]:
+            parts.append(f"busy: {', '.join(busy)}")
         if contested := [plane.name for plane in self.planes if plane.contested]:
             parts.append(f"contested: {', '.join(contested)}")
         if self.source_error:

@@ -119,7 +119,8 @@ def run(
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
     sole = become_the_agent()
     keep_capabilities_to_ourselves()
-    lanes: list[list[Dataplane[Any, Any]]] = [[Links(), Nftables(), StaleFlows()]]
+    flows = StaleFlows()
+    lanes: list[list[Dataplane[Any, Any]]] = [[Links(), Nftables(), flows]]
     if not without_dns:
         lanes.append([Bind(dns_key, state_directory / SERIALS_FILE)])
     settings = Settings(
@@ -134,7 +135,9 @@ def run(
     )
 
     async def serve() -> None:
-        await Agent(settings, lanes).run()
+        agent = Agent(settings, lanes)
+        flows.count_by(agent.report.metrics.deleted)
+        await agent.run()
 
     with sole:
         asyncio.run(serve())
@@ -196,8 +199,9 @@ def described(status: "Status", *, running: bool) -> Iterator[str]:
     ]
     for plane in status.planes:
         repairs = f"; repaired {plane.repairs} times" if plane.repairs else ""
+        busy = f"busy since {_time(plane.busy_since)}, and may not be as declared"
         text = plane.contested or f"as declared since {_time(plane.since)}{repairs}"
-        lines.append((plane.name, plane.error or text))
+        lines.append((plane.name, plane.error or (busy if plane.busy_since else text)))
     for heading, text in lines:
         yield f"{heading + ':':<12}{text}"
     if status.failing:

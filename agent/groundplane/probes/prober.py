@@ -101,6 +101,7 @@ class Prober:
         self._poller = Poller(self._go_on)
         self._watched: dict[Key, _Watched] = {}
         self._failing: set[Key] = set()
+        self._stumbling: set[Key] = set()
         self._agenda: list[tuple[float, int, _Watched, _Underway | None]] = []
         self._numbers = count(1)
         self._waiting: deque[_Watched] = deque()  # due, but too many are under way
@@ -113,6 +114,11 @@ class Prober:
     def failing(self) -> frozenset[Key]:
         """The workloads that do not pass, those included that have not been checked yet."""
         return frozenset(self._failing)
+
+    @property
+    def stumbling(self) -> frozenset[Key]:
+        """The workloads whose last check failed, whether they still pass or not."""
+        return frozenset(self._stumbling)
 
     def verdict(self, key: Key) -> Verdict | None:
         """Return what is known of one workload; None when it is not probed."""
@@ -188,6 +194,7 @@ class Prober:
     def _stop(self, each: _Watched) -> None:
         each.due = 0
         self._failing.discard(each.key)
+        self._stumbling.discard(each.key)
         self._changed.discard(each.key)
         if each.check is not None:
             self._in_flight -= 1
@@ -250,6 +257,7 @@ class Prober:
         if outcome.passed is not None:
             before = each.state.passing
             each.state = after(each.state, each.probe, now, passed=outcome.passed)
+            (self._stumbling.discard if outcome.passed else self._stumbling.add)(each.key)
             if each.state.passing != before:
                 self._tell(each)
         following = schedule.following(each.probe, each.phase, each.started, each.began)

@@ -2,6 +2,7 @@
 
     repository.git   what was fetched, so that a change costs what has changed
     <40 digits>      an export, named by its tree
+    ssh-*            the socket of a connection
     .work-*          one update that is under way; it is thrown away unless it ends well
 
 A child of an update writes only below .work-*. Whatever stops it, the next one begins from what was

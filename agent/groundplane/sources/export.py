@@ -4,7 +4,6 @@ Only files that the loader reads are written, as they are: no filter, attribute 
 repository has a say in it.
 """
 
-import logging
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -17,11 +16,10 @@ from groundplane.load import SUFFIXES
 from groundplane.sources.content import Unfit, size_of
 from groundplane.sources.git_command import Git
 
-log = logging.getLogger(__name__)
-
 MAX_ENTRIES: Final = 1_000_000  # a few small trees can name each other into any number of files
 MAX_FILES: Final = 200_000
 _REGULAR: Final = (b"100644", b"100755")
+_WHY_NOT: Final = "what it stands for would be missing, since only regular files are taken"
 _PIECE: Final = 1 << 16
 
 
@@ -36,8 +34,8 @@ class File(NamedTuple):
 def export_tree(git: Git, repository: Path, tree: str, into: Path) -> None:
     """Write the catalog of *tree* into the new directory *into*.
 
-    Raises Unfit when there is none or it is too large, SourceError when the repository is broken,
-    OSError when it cannot be written.
+    Raises Unfit when there is none, it is too large or has links, SourceError when the repository is
+    broken, OSError when it cannot be written.
     """
     files = _files(git, repository, tree)
     if not any(file.path.endswith(SUFFIXES) for file in files):
@@ -65,7 +63,7 @@ def _files(git: Git, repository: Path, tree: str) -> list[File]:
                 files.append(File(path, identity, int(length)))
                 size += int(length)
             elif _is_read(path):
-                log.warning("%s: %s is no regular file, and ignored", git.name, ascii(path))
+                raise Unfit(f"{git.name}: {path!a} is {_what(mode)}; {_WHY_NOT}")
             if number >= MAX_ENTRIES or len(files) > MAX_FILES or size > git.max_bytes:
                 limits = f"{MAX_FILES} files of {size_of(git.max_bytes)}"
                 raise Unfit(f"{git.name}: the catalog is too large; {limits} are the limit")
@@ -119,6 +117,10 @@ def _running(
         if child.wait() != 0:
             errors.seek(0)
             raise git.fault(errors.read(_PIECE), child.returncode)
+
+
+def _what(mode: bytes) -> str:
+    return {b"120000": "a symbolic link", b"160000": "a submodule"}.get(mode, "no regular file")
 
 
 def _is_read(path: str) -> bool:

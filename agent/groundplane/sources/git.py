@@ -2,11 +2,14 @@
 
 import asyncio
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from groundplane.errors import SourceError
 from groundplane.sources.cache import Cache, export, repository
+from groundplane.sources.connection import Connection
 from groundplane.sources.content import Content, Unfit
 from groundplane.sources.export import export_tree
 from groundplane.sources.git_command import Git, git_for
@@ -14,6 +17,7 @@ from groundplane.sources.trust import Trust
 from groundplane.sources.url import GitUrl
 
 LOOK_S: Final = 30.0
+AGAIN_S: Final = 10.0  # for a look over a connection that was there: it may be dead
 FETCH_S: Final = 60.0
 _LOCAL_S: Final = 60.0
 _OURS: Final = "refs/groundplane/source"
@@ -32,6 +36,8 @@ class GitSource:
         self._url = url
         self._trust = trust
         self._cache = Cache(cache.absolute(), trust.max_bytes)
+        files = [file for file in (trust.key, trust.known_hosts) if file]
+        self._connection = Connection(self._cache.path, files)
         self._content: Content | None = None
         self._unfit = ("", "")  # a commit that cannot be used, and why
 
@@ -45,8 +51,8 @@ class GitSource:
 
     async def _look(self) -> Content:
         self._cache.make()
-        git = git_for(self._url, self._cache.path, self._trust)
-        ref, commit = await self._remote_ref(git)
+        await self._connection.renew()
+        ref, commit = await self._remote_ref()
         content, (unfit, why) = self._content, self._unfit
         if (
             content
@@ -58,13 +64,16 @@ class GitSource:
         if commit == unfit:
             raise Unfit(why)
         try:
-            self._content = await self._update(git, ref)
+            self._content = await self._update(self._git(), ref)
         except Unfit as error:
             self._unfit = (commit, str(error))
             raise
         return self._content
 
-    async def _remote_ref(self, git: Git) -> tuple[str, str]:
+    def _git(self) -> Git:
+        return git_for(self._url, self._cache.path, self._trust, self._connection.socket)
+
+    async def _remote_ref(self) -> tuple[str, str]:
         """Return the full name of the ref at the server, and the commit that it has there."""
         wanted = self._url.ref
         if not wanted:
@@ -74,7 +83,7 @@ class GitSource:
         else:
             names = [f"refs/heads/{wanted}", f"refs/tags/{wanted}"]
         patterns = [pattern for name in names for pattern in (name, name + "^{}")]
-        output = await git.run("ls-remote", "--", self._url.remote, *patterns, within=LOOK_S)
+        output = await self._listed(patterns)
         listed = {name: commit for commit, name in _LISTED.findall(output.decode(errors="replace"))}
         found = [name for name in names if name in listed]
         if len(found) > 1:
@@ -85,6 +94,15 @@ class GitSource:
             missing = f"the repository has no branch or tag {wanted}"
             raise SourceError(f"{self.name}: {missing if wanted else empty}")
         return found[0], listed.get(found[0] + "^{}", listed[found[0]])
+
+    async def _listed(self, patterns: Sequence[str]) -> bytes:
+        """Return what `git ls-remote` says, over a new connection where one that was there fails."""
+        asked = ("ls-remote", "--", self._url.remote, *patterns)
+        if self._connection.is_there():
+            with suppress(SourceError):
+                return await self._git().run(*asked, within=AGAIN_S)
+            await self._connection.end()
+        return await self._git().run(*asked, within=LOOK_S)
 
     async def _update(self, git: Git, ref: str) -> Content:
         """Return what the ref *ref* has, fetched into the repository that is kept, or into a new one."""

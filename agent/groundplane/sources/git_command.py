@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from groundplane.errors import SourceError, printable
+from groundplane.sources.connection import PERSIST_S
 from groundplane.sources.content import Unfit, size_of
 from groundplane.sources.trust import Trust, authorization, require_readable
 from groundplane.sources.url import GitUrl
@@ -24,6 +25,7 @@ from groundplane.sources.url import GitUrl
 MEMORY_BYTES: Final = 2 << 30
 CPU_S: Final = 120
 _CONNECT_S: Final = 10
+_KILLED_S: Final = 1.0
 _KEPT_BYTES: Final = 64 << 10  # of what a child prints: nobody who fills a pipe fills our memory
 _CONFIGURATION: Final = {
     "core.hooksPath": "/dev/null",
@@ -83,7 +85,9 @@ class Git:
         except BaseException as error:
             with suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)  # ssh too, and whoever else holds a pipe
-            await child.wait()
+            with suppress(TimeoutError):  # a connection holds pipes until its server answers
+                async with asyncio.timeout(_KILLED_S):
+                    await child.wait()
             if isinstance(error, TimeoutError):
                 raise SourceError(f"{self.name}: no answer within {within:g} s") from None
             raise
@@ -115,8 +119,11 @@ class Git:
         return SourceError(f"{self.name}: {printable(last)[:400]}")
 
 
-def git_for(url: GitUrl, directory: Path, trust: Trust) -> Git:
-    """Return git for *url*, run in *directory*; SourceError when a file of *trust* cannot be used."""
+def git_for(url: GitUrl, directory: Path, trust: Trust, socket: str) -> Git:
+    """Return git for *url*, run in *directory*, where its ssh has a connection's *socket*.
+
+    SourceError when a file of *trust* cannot be used.
+    """
     configuration = dict(_CONFIGURATION)
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -134,7 +141,7 @@ def git_for(url: GitUrl, directory: Path, trust: Trust) -> Git:
         assert trust.key  # noqa: S101
         assert trust.known_hosts  # noqa: S101
         require_readable(trust.key, trust.known_hosts)
-        environment |= {"GIT_SSH_COMMAND": _ssh(trust.key, trust.known_hosts)}
+        environment |= {"GIT_SSH_COMMAND": _ssh(trust.key, trust.known_hosts, socket)}
         environment |= {"GIT_SSH_VARIANT": "ssh"}
         explained = {
             "Host key verification failed": f"the server's key is not one in {trust.known_hosts}",
@@ -156,7 +163,7 @@ def git_for(url: GitUrl, directory: Path, trust: Trust) -> Git:
     return Git(str(url), environment, directory, trust.max_bytes, explained)
 
 
-def _ssh(key: Path, known_hosts: Path) -> str:
+def _ssh(key: Path, known_hosts: Path, socket: str) -> str:
     options = {
         "BatchMode": "yes",
         "IdentitiesOnly": "yes",
@@ -170,11 +177,13 @@ def _ssh(key: Path, known_hosts: Path) -> str:
         "CheckHostIP": "no",
         "ConnectTimeout": str(_CONNECT_S),
         "ServerAliveInterval": str(_CONNECT_S),
+        "ServerAliveCountMax": "2",
         "ClearAllForwardings": "yes",
         "ForwardAgent": "no",
         "PermitLocalCommand": "no",
-        "ControlMaster": "no",
-        "ControlPath": "none",
+        "ControlMaster": "auto",
+        "ControlPath": socket,
+        "ControlPersist": str(PERSIST_S),
         "LogLevel": "ERROR",
     }
     given = (f"-o{option}={value}" for option, value in options.items())

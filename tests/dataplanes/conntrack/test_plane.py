@@ -89,6 +89,24 @@ def test_an_agent_that_starts_deletes_what_is_stale_and_nothing_else(table: Tabl
     assert [TO_OTHER] == [*table.entries]
 
 
+def test_what_is_deleted_is_counted_and_what_had_ended_by_itself_is_not(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[Family] = []
+    flows = StaleFlows()
+    flows.count_by(counted.append)
+    reconciler = Reconciler(flows)
+    reconciler.bring(state(DNS))
+    table.entries = {TO_ONE: None, TO_OTHER: None, flow("fd00:244:1::10", "fd00:96::10"): None}
+    reconciler.bring(state(FEWER))
+    assert ["IPv4", "IPv6"] == counted
+    table.entries = {TO_ONE: None}
+    monkeypatch.setattr(table, "delete", lambda _: False)
+    reconciler.distrust()
+    reconciler.bring(state(FEWER))
+    assert ["IPv4", "IPv6"] == counted
+
+
 def test_an_entry_that_comes_between_two_looks_disturbs(table: Table) -> None:
     flows = StaleFlows()
     reconciler = Reconciler(flows)

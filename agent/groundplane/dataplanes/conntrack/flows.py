@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from groundplane.model.service import Family
+
 Place = tuple[bytes, int]  # an address and a port
 
 
@@ -32,6 +34,10 @@ class Flow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reply_port: int
     id: int
     zone: int = 0
+
+    @property
+    def family(self) -> Family:
+        return "IPv4" if len(self.destination) == 4 else "IPv6"
 
 
 class Expectation(msgspec.Struct, frozen=True, gc=False):

@@ -42,8 +42,7 @@ class Conntrack:
 
     def delete(self, flow: Flow) -> bool:
         """Delete the entry of *flow*; False where it had ended by itself. Raises KernelRefused."""
-        family: Family = "IPv4" if len(flow.destination) == 4 else "IPv6"
-        body = netfilter(AF[family]) + LAYOUTS[family].named(flow)
+        body = netfilter(AF[flow.family]) + LAYOUTS[flow.family].named(flow)
         try:
             complaint = self._netlink.commit(message(_DELETE, REQUEST | ACK, 0, body))
             code = complaint.code if complaint else 0

@@ -1,6 +1,6 @@
 """Conntrack entries of UDP as a dataplane: what is wanted is that none leads to a dead endpoint."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from groundplane.dataplanes.conntrack.expect import Endpoints, Object, render, scope_of
 from groundplane.dataplanes.conntrack.flows import Expectation, Flow, Scope, stale
@@ -8,6 +8,7 @@ from groundplane.dataplanes.conntrack.kernel import Conntrack
 from groundplane.diff import Delta, patch
 from groundplane.errors import KernelRefused
 from groundplane.model.address import unpack
+from groundplane.model.service import Family
 from groundplane.project.state import NodeBase, Part
 
 _NOBODY: Endpoints = frozenset()
@@ -26,6 +27,11 @@ class StaleFlows:
     def __init__(self) -> None:
         self._table = Conntrack()
         self._expected: dict[Object, Endpoints] = {}
+        self._deleted: Callable[[Family], None] = lambda _: None
+
+    def count_by(self, deleted: Callable[[Family], None]) -> None:
+        """Let *deleted* be called with the family of each entry that is deleted from now on."""
+        self._deleted = deleted
 
     def close(self) -> None:
         self._table.close()
@@ -68,7 +74,8 @@ class StaleFlows:
         after = patch(self._expected, delta)
         self._expected = {key: who for key, who in after.items() if not isinstance(key, Flow)}
         for flow in self._stale(base):
-            self._table.delete(flow)
+            if self._table.delete(flow):
+                self._deleted(flow.family)
 
     def _stale(self, base: NodeBase) -> list[Flow]:
         expectations = [

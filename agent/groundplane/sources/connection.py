@@ -1,0 +1,78 @@
+"""One ssh connection for many looks: to make one costs the server more than to answer a look.
+
+ssh makes it (ControlMaster) and leaves it to a process of its own, which ends once nobody has used it
+for PERSIST_S. Whoever was trusted when it was made is not asked for again, so it is replaced when a file
+of trust has changed, and from time to time: servers take keys back, and names lead elsewhere.
+"""
+
+import asyncio
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+PERSIST_S: Final = 30  # as often as most nodes look, it is used; of an agent that is gone it ends
+_OLD_S: Final = 300.0
+_SOCKETS: Final = "ssh-*"
+_LEAVING_S: Final = 2.0  # for a process that should end, which takes milliseconds
+
+
+class Connection:
+    """The connection whose socket is in *directory*, made with what *files* have."""
+
+    def __init__(self, directory: Path, files: Sequence[Path]) -> None:
+        self._directory, self._files = directory, files
+        self._made_with = ""
+        self._old = 0.0  # when it is
+        self.socket = ""  # its name in the directory, which is short enough for one; ssh makes it
+
+    def is_there(self) -> bool:
+        return (self._directory / self.socket).is_socket()
+
+    async def renew(self) -> None:
+        """Let a new one be made where it might not be like this one."""
+        found = _digest(self._files)
+        if not found or found != self._made_with or time.monotonic() > self._old:
+            await self.end()
+        self._made_with = found
+
+    async def end(self) -> None:
+        """End it, and those of earlier agents; let the next one be another."""
+        for path in self._directory.glob(_SOCKETS):
+            await _exit(path)
+            path.unlink(missing_ok=True)
+        self.socket = f"ssh-{secrets.token_hex(4)}"
+        self._old = time.monotonic() + _OLD_S
+
+
+def _digest(files: Sequence[Path]) -> str:
+    """Return the digest of what *files* have, "" when one cannot be read."""
+    try:
+        contents = [hashlib.sha256(file.read_bytes()).digest() for file in files]
+    except OSError:
+        return ""
+    return hashlib.sha256(b"".join(contents)).hexdigest()
+
+
+async def _exit(socket: Path) -> None:
+    """Let the process behind *socket* end; one that does not answer is left to end by itself."""
+    child = await asyncio.create_subprocess_exec(
+        *("ssh", "-F", "none", "-O", "exit", f"-oControlPath={socket.name}", "nowhere"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={"PATH": os.environ.get("PATH", os.defpath)},
+        cwd=socket.parent,
+    )
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVING_S):
+                await child.wait()
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()

@@ -1,0 +1,131 @@
+"""What tests of the agent share: a whole agent with real files, and dataplanes in memory."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from groundplane.agent.loop import Agent, Settings
+from groundplane.agent.status import Status, read_status
+from groundplane.diff import Delta, patch
+from groundplane.errors import GroundplaneError, SourceError
+from groundplane.pipeline import compile_source
+from groundplane.project.state import NodeBase, Part, VirtualService
+from groundplane.snapshot import encode
+from groundplane.sources.directory import DirectorySource
+from tests.catalogs import WITHOUT_DNS, write
+
+FILES = {
+    "site.yaml": WITHOUT_DNS.replace(
+        "[192.0.2.1]", "[192.0.2.1], workloadSubnets: [10.244.0.0/24]"
+    ),
+    "web.yaml": """\
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {clusterIP: 10.96.0.5, ports: [{port: 80}]}
+""",
+    "addresses.lock": "Node/n1 10.244.0.0/24\nService/default/web 10.96.0.5\n",
+}
+SECOND = FILES["web.yaml"].replace("web", "api").replace(".0.5", ".0.6")
+LOCK = FILES["addresses.lock"] + "Service/default/api 10.96.0.6\n"
+
+
+class Plane:
+    """Holds what it is told; *fails* is raised by its next writes."""
+
+    def __init__(self, name: str = "fake") -> None:
+        self.name = name
+        self.patience_s = 10.0
+        self.there: dict[str, str] = {}
+        self.written: dict[str, str] = {}
+        self.fails: Exception | None = None
+        self.writes = 0
+        self.tries = 0
+
+    def context(self, _base: NodeBase) -> None:
+        return None
+
+    def listen(self) -> int | None:
+        return None
+
+    def culprit(self) -> str:
+        return ""
+
+    def text(self, key: str, value: str) -> str:
+        return f"{key} {value}"
+
+    def render(self, _base: NodeBase, part: Part) -> Mapping[str, str]:
+        return (
+            dict.fromkeys(part.cluster_ips, part.name) if isinstance(part, VirtualService) else {}
+        )
+
+    def prepare(self, _base: NodeBase) -> None:
+        pass
+
+    def read(self, _base: NodeBase) -> Mapping[str, str]:
+        return dict(self.there)
+
+    def write(self, _base: NodeBase, delta: Delta[str, str]) -> None:
+        self.tries += 1
+        if self.fails:
+            raise self.fails
+        self.writes += 1
+        self.there = self.written = patch(self.there, delta)
+
+    def disturbed(self, _base: NodeBase) -> bool:
+        return self.there != self.written
+
+    def close(self) -> None:
+        pass
+
+
+class Place:
+    """The directories of one agent, and what it says about itself."""
+
+    def __init__(self, root: Path) -> None:
+        self.source, self.state, self.runtime = root / "etc/site", root / "state", root / "run"
+        self.health = root / "etc" / "health.yaml"
+        for each in (self.source, self.state, self.runtime):
+            each.mkdir(parents=True)
+        write(self.source, FILES)
+
+    @property
+    def status(self) -> Status:
+        return read_status(self.runtime)
+
+    def run(self, *planes: Plane, steps: Callable[[], Any], node: str = "n1") -> None:
+        """Run an agent until the coroutine *steps* is done, then tell it to stop."""
+
+        async def live() -> None:
+            source = DirectorySource(self.source)
+            settings = Settings(node, source, self.health, self.state, self.runtime, 0.2)
+            running = asyncio.create_task(Agent(settings, [planes]).run())
+            try:
+                await asyncio.wait_for(steps(), 10)
+                assert not running.done(), "the agent ended by itself"
+            finally:
+                os.kill(os.getpid(), signal.SIGTERM)
+                await asyncio.wait_for(running, 10)
+
+        asyncio.run(live())
+
+
+async def compile_here(source: Path, _shown: str = "") -> bytes:
+    try:
+        return encode(compile_source(source))
+    except GroundplaneError as error:
+        raise SourceError(str(error)) from None
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until *condition* holds; files that are not there yet make it false."""
+    while True:
+        try:
+            if condition():
+                return
+        except Exception:  # noqa: S110, BLE001
+            pass
+        await asyncio.sleep(0.02)
