@@ -51,4 +51,4 @@ def test_a_peer_is_reached_until_the_link_is_cut() -> None:
         ip(f"-n {other} link set veth down")
         start = time.monotonic()
         assert ask(one, "192.0.2.2", "192.0.2.3").startswith("False")
-        assert time.monotonic() - start < 4
+        assert time.monotonic() - start < 10
