@@ -1,0 +1,64 @@
+"""A node that runs systemd-resolved: our zones go to its own name server, other names where they went."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.nodes.conftest import WEB, Deployed
+from tests.nodes.packages import NoPackages, install, remove
+
+pytestmark = pytest.mark.nodes
+
+NODE = "n3"
+DROP_IN = "/etc/systemd/resolved.conf.d/groundplane.conf"
+
+
+@pytest.fixture(scope="module")
+def resolved(site: Deployed) -> Iterator[Deployed]:
+    before = site.on(NODE, "cat /etc/resolv.conf")
+    (upstream,) = [
+        line.split()[1]
+        for line in before.splitlines()
+        if line.startswith("nameserver ") and "127.0.0.1" not in line
+    ][:1]
+    try:
+        packages = install(site, NODE, "systemd-resolved")
+    except NoPackages as error:
+        pytest.skip(str(error))
+    try:
+        # As a DHCP server would tell the link.
+        site.on(NODE, f"systemctl start systemd-resolved && resolvectl dns host0 {upstream}")
+        site.deploy("deploys/site.py")
+        site.on(NODE, f"resolvectl dns host0 {upstream}")  # it was restarted
+        yield site
+    finally:
+        remove(site, NODE, packages)
+        site.on(NODE, f"rm -f {DROP_IN} /etc/resolv.conf && cat > /etc/resolv.conf", stdin=before)
+
+
+def getent(site: Deployed, name: str) -> set[str]:
+    found = site.on(NODE, f"getent ahosts {name}", check=False)
+    return {line.split()[0] for line in found.splitlines()}
+
+
+def test_it_is_the_nodes_resolver_and_a_second_deploy_changes_nothing(resolved: Deployed) -> None:
+    link = resolved.on(NODE, "readlink /etc/resolv.conf")
+    assert "systemd/resolve/stub-resolv.conf" in link
+    assert "127.0.0.1" in resolved.on(NODE, "resolvectl dns")
+
+
+def test_names_of_the_site_are_answered_by_the_nodes_own_server(resolved: Deployed) -> None:
+    """Below .local it would ask by multicast alone, were the zones not routed (RFC 6762)."""
+    (web,) = [each for each in resolved.services if each.name == "web"]
+    assert set(web.cluster_ips) == getent(resolved, WEB)
+    (ip,) = web.cluster_ips
+    assert WEB in resolved.on(NODE, f"getent hosts {ip}")
+
+
+def test_without_the_server_outside_names_are_resolved(resolved: Deployed) -> None:
+    resolved.on(NODE, "systemctl stop named && resolvectl flush-caches")
+    try:
+        assert {"192.0.2.80"} == getent(resolved, "www.example.test")
+    finally:
+        resolved.on(NODE, "systemctl start named")
+    resolved.wait(lambda: bool(getent(resolved, WEB)), 15, "names of the site")
