@@ -146,7 +146,10 @@ def test_an_external_name_is_required(source: Path, name: str) -> None:
     assert faults(source, text) == told(6, "spec.externalName", fault)
 
 
-@pytest.mark.parametrize("name", ["db_1.example", "DB.example", "a..b", "*.example"])
+NO_DOMAINS = ["db_1.example", "DB.example", "a..b", "*.example", "bücher.example", "xn--ü.example"]
+
+
+@pytest.mark.parametrize("name", NO_DOMAINS)
 def test_an_external_name_is_a_domain(source: Path, name: str) -> None:
     text = service("type: ExternalName", f"externalName: '{name}'")
     (fault,) = faults(source, text)

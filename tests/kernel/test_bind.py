@@ -1,11 +1,6 @@
 """The DNS dataplane and a real BIND 9. Needs root: a namespace of its own, where named runs."""
 
-import re
-import shutil
-import socket
 import subprocess
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -20,135 +15,24 @@ import dns.tsig
 import dns.update
 import dns.xfr
 import dns.zone
-import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from groundplane.dataplanes.dns import Bind, Record, server_config, zone_file, zones_of
+from groundplane.dataplanes.dns import Record, zone_file, zones_of
 from groundplane.dataplanes.dns.wire import later
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused, StateError
-from groundplane.files import zone_files
-from groundplane.project.state import Member, NodeBase, NodeState
+from groundplane.project.state import Member, NodeState
 from groundplane.reconcile import Reconciler
+from tests.kernel.named import KEY, OTHER, OUTSIDE, PORT, Resolver, Server
 from tests.kernel.spaces import based, namespace
 from tests.kernel.world import within
 from tests.states import BASE, external_name, headless, service, state, states
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
-PORT = 5300
-KEY = 'key "groundplane" { algorithm hmac-sha256; secret "%s"; };\n'
-SECRET, OTHER = "c2VjcmV0IG9mIGEgdGVzdA==", "YW5vdGhlciBzZWNyZXQ="
 WEB = service("web", ["10.96.0.5", "fd00:96::5"])
-
-
-FORWARDER, OUTSIDE = "127.0.0.53", "db.example.org."
-
-
-class Resolver:
-    """The site's own resolver in a namespace: it knows the address of OUTSIDE."""
-
-    def __init__(self, netns: str) -> None:
-        self._socket = within(netns, self._listen)
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def _listen(self) -> socket.socket:
-        opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        opened.bind((FORWARDER, 53))
-        return opened
-
-    def _serve(self) -> None:
-        while True:
-            wire, peer = self._socket.recvfrom(4096)
-            if not wire:
-                return
-            query = dns.message.from_wire(wire)
-            answer = dns.message.make_response(query, recursion_available=True)
-            name, type_ = query.question[0].name, query.question[0].rdtype
-            if (name.to_text().lower(), type_) == (OUTSIDE, dns.rdatatype.A):
-                answer.answer.append(dns.rrset.from_text(name, 60, "IN", "A", "192.0.2.80"))
-            self._socket.sendto(answer.to_wire(), peer)
-
-    def close(self) -> None:
-        self._socket.sendto(b"", (FORWARDER, 53))
-        self._thread.join()
-        self._socket.close()
-
-
-class Server:
-    """named in a namespace, its files below *directory*."""
-
-    def __init__(self, netns: str, directory: Path, base: NodeBase = BASE) -> None:
-        self.netns, self.directory = netns, directory
-        self.key = directory / "groundplane.key"
-        self.key.write_text(KEY % SECRET)
-        for zone in zones_of(base):
-            (directory / f"{zone}.zone").write_text(zone_file(zone, []))
-        config = server_config(
-            msgspec.structs.replace(base, forwarders=(FORWARDER,)),
-            directory=str(directory),
-            cache=str(directory),
-            key_file=str(self.key),
-            port=PORT,
-        )
-        private = "options {\n  pid-file none; session-keyfile none;"
-        self.config = directory / "named.conf"
-        self.config.write_text("controls { };\n" + config.replace("options {", private, 1))
-        subprocess.run(["named-checkconf", "-z", str(self.config)], check=True, capture_output=True)
-        self.process = self.start()
-
-    def start(self) -> subprocess.Popen[bytes]:
-        command = [
-            "ip",
-            "netns",
-            "exec",
-            self.netns,
-            "named",
-            "-g",
-            "-n",
-            "1",
-            "-c",
-            str(self.config),
-        ]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(200):
-            with suppress(OSError, dns.exception.DNSException):
-                self.ask("dns-version.cluster.local", "TXT")
-                return process
-            assert process.poll() is None, "named ended"
-            time.sleep(0.02)
-        process.kill()
-        raise AssertionError("named does not answer")
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    @property
-    def tsig(self) -> dns.tsig.Key:
-        return dns.tsig.Key("groundplane", SECRET)
-
-    def plane(self, key: Path | None = None, serials: Path | None = None) -> Bind:
-        return Bind(key or self.key, serials, port=PORT)
-
-    def bring(self, wanted: NodeState, serials: Path | None = None) -> int:
-        """Return how many records a freshly started dataplane changes."""
-        plane = self.plane(serials=serials)
-        return len(within(self.netns, partial(Reconciler(plane).bring, wanted)))
-
-    def ask(self, name: str, type_: str) -> dns.message.Message:
-        query = dns.message.make_query(name, type_)
-        ask = partial(dns.query.udp, query, "127.0.0.1", port=PORT, timeout=1)
-        return within(self.netns, ask)
-
-    def serials(self) -> dict[str, int]:
-        return {
-            zone: int(self.ask(zone, "SOA").answer[0][0].to_text().split()[2])
-            for zone in zones_of(BASE)
-        }
 
 
 @pytest.fixture(scope="module")
@@ -419,34 +303,6 @@ def test_what_is_on_disk_is_what_is_served(server: Server, tmp_path: Path) -> No
         transfer = partial(dns.query.inbound_xfr, "127.0.0.1", served, query, port=PORT)
         within(server.netns, transfer)
         assert served == kept
-
-
-# ------------------------------------------------------------------------------------------------
-
-
-CHECKERS = [
-    ("named-checkzone", "-k", "fail", "{zone}", "{file}"),
-    ("kzonecheck", "-o", "{zone}", "{file}"),
-]
-
-
-@pytest.mark.parametrize("command", CHECKERS, ids=lambda command: command[0])
-@settings(
-    max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
-)
-@given(wanted=states())
-def test_every_rendered_zone_is_one(
-    tmp_path: Path, command: tuple[str, ...], wanted: NodeState
-) -> None:
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} is not installed")
-    for name, text in zone_files(wanted).items():
-        zone = re.sub(r"zones/(.*)\.zone", r"\1", name)
-        path = tmp_path / f"{zone}.zone"
-        path.write_text(text)
-        words = [word.format(zone=zone, file=path) for word in command]
-        done = subprocess.run(words, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_our_own_updates_are_no_drift_and_those_of_others_are(server: Server) -> None:

@@ -14,7 +14,7 @@ from groundplane.pipeline import compile_source
 from groundplane.project.node import project_base
 from tests.kernel.killed import Forked
 from tests.kernel.living import Living, living
-from tests.kernel.test_bind import Server
+from tests.kernel.named import Server
 from tests.kernel.world import within
 
 pytestmark = pytest.mark.slow

@@ -155,6 +155,14 @@ def test_a_name_that_leads_in_a_circle_is_told() -> None:
         wire.decode(circle)
 
 
+def test_a_name_may_lead_into_the_data_of_a_type_that_is_not_read() -> None:
+    """BIND writes names of a signature or an NSEC as they are, and leads other names there."""
+    nsec = b"\1a\0" + b"\0\57\0\1\0\0\0\5\0\5" + b"\1b\1c\0"
+    led = b"\1d\xc0\x19" + b"\0\1\0\1\0\0\0\5\0\4\1\2\3\4"
+    message = wire.decode(b"\0\1\x84\0\0\0\0\2\0\0\0\0" + nsec + led)
+    assert [("a.", "TYPE47"), ("d.b.c.", "A")] == [(r.owner, r.type) for r in message.records]
+
+
 @given(state=states())
 def test_a_record_read_is_the_record_written(state: NodeState) -> None:
     for part in state.parts:

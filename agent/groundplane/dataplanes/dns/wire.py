@@ -278,20 +278,23 @@ def _strings(packed: bytes) -> str:
 def _name(wire: bytes, at: int, known: dict[int, str]) -> tuple[str, int]:
     """Return the name at *at*, and where what follows it begins.
 
-    *known* are the names and ends of names that were read before, by where they begin: no other
-    place is a pointer let lead to, so that none leads in a circle.
+    *known* are the names and ends of names that were read before, by where they begin. A pointer
+    that leads to none of them leads into data that were not read, as a signature has names in them:
+    further back than all before it, so that none leads in a circle.
     """
     starts: list[tuple[int, str]] = []
-    rest = ""
+    rest, end, first = "", 0, at
     while length := wire[at]:
         if length >= _POINTER:
             target = (length & 0x3F) << 8 | wire[at + 1]
-            at += 1
-            try:
+            end = end or at + 2
+            if target in known:
                 rest = known[target]
-            except KeyError:
-                raise StateError("the DNS server sent a name that leads nowhere") from None
-            break
+                break
+            if not _HEADER.size <= target < first:
+                raise StateError("the DNS server sent a name that leads nowhere")
+            at = first = target
+            continue
         label = wire[at + 1 : at + 1 + length]
         text = label.decode() if _PLAIN.fullmatch(label) else _escaped(label, _SPECIAL)
         starts.append((at, text.lower()))
@@ -299,7 +302,7 @@ def _name(wire: bytes, at: int, known: dict[int, str]) -> tuple[str, int]:
     for start, label_text in reversed(starts):
         rest = f"{label_text}.{rest}"
         known[start] = rest
-    return rest or ".", at + 1
+    return rest or ".", end or at + 1
 
 
 _SPECIAL: Final = b'.\\"();@$ '

@@ -1,0 +1,145 @@
+"""A real BIND 9 in a network namespace, and the servers that it asks for what is not its own."""
+
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import dns.exception
+import dns.message
+import dns.query
+import dns.rdatatype
+import dns.rrset
+import dns.tsig
+import msgspec
+
+from groundplane.dataplanes.dns import Bind, server_config, zone_file, zones_of
+from groundplane.project.state import NodeBase, NodeState
+from groundplane.reconcile import Reconciler
+from tests.kernel.world import within
+from tests.states import BASE
+
+PORT: Final = 5300
+KEY: Final = 'key "groundplane" { algorithm hmac-sha256; secret "%s"; };\n'
+SECRET, OTHER = "c2VjcmV0IG9mIGEgdGVzdA==", "YW5vdGhlciBzZWNyZXQ="
+FORWARDER, OUTSIDE = "127.0.0.53", "db.example.org."
+KNOWN: Final = {OUTSIDE: "192.0.2.80"}
+
+
+class Resolver:
+    """A name server of others in a namespace: it knows addresses of names, and what it was asked."""
+
+    def __init__(
+        self,
+        netns: str,
+        address: str = FORWARDER,
+        known: Mapping[str, str] = {OUTSIDE: "192.0.2.80"},
+    ) -> None:
+        self._address, self._known = address, known
+        self.asked: list[str] = []
+        self._socket = within(netns, self._listen)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> socket.socket:
+        opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        opened.bind((self._address, 53))
+        return opened
+
+    def _serve(self) -> None:
+        while True:
+            wire, peer = self._socket.recvfrom(4096)
+            if not wire:
+                return
+            query = dns.message.from_wire(wire)
+            answer = dns.message.make_response(query, recursion_available=True)
+            name, type_ = query.question[0].name, query.question[0].rdtype
+            self.asked.append(name.to_text().lower())
+            address = self._known.get(name.to_text().lower())
+            if address and type_ == dns.rdatatype.A:
+                answer.answer.append(dns.rrset.from_text(name, 60, "IN", "A", address))
+            self._socket.sendto(answer.to_wire(), peer)
+
+    def close(self) -> None:
+        self._socket.sendto(b"", (self._address, 53))
+        self._thread.join()
+        self._socket.close()
+
+
+class Server:
+    """named in a namespace, its files below *directory*."""
+
+    def __init__(
+        self, netns: str, directory: Path, base: NodeBase = BASE, *, port: int = PORT
+    ) -> None:
+        self.netns, self.directory, self.base, self.port = netns, directory, base, port
+        self.key = directory / "groundplane.key"
+        self.key.write_text(KEY % SECRET)
+        for zone in zones_of(base):
+            (directory / f"{zone}.zone").write_text(zone_file(zone, []))
+        self.config = directory / "named.conf"
+        self.configure(base)
+        self.process = self.start()
+
+    def configure(self, base: NodeBase) -> None:
+        """Write the configuration for *base*, whose zones are those that it was made for."""
+        config = server_config(
+            msgspec.structs.replace(base, forwarders=(FORWARDER,)),
+            directory=str(self.directory),
+            cache=str(self.directory),
+            key_file=str(self.key),
+            port=self.port,
+        )
+        private = "options {\n  pid-file none; session-keyfile none;"
+        self.config.write_text("controls { };\n" + config.replace("options {", private, 1))
+        subprocess.run(["named-checkconf", "-z", str(self.config)], check=True, capture_output=True)
+
+    def start(self) -> subprocess.Popen[bytes]:
+        named = ["named", "-g", "-n", "1", "-c", str(self.config)]
+        command = ["ip", "netns", "exec", self.netns, *named]
+        with (self.directory / "log").open("ab") as log:
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
+        for _ in range(200):
+            with suppress(OSError, dns.exception.DNSException):
+                self.ask(f"dns-version.{self.base.domain}", "TXT")
+                return process
+            assert process.poll() is None, "named ended"
+            time.sleep(0.02)
+        process.kill()
+        raise AssertionError("named does not answer")
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def tsig(self) -> dns.tsig.Key:
+        return dns.tsig.Key("groundplane", SECRET)
+
+    def plane(self, key: Path | None = None, serials: Path | None = None) -> Bind:
+        return Bind(key or self.key, serials, port=self.port)
+
+    def bring(self, wanted: NodeState, serials: Path | None = None) -> int:
+        """Return how many records a freshly started dataplane changes."""
+        plane = self.plane(serials=serials)
+        return len(within(self.netns, partial(Reconciler(plane).bring, wanted)))
+
+    def ask(self, name: str, type_: str) -> dns.message.Message:
+        return self.send(dns.message.make_query(name, type_))
+
+    def send(self, query: dns.message.Message, *, tcp: bool = False) -> dns.message.Message:
+        send = dns.query.tcp if tcp else dns.query.udp
+        return within(
+            self.netns, partial(send, query, "127.0.0.1", port=self.port, timeout=1 + 4 * tcp)
+        )
+
+    def serials(self) -> dict[str, int]:
+        return {
+            zone: int(self.ask(zone, "SOA").answer[0][0].to_text().split()[2])
+            for zone in zones_of(self.base)
+        }
