@@ -88,10 +88,12 @@ class Server:
 
     def configure(self, base: NodeBase) -> None:
         """Write the configuration for *base*, whose zones are those that it was made for."""
+        cache = self.directory / "cache"
+        cache.mkdir(exist_ok=True)
         config = server_config(
             msgspec.structs.replace(base, forwarders=(FORWARDER,)),
             directory=str(self.directory),
-            cache=str(self.directory),
+            cache=str(cache),
             key_file=str(self.key),
             port=self.port,
         )

@@ -39,10 +39,11 @@ def accepted(*command: object) -> None:
     if shutil.which(words[0]) is None:
         pytest.skip(f"{words[0]} is not installed")
     done = subprocess.run(words, capture_output=True, text=True)
-    assert (0, []) == (done.returncode, WARNINGS.findall(done.stdout + done.stderr)), done
+    said = (done.stdout + done.stderr).splitlines()
+    assert (0, []) == (done.returncode, [line for line in said if not QUIET.fullmatch(line)])
 
 
-WARNINGS = re.compile(r".*warning.*", re.IGNORECASE)
+QUIET = re.compile(r"(zone .*: loaded serial 1|OK|)")
 CHECKERS = [
     ("named-checkzone", "-k", "fail", "-i", "local", "{zone}", "{file}"),
     ("kzonecheck", "-o", "{zone}", "{file}"),
