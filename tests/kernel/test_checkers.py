@@ -163,13 +163,13 @@ def read_back(text: str) -> dict[str, Seen]:
     return found
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(wanted=states())
 def test_the_services_of_a_state_can_be_read_back_from_its_zone(wanted: NodeState) -> None:
     assert declared(wanted) == read_back(zone_texts(wanted)[DOMAIN])
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(wanted=states())
 def test_every_pointer_leads_to_a_name_that_has_its_address(wanted: NodeState) -> None:
     names = dns.zone.from_text(zone_texts(wanted)[DOMAIN], origin=f"{DOMAIN}.", relativize=False)
