@@ -88,10 +88,12 @@ class Server:
 
     def configure(self, base: NodeBase) -> None:
         """Write the configuration for *base*, whose zones are those that it was made for."""
+        cache = self.directory / "cache"
+        cache.mkdir(exist_ok=True)
         config = server_config(
             msgspec.structs.replace(base, forwarders=(FORWARDER,)),
             directory=str(self.directory),
-            cache=str(self.directory),
+            cache=str(cache),
             key_file=str(self.key),
             port=self.port,
         )
@@ -104,12 +106,13 @@ class Server:
         command = ["ip", "netns", "exec", self.netns, *named]
         with (self.directory / "log").open("ab") as log:
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
-        for _ in range(200):
+        query = dns.message.make_query(self.base.domain, "SOA")
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
             with suppress(OSError, dns.exception.DNSException):
-                self.ask(f"dns-version.{self.base.domain}", "TXT")
+                self.send(query, timeout=0.1)
                 return process
             assert process.poll() is None, "named ended"
-            time.sleep(0.02)
         process.kill()
         raise AssertionError("named does not answer")
 
@@ -132,11 +135,12 @@ class Server:
     def ask(self, name: str, type_: str) -> dns.message.Message:
         return self.send(dns.message.make_query(name, type_))
 
-    def send(self, query: dns.message.Message, *, tcp: bool = False) -> dns.message.Message:
+    def send(
+        self, query: dns.message.Message, *, tcp: bool = False, timeout: float = 5
+    ) -> dns.message.Message:
         send = dns.query.tcp if tcp else dns.query.udp
-        return within(
-            self.netns, partial(send, query, "127.0.0.1", port=self.port, timeout=1 + 4 * tcp)
-        )
+        ask = partial(send, query, "127.0.0.1", port=self.port, timeout=timeout)
+        return within(self.netns, ask)
 
     def serials(self) -> dict[str, int]:
         return {

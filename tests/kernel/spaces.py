@@ -4,17 +4,21 @@ What a run left that was killed is swept by the next one.
 """
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from groundplane.project.state import NodeBase
 from tests.kernel.world import ip, sysctl
 from tests.states import BASE
+
+FILES: Final = Path("/etc/netns")
 
 
 def own(name: str) -> str:
@@ -25,10 +29,27 @@ def own(name: str) -> str:
 
 @cache
 def _sweep_the_dead() -> None:
-    for path in Path("/run/netns").glob("gpt-*"):
+    for path in (*Path("/run/netns").glob("gpt-*"), *FILES.glob("gpt-*")):
         pid = path.name.split("-")[1]
         if pid.isdigit() and not Path("/proc", pid).exists():
             subprocess.run(["ip", "netns", "del", path.name], check=False, capture_output=True)
+            shutil.rmtree(FILES / path.name, ignore_errors=True)
+
+
+@contextmanager
+def files(netns: str, **texts: str) -> Iterator[None]:
+    """Let programs of ip-netns(8) see *texts* as files of /etc; a name's first _ stands for a dot."""
+    directory, made = FILES / netns, not FILES.exists()
+    try:
+        directory.mkdir(parents=True)
+        for name, text in texts.items():
+            (directory / name.replace("_", ".", 1)).write_text(text)
+        yield
+    finally:
+        shutil.rmtree(directory)
+        with suppress(OSError):  # another run's are there
+            if made:
+                FILES.rmdir()
 
 
 @contextmanager

@@ -39,10 +39,11 @@ def accepted(*command: object) -> None:
     if shutil.which(words[0]) is None:
         pytest.skip(f"{words[0]} is not installed")
     done = subprocess.run(words, capture_output=True, text=True)
-    assert (0, []) == (done.returncode, WARNINGS.findall(done.stdout + done.stderr)), done
+    said = (done.stdout + done.stderr).splitlines()
+    assert (0, []) == (done.returncode, [line for line in said if not QUIET.fullmatch(line)])
 
 
-WARNINGS = re.compile(r".*warning.*", re.IGNORECASE)
+QUIET = re.compile(r"(zone .*: loaded serial 1|OK|)")
 CHECKERS = [
     ("named-checkzone", "-k", "fail", "-i", "local", "{zone}", "{file}"),
     ("kzonecheck", "-o", "{zone}", "{file}"),
@@ -162,13 +163,13 @@ def read_back(text: str) -> dict[str, Seen]:
     return found
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(wanted=states())
 def test_the_services_of_a_state_can_be_read_back_from_its_zone(wanted: NodeState) -> None:
     assert declared(wanted) == read_back(zone_texts(wanted)[DOMAIN])
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(wanted=states())
 def test_every_pointer_leads_to_a_name_that_has_its_address(wanted: NodeState) -> None:
     names = dns.zone.from_text(zone_texts(wanted)[DOMAIN], origin=f"{DOMAIN}.", relativize=False)

@@ -11,7 +11,7 @@ import pytest
 from groundplane.dataplanes.links.units import resolv_conf
 from groundplane.project.state import NodeState
 from tests.kernel.named import OUTSIDE, Resolver, Server
-from tests.kernel.spaces import node
+from tests.kernel.spaces import files, node
 from tests.kernel.test_names import DB
 from tests.kernel.world import ip
 from tests.states import BASE, WORKLOADS, external_name, service
@@ -49,12 +49,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server = Server(netns, tmp_path_factory.mktemp("clients"), port=53)
         stack.callback(server.stop)
         server.bring(STATE)
-        files = Path("/etc/netns", netns)  # bound over those of /etc by ip-netns(8)
-        files.mkdir(parents=True)
-        stack.callback(shutil.rmtree, files)
-        (files / "resolv.conf").write_text(resolv_conf(BASE, "default"))
-        (files / "nsswitch.conf").write_text("hosts: files dns\n")
-        (files / "hosts").write_text("127.0.0.1 localhost\n")
+        stack.enter_context(
+            files(
+                netns,
+                resolv_conf=resolv_conf(BASE, "default"),
+                nsswitch_conf="hosts: files dns\n",
+                hosts="127.0.0.1 localhost\n",
+            )
+        )
         yield netns
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import dns.flags
 import dns.message
 import dns.query
 import dns.rdatatype
@@ -16,7 +15,7 @@ import dns.zone
 import pytest
 
 from groundplane.dataplanes.dns import zones_of
-from groundplane.project.state import Member
+from groundplane.project.state import Member, NodeBase
 from groundplane.reconcile import Reconciler
 from tests.kernel.named import Server
 from tests.kernel.spaces import based, namespace
@@ -115,9 +114,31 @@ def test_signing_that_begins_later_is_no_conflict(tmp_path: Path) -> None:
             server.stop()
 
 
-def restart(server: Server, base: object) -> None:
+def is_plain(server: Server, zone: str) -> bool:
+    types = {line.split()[3] for line in transferred(server, zone).splitlines()}
+    return not types & {"DNSKEY", "RRSIG", "NSEC", "CDS", "CDNSKEY"}
+
+
+def test_signing_may_end(tmp_path: Path) -> None:
+    with namespace("signed-no-more") as netns:
+        server = Server(netns, tmp_path, SIGNED)
+        try:
+            signed(server)
+            server.bring(STATES["several"])
+            restart(server, PLAIN)
+            server.bring(state(WEB, DB))
+            for zone in zones_of(PLAIN):
+                until(partial(is_plain, server, zone))
+            server.bring(state(service("web", ["10.96.0.6"])))
+            assert ["10.96.0.6"] == addresses(server, "web")
+            assert 0 == server.bring(state(service("web", ["10.96.0.6"])))
+        finally:
+            server.stop()
+
+
+def restart(server: Server, base: NodeBase) -> None:
     server.stop()
-    server.configure(base)  # type: ignore[arg-type]
+    server.configure(base)
     server.process = server.start()
 
 
@@ -161,6 +182,8 @@ V6 = "6.9.0.0.0.0.d.f.ip6.arpa"
         ("cluster.local", "*.default.svc.cluster.local", "A", "negative response, fully"),
         ("node.cluster.local", "n1.node.cluster.local", "A", "fully validated"),
         ("node.cluster.local", "n9.node.cluster.local", "A", "negative response, fully"),
+        ("cluster.local", "n1.node.cluster.local", "A", "unsigned answer"),
+        ("cluster.local", "n9.node.cluster.local", "A", "negative response, unsigned"),
         ("0.96.10.in-addr.arpa", "5.0.96.10.in-addr.arpa", "PTR", "fully validated"),
         ("0.96.10.in-addr.arpa", "9.0.96.10.in-addr.arpa", "PTR", "negative response, fully"),
         ("244.10.in-addr.arpa", "10.1.244.10.in-addr.arpa", "PTR", "fully validated"),

@@ -108,6 +108,12 @@ def test_the_version_of_the_specification_is_a_record_of_the_zone() -> None:
     assert TTL == render(BASE, BASE)[version]
 
 
+def test_a_signed_domain_says_that_the_nodes_have_a_zone_of_their_own() -> None:
+    base = msgspec.structs.replace(BASE, dnssec=True)
+    delegation = Record("cluster.local", "node.cluster.local.", "NS", "localhost.")
+    assert [delegation] == [*render(base, base).keys() - render(BASE, BASE).keys()]
+
+
 def test_nodes_have_names_in_a_zone_of_their_own() -> None:
     zone = "node.cluster.local"
     assert {

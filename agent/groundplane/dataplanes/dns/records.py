@@ -42,6 +42,9 @@ def render(base: NodeBase, part: Part) -> dict[Record, int]:
 def _site(base: NodeBase) -> Iterator[Record]:
     yield Record(base.domain, f"dns-version.{base.domain}.", "TXT", '"1.1.0"')
     zone = node_zone(base)
+    if base.dnssec:
+        # Or the signed domain would prove that no name of a node is there.
+        yield Record(base.domain, f"{zone}.", "NS", "localhost.")
     for name, addresses in (
         (base.name, base.addresses),
         *((each.name, each.addresses) for each in base.peers),
