@@ -4,31 +4,27 @@ Both go over loopback and carry a TSIG key (RFC 8945). An update tells the seria
 and the one that it gets: it takes effect on exactly the content that it is the difference to.
 """
 
-import base64
-import re
 import select
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-import dns.rcode
-import dns.tsig
-
 from groundplane.dataplanes.dns import wire
+from groundplane.dataplanes.dns.key_file import KeyFile
 from groundplane.dataplanes.dns.records import Record, render
 from groundplane.dataplanes.dns.serials import Serials
-from groundplane.dataplanes.dns.session import FAILURES, Session, Signed
-from groundplane.dataplanes.dns.zones import KEY_NAME, zones_of
+from groundplane.dataplanes.dns.session import FAILURES, Session
+from groundplane.dataplanes.dns.tsig import Key, Signed
+from groundplane.dataplanes.dns.zones import zones_of
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused, StateError
 from groundplane.project.state import NodeBase, Part
 
 _TIMEOUT_S: Final = 10.0
 _LOOK_S: Final = 1.0
-_SECRET = re.compile(r'secret\s+"([A-Za-z0-9+/=]+)"')
 # Of the zone itself, and what a server that signs it puts there (RFC 4034, 5155, 7344).
 _SERVERS: Final = frozenset(
     {"SOA", *(f"TYPE{number}" for number in (43, 46, 47, 48, 50, 51, 59, 60, 65534))}
@@ -54,12 +50,15 @@ class Bind:
         address: str = "127.0.0.1",
         port: int = 53,
     ) -> None:
-        self._key_file, self._address, self._port = key_file, address, port
+        self._keys, self._address, self._port = KeyFile(key_file), address, port
+        self._session: Session | None = None
         self._serials = Serials(serials)
         self._beginnings: dict[str, wire.Soa] = {}  # of each zone, after the last read or update
 
     def close(self) -> None:
-        """Nothing stays open between changes."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
 
     def context(self, base: NodeBase) -> tuple[str, ...]:
         return zones_of(base)
@@ -67,32 +66,30 @@ class Bind:
     def render(self, base: NodeBase, part: Part) -> dict[Record, int]:
         return render(base, part)
 
-    def _key(self) -> dns.tsig.Key:
+    @contextmanager
+    def _talking(self, key: Key) -> Iterator[Session]:
+        """Yield a connection to the server, which stays open unless something fails."""
+        if self._session is not None and not (self._session.usable and self._session.key == key):
+            self.close()
+        if self._session is None:
+            self._session = Session(self._address, self._port, key, _TIMEOUT_S)
         try:
-            found = _SECRET.search(self._key_file.read_text(errors="replace"))
-            secret = base64.b64decode(found[1]) if found else b""
-        except OSError as error:
-            raise StateError(f"{self._key_file}: {error.strerror}") from None
-        except ValueError as error:
-            raise StateError(f"{self._key_file}: the secret is no base64: {error}") from None
-        if not secret:
-            raise StateError(f"{self._key_file}: no secret in it")
-        return dns.tsig.Key(KEY_NAME, secret, dns.tsig.HMAC_SHA256)
-
-    def _session(self) -> Session:
-        return Session(self._address, self._port, self._key(), _TIMEOUT_S)
+            yield self._session
+        except BaseException:
+            self.close()
+            raise
 
     def prepare(self, base: NodeBase) -> None:
         """Nothing of this takes long."""
 
     def read(self, base: NodeBase) -> dict[Record, int]:
         """Return the records that the server has in the zones of the site."""
-        key = self._key()
+        key = self._keys.key()
         self._beginnings = {}
         found: dict[Record, int] = {}
         for zone in zones_of(base):
             try:
-                with Session(self._address, self._port, key, _TIMEOUT_S) as session:
+                with self._talking(key) as session:
                     found.update(self._transfer(session, zone))
                     self._catch_up(session, zone)
             except FAILURES as error:
@@ -107,7 +104,7 @@ class Bind:
         apex = f"{zone}."
         for message in session.stream(question):
             if message.rcode:
-                raise StateError(dns.rcode.to_text(dns.rcode.Rcode(message.rcode)))
+                raise StateError(_code(message))
             for record in message.records:
                 if record.type == "SOA" and message.soa and record.owner == apex:
                     if begun:
@@ -166,9 +163,9 @@ class Bind:
         waiting = {zone: self._updates(zone, found) for zone, found in _by_zone(delta).items()}
         if not waiting:
             return
-        where = ", ".join(waiting)
+        key, where = self._keys.key(), ", ".join(waiting)
         try:
-            with self._session() as session:
+            with self._talking(key) as session:
                 while waiting := self._send(session, waiting):
                     pass
         except ValueError as error:
@@ -195,10 +192,10 @@ class Bind:
                 raise StateError("it answers what was not asked")
             zone, soa, question = sent.pop(message.number)
             session.verified(answer, message, question)
-            if message.rcode == dns.rcode.NXRRSET:
+            if _code(message) == "NXRRSET":
                 raise StateError(f"{zone} was changed by others meanwhile")
             if message.rcode:
-                raise StateError(f"{dns.rcode.to_text(dns.rcode.Rcode(message.rcode))} for {zone}")
+                raise StateError(f"{_code(message)} for {zone}")
             self._beginnings[zone] = soa
             self._serials.note(zone, soa.serial)
             more[zone] = waiting[zone]
@@ -215,6 +212,10 @@ def _by_zone(delta: Delta[Record, int]) -> dict[str, list[wire.Change]]:
     for record, ttl in delta.create.items():
         found.setdefault(record.zone, []).append(wire.Change(*record[1:], ttl))
     return found
+
+
+def _code(message: wire.Message) -> str:
+    return wire.RCODES.get(message.rcode, str(message.rcode))
 
 
 def _reason(error: Exception) -> str:

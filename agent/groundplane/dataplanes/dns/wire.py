@@ -31,6 +31,10 @@ TYPES: Final = {
     "AAAA": 28,
     "SRV": 33,
 }
+RCODES: Final = {
+    1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED", 6: "YXDOMAIN",
+    7: "YXRRSET", 8: "NXRRSET", 9: "NOTAUTH", 10: "NOTZONE",
+}  # fmt: skip
 _NAMES: Final = {number: name for name, number in TYPES.items()}
 _PLAIN: Final = re.compile(rb"[-_0-9A-Za-z*/]+")
 _ESCAPE: Final = re.compile(rb"\\([0-9]{3})|\\(.)|([^\\])", re.DOTALL)
