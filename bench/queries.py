@@ -35,7 +35,7 @@ def question(name: str, type_: int = 1) -> bytes:
     return struct.pack("!HHHHHH", 0, 0x0100, 1, 0, 0, 0) + labels + struct.pack("!BHH", 0, type_, 1)
 
 
-def _answered(wire: bytes) -> tuple[int, str]:
+def answered(wire: bytes) -> tuple[int, str]:
     """Return the code, and the last address: it is at the end, as nothing follows it here."""
     answers = struct.unpack_from("!H", wire, 6)[0]
     return wire[3] & 15, socket.inet_ntoa(wire[-4:]) if answers else ""
@@ -74,7 +74,7 @@ def ask(port: int, names: Sequence[str], rate: float, seconds: float) -> list[As
             except (BlockingIOError, ConnectionRefusedError):
                 continue
     return [
-        Asked(names[index % len(names)], when, found[0], *_answered(found[1]))
+        Asked(names[index % len(names)], when, found[0], *answered(found[1]))
         if (found := answers.get(index))
         else Asked(names[index % len(names)], when, 0.0, -1, "")
         for index, when in enumerate(sent)
