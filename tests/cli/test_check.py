@@ -54,3 +54,18 @@ def test_compile_refuses_a_catalog_whose_lock_would_change(
     done = groundplane("compile", "site")
     assert (1, "") == (done.status, done.out)
     assert "run `groundplane allocate`" in done.err
+
+
+def test_that_a_service_has_the_address_of_the_dns_service_is_a_note(
+    groundplane: Command, site: Path
+) -> None:
+    own = SITE.replace("  dns: {clusterIPs: []}\n", "").replace("10.96.0.5", "10.96.0.10")
+    (site / "site.yaml").write_text(own)
+    (site / "addresses.lock").unlink()
+    notes = [line for line in groundplane("check", "site").out.splitlines() if "DNS" in line]
+    assert [
+        "site: note: 10.96.0.10, which the site's DNS service would have, is a service's: "
+        "name another in spec.dns.clusterIPs of the Cluster, or [] for none"
+    ] == notes
+    (site / "site.yaml").write_text(own.replace("10.96.0.10", "10.96.0.9"))
+    assert "DNS" not in groundplane("check", "site").out

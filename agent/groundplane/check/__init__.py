@@ -1,5 +1,6 @@
 """What a catalog may say: every rule of names, ports, ranges and references, all faults at once."""
 
+from groundplane.check.dns import check_dns
 from groundplane.check.metadata import check_metadata
 from groundplane.check.selectors import warnings
 from groundplane.check.services import check_services
@@ -16,6 +17,7 @@ def check(catalog: Catalog) -> list[Fault]:
     """Return every fault of *catalog* that can be seen without its addresses."""
     return [
         *check_site(catalog),
+        *check_dns(catalog),
         *check_workloads(catalog),
         *check_services(catalog),
         *check_slices(catalog),

@@ -1,9 +1,11 @@
 """Ranges of addresses: their form, and the site's own ones."""
 
 import ipaddress
+from collections.abc import Iterator
 
+from groundplane.errors import Fault
 from groundplane.model import address
-from groundplane.model.catalog import Catalog
+from groundplane.model.catalog import Catalog, Key
 
 
 def range_fault(cidr: str) -> str | None:
@@ -35,3 +37,13 @@ def own_ranges(catalog: Catalog) -> list[tuple[str, str]]:
         (f"spec.workloadCIDRs[{i}].cidr", each.cidr) for i, each in enumerate(spec.workload_cidrs)
     ]
     return [(path, cidr) for path, cidr in listed if range_fault(cidr) is None]
+
+
+def outside_ranges(catalog: Catalog, key: Key, path: str, text: str) -> Iterator[Fault]:
+    """Yield a fault when *text* is no address of a host, or lies in a range of the Cluster."""
+    if fault := host_fault(text):
+        yield catalog.fault(key, path, fault)
+        return
+    for _, cidr in own_ranges(catalog):
+        if address.contains(cidr, text):
+            yield catalog.fault(key, path, f"{text} lies in the range {cidr}")

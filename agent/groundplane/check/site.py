@@ -5,10 +5,10 @@ from itertools import combinations
 
 from groundplane.check import names
 from groundplane.check.metadata import check_metadata
-from groundplane.check.ranges import host_fault, own_ranges, range_fault
+from groundplane.check.ranges import outside_ranges, own_ranges, range_fault
 from groundplane.errors import Fault
 from groundplane.model import address
-from groundplane.model.catalog import Catalog, Key, key_of
+from groundplane.model.catalog import Catalog, key_of
 from groundplane.model.external import external_ranges
 from groundplane.model.families import site_families
 from groundplane.model.ports import port_range
@@ -68,74 +68,9 @@ def _limits(catalog: Catalog) -> Iterator[Fault]:
 def _outside(catalog: Catalog) -> Iterator[Fault]:
     """Yield the faults of what the Cluster names that is not the site's own."""
     key, spec = key_of(catalog.cluster), catalog.cluster.spec
-    for index, forwarder in enumerate(spec.dns.forwarders):
-        path = f"spec.dns.forwarders[{index}]"
-        yield from _outside_ranges(catalog, key, path, forwarder)
-    yield from _dns(catalog)
     for index, cidr in enumerate(spec.non_masquerade_cidrs):
         if fault := range_fault(cidr):
             yield catalog.fault(key, f"spec.nonMasqueradeCIDRs[{index}]", fault)
-
-
-def _dns(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the faults of what the Cluster says of DNS but its forwarders."""
-    key, spec = key_of(catalog.cluster), catalog.cluster.spec
-    own = spec.cluster_domain.removesuffix(".")
-    seen: set[str] = set()
-    for index, zone in enumerate(spec.dns.stub_zones):
-        path, name = f"spec.dns.stubZones[{index}]", zone.name.removesuffix(".").lower()
-        if fault := names.domain(zone.name):
-            yield catalog.fault(key, f"{path}.name", fault)
-        elif name in seen:
-            yield catalog.fault(key, f"{path}.name", f'a second stub zone "{name}"')
-        elif f".{name}".endswith(f".{own}"):
-            message = f'"{name}" lies in the site\'s own domain {own}'
-            yield catalog.fault(key, f"{path}.name", message)
-        seen.add(name)
-        if not zone.servers:
-            yield catalog.fault(key, f"{path}.servers", "at least one address is needed")
-        for number, server in enumerate(zone.servers):
-            yield from _outside_ranges(catalog, key, f"{path}.servers[{number}]", server)
-    if spec.dns.tls_server_name is not None:
-        if fault := names.domain(spec.dns.tls_server_name):
-            yield catalog.fault(key, "spec.dns.tlsServerName", fault)
-        if not spec.dns.forwarders:
-            message = "it needs dns.forwarders: nobody else is asked over TLS"
-            yield catalog.fault(key, "spec.dns.tlsServerName", message)
-    yield from _dns_addresses(catalog)
-
-
-def _dns_addresses(catalog: Catalog) -> Iterator[Fault]:
-    key, spec = key_of(catalog.cluster), catalog.cluster.spec
-    families: set[str] = set()
-    for index, text in enumerate(spec.dns.cluster_ips or ()):
-        path = f"spec.dns.clusterIPs[{index}]"
-        try:
-            address.pack(text)
-        except ValueError as error:
-            yield catalog.fault(key, path, str(error))
-            continue
-        family = address.family_of(text)
-        ranges = [
-            each
-            for each in spec.service_cidrs
-            if range_fault(each) is None and address.family_of(each) == family
-        ]
-        if family in families:
-            yield catalog.fault(
-                key, path, f"a second {family} address; there is one of each family"
-            )
-        elif not any(_usable(each, text) for each in ranges):
-            where = f"the service range {ranges[0]}" if ranges else "a range: services have none"
-            yield catalog.fault(key, path, f"{text} is outside {where}")
-        families.add(family)
-
-
-def _usable(cidr: str, text: str) -> bool:
-    """Return whether *text* is an address of *cidr* that a service can have."""
-    first, last = address.first_last(cidr)
-    ipv4 = address.family_of(cidr) == "IPv4"
-    return address.contains(cidr, text) and first < address.to_int(text) <= last - ipv4
 
 
 def _external(catalog: Catalog) -> Iterator[Fault]:
@@ -208,22 +143,12 @@ def _node_prefix(catalog: Catalog, index: int) -> Iterator[Fault]:
         )
 
 
-def _outside_ranges(catalog: Catalog, key: Key, path: str, text: str) -> Iterator[Fault]:
-    """Yield a fault when *text* is no address of a host, or lies in a range of the Cluster."""
-    if fault := host_fault(text):
-        yield catalog.fault(key, path, fault)
-        return
-    for _, cidr in own_ranges(catalog):
-        if address.contains(cidr, text):
-            yield catalog.fault(key, path, f"{text} lies in the range {cidr}")
-
-
 def _node(catalog: Catalog, node: Node, holders: dict[str, str]) -> Iterator[Fault]:
     key, spec = key_of(node), node.spec
     families = [address.family_of(each) for each in spec.addresses]
     for index, each in enumerate(spec.addresses):
         path = f"spec.addresses[{index}]"
-        bad = list(_outside_ranges(catalog, key, path, each))
+        bad = list(outside_ranges(catalog, key, path, each))
         yield from bad
         if families[index] in families[:index]:
             yield catalog.fault(key, path, f"a second {families[index]} address; one per family")

@@ -10,6 +10,7 @@ from groundplane.check import warnings
 from groundplane.cli.arguments import source_argument
 from groundplane.errors import CatalogError, LockOutdated
 from groundplane.load import place
+from groundplane.model import dns
 from groundplane.pipeline import allocate_source, read_catalog
 
 
@@ -32,6 +33,11 @@ def check(source: Path, *, strict: bool) -> int:
     found = place(warnings(catalog))
     for warning in found:
         click.echo(str(warning).replace(": ", ": warning: ", 1))
+    for text in sorted({*dns.wanted_addresses(catalog.cluster)} - {*allocations.dns}):
+        click.echo(
+            f"{source}: note: {text}, which the site's DNS service would have, is a service's: "
+            "name another in spec.dns.clusterIPs of the Cluster, or [] for none"
+        )
     for notice in catalog.notices:
         click.echo(f"{source}: note: {notice}")
     try:
