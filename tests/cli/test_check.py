@@ -64,8 +64,10 @@ def test_that_a_service_has_the_address_of_the_dns_service_is_a_note(
     (site / "addresses.lock").unlink()
     notes = [line for line in groundplane("check", "site").out.splitlines() if "DNS" in line]
     assert [
-        "site: note: 10.96.0.10, which the site's DNS service would have, is a service's: "
-        "name another in spec.dns.clusterIPs of the Cluster, or [] for none"
+        (
+            "site: note: 10.96.0.10, which the site's DNS service would have, is a service's: "
+            "name another in spec.dns.clusterIPs of the Cluster, or [] for none"
+        )
     ] == notes
     (site / "site.yaml").write_text(own.replace("10.96.0.10", "10.96.0.9"))
     assert "DNS" not in groundplane("check", "site").out

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.model import address
+from groundplane.model.address import dashed
 
 ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6))
 
@@ -85,3 +86,17 @@ def test_an_address_in_a_range(cidr: str, text: str, inside: bool) -> None:
 )
 def test_ranges_overlap_both_ways(one: str, other: str, shared: bool) -> None:
     assert (address.overlap(one, other), address.overlap(other, one)) == (shared, shared)
+
+
+@pytest.mark.parametrize(
+    ("address", "label"),
+    [
+        ("10.244.1.10", "10-244-1-10"),
+        ("fd00:244:0:1::10", "fd00-244-0-1--10"),
+        ("::1", "0--1"),
+        ("fd00::", "fd00--0"),
+        ("::", "0--0"),
+    ],
+)
+def test_an_address_is_a_label_of_a_name(address: str, label: str) -> None:
+    assert label == dashed(address)

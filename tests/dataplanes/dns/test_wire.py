@@ -173,3 +173,13 @@ def test_a_record_read_is_the_record_written(state: NodeState) -> None:
             )
             (read,) = wire.decode(message.to_wire()).records
             assert (record.owner, record.type, 5, record.rdata) == tuple(read)
+
+
+@pytest.mark.parametrize(
+    ("type_", "data"), [(1, b"\1\2\3"), (28, b"\1\2\3\4"), (1, b""), (28, bytes(17))]
+)
+def test_an_address_of_another_length_is_told(type_: int, data: bytes) -> None:
+    header = b"\0\1\x84\0\0\0\0\1\0\0\0\0"
+    record = b"\1a\0\0" + bytes([type_]) + b"\0\1\0\0\0\5\0" + bytes([len(data)]) + data
+    with pytest.raises(StateError, match="sent an address that is none"):
+        wire.decode(header + record)

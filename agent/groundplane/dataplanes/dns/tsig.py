@@ -4,11 +4,11 @@ import hmac
 import struct
 from typing import Final, NamedTuple
 
-from groundplane.dataplanes.dns.wire import RCODES, Message, name
+from groundplane.dataplanes.dns.wire import RCODES, TSIG, Message, name
 from groundplane.errors import StateError
 
 _FUDGE_S: Final = 300
-_TSIG, _ANY = 250, 255
+_ANY: Final = 255
 _ALGORITHM: Final = name("hmac-sha256.")
 _VARIABLES: Final = struct.pack("!HI", _ANY, 0)  # class and TTL
 _ERRORS: Final = {16: "BADSIG", 17: "BADKEY", 18: "BADTIME", 22: "BADTRUNC"}
@@ -34,7 +34,7 @@ def sign(wire: bytes, key: Key, now: int) -> Signed:
     owner = name(key.name)
     mac = _mac(key, wire, owner, _VARIABLES, _ALGORITHM, timers, b"\0\0\0\0")
     data = b"".join((_ALGORITHM, timers, struct.pack("!H", len(mac)), mac, wire[:2], b"\0\0\0\0"))
-    record = owner + struct.pack("!HHIH", _TSIG, _ANY, 0, len(data)) + data
+    record = owner + struct.pack("!HHIH", TSIG, _ANY, 0, len(data)) + data
     return Signed(wire[:10] + b"\0\1" + wire[12:] + record, mac)
 
 
@@ -48,7 +48,12 @@ class Verifier:
         """Raise StateError unless *wire*, the next message, is signed, at about *now*."""
         if message.tsig is None:
             raise StateError("an answer is not signed")
-        begin, start, _ = message.tsig
+        try:
+            self._verify(wire, message, *message.tsig, now)
+        except (struct.error, ValueError):
+            raise StateError("the signature of an answer is cut off") from None
+
+    def _verify(self, wire: bytes, message: Message, begin: int, start: int, now: int) -> None:
         algorithm, at = _name_end(wire, start)
         timers = wire[at : at + 8]
         (length,) = struct.unpack_from("!H", wire, at + 8)

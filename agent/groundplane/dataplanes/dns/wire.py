@@ -20,14 +20,14 @@ _SERIALS: Final = struct.Struct("!IIIII")
 _IN, _ANY, _NONE = 1, 255, 254
 _UPDATE: Final = 5 << 11
 _POINTER: Final = 0xC0  # RFC 1035, 4.1.4
-_SOA, _TXT, _TSIG = 6, 16, 250
-TYPES: Final = {
+SOA, TSIG, AXFR = 6, 250, 252
+_TYPES: Final = {
     "A": 1,
     "NS": 2,
     "CNAME": 5,
-    "SOA": _SOA,
+    "SOA": SOA,
     "PTR": 12,
-    "TXT": _TXT,
+    "TXT": 16,
     "AAAA": 28,
     "SRV": 33,
 }
@@ -35,7 +35,7 @@ RCODES: Final = {
     1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED", 6: "YXDOMAIN",
     7: "YXRRSET", 8: "NXRRSET", 9: "NOTAUTH", 10: "NOTZONE",
 }  # fmt: skip
-_NAMES: Final = {number: name for name, number in TYPES.items()}
+_NAMES: Final = {number: name for name, number in _TYPES.items()}
 _PLAIN: Final = re.compile(rb"[-_0-9A-Za-z*/]+")
 _ESCAPE: Final = re.compile(rb"\\([0-9]{3})|\\(.)|([^\\])", re.DOTALL)
 _BYTES_PER_MESSAGE: Final = 60_000  # of changes: a message has at most 64 KiB
@@ -69,13 +69,16 @@ class Rr(NamedTuple):
 
 
 class Message(NamedTuple):
-    """What was read of a message: the code of its header, its records, where its TSIG begins."""
+    """What was read of a message: number and code of its header, its records, the last of its SOAs.
+
+    *tsig* is where the record of its signature begins, and where the data of that do.
+    """
 
     number: int
     rcode: int
     records: list[Rr]
     soa: Soa | None
-    tsig: tuple[int, int, int] | None  # where the record begins, where its data does, and ends
+    tsig: tuple[int, int] | None
 
 
 def later(one: int, other: int) -> bool:
@@ -155,8 +158,7 @@ def updates(
     Each takes effect only on the zone that the one before it left (RFC 2136, 2.4.2: its SOA is the
     prerequisite), and sets the serial itself, to the one after its own or after *last*. There is one
     message, which changes the serial alone where there are no *changes*, or more where they are
-    longer than a message is. ValueError for a change that
-    cannot be written.
+    longer than a message is. ValueError for a change that cannot be written.
     """
     changing = map(_encoded, changes)
     first = next(changing, b"")
@@ -178,7 +180,7 @@ def updates(
 
 
 def _encoded(change: Change) -> bytes:
-    number = TYPES.get(change.type) or int(change.type.removeprefix("TYPE"))
+    number = _TYPES.get(change.type) or int(change.type.removeprefix("TYPE"))
     if change.ttl is None and not change.data:
         return name(change.owner) + _FIXED.pack(number, _ANY, 0, 0)  # the whole set (2.5.2)
     written = data(change.type, change.data)
@@ -195,10 +197,10 @@ def _update(zone: str, there: Soa, following: Soa, chunk: list[bytes]) -> bytes:
     return b"".join(
         [
             _HEADER.pack(0, _UPDATE, 1, 1, len(chunk) + 1, 0),
-            apex, struct.pack("!HH", _SOA, _IN),
-            apex, _FIXED.pack(_SOA, _IN, 0, len(before)), before,
+            apex, struct.pack("!HH", SOA, _IN),
+            apex, _FIXED.pack(SOA, _IN, 0, len(before)), before,
             *chunk,
-            apex, _FIXED.pack(_SOA, _IN, following.minimum, len(after)), after,
+            apex, _FIXED.pack(SOA, _IN, following.minimum, len(after)), after,
         ]
     )  # fmt: skip
 
@@ -206,10 +208,6 @@ def _update(zone: str, there: Soa, following: Soa, chunk: list[bytes]) -> bytes:
 def query(zone: str, type_: int, number: int = 0) -> bytes:
     """Return a question of an authoritative server, numbered *number*."""
     return _HEADER.pack(number, 0, 1, 0, 0, 0) + name(zone) + struct.pack("!HH", type_, _IN)
-
-
-AXFR: Final = 252
-SOA: Final = _SOA
 
 
 # ------------------------------------------------------------------------------------------------
@@ -221,6 +219,8 @@ def decode(wire: bytes) -> Message:
         return _decode(wire)
     except (IndexError, struct.error):
         raise StateError("the DNS server sent a message that is cut off") from None
+    except (OSError, ValueError):  # of the socket module: an address of another length
+        raise StateError("the DNS server sent an address that is none") from None
 
 
 def _decode(wire: bytes) -> Message:
@@ -231,15 +231,15 @@ def _decode(wire: bytes) -> Message:
         at = _name(wire, at, known)[1] + 4
     records: list[Rr] = []
     soa: Soa | None = None
-    tsig: tuple[int, int, int] | None = None
+    tsig: tuple[int, int] | None = None
     for _ in range(sum(counts)):
         begin = at
         owner, at = _name(wire, at, known)
         type_, _class, ttl, length = _FIXED.unpack_from(wire, at)
         at += _FIXED.size
-        if type_ == _TSIG:
-            tsig = begin, at, at + length
-        elif type_ == _SOA:
+        if type_ == TSIG:
+            tsig = begin, at
+        elif type_ == SOA:
             primary, following = _name(wire, at, known)
             mailbox, following = _name(wire, following, known)
             soa = Soa(primary, mailbox, *_SERIALS.unpack_from(wire, following))
