@@ -92,5 +92,5 @@ def test_what_is_installed_is_found_by_the_command() -> None:
 def test_serials_go_on_after_those_that_were_kept(tmp_path: Path) -> None:
     file = tmp_path / "serials.json"
     assert {} == FirstSerials().process([])
-    Serials(file).note("a.example", 7)
+    Serials(file).note({"a.example": 7})
     assert 7 < FirstSerials().process(file.read_text().splitlines())["a.example"]

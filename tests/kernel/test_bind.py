@@ -23,11 +23,11 @@ from groundplane.dataplanes.dns import Record, zone_file, zones_of
 from groundplane.dataplanes.dns.wire import later
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused, StateError
-from groundplane.project.state import Member, NodeState
+from groundplane.project.state import Member, NodeState, VirtualService
 from groundplane.reconcile import Reconciler
-from tests.kernel.named import KEY, OTHER, OUTSIDE, PORT, Resolver, Server
+from tests.kernel.named import KEY, OTHER, OUTSIDE, PORT, SECRET, Resolver, Server
 from tests.kernel.spaces import based, namespace
-from tests.kernel.world import within
+from tests.kernel.world import run, within
 from tests.states import BASE, external_name, headless, service, state, states
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
@@ -284,6 +284,40 @@ def test_a_server_that_stopped_is_told_and_serves_the_same_when_it_is_back(serve
     server.process = server.start()
     assert before == server.serials()
     assert 0 == server.bring(state(WEB))
+
+
+def test_one_connection_serves_many_changes_until_the_server_or_the_key_is_another(
+    server: Server, tmp_path: Path
+) -> None:
+    key = tmp_path / "key"
+    key.write_text(KEY % SECRET)
+    server.stop()  # nobody else is connected
+    server.process = server.start()
+    plane = server.plane(key)
+    reconciler = Reconciler(plane)
+
+    def changed(*services: VirtualService) -> int:
+        return len(within(server.netns, partial(reconciler.bring, state(*services))))
+
+    def connections() -> list[str]:
+        listed = run(server.netns, "ss", "-Htn", "state", "established", "dport", f"{PORT}")
+        return sorted(line.split()[2] for line in listed.splitlines())
+
+    changed(WEB)
+    before = connections()
+    assert (1, True) == (len(before), changed() > 0)
+    assert before == connections()
+    server.stop()
+    server.process = server.start()
+    assert changed(WEB) > 0  # not refused first, which would read everything
+    assert 1 == len(connections())
+    key.write_text(KEY % OTHER)
+    with pytest.raises(KernelRefused, match="NOTAUTH, BADSIG"):
+        changed()
+    key.write_text(KEY % SECRET)
+    assert changed() > 0
+    plane.close()
+    assert [] == connections()
 
 
 def test_what_is_on_disk_is_what_is_served(server: Server, tmp_path: Path) -> None:

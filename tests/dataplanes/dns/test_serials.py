@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from groundplane.dataplanes.dns import serials
 from groundplane.dataplanes.dns.serials import Serials, first_serials
 from groundplane.dataplanes.dns.wire import later
 
@@ -16,10 +17,10 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_what_this_process_saw_served_is_known_exactly(file: Path) -> None:
-    serials = Serials(file)
-    serials.note(ZONE, 5)
-    serials.note(ZONE, 6)
-    assert (6, None, None) == tuple(serials.forgotten(ZONE, each) for each in (5, 6, 7))
+    kept = Serials(file)
+    kept.note({ZONE: 5})
+    kept.note({ZONE: 6})
+    assert (6, None, None) == tuple(kept.forgotten(ZONE, each) for each in (5, 6, 7))
 
 
 def test_after_a_restart_a_server_that_begins_anew_is_told_from_one_that_did_not(
@@ -27,7 +28,7 @@ def test_after_a_restart_a_server_that_begins_anew_is_told_from_one_that_did_not
 ) -> None:
     first = Serials(file)
     for serial in range(2, 50):
-        first.note(ZONE, serial)
+        first.note({ZONE: serial})
     second = Serials(file)
     assert None is second.forgotten(ZONE, 49)
     passed = second.forgotten(ZONE, 1)
@@ -36,18 +37,18 @@ def test_after_a_restart_a_server_that_begins_anew_is_told_from_one_that_did_not
 
 
 def test_the_file_is_written_once_for_many_changes(file: Path) -> None:
-    serials = Serials(file)
-    serials.note(ZONE, 1)
+    kept = Serials(file)
+    kept.note({ZONE: 1})
     first = file.stat().st_ino
     for serial in range(2, 900):
-        serials.note(ZONE, serial)
+        kept.note({ZONE: serial})
     assert first == file.stat().st_ino
-    serials.note(ZONE, 1100)
+    kept.note({ZONE: 1100})
     assert first != file.stat().st_ino
 
 
 def test_serials_go_on_past_their_end(file: Path) -> None:
-    Serials(file).note(ZONE, 2**32 - 2)
+    Serials(file).note({ZONE: 2**32 - 2})
     passed = Serials(file).forgotten(ZONE, 2**32 - 3)
     assert 998 == passed
 
@@ -59,15 +60,15 @@ def test_a_file_that_is_none_is_as_if_there_were_none(file: Path, content: bytes
 
 
 def test_where_nothing_can_be_kept_the_rest_goes_on(tmp_path: Path) -> None:
-    serials = Serials(tmp_path / "none" / "serials.json")
-    serials.note(ZONE, 9)
-    assert 9 == serials.forgotten(ZONE, 8)
+    kept = Serials(tmp_path / "none" / "serials.json")
+    kept.note({ZONE: 9})
+    assert 9 == kept.forgotten(ZONE, 8)
 
 
 def test_a_zone_that_is_made_anew_begins_after_all_that_were_served(file: Path) -> None:
-    serials = Serials(file)
+    kept = Serials(file)
     for serial in range(2, 900):
-        serials.note(ZONE, serial)
+        kept.note({ZONE: serial})
     begun = first_serials(file.read_bytes())[ZONE]
     assert later(begun, 899)
     assert None is Serials(file).forgotten(ZONE, begun)
@@ -76,3 +77,12 @@ def test_a_zone_that_is_made_anew_begins_after_all_that_were_served(file: Path) 
 @pytest.mark.parametrize("content", [b"", b"[1]", b'{"a":'])
 def test_a_file_that_is_none_tells_of_no_serial(content: bytes) -> None:
     assert {} == first_serials(content)
+
+
+def test_what_is_noted_together_is_written_once(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[bytes] = []
+    monkeypatch.setattr(serials, "write_atomically", lambda _, content: written.append(content))
+    Serials(file).note({"a": 1, "b": 2})
+    assert [b'{"a":1,"b":2}'] == written

@@ -95,6 +95,7 @@ class Bind:
             except FAILURES as error:
                 message = f"the DNS server gave no zone {zone}: {_reason(error)}"
                 raise KernelRefused(message) from None
+        self._serials.note({zone: soa.serial for zone, soa in self._beginnings.items()})
         return found
 
     def _transfer(self, session: Session, zone: str) -> Iterator[tuple[Record, int]]:
@@ -119,7 +120,6 @@ class Bind:
         there = self._beginnings[zone]
         if (last := self._serials.forgotten(zone, there.serial)) is not None:
             self._send(session, {zone: wire.updates(zone, there, (), last)})
-        self._serials.note(zone, self._beginnings[zone].serial)
 
     def listen(self) -> None:
         """The server tells nobody of updates."""
@@ -197,8 +197,8 @@ class Bind:
             if message.rcode:
                 raise StateError(f"{_code(message)} for {zone}")
             self._beginnings[zone] = soa
-            self._serials.note(zone, soa.serial)
             more[zone] = waiting[zone]
+        self._serials.note({zone: self._beginnings[zone].serial for zone in more})
         return more
 
 

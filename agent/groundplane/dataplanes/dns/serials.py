@@ -4,6 +4,7 @@ A server that is installed anew begins with the serial of the file that it is gi
 """
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -38,19 +39,24 @@ class Serials:
             last = (served + _AHEAD) % (1 << 32)
         return last if served is not None and later(served, serial) else None
 
-    def note(self, zone: str, serial: int) -> None:
-        """Remember that *zone* is served with *serial*."""
-        self._served[zone] = serial
-        kept = self._kept.get(zone)
-        if kept is not None and (serial - kept) % (1 << 32) <= _AHEAD:
-            return
-        self._kept[zone] = serial
-        if self._file is None:
+    def note(self, serials: Mapping[str, int]) -> None:
+        """Remember that zones are served with *serials*."""
+        self._served.update(serials)
+        new = {
+            zone: serial for zone, serial in serials.items() if not self._stands_for(zone, serial)
+        }
+        self._kept |= new
+        if self._file is None or not new:
             return
         try:
             write_atomically(self._file, msgspec.json.encode(self._kept, order="sorted"))
         except OSError as error:
             log.warning("serials cannot be kept: %s", error)
+
+    def _stands_for(self, zone: str, serial: int) -> bool:
+        """Return whether what the file has of *zone* tells of *serial* too."""
+        kept = self._kept.get(zone)
+        return kept is not None and (serial - kept) % (1 << 32) <= _AHEAD
 
 
 def first_serials(content: bytes) -> dict[str, int]:
