@@ -27,6 +27,10 @@ def node_files(state: NodeState) -> dict[str, str]:
 
 def _delegations(state: NodeState) -> dict[str, str]:
     """Return what a site needs that delegates the reverse names of a part of a /24 (RFC 2317)."""
+    ranges = (*state.base.service_cidrs, *state.base.workload_cidrs)
+    classless = list(filter(dns.is_classless, ranges))
+    if not classless:
+        return {}
     pointers = [
         record
         for part in state.parts
@@ -35,7 +39,7 @@ def _delegations(state: NodeState) -> dict[str, str]:
     ]
     return {
         f"rfc2317/{name}": text
-        for cidr in (*state.base.service_cidrs, *state.base.workload_cidrs)
+        for cidr in classless
         for name, text in dns.classless_files(cidr, pointers).items()
     }
 

@@ -1,4 +1,4 @@
-"""Facts about files."""
+"""Facts about files, and about versions of programs."""
 
 import re
 from collections.abc import Iterable

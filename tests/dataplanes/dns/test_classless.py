@@ -5,11 +5,13 @@ from pathlib import Path
 
 import dns.name
 import dns.zone
+import msgspec
 import pytest
 
-from groundplane.dataplanes.dns.classless import classless_files
+from groundplane.dataplanes.dns.classless import classless_files, is_classless
 from groundplane.dataplanes.dns.records import Record, render
-from tests.states import BASE, service
+from groundplane.files import node_files
+from tests.states import BASE, service, state
 
 NAME = "0-26.0.96.10.in-addr.arpa"
 WEB = "web.default.svc.cluster.local."
@@ -46,6 +48,19 @@ def test_a_parent_zone_with_the_lines_leads_to_the_names(tmp_path: Path) -> None
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("cidr", ["10.96.0.0/24", "10.96.0.0/16", "10.96.0.1/32", "fd00:96::/112"])
-def test_other_ranges_have_none(cidr: str) -> None:
-    assert {} == classless_files(cidr, pointers("10.96.0.5"))
+@pytest.mark.parametrize(
+    ("cidr", "expected"),
+    [
+        ("10.96.0.0/25", True),
+        ("10.96.0.0/31", True),
+        ("10.96.0.0/24", False),
+        ("10.96.0.0/16", False),
+        ("10.96.0.1/32", False),
+        ("fd00:96::/112", False),
+    ],
+)
+def test_files_are_for_parts_of_a_24_alone(cidr: str, expected: bool) -> None:
+    assert expected == is_classless(cidr)
+    base = msgspec.structs.replace(BASE, service_cidrs=(cidr,))
+    files = node_files(state(service("web", ["10.96.0.1"]), base=base))
+    assert expected == any(name.startswith("rfc2317/") for name in files)

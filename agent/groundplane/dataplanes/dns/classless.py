@@ -14,14 +14,17 @@ from groundplane.model.address import family_of, from_int, network
 _OCTET: Final = 24
 
 
-def classless_files(cidr: str, pointers: Iterable[Record]) -> dict[str, str]:
-    """Return two files for *cidr*: the zone of its *pointers*, and the lines for its parent zone.
+def is_classless(cidr: str) -> bool:
+    """Return whether *cidr* is a part of a /24."""
+    return family_of(cidr) == "IPv4" and _OCTET < network(cidr).prefixlen < 32
 
-    None where *cidr* is no part of a /24. File names have a hyphen for the slash of the zone's.
+
+def classless_files(cidr: str, pointers: Iterable[Record]) -> dict[str, str]:
+    """Return two files for *cidr*, a part of a /24: a zone of its *pointers*, and lines for its parent.
+
+    File names have a hyphen for the slash of the zone's.
     """
     found = network(cidr)
-    if family_of(cidr) != "IPv4" or not _OCTET < found.prefixlen < 32:
-        return {}
     parent = reverse_name(str(found.ip)).partition(".")[2].rstrip(".")
     label = f"{found.ip.words[3]}/{found.prefixlen}"
     zone = f"{label}.{parent}"
