@@ -150,11 +150,11 @@ def asking(names: Sequence[str], rate: int, seconds: float) -> subprocess.Popen[
     return process
 
 
-def told(process: subprocess.Popen[str]) -> list[Asked]:
+def told(process: subprocess.Popen[str]) -> tuple[list[Asked], float]:
     assert process.stdout is not None
-    found = [Asked(*each) for each in json.loads(process.stdout.read())]
+    asked, held_up = json.loads(process.stdout.read())
     process.wait()
-    return found
+    return [Asked(*each) for each in asked], held_up
 
 
 def untrue(asked: Sequence[Asked], changes: dict[str, list[Change]]) -> Iterator[Asked]:
@@ -194,7 +194,7 @@ def under_load(scene: Scene, rate: int, seconds: float, changes: int) -> None:
             change = scene.change(number)
             history[movers[number]].append(change)
             lags.append(change.made - change.begun)
-        asked = told(process)
+        asked, held_up = told(process)
         took = [1e3 * (each.answered - each.sent) for each in asked if each.answered]
         false = sum(1 for _ in untrue(asked, history)) + sum(each.rcode > 0 for each in asked)
         rows.append(took)
@@ -203,6 +203,7 @@ def under_load(scene: Scene, rate: int, seconds: float, changes: int) -> None:
             f"{false} untrue; ms: median {statistics.median(took):.2f}, "
             f"99.9 % {percentile(took, 0.999):.2f}, slowest {max(took):.2f}"
             + (f"; a change 99 % {1e3 * percentile(lags, 0.99):.1f}" if lags else "")
+            + f"; the asker was held up for {1e3 * held_up:.1f}"
         )
     quiet, busy = rows
     print(

@@ -41,8 +41,12 @@ def answered(wire: bytes) -> tuple[int, str]:
     return wire[3] & 15, socket.inet_ntoa(wire[-4:]) if answers else ""
 
 
-def ask(port: int, names: Sequence[str], rate: float, seconds: float) -> list[Asked]:
-    """Ask 127.0.0.1 for *names* in turn, *rate* times a second."""
+def ask(port: int, names: Sequence[str], rate: float, seconds: float) -> tuple[list[Asked], float]:
+    """Ask 127.0.0.1 for *names* in turn, *rate* times a second.
+
+    Returned beside is for how long at most, in seconds, this process itself did not get to ask: a
+    machine that holds it up, and not the server, has made answers late then, and sent many at once.
+    """
     wires = [question(name)[2:] for name in names]
     sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(_SOCKETS)]
     poll = select.epoll()
@@ -56,9 +60,12 @@ def ask(port: int, names: Sequence[str], rate: float, seconds: float) -> list[As
     answers: dict[int, tuple[float, bytes]] = {}
     waiting: list[dict[int, int]] = [{} for _ in sockets]
     total = int(rate * seconds)
-    start = time.monotonic()
+    start = last = time.monotonic()
+    held_up = 0.0
     while len(sent) < total or (any(waiting) and time.monotonic() < sent[-1] + _GRACE_S):
-        due = min(total, int((time.monotonic() - start) * rate))
+        now = time.monotonic()
+        held_up, last = max(held_up, now - last), now
+        due = min(total, int((now - start) * rate))
         while len(sent) < due:
             index = len(sent)
             which, number = index % _SOCKETS, index // _SOCKETS & 0xFFFF
@@ -73,12 +80,13 @@ def ask(port: int, names: Sequence[str], rate: float, seconds: float) -> list[As
                     answers[waiting[which].pop(wire[0] << 8 | wire[1])] = time.monotonic(), wire
             except (BlockingIOError, ConnectionRefusedError):
                 continue
-    return [
+    asked = [
         Asked(names[index % len(names)], when, found[0], *answered(found[1]))
         if (found := answers.get(index))
         else Asked(names[index % len(names)], when, 0.0, -1, "")
         for index, when in enumerate(sent)
     ]
+    return asked, held_up
 
 
 if __name__ == "__main__":
