@@ -10,6 +10,7 @@ from groundplane.check import warnings
 from groundplane.errors import CatalogError, Origin
 from groundplane.load import place
 from groundplane.model.catalog import Catalog, Object, key_of
+from groundplane.model.machine import Hypervisor, Image
 from groundplane.model.meta import ObjectMeta
 from groundplane.model.service import EndpointSlice, Namespace, Service, ServicePort, ServiceSpec
 from groundplane.model.site import (
@@ -96,6 +97,8 @@ def catalog(*objects: Object) -> Catalog:
         services=named(Service),
         slices=named(EndpointSlice),
         namespaces={each.metadata.name: each for each in of.get(Namespace, ())},
+        hypervisors={each.name: each for each in of.get(Hypervisor, ())},
+        images={each.name: each for each in of.get(Image, ())},
         origins={key_of(each): Origin("test.yaml", n) for n, each in enumerate(objects, start=1)},
     )
 

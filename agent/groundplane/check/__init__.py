@@ -1,6 +1,9 @@
 """What a catalog may say: every rule of names, ports, ranges and references, all faults at once."""
 
 from groundplane.check.dns import check_dns
+from groundplane.check.hypervisors import check_hypervisors
+from groundplane.check.images import check_images
+from groundplane.check.machines import check_machines
 from groundplane.check.metadata import check_metadata
 from groundplane.check.selectors import warnings
 from groundplane.check.services import check_services
@@ -17,6 +20,9 @@ def check(catalog: Catalog) -> list[Fault]:
     """Return every fault of *catalog* that can be seen without its addresses."""
     return [
         *check_site(catalog),
+        *check_images(catalog),
+        *check_hypervisors(catalog),
+        *check_machines(catalog),
         *check_dns(catalog),
         *check_workloads(catalog),
         *check_services(catalog),

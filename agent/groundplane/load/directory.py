@@ -11,6 +11,7 @@ from groundplane.load.convert import convert
 from groundplane.load.yaml import YamlError, parse, split
 from groundplane.model.catalog import CLUSTER_SCOPED, Catalog, Key, Object, key_of
 from groundplane.model.hint import did_you_mean
+from groundplane.model.machine import Hypervisor, Image
 from groundplane.model.path import join
 from groundplane.model.service import EndpointSlice, Namespace, Service
 from groundplane.model.site import API_VERSION, Cluster, Node, Workload
@@ -20,6 +21,8 @@ SUFFIXES: Final = (".yaml", ".yml")
 KINDS: Final[dict[tuple[str, str], type[Object]]] = {
     (API_VERSION, "Cluster"): Cluster,
     (API_VERSION, "Node"): Node,
+    (API_VERSION, "Hypervisor"): Hypervisor,
+    (API_VERSION, "Image"): Image,
     (API_VERSION, "Workload"): Workload,
     ("v1", "Service"): Service,
     ("v1", "Namespace"): Namespace,
@@ -124,7 +127,7 @@ def _catalog(
     for document in objects:
         meta = document.metadata
         by_kind[document.kind][
-            meta.name if document.kind in ("Node", "Namespace") else (meta.namespace, meta.name)
+            meta.name if document.kind in CLUSTER_SCOPED else (meta.namespace, meta.name)
         ] = document
     return Catalog(
         cluster=cluster,
@@ -133,6 +136,8 @@ def _catalog(
         services=by_kind["Service"],
         slices=by_kind["EndpointSlice"],
         namespaces=by_kind["Namespace"],
+        hypervisors=by_kind["Hypervisor"],
+        images=by_kind["Image"],
         origins=origins,
         notices=notices,
     )

@@ -5,14 +5,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from groundplane.errors import Fault, Origin
+from groundplane.model.machine import Hypervisor, Image
 from groundplane.model.service import EndpointSlice, Namespace, Service
 from groundplane.model.site import Cluster, Node, Workload
 
-Object = Cluster | Node | Workload | Service | EndpointSlice | Namespace
+Object = Cluster | Node | Hypervisor | Image | Workload | Service | EndpointSlice | Namespace
 
 
 class Key(NamedTuple):
-    """What makes an object the only one of its kind; *namespace* is "" for Cluster and Node."""
+    """What makes an object the only one of its kind; *namespace* is "" for those of the whole site."""
 
     kind: str
     namespace: str
@@ -22,7 +23,7 @@ class Key(NamedTuple):
         return "/".join(part for part in self if part)
 
 
-CLUSTER_SCOPED = frozenset({"Cluster", "Node", "Namespace"})
+CLUSTER_SCOPED = frozenset({"Cluster", "Node", "Hypervisor", "Image", "Namespace"})
 
 
 def key_of(document: Object) -> Key:
@@ -41,6 +42,8 @@ class Catalog:
     services: Mapping[tuple[str, str], Service]
     slices: Mapping[tuple[str, str], EndpointSlice]
     namespaces: Mapping[str, Namespace]
+    hypervisors: Mapping[str, Hypervisor]
+    images: Mapping[str, Image]
     origins: Mapping[Key, Origin] = field(compare=False)
     notices: tuple[str, ...] = ()
 

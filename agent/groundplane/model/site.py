@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from groundplane.model.machine import Management, Overlay, Uplink, Vm, WireGuard
 from groundplane.model.meta import Document, ObjectMeta
 from groundplane.model.service import Protocol
 
@@ -72,6 +73,7 @@ class ClusterSpec(Document, frozen=True):
         default="allow", name="clusterIPsFromOutside"
     )
     probes: ProbePolicy = ProbePolicy()
+    overlay: Overlay = Overlay()
 
 
 class Cluster(Document, frozen=True):
@@ -81,20 +83,16 @@ class Cluster(Document, frozen=True):
     spec: ClusterSpec
 
 
-class Management(Document, frozen=True):
-    """How the deploy reaches a node by ssh: typed fields only, never raw ssh options."""
-
-    host: str | None = None
-    port: int = 22
-    user: str = "root"
-    key_file: str | None = None
-    host_keys: tuple[str, ...] = ()
-
-
 class NodeSpec(Document, frozen=True):
+    """Nodes with the same *segment* reach each other on one layer-2 network."""
+
     addresses: tuple[str, ...]
     workload_subnets: tuple[str, ...] = ()
     management: Management = Management()
+    segment: str = ""
+    uplink: Uplink | None = None
+    vm: Vm | None = None
+    wireguard: WireGuard | None = None
 
 
 class Node(Document, frozen=True):

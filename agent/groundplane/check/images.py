@@ -1,0 +1,68 @@
+"""Images that VMs begin as: fetched from somewhere, and proved, or built."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from groundplane.check.metadata import check_metadata
+from groundplane.check.segments import Found
+from groundplane.errors import Fault
+from groundplane.model.catalog import Catalog, key_of
+from groundplane.model.machine import Image
+
+_PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+\Z")  # Debian Policy 5.6.7
+_CHECKSUM: Final = re.compile(r"(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})\Z")
+
+
+def check_images(catalog: Catalog) -> Iterator[Fault]:
+    """Yield the faults of every Image."""
+    for image in catalog.images.values():
+        yield from check_metadata(catalog, image)
+        for path, message in (*_origin(image), *_signature(image), *_packages(image)):
+            yield catalog.fault(key_of(image), path, message)
+
+
+def _origin(image: Image) -> Found:
+    spec = image.spec
+    if (spec.source is None) == (spec.build is None):
+        yield "spec", "one of source and build is needed, and not both"
+    if spec.source is not None:
+        if fault := _url_or_path(spec.source):
+            yield "spec.source", fault
+        if spec.checksum is None:
+            yield "spec.checksum", "an image that is fetched needs its checksum"
+    elif spec.checksum is not None or spec.signature is not None:
+        field = "checksum" if spec.checksum is not None else "signature"
+        yield f"spec.{field}", "it is of an image that is fetched, and this one is built"
+    if spec.checksum is not None and not _CHECKSUM.match(spec.checksum):
+        yield "spec.checksum", "expected sha256: and 64, or sha512: and 128 lower-case hex digits"
+
+
+def _signature(image: Image) -> Found:
+    signature = image.spec.signature
+    if signature is None:
+        return
+    if fault := _url_or_path(signature.source):
+        yield "spec.signature.source", fault
+    if fault := _path(signature.keyring):
+        yield "spec.signature.keyring", fault
+
+
+def _packages(image: Image) -> Found:
+    for index, package in enumerate(image.spec.build.packages if image.spec.build else ()):
+        if not _PACKAGE.match(package):
+            yield f"spec.build.packages[{index}]", f'"{package}" is no name of a Debian package'
+
+
+def _url_or_path(text: str) -> str | None:
+    if text.startswith("https://"):
+        return _path(text.removeprefix("https://"))
+    return f'"{text}" is neither an https URL nor a path' if "://" in text else _path(text)
+
+
+def _path(text: str) -> str | None:
+    if "://" in text:
+        return f'"{text}" is no path'
+    if not text or any(ord(character) <= 32 for character in text):
+        return f'"{text}" is no path: without spaces, and not empty'
+    return None

@@ -1,0 +1,123 @@
+"""What Nodes say of their machines, VM or bare, and how packets cross between segments."""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from groundplane.check import names
+from groundplane.check.segments import Found, addresses_on, link_name, segment, vlan_number
+from groundplane.errors import Fault
+from groundplane.model.catalog import Catalog, key_of
+from groundplane.model.hint import did_you_mean
+from groundplane.model.machine import Uplink, Vm, quantity
+from groundplane.model.site import Node
+
+_KEY: Final = re.compile(r"(ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( [^\n\r]*)?\Z")
+_LEAST: Final = {"memory": 128 << 20, "disk": 1 << 30}
+
+
+def check_machines(catalog: Catalog) -> Iterator[Fault]:
+    """Yield the faults of what Nodes say of their machines, and of the Cluster's spec.overlay."""
+    for node in catalog.nodes.values():
+        for path, message in _node(catalog, node):
+            yield catalog.fault(key_of(node), path, message)
+    for path, message in _overlay(catalog):
+        yield catalog.fault(key_of(catalog.cluster), path, message)
+
+
+def _overlay(catalog: Catalog) -> Found:
+    overlay = catalog.cluster.spec.overlay
+    if not 1 <= overlay.vni < 1 << 24:
+        yield "spec.overlay.vni", f"{overlay.vni} is no VNI: 1 to {(1 << 24) - 1}"
+    if overlay.port is not None and (fault := names.port_number(overlay.port)):
+        yield "spec.overlay.port", fault
+
+
+def _node(catalog: Catalog, node: Node) -> Found:
+    spec = node.spec
+    if spec.segment and (fault := names.dns_label(spec.segment)):
+        yield "spec.segment", fault
+    if spec.vm is not None and spec.uplink is not None:
+        yield "spec.uplink", "it is of a bare node, and this one is a VM: see its network"
+    if spec.vm is not None:
+        for field, message in _vm(catalog, node, spec.vm):
+            yield _join("spec.vm", field), message
+    if spec.uplink is not None:
+        for field, message in _uplink(node, spec.uplink):
+            yield _join("spec.uplink", field), message
+    yield from _wireguard(catalog, node)
+
+
+def _vm(catalog: Catalog, node: Node, vm: Vm) -> Found:
+    if vm.image not in catalog.images:
+        yield "image", f'there is no Image "{vm.image}"{did_you_mean(vm.image, catalog.images)}'
+    if vm.cpus < 1:
+        yield "cpus", f"{vm.cpus} is no number of CPUs: at least 1"
+    for field, least in _LEAST.items():
+        try:
+            if quantity(getattr(vm, field)) < least:
+                yield field, f"{getattr(vm, field)} is too little: at least {least >> 20}Mi"
+        except ValueError as error:
+            yield field, str(error)
+    for index, key in enumerate(vm.authorized_keys):
+        if not _KEY.match(key):
+            yield f"authorizedKeys[{index}]", "it is no public ssh key: TYPE BASE64 [COMMENT]"
+    yield from _carrier(catalog, node, vm)
+
+
+def _carrier(catalog: Catalog, node: Node, vm: Vm) -> Found:
+    hypervisor = catalog.hypervisors.get(vm.hypervisor)
+    if hypervisor is None:
+        hint = did_you_mean(vm.hypervisor, catalog.hypervisors)
+        yield "hypervisor", f'there is no Hypervisor "{vm.hypervisor}"{hint}'
+        return
+    networks = {network.name: network for network in hypervisor.spec.networks}
+    network = networks.get(vm.network)
+    if network is None:
+        hint = did_you_mean(vm.network, networks)
+        yield "network", f'Hypervisor/{hypervisor.name} has no network "{vm.network}"{hint}'
+        return
+    if vm.addressing == "dhcp" and network.mode == "bridge":
+        yield "addressing", f'nobody of ours gives addresses on the bridge "{network.name}"'
+    yield from addresses_on(node.spec.addresses, network.cidrs, f'the network "{network.name}"')
+
+
+def _uplink(node: Node, uplink: Uplink) -> Found:
+    yield from segment(uplink.cidrs, uplink.gateways, uplink.nameservers, uplink.mtu)
+    yield from addresses_on(node.spec.addresses, uplink.cidrs, "spec.uplink.cidrs")
+    if fault := link_name(uplink.device):
+        yield "device", fault
+    elif uplink.vlan is not None and len(f"{uplink.device}.{uplink.vlan}") > 15:
+        yield "device", f'"{uplink.device}.{uplink.vlan}" is too long a name for a link: at most 15'
+    if uplink.vlan is not None and (fault := vlan_number(uplink.vlan)):
+        yield "vlan", fault
+    if uplink.bond is not None:
+        members = uplink.bond.members
+        if not members:
+            yield "bond.members", "at least one NIC is needed"
+        for index, member in enumerate(members):
+            if fault := link_name(member):
+                yield f"bond.members[{index}]", fault
+            elif member in members[:index] or member == uplink.device:
+                yield f"bond.members[{index}]", f'"{member}" is named twice'
+
+
+def _wireguard(catalog: Catalog, node: Node) -> Found:
+    wanted = catalog.cluster.spec.overlay.mode == "wireguard"
+    if node.spec.wireguard is None:
+        if wanted and len(catalog.nodes) > 1:
+            why = "spec.overlay of the Cluster is wireguard"
+            yield "spec.wireguard", f"the node's public key is needed: {why}"
+        return
+    try:
+        length = len(base64.b64decode(node.spec.wireguard.public_key, validate=True))
+    except (binascii.Error, ValueError):
+        length = 0
+    if length != 32:
+        yield "spec.wireguard.publicKey", "it is no public key of WireGuard: 32 bytes in base64"
+
+
+def _join(path: str, field: str) -> str:
+    return f"{path}.{field}" if field else path
