@@ -49,11 +49,12 @@ def up(base: NodeBase, workload: LocalWorkload) -> None:
     # Off, so that no address of the host's end answers on the bridge.
     with suppress(FileNotFoundError):  # of a kernel without IPv6
         Path(f"/proc/sys/net/ipv6/conf/{workload.interface}/disable_ipv6").write_text("1")
-    _ip("link", "set", workload.interface, "master", BRIDGE, "up")
+    mtu = ("mtu", str(base.mtu))
+    _ip("link", "set", workload.interface, *mtu, "master", BRIDGE, "up")
     # With br_netfilter on, a workload's packets to itself go back out of the port they came from.
     _ip("link", "set", workload.interface, "type", "bridge_slave", "hairpin", "on")
     _ip("-n", name, "link", "set", "lo", "up")
-    _ip("-n", name, "link", "set", INTERFACE, "up")
+    _ip("-n", name, "link", "set", INTERFACE, *mtu, "up")
     _drop_other_addresses(name, workload)
     gateways = {family_of(text): text for text in base.bridge_addresses}
     for address in workload.addresses:

@@ -23,6 +23,7 @@ from groundplane.model.ports import port_range
 from groundplane.model.selector import LabelIndex
 from groundplane.model.service import EndpointSlice, Family, Service, SliceEndpoint
 from groundplane.model.site import Workload
+from groundplane.overlay import compile_overlay, uplink_mtu
 from groundplane.pools import number_pools
 from groundplane.probed import compile_probes
 from groundplane.sizes import sizes
@@ -49,6 +50,9 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
             _ordered(node.spec.addresses, spec.service_cidrs),
             allocations.subnets[name],
             node.zone,
+            node.spec.segment,
+            uplink_mtu(catalog, node),
+            node.spec.wireguard.public_key if node.spec.wireguard else "",
         )
         for name, node in sorted(catalog.nodes.items())
     }
@@ -98,6 +102,7 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
         ),
         tls_server_name=(spec.dns.tls_server_name or "").removesuffix("."),
         dnssec=spec.dns.dnssec,
+        overlay=compile_overlay(catalog),
     )
 
 

@@ -11,19 +11,26 @@ from typing import Final, Literal, NamedTuple, TypeVar
 import msgspec
 
 from groundplane.model.address import pack, unpack
+from groundplane.model.machine import DEFAULT_MTU
 from groundplane.model.service import Family, Protocol
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 T = TypeVar("T")
 
 
 class Node(msgspec.Struct, frozen=True):
-    """A node: its addresses and workload subnets, one of each family, primary family first."""
+    """A node: its addresses and workload subnets, one of each family, primary family first.
+
+    *mtu* is that of its uplink; *public_key* is WireGuard's.
+    """
 
     name: str
     addresses: tuple[str, ...]
     subnets: tuple[str, ...]
     zone: str = ""
+    segment: str = ""
+    mtu: int = DEFAULT_MTU
+    public_key: str = ""
 
 
 class Workload(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -285,6 +292,14 @@ class StubZone(msgspec.Struct, frozen=True):
     servers: tuple[str, ...]
 
 
+class Overlay(msgspec.Struct, frozen=True):
+    """How packets between workloads cross from one segment to another."""
+
+    mode: Literal["vxlan", "wireguard"]
+    vni: int
+    port: int
+
+
 class Site(msgspec.Struct, frozen=True):
     """The whole site. The same documents and lock give the same value on every node."""
 
@@ -308,3 +323,4 @@ class Site(msgspec.Struct, frozen=True):
     stub_zones: tuple[StubZone, ...] = ()
     tls_server_name: str = ""  # of the forwarders; "" where they are asked without TLS
     dnssec: bool = False
+    overlay: Overlay | None = None  # none where no packet needs one

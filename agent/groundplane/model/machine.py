@@ -6,6 +6,8 @@ from typing import Final, Literal
 from groundplane.model.meta import Document, ObjectMeta
 
 _SUFFIXES: Final = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
+PORTS: Final = {"vxlan": 4790, "wireguard": 51871}  # the first is IANA's for VXLAN-GPE
+DEFAULT_MTU: Final = 1500
 _QUANTITY: Final = re.compile(r"([1-9][0-9]*)(Ki|Mi|Gi|Ti)?\Z")
 
 
@@ -84,7 +86,7 @@ class Network(Document, frozen=True):
     mode: Literal["bridge", "nat", "route"] = "bridge"
     uplink: str | None = None
     vlan: int | None = None
-    mtu: int = 1500
+    mtu: int = DEFAULT_MTU
     addresses: tuple[str, ...] = ()
     gateways: tuple[str, ...] = ()
     nameservers: tuple[str, ...] = ()
@@ -148,7 +150,7 @@ class Uplink(Document, frozen=True):
     cidrs: tuple[str, ...]
     bond: Bond | None = None
     vlan: int | None = None
-    mtu: int = 1500
+    mtu: int = DEFAULT_MTU
     gateways: tuple[str, ...] = ()
     nameservers: tuple[str, ...] = ()
 
@@ -156,17 +158,14 @@ class Uplink(Document, frozen=True):
 class Overlay(Document, frozen=True):
     """How packets between workloads cross from one segment to another.
 
-    vxlan (RFC 7348) puts them in UDP to *port* with *vni*; wireguard also encrypts, on every way
-    between two nodes.
+    vxlan puts them in UDP to *port* with *vni*, without an Ethernet header (VXLAN-GPE, RFC 7348 and
+    draft-ietf-nvo3-vxlan-gpe). wireguard encrypts them, also between nodes of one segment. With
+    none the site's own routers know the way.
     """
 
     mode: Literal["none", "vxlan", "wireguard"] = "vxlan"
     vni: int = 7071
     port: int | None = None
-
-
-WIREGUARD_PORT: Final = 51871
-VXLAN_PORT: Final = 4789  # IANA
 
 
 class WireGuard(Document, frozen=True):

@@ -3,6 +3,7 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -25,6 +26,14 @@ from groundplane.project.state import (
     VirtualService,
 )
 from groundplane.project.targets import targets
+
+# Outer IP header, UDP's, and the tunnel's own: VXLAN's, or those of WireGuard's transport messages.
+_OVERHEAD: Final = {
+    ("vxlan", "IPv4"): 20 + 8 + 8,
+    ("vxlan", "IPv6"): 40 + 8 + 8,
+    ("wireguard", "IPv4"): 20 + 8 + 32,
+    ("wireguard", "IPv6"): 40 + 8 + 32,
+}
 
 
 def project(site: compiled.Site, node: str, failing: Failing) -> NodeState:
@@ -119,11 +128,7 @@ def project_base(site: compiled.Site, name: str) -> NodeBase:
         non_masquerade_cidrs=site.non_masquerade_cidrs,
         egress_masquerade=site.egress_masquerade,
         forwarders=site.forwarders,
-        peers=tuple(
-            Peer(each.name, each.addresses, each.subnets)
-            for each in site.nodes
-            if each.name != name
-        ),
+        peers=tuple(_peer(site.overlay, node, each) for each in site.nodes if each.name != name),
         workloads=tuple(
             LocalWorkload(w.namespace, w.name, interface_name(w.namespace, w.name), w.addresses)
             for w in site.workloads
@@ -137,7 +142,22 @@ def project_base(site: compiled.Site, name: str) -> NodeBase:
         stub_zones=site.stub_zones,
         tls_server_name=site.tls_server_name,
         dnssec=site.dnssec,
+        overlay=site.overlay,
+        mtu=node.mtu - (overhead(site.overlay, node) if site.overlay else 0),
     )
+
+
+def _peer(overlay: compiled.Overlay | None, node: compiled.Node, other: compiled.Node) -> Peer:
+    on_link = node.segment == other.segment
+    tunnelled = overlay is not None and (overlay.mode == "wireguard" or not on_link)
+    tunnel = other.addresses[0] if tunnelled else ""
+    key = other.public_key if tunnelled else ""
+    return Peer(other.name, other.addresses, other.subnets, tunnel, key, on_link)
+
+
+def overhead(overlay: compiled.Overlay, node: compiled.Node) -> int:
+    """Return the bytes that *overlay* adds to a packet that *node* sends to another's workload."""
+    return _OVERHEAD[overlay.mode, family_of(node.addresses[0])]
 
 
 def _node(site: compiled.Site, name: str) -> compiled.Node:

@@ -6,21 +6,30 @@ from typing import Final
 
 import msgspec
 
-from groundplane.model.compiled import Sizes, StubZone
+from groundplane.model.compiled import Overlay, Sizes, StubZone
+from groundplane.model.machine import DEFAULT_MTU
 from groundplane.model.service import Family, Protocol
 from groundplane.sharded import Sharded
 
 Key = tuple[str, str]
 
 BRIDGE: Final = "groundplane0"  # of every node's workloads
+OVERLAY: Final = "groundplane1"  # where packets to other nodes' workloads go in tunnels
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """Another node: its addresses, and the workload subnets behind it."""
+    """Another node: its addresses, and the workload subnets behind it.
+
+    *tunnel* is that of its addresses where the overlay leads to it, "" where packets go without.
+    Not *on_link* either, the site's own routers have to know the way.
+    """
 
     name: str
     addresses: tuple[str, ...]
     subnets: tuple[str, ...]
+    tunnel: str = ""
+    public_key: str = ""
+    on_link: bool = True
 
 
 class LocalWorkload(msgspec.Struct, frozen=True):
@@ -62,6 +71,8 @@ class NodeBase(msgspec.Struct, frozen=True):
     stub_zones: tuple[StubZone, ...] = ()
     tls_server_name: str = ""
     dnssec: bool = False
+    overlay: Overlay | None = None
+    mtu: int = DEFAULT_MTU  # of the bridge: the uplink's less what the overlay adds
 
 
 class Member(msgspec.Struct, frozen=True, array_like=True, gc=False):

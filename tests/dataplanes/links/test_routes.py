@@ -3,19 +3,20 @@
 import msgspec
 import pytest
 
-from groundplane.dataplanes.links.routes import Address, Object, Route, render
+from groundplane.dataplanes.links.routes import Address, Object, render
+from groundplane.dataplanes.links.tunnels import Route
 from groundplane.project.state import NodeBase, Peer
 from tests.states import BASE, of_family, service
 
 V4 = {
     "10.244.1.1": Address(24),
-    "10.96.0.0/24": Route("", "192.0.2.1"),
+    "10.96.0.0/24": Route(source="192.0.2.1", device="groundplane0"),
     "10.244.2.0/24": Route("192.0.2.2", ""),
     "10.244.3.0/24": Route("192.0.2.3", ""),
 }
 V6 = {
     "fd00:244:0:1::1": Address(64),
-    "fd00:96::/112": Route("", "2001:db8::1"),
+    "fd00:96::/112": Route(source="2001:db8::1", device="groundplane0"),
     "fd00:244:0:2::/64": Route("2001:db8::2", ""),
     "fd00:244:0:3::/64": Route("2001:db8::3", ""),
 }

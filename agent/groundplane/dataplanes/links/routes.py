@@ -4,17 +4,21 @@ And the bridge's own addresses: networkd gives them at a boot, and never again.
 """
 
 import errno
+import os
 import socket
+from contextlib import closing
 from typing import Final, NamedTuple
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from groundplane.dataplanes.links.tunnels import Route, request, tunnel_of
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
 from groundplane.model.address import family_of, from_int, network
 from groundplane.model.service import Family
-from groundplane.project.state import BRIDGE, NodeBase, Part
+from groundplane.netlink import Socket
+from groundplane.project.state import BRIDGE, OVERLAY, NodeBase, Part, Peer
 
 PROTOCOL: Final = 71  # named "groundplane" in /etc/iproute2/rt_protos.d
 _NO_DAD: Final = 0x02  # IFA_F_NODAD
@@ -22,13 +26,6 @@ _MAIN: Final = 254
 _LINKS, _IPV4_ADDRESSES, _IPV4_ROUTES = 0x1, 0x10, 0x40  # rtnetlink(7): RTMGRP_*
 _IPV6_ADDRESSES, _IPV6_ROUTES = 0x100, 0x400
 _AF: Final = {"IPv4": 2, "IPv6": 10}
-
-
-class Route(NamedTuple):
-    """Where a range goes: to a peer's address *via*, or to our bridge with *source* as ours."""
-
-    via: str
-    source: str
 
 
 class Address(NamedTuple):
@@ -48,16 +45,28 @@ def render(_base: NodeBase, part: Part) -> dict[str, Object]:
     # A node's own connections to a service need a route, and with it a source, before the output
     # hook translates them; nothing is ever delivered by it.
     routes: dict[str, Object] = {
-        cidr: Route("", primary[family_of(cidr)]) for cidr in part.service_cidrs
+        cidr: Route(source=primary[family_of(cidr)], device=BRIDGE) for cidr in part.service_cidrs
     }
     for address, subnet in zip(part.bridge_addresses, part.subnets, strict=True):
         routes[address] = Address(int(subnet.partition("/")[2]))
     for peer in part.peers:
-        gateways = {family_of(text): text for text in peer.addresses}
-        for subnet in peer.subnets:
-            if via := gateways.get(family_of(subnet)):
-                routes[subnet] = Route(via, "")
+        routes |= _to_peer(part, peer)
     return routes
+
+
+def _to_peer(base: NodeBase, peer: Peer) -> dict[str, Route]:
+    """Return the routes to the workloads of *peer*: on the link, by the overlay, or none."""
+    if peer.tunnel and base.overlay is not None:
+        # An address of our workload range as the source, so that the answer takes this way too.
+        own = {family_of(text): text for text in base.bridge_addresses}
+        tunnel = (peer.tunnel, base.overlay.vni) if base.overlay.mode == "vxlan" else ("", 0)
+        return {
+            subnet: Route("", own[family_of(subnet)], OVERLAY, *tunnel) for subnet in peer.subnets
+        }
+    gateways = {family_of(text): text for text in peer.addresses} if peer.on_link else {}
+    return {
+        subnet: Route(via) for subnet in peer.subnets if (via := gateways.get(family_of(subnet)))
+    }
 
 
 def _open_notifications() -> socket.socket:
@@ -76,6 +85,17 @@ def _drain(notifications: socket.socket) -> None:
             return
         except OSError:
             continue
+
+
+def _way(route: Route) -> str:
+    if route.via:
+        return f"via {route.via}"
+    return f"to {route.device}{route.tunnel and f' through a tunnel to {route.tunnel}'}"
+
+
+def _refused(destination: str, route: Route, code: int) -> KernelRefused:
+    why = "a route of others is there" if code == errno.EEXIST else os.strerror(code)
+    return KernelRefused(f"no route to {network(destination)} {_way(route)}: {why}")
 
 
 class Links:
@@ -135,12 +155,16 @@ class Links:
         except NetlinkError as error:
             raise KernelRefused(f"the kernel shows no routes: {error.args[-1]}") from None
         found: dict[str, Route] = {}
+        ours = {index: name for name in (BRIDGE, OVERLAY) for index in self._indices(name)}
         for message in messages:
             attributes = dict(message["attrs"])
             family: Family = "IPv4" if message["family"] == _AF["IPv4"] else "IPv6"
             destination = attributes.get("RTA_DST") or from_int(0, family)  # none: a default route
             found[f"{destination}/{message['dst_len']}"] = Route(
-                attributes.get("RTA_GATEWAY", ""), attributes.get("RTA_PREFSRC", "")
+                attributes.get("RTA_GATEWAY", ""),
+                attributes.get("RTA_PREFSRC", ""),
+                ours.get(attributes.get("RTA_OIF", 0), ""),
+                *tunnel_of(attributes),
             )
         return found
 
@@ -161,7 +185,7 @@ class Links:
     def text(self, key: str, value: Object) -> str:
         if isinstance(value, Address):
             return f"address {key}/{value.prefix} of {BRIDGE}"
-        return f"route {network(key)} {(value.via and f'via {value.via}') or f'to {BRIDGE}'}"
+        return f"route {network(key)} {_way(value)}"
 
     def write(self, _base: NodeBase, delta: Delta[str, Object]) -> None:
         """Set and delete objects one by one: each is its own transaction in the kernel.
@@ -186,6 +210,9 @@ class Links:
             raise KernelRefused("; ".join(dict.fromkeys(refusals)))
 
     def _change(self, verb: str, destination: str, route: Route) -> None:
+        if route.tunnel and verb != "del":
+            self._lead_into_tunnel(verb, destination, route)
+            return
         arguments: dict[str, object] = {
             "dst": destination,
             "proto": PROTOCOL,
@@ -194,23 +221,28 @@ class Links:
         if route.via:
             arguments["gateway"] = route.via
         elif verb != "del":
-            arguments["oif"] = self._bridge_index()
+            arguments["oif"] = self._index(route.device)
             arguments["prefsrc"] = route.source
         try:
             self._netlink.route(verb, **arguments)
         except NetlinkError as error:
             if verb == "del" and error.code == errno.ESRCH:  # it is gone, as it should be
                 return
-            where = f"via {route.via}" if route.via else f"to {BRIDGE}"
-            why = "a route of others is there" if error.code == errno.EEXIST else error.args[-1]
-            raise KernelRefused(f"no route to {network(destination)} {where}: {why}") from None
+            raise _refused(destination, route, error.code) from None
+
+    def _lead_into_tunnel(self, verb: str, destination: str, route: Route) -> None:
+        asked = request(verb, destination, route, self._index(route.device), PROTOCOL)
+        with closing(Socket(socket.NETLINK_ROUTE)) as talking:
+            complaint = talking.commit(asked)
+        if complaint is not None:
+            raise _refused(destination, route, complaint.code)
 
     def _give(self, address: str, value: Address) -> None:
         """Give the bridge an address; without duplicate detection, as its unit says."""
         try:
             self._netlink.addr(
                 "replace",
-                index=self._bridge_index(),
+                index=self._index(BRIDGE),
                 address=address,
                 prefixlen=value.prefix,
                 flags=_NO_DAD,
@@ -218,8 +250,12 @@ class Links:
         except NetlinkError as error:
             raise KernelRefused(f"no address {address} for {BRIDGE}: {error.args[-1]}") from None
 
-    def _bridge_index(self) -> int:
-        found = self._netlink.link_lookup(ifname=BRIDGE)
+    def _index(self, device: str) -> int:
+        found = self._indices(device)
         if not found:
-            raise KernelRefused(f"there is no bridge {BRIDGE}; the deploy makes it")
-        return int(found[0])
+            kind = "bridge" if device == BRIDGE else "link"
+            raise KernelRefused(f"there is no {kind} {device}; the deploy makes it")
+        return found[0]
+
+    def _indices(self, device: str) -> list[int]:
+        return [int(index) for index in self._netlink.link_lookup(ifname=device)]

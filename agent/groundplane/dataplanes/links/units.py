@@ -1,19 +1,33 @@
 """Text of what networkd and a workload's resolver read. Pure."""
 
+from typing import Final
+
 from groundplane.model.address import family_of, network
-from groundplane.project.state import NodeBase
+from groundplane.model.machine import DEFAULT_MTU
+from groundplane.project.state import BRIDGE, OVERLAY, NodeBase
 from groundplane.rendering import render_template
+
+WIREGUARD_KEY: Final = "/etc/groundplane/wireguard.key"
 
 
 def network_units(base: NodeBase) -> dict[str, str]:
-    """Return systemd-networkd's files for the workload bridge, by file name."""
+    """Return systemd-networkd's files for the workload bridge and the overlay, by file name."""
     addresses = [
         f"{address}/{network(subnet).prefixlen}"
         for address, subnet in zip(base.bridge_addresses, base.subnets, strict=True)
     ]
+    links = (BRIDGE, OVERLAY) if base.overlay else (BRIDGE,)
     return {
-        name: render_template(f"{name}.j2", base=base, addresses=addresses)
-        for name in ("60-groundplane0.netdev", "60-groundplane0.network")
+        f"60-{name}": render_template(
+            f"60-{name}.j2",
+            base=base,
+            addresses=addresses,
+            overlay=base.overlay,
+            private_key=WIREGUARD_KEY,
+            default_mtu=DEFAULT_MTU,
+        )
+        for link in links
+        for name in (f"{link}.netdev", f"{link}.network")
     }
 
 

@@ -21,7 +21,7 @@ from groundplane.dataplanes.nftables.maps import BY_CODE, TABLE, Element, map_of
 from groundplane.model.address import BITS, family_of, from_int
 from groundplane.model.limits import HASH_SEED, HASH_SLOTS
 from groundplane.model.service import Family
-from groundplane.project.state import BRIDGE, NodeBase
+from groundplane.project.state import BRIDGE, OVERLAY, NodeBase
 from groundplane.rendering import render_template
 from groundplane.sizes import RANGE_STEP
 
@@ -57,6 +57,7 @@ def _framework(base: NodeBase) -> str:
         affinity_size=AFFINITY_SIZE,
         base=base,
         bridge=BRIDGE,
+        overlay=OVERLAY,
         classes=list(_classes(base)),
         digest=_DIGEST,
         draws=DRAWS,
