@@ -28,6 +28,7 @@ from groundplane.model import compiled
 from groundplane.model.address import family_of
 from groundplane.project import NodeState, project
 from groundplane.project.node import project_base
+from groundplane.project.state import OVERLAY, NodeBase
 from groundplane.reconcile import Reconciler
 
 T = TypeVar("T")
@@ -273,6 +274,8 @@ class World:
             bits = subnet.split("/")[1]
             extra = "" if family_of(subnet) == "IPv4" else "nodad"
             ip(f"-n {name} address add {address}/{bits} dev groundplane0 {extra}")
+        if base.overlay:
+            self._build_overlay(name, base)
         ip(
             f"-n {name} route add default via 192.168.77.1",
             f"-n {name} -6 route add default via fd77::1",
@@ -291,6 +294,19 @@ class World:
             self._route(self.client, subnet, node)
             self._route(self.far, subnet, node)
 
+    def _build_overlay(self, netns: str, base: NodeBase) -> None:
+        """Make what networkd does of templates/60-groundplane1.*, and the bridge's MTU."""
+        assert base.overlay
+        ip(
+            f"-n {netns} link add {OVERLAY} mtu {base.mtu} type vxlan external gpe"
+            f" dstport {base.overlay.port}",
+            f"-n {netns} link set {OVERLAY} up",
+            f"-n {netns} link set groundplane0 mtu {base.mtu}",
+        )
+        for address in base.bridge_addresses:
+            bits, extra = (32, "") if family_of(address) == "IPv4" else (128, "nodad")
+            ip(f"-n {netns} address add {address}/{bits} dev {OVERLAY} {extra}")
+
     def _route(self, netns: str, cidr: str, node: compiled.Node) -> None:
         via = next(a for a in node.addresses if family_of(a) == family_of(cidr))
         ip(f"-n {netns} route add {cidr} via {via}")
@@ -301,7 +317,8 @@ class World:
         interface = next(w.interface for w in base.workloads if w.name == workload.name)
         self._namespace(name)
         ip(
-            f"-n {node} link add {interface} type veth peer name eth0 netns {name}",
+            f"-n {node} link add {interface} mtu {base.mtu} type veth"
+            f" peer name eth0 mtu {base.mtu} netns {name}",
             f"-n {node} link set {interface} master groundplane0 up",
             f"-n {node} link set {interface} type bridge_slave hairpin on",
             f"-n {name} link set lo up",

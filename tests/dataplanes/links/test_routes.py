@@ -5,6 +5,7 @@ import pytest
 
 from groundplane.dataplanes.links.routes import Address, Object, render
 from groundplane.dataplanes.links.tunnels import Route
+from groundplane.model.compiled import Overlay
 from groundplane.project.state import NodeBase, Peer
 from tests.states import BASE, of_family, service
 
@@ -49,3 +50,36 @@ def test_an_older_base_has_its_own_routes() -> None:
     """What has to go is found by rendering what was before."""
     newer = msgspec.structs.replace(BASE, peers=BASE.peers[:1])
     assert V4 | V6 == render(newer, BASE)
+
+
+FAR = Peer(
+    "n2",
+    ("198.51.100.2", "2001:db8:2::2"),
+    ("10.244.2.0/24", "fd00:244:0:2::/64"),
+    "198.51.100.2",
+    on_link=False,
+)
+
+
+def routes_with(overlay: Overlay | None, *peers: Peer) -> dict[str, Object]:
+    base = msgspec.structs.replace(BASE, overlay=overlay, peers=peers)
+    return {key: each for key, each in render(base, base).items() if key in peers[0].subnets}
+
+
+def test_a_peer_of_another_segment_is_reached_by_a_tunnel_for_both_families() -> None:
+    """From an address of the workload range: the answer has to come back by the tunnel."""
+    assert {
+        "10.244.2.0/24": Route("", "10.244.1.1", "groundplane1", "198.51.100.2", 7071),
+        "fd00:244:0:2::/64": Route("", "fd00:244:0:1::1", "groundplane1", "198.51.100.2", 7071),
+    } == routes_with(Overlay("vxlan", 7071, 4790), FAR)
+
+
+def test_with_wireguard_the_link_knows_the_way() -> None:
+    assert {
+        "10.244.2.0/24": Route("", "10.244.1.1", "groundplane1"),
+        "fd00:244:0:2::/64": Route("", "fd00:244:0:1::1", "groundplane1"),
+    } == routes_with(Overlay("wireguard", 7071, 51871), FAR)
+
+
+def test_without_an_overlay_the_way_to_another_segment_is_left_to_routers() -> None:
+    assert {} == routes_with(None, msgspec.structs.replace(FAR, tunnel=""))

@@ -3,7 +3,9 @@
 import pytest
 
 from groundplane.dataplanes.links.units import network_units, resolv_conf
-from groundplane.project.state import NodeBase
+from groundplane.model.compiled import Overlay
+from groundplane.project.state import NodeBase, Peer
+from tests.kernel.spaces import based
 from tests.states import BASE, of_family
 
 
@@ -37,3 +39,40 @@ def test_a_workload_resolves_as_a_pod_does(base: NodeBase, server: str) -> None:
         "search shop.svc.cluster.local svc.cluster.local cluster.local\n"
         "options ndots:5\n"
     )
+
+
+def test_a_bridge_whose_packets_go_in_tunnels_has_less_of_an_mtu() -> None:
+    assert "MTUBytes" not in network_units(BASE)["60-groundplane0.network"]
+    units = network_units(based(overlay=Overlay("vxlan", 7071, 4790), mtu=1464))
+    assert "MTUBytes=1464\n" in units["60-groundplane0.network"]
+    assert "MTUBytes=1464\n" in units["60-groundplane1.network"]
+
+
+def test_the_overlay_has_the_addresses_of_the_bridge() -> None:
+    units = network_units(based(overlay=Overlay("vxlan", 7071, 4790), mtu=1464))
+    assert {
+        "60-groundplane0.netdev",
+        "60-groundplane0.network",
+        "60-groundplane1.netdev",
+        "60-groundplane1.network",
+    } == units.keys()
+    lines = units["60-groundplane1.network"].splitlines()
+    assert ["Address=10.244.1.1/32", "Address=fd00:244:0:1::1/128"] == [
+        line for line in lines if line.startswith("Address=")
+    ]
+    assert "DestinationPort=4790\n" in units["60-groundplane1.netdev"]
+
+
+def test_wireguard_knows_each_peer_by_its_key_and_what_is_behind_it() -> None:
+    peers = (
+        Peer("n2", ("192.0.2.2",), ("10.244.2.0/24", "fd00:2::/64"), "192.0.2.2", "two="),
+        Peer("n3", ("2001:db8::3",), ("10.244.3.0/24",), "2001:db8::3", "three="),
+    )
+    base = based(overlay=Overlay("wireguard", 7071, 51871), mtu=1440, peers=peers)
+    text = network_units(base)["60-groundplane1.netdev"]
+    assert "PrivateKeyFile=/etc/groundplane/wireguard.key\nListenPort=51871\n" in text
+    assert (
+        "# n2\n[WireGuardPeer]\nPublicKey=two=\nEndpoint=192.0.2.2:51871\n"
+        "AllowedIPs=10.244.2.0/24,fd00:2::/64\n"
+    ) in text
+    assert "Endpoint=[2001:db8::3]:51871\n" in text

@@ -1,0 +1,187 @@
+"""Nodes of two segments: what their workloads say to each other goes through tunnels, and only so.
+
+The machine between the nodes drops every packet that has a workload's address on it.
+"""
+
+import socket
+import struct
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from groundplane.allocate import Lock, allocate
+from groundplane.check import check
+from groundplane.dataplanes.links import Links
+from groundplane.load import load
+from groundplane.model.compiled import Service, Site
+from groundplane.project import project
+from groundplane.reconcile import Reconciler
+from groundplane.resolve import compile_site
+from tests.kernel.spaces import own
+from tests.kernel.world import World, ask, run, within, world
+
+pytestmark = pytest.mark.kernel
+
+SITE = """\
+apiVersion: groundplane/v1
+kind: Cluster
+metadata: {name: two-segments}
+spec:
+  serviceCIDRs: [10.96.0.0/24, "fd00:96::/112"]
+  workloadCIDRs:
+  - {cidr: 10.244.0.0/16, nodePrefix: 24}
+  - {cidr: "fd00:244::/48", nodePrefix: 64}
+---
+apiVersion: groundplane/v1
+kind: Node
+metadata: {name: n1}
+spec: {addresses: [192.168.77.11, "fd77::11"], segment: a}
+---
+apiVersion: groundplane/v1
+kind: Node
+metadata: {name: n2}
+spec: {addresses: [192.168.77.12, "fd77::12"], segment: b}
+---
+apiVersion: groundplane/v1
+kind: Workload
+metadata: {name: here}
+spec: {node: n1}
+---
+apiVersion: groundplane/v1
+kind: Workload
+metadata: {name: there, labels: {app: there}}
+spec: {node: n2}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: there}
+spec:
+  type: NodePort
+  ipFamilyPolicy: RequireDualStack
+  selector: {app: there}
+  ports:
+  - {name: tcp, port: 80, targetPort: 8080, nodePort: 30080}
+  - {name: udp, port: 80, targetPort: 8080, nodePort: 30080, protocol: UDP}
+"""
+BETWEEN = """\
+table bridge between {
+  chain forward {
+    type filter hook forward priority 0
+    ip saddr 10.244.0.0/16 drop
+    ip daddr 10.244.0.0/16 drop
+    ip6 saddr fd00:244::/48 drop
+    ip6 daddr fd00:244::/48 drop
+  }
+}
+"""
+LESS = 1500 - 36  # IP, UDP and VXLAN headers
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    source: Path = tmp_path_factory.mktemp("site")
+    (source / "site.yaml").write_text(SITE)
+    catalog = load(source)
+    assert [] == check(catalog)
+    return compile_site(catalog, allocate(catalog, Lock()))
+
+
+@pytest.fixture(scope="module")
+def net(site: Site) -> Iterator[World]:
+    with world(site, own("o")) as built:
+        load_ = ["ip", "netns", "exec", built.client, "nft", "-f", "-"]
+        subprocess.run(load_, input=BETWEEN, text=True, check=True)
+        built.serve(built.workload("there"), "there", 8080)
+        yield built
+
+
+@pytest.fixture(scope="module")
+def there(site: Site) -> Service:
+    return site.services[0]
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+@pytest.mark.parametrize("family", [0, 1], ids=["IPv4", "IPv6"])
+class TestByTheService:
+    def test_a_workload_is_seen_as_itself(
+        self, net: World, there: Service, family: int, protocol: str
+    ) -> None:
+        own_address = net.addresses("here")[family]
+        answer = ask(net.workload("here"), there.cluster_ips[family], 80, protocol)
+        assert [f"there {own_address}"] == answer
+
+    def test_a_node_is_seen_by_its_bridge(
+        self, net: World, site: Site, there: Service, family: int, protocol: str
+    ) -> None:
+        bridge = ("10.244.{}.1", "fd00:244:0:{:x}::1")[family]
+        number = site.nodes[0].subnets[family].replace("::", ".").replace(":", ".").split(".")
+        expected = bridge.format(int(number[2 if family == 0 else 3], 10 if family == 0 else 16))
+        answer = ask(net.node("n1"), there.cluster_ips[family], 80, protocol)
+        assert [f"there {expected}"] == answer
+
+    def test_an_outsider_comes_by_the_other_nodes_port(
+        self, net: World, there: Service, family: int, protocol: str
+    ) -> None:
+        (answer,) = ask(net.client, net.addresses("n1")[family], 30080, protocol)
+        assert answer.startswith("there ")
+
+
+@pytest.mark.parametrize("family", [0, 1], ids=["IPv4", "IPv6"])
+def test_workloads_know_what_the_tunnel_costs(net: World, there: Service, family: int) -> None:
+    def segment() -> int:
+        with socket.create_connection((there.cluster_ips[family], 80), 2) as client:
+            return client.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+
+    headers = (20, 40)[family] + 20 + 12  # IP, TCP and its timestamps
+    assert LESS - headers == within(net.workload("here"), segment)
+
+
+def test_nothing_passes_without_the_tunnel(net: World, site: Site, there: Service) -> None:
+    """What this file proves rests on it. The route that is put back is the tunnel's."""
+    node = net.node("n1")
+    (subnet,) = [s for n in site.nodes if n.name == "n2" for s in n.subnets if "." in s]
+    run(node, "ip", "route", "replace", subnet, "via", "192.168.77.12", "proto", "71")
+    answers = ask(net.workload("here"), there.cluster_ips[0], 80, "TCP", patience=0.5)
+    assert ["dropped"] == answers
+
+    def repair() -> int:
+        with closing(Links()) as plane:
+            return len(Reconciler(plane).bring(project(site, "n1", frozenset())))
+
+    assert 1 == within(node, repair)
+    assert 0 == within(node, repair)
+    (answer,) = ask(net.workload("here"), there.cluster_ips[0], 80, "TCP")
+    assert answer.startswith("there ")
+
+
+def _tunnelled(source: str, destination: str, port: int, payload: bytes) -> bytes:
+    """Return a datagram in VXLAN-GPE (draft-ietf-nvo3-vxlan-gpe): flags I and P, then IPv4."""
+    udp = struct.pack("!HHHH", 4000, port, 8 + len(payload), 0) + payload
+    head = struct.pack(
+        "!BBHHHBBH4s4s",
+        *(0x45, 0, 20 + len(udp), 0, 0, 64, socket.IPPROTO_UDP, 0),
+        *(socket.inet_aton(source), socket.inet_aton(destination)),
+    )
+    total = sum(struct.unpack("!10H", head))
+    total = (total & 0xFFFF) + (total >> 16)
+    head = head[:10] + struct.pack("!H", ~(total + (total >> 16)) & 0xFFFF) + head[12:]
+    return struct.pack("!BBBBI", 0x0C, 0, 0, 1, 7071 << 8) + head + udp
+
+
+@pytest.mark.parametrize(("place", "expected"), [("n1", [b"hello"]), ("near", []), ("far", [])])
+def test_nobody_but_a_node_speaks_in_tunnels(net: World, place: str, expected: list[bytes]) -> None:
+    target, source = net.addresses("there")[0], net.addresses("here")[0]
+    with within(net.workload("there"), partial(socket.socket, type=socket.SOCK_DGRAM)) as heard:
+        heard.bind((target, 9999))
+        heard.settimeout(0.5)
+        packet = _tunnelled(source, target, 9999, b"hello")
+        with within(net.place(place), partial(socket.socket, type=socket.SOCK_DGRAM)) as speaker:
+            speaker.sendto(packet, (net.addresses("n2")[0], 4790))
+        found = []
+        with suppress(TimeoutError):
+            found.append(heard.recv(100))
+        assert expected == found
