@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from groundplane.doctor.facts import Address, Exposed, Facts, Finding, Route
 from groundplane.model.address import contains, family_of, first_last
-from groundplane.project.state import BRIDGE, NodeBase
+from groundplane.project.state import BRIDGE, OVERLAY, NodeBase
 
 PROTOCOL = 71  # of our routes, dataplanes/links/routes.py
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - what a socket that is bound to all addresses shows
@@ -12,6 +12,7 @@ _ANY = ("0.0.0.0", "::")  # noqa: S104 - what a socket that is bound to all addr
 
 def network(base: NodeBase, facts: Facts, exposed: Exposed) -> Iterator[Finding]:
     yield from _bridge(base, facts)
+    yield from _overlay(base, facts)
     yield from _addresses(base, facts, exposed)
     yield from _routes(base, facts)
     yield from _listeners(base, facts, exposed)
@@ -46,6 +47,35 @@ def _bridge(base: NodeBase, facts: Facts) -> Iterator[Finding]:
                 "node's workloads.",
                 f"Run `ip address add {address}/{length} dev {BRIDGE}`, and look for what removed it "
                 "with `networkctl status groundplane0`.",
+            )
+
+
+def _overlay(base: NodeBase, facts: Facts) -> Iterator[Finding]:
+    if base.overlay is None:
+        return
+    subject = f"interface {OVERLAY}"
+    if not facts.interfaces.get(OVERLAY):
+        down = OVERLAY in facts.interfaces
+        far = ", ".join(peer.name for peer in base.peers if peer.tunnel)
+        yield Finding(
+            "error",
+            subject,
+            f"The overlay is {'down' if down else 'missing'}: the workloads of these nodes cannot "
+            f"be reached from here: {far}.",
+            f"Run `ip link set {OVERLAY} up`."
+            if down
+            else "Deploy the node again, or run `networkctl reload`.",
+        )
+        return
+    there = {each.address for each in facts.addresses if each.interface == OVERLAY}
+    for address in base.bridge_addresses:
+        if address not in there:
+            length = 32 if family_of(address) == "IPv4" else 128
+            yield Finding(
+                "error",
+                subject,
+                f"The overlay lacks {address}: what is masqueraded into it is not answered.",
+                f"Run `ip address add {address}/{length} dev {OVERLAY}`.",
             )
 
 
@@ -89,7 +119,8 @@ def _taken(base: NodeBase, each: Address, exposed: Exposed) -> str:
                     "cannot be reached from here."
                 )
     for subnet in base.subnets:
-        if contains(subnet, each.address) and each.interface != BRIDGE:
+        on_overlay = each.interface == OVERLAY and each.address in base.bridge_addresses
+        if contains(subnet, each.address) and each.interface != BRIDGE and not on_overlay:
             return (
                 f"It lies in {subnet}, this node's workloads: the one that has it cannot be "
                 "reached."
