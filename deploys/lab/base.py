@@ -37,6 +37,7 @@ BASE_PACKAGES = (
     "iputils-ping",
     "curl",
     "procps",
+    "systemd-timesyncd",
     "kmod",
     "netbase",
     # What a node with a central source has, and the lab's network leads to no mirror.

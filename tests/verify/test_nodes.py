@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from deploys.node import SYSCTLS
+from deploys.machine.links import SYSCTLS
 from groundplane.dataplanes import links
 from groundplane.files import node_files
 from groundplane.model.address import network
@@ -42,16 +42,24 @@ def test_bridge_has_the_declared_addresses(on: Any, wanted: NodeState) -> None:
     assert base.bridge_mac == shown["address"]
 
 
+def _tunnelled(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a route of ip's JSON, which has "dst" twice where it has a tunnel."""
+    ends = [value for key, value in pairs if key == "dst"]
+    return dict(pairs) | {"dst": ends[0], "tunnel": ends[1]} if len(ends) > 1 else dict(pairs)
+
+
 def test_routes_are_the_declared_ones(on: Any, wanted: NodeState) -> None:
     expected = {
-        destination: (route.via, route.source)
+        destination: (route.via, route.source, route.tunnel)
         for destination, route in links.render(wanted.base, wanted.base).items()
         if isinstance(route, links.Route)
     }
     found = {}
     for family in (4, 6):
-        for route in json.loads(on.check_output(f"ip -j -{family} route show proto 71")):
-            found[route["dst"]] = (route.get("gateway", ""), route.get("prefsrc", ""))
+        shown = on.check_output(f"ip -j -{family} route show proto 71")
+        for route in json.loads(shown, object_pairs_hook=_tunnelled):
+            tunnel = route.get("tunnel", "")
+            found[route["dst"]] = (route.get("gateway", ""), route.get("prefsrc", ""), tunnel)
     assert expected == found
 
 

@@ -1,0 +1,67 @@
+"""Facts about a machine: who sets its clock, what its kernel lets one set, its links."""
+
+from collections.abc import Iterable
+
+from pyinfra.api import FactBase, QuoteString, StringCommand
+
+_TIME_SERVICES = ("chrony", "chronyd", "ntpsec", "ntp", "ntpd", "openntpd", "systemd-timesyncd")
+
+
+class TimeServices(FactBase[list[str]]):
+    """The units that set the host's clock, of those that are there; hypervisors may set it, too."""
+
+    default = list
+
+    def command(self) -> str:
+        units = " ".join(f"{name}.service" for name in _TIME_SERVICES)
+        return f"systemctl list-unit-files --no-legend --plain {units} || true"
+
+    def process(self, output: Iterable[str]) -> list[str]:
+        return [line.split(".service")[0] for line in output if ".service" in line]
+
+
+class LearnsRoutes(FactBase[list[str]]):
+    """The links with one of *addresses* whose default route the kernel learns (accept_ra).
+
+    With forwarding on, it learns no more unless accept_ra is 2 (ip-sysctl: accept_ra).
+    """
+
+    default = list
+
+    def command(self, addresses: tuple[str, ...]) -> StringCommand:
+        shows = [
+            StringCommand("ip -o address show to", QuoteString(address), ";")
+            for address in addresses
+        ]
+        return StringCommand(
+            "{", *shows, "} | awk '{print $2}' | sort -u | while read link; do",
+            'value=$(cat "/proc/sys/net/ipv6/conf/$link/accept_ra" 2>/dev/null);',
+            'case "$value" in 1|2) echo "$link";; esac; done',
+        )  # fmt: skip
+
+    def process(self, output: Iterable[str]) -> list[str]:
+        return [line.strip() for line in output if line.strip()]
+
+
+class SettableNumber(FactBase[int | None]):
+    """The number in the file *path* of /proc/sys, None where it is not there or not to be written."""
+
+    def command(self, path: str) -> StringCommand:
+        quoted = QuoteString(f"/proc/sys/{path}")
+        return StringCommand("if test -w", quoted, "; then cat", quoted, "; fi")
+
+    def process(self, output: Iterable[str]) -> int | None:
+        return next((int(line) for line in output if line.strip()), None)
+
+
+class WireGuardKey(FactBase[str]):
+    """The public half of the private key in the file *path*, "" where there is none (wg(8))."""
+
+    default = str
+
+    def command(self, path: str) -> StringCommand:
+        quoted = QuoteString(path)
+        return StringCommand("if test -s", quoted, "; then wg pubkey <", quoted, "; fi")
+
+    def process(self, output: Iterable[str]) -> str:
+        return next((line.strip() for line in output), "")

@@ -1,0 +1,16 @@
+"""What a node has to be, VM or bare: one module for each concern, in the order of `node`."""
+
+from deploys.machine.agent import agent
+from deploys.machine.links import links
+from deploys.machine.name_server import name_server
+from deploys.machine.system import system
+
+__all__ = ["agent", "links", "name_server", "node", "system"]
+
+
+def node() -> None:
+    """Make the host the node of its name."""
+    system()
+    links()
+    name_server()
+    agent()

@@ -1,0 +1,97 @@
+"""The agent: its environment, its catalog or central source, its units."""
+
+from io import StringIO
+
+from pyinfra import host
+from pyinfra.api import DeployError, deploy
+from pyinfra.facts.server import Arch
+from pyinfra.operations import files, systemd
+
+from deploys.catalog import source_files
+from deploys.exec_probes import exec_helper
+from deploys.facts.files import PythonVersion
+from deploys.machine.defaults import DEFAULTS
+from deploys.operations import catalog, environment, trust
+from deploys.source import TRUST_DIRECTORY, BadSource, Source, source_of
+from deploys.wheelhouse import wheelhouse_for
+from groundplane.rendering import render_template
+
+
+@deploy("Agent", data_defaults=DEFAULTS)
+def agent() -> None:
+    """Install the agent, give it the catalog, and run it."""
+    python, machine = host.get_fact(PythonVersion), host.get_fact(Arch)
+    if not python:
+        raise DeployError("python3 is not installed, and no package of it can be")
+    directory = host.data.environment_directory
+    wheels = wheelhouse_for(python, machine)
+    installed = environment.install(
+        name="The agent's Python environment is the locked one",
+        wheelhouse=wheels,
+        directory=directory,
+    )
+    files.link(
+        name="groundplane is on the PATH",
+        path="/usr/local/bin/groundplane",
+        target=f"{directory}/current/bin/groundplane",
+    )
+    source = central_source()
+    if source.url:
+        files.directory(
+            name="The catalog is where the source is, and not here",
+            path=host.data.catalog_directory,
+            present=False,
+        )
+    else:
+        catalog.put(
+            name="The catalog is there as a whole",
+            files=source_files(),
+            dest=host.data.catalog_directory,
+        )
+    trusted = trust.put(
+        name="The agent can prove who it is to its source, and the source to it",
+        files=source.files,
+        dest=TRUST_DIRECTORY,
+        group="groundplane",
+    )
+    settings = files.put(
+        name="The agent knows its node and its source",
+        src=StringIO(
+            f"GROUNDPLANE_NODE={host.data.node_name}\n"
+            f"GROUNDPLANE_SOURCE={source.url or host.data.catalog_directory}\n"
+        ),
+        dest="/etc/groundplane/agent.env",
+        mode="644",
+    )
+    units = [
+        files.put(
+            name=f"systemd has {unit}",
+            src=StringIO(render_template(f"{unit}.j2", directory=directory)),
+            dest=f"/etc/systemd/system/{unit}",
+            mode="644",
+        )
+        for unit in ("groundplane-agent.service", "groundplane-netns@.service")
+    ]
+    systemd.daemon_reload(
+        name="systemd knows the agent's units",
+        _if=lambda: any(unit.did_change() for unit in units),
+    )
+    helper = exec_helper(host.data.exec_probes, directory, installed)
+    systemd.service(
+        name="The agent runs", service="groundplane-agent.service", running=True, enabled=True
+    )
+    deciding = [installed, settings, trusted, *units, *([helper] if helper else [])]
+    systemd.service(
+        name="The agent is the new one",
+        service="groundplane-agent.service",
+        restarted=True,
+        _if=lambda: any(op.did_change() for op in deciding),
+    )
+
+
+def central_source() -> Source:
+    """Return the central source that host data names; DeployError when it cannot be one."""
+    try:
+        return source_of(host.data.source, host.data.trust)
+    except BadSource as error:
+        raise DeployError(str(error)) from None

@@ -1,0 +1,23 @@
+"""What host and group data may say otherwise."""
+
+from groundplane.agent.store import SERIALS_FILE
+
+STATE_DIRECTORY = "/var/lib/groundplane"
+SERIALS = f"{STATE_DIRECTORY}/{SERIALS_FILE}"
+DEFAULTS = {
+    "packages": [
+        "bind9", "bind9-utils", "conntrack", "iproute2", "kmod", "nftables", "python3"
+    ],
+    # Versions that apt is to keep to, by package: {"bind9*": "1:9.18.*"} (apt_preferences(5)).
+    "package_versions": {},
+    "catalog_directory": "/etc/groundplane/catalog",
+    # Of a central source: its URL, and files of this machine by their names in the trust directory.
+    "source": "",
+    "trust": {},
+    "source_packages": ["ca-certificates", "git", "openssh-client"],
+    # Absolute paths of programs on the node that exec probes may run; none: exec probes are off.
+    "exec_probes": [],
+    "environment_directory": "/opt/groundplane",
+    # Connections that the kernel keeps at most; one that is higher already stays.
+    "conntrack_max": 262144,
+}  # fmt: skip

@@ -1,0 +1,26 @@
+"""Keys of nodes for WireGuard, made before the catalog can name their public halves.
+
+`pyinfra INVENTORY deploys.machine.keys.wireguard_keys` makes those that are not there, and prints
+the public half of each.
+"""
+
+from pyinfra import host, logger
+from pyinfra.api import deploy
+from pyinfra.operations import apt, python
+
+from deploys.facts.machine import WireGuardKey
+from deploys.operations import links
+from groundplane.dataplanes.links.units import WIREGUARD_KEY
+
+
+@deploy("WireGuard's keys")
+def wireguard_keys() -> None:
+    """Make a private key on every node that has none, and print the public ones."""
+    apt.packages(name="wg is installed", packages=["wireguard-tools"], no_recommends=True)
+    links.make_wireguard_key(name="There is a private key")
+    python.call(name="The public key is told", function=_tell)
+
+
+def _tell() -> None:
+    public = host.get_fact(WireGuardKey, path=WIREGUARD_KEY)
+    logger.info("[%s] wireguard: {publicKey: %s}", host.name, public)

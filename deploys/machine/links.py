@@ -1,0 +1,117 @@
+"""The links of workloads: their bridge, the overlay, forwarding, and whose the routes are."""
+
+from io import StringIO
+
+from pyinfra import host
+from pyinfra.api import deploy
+from pyinfra.operations import files, server, systemd
+
+from deploys.catalog import compiled_site, node_state
+from deploys.facts.machine import LearnsRoutes, SettableNumber
+from deploys.machine.defaults import DEFAULTS
+from deploys.operations import links as own
+from groundplane.dataplanes.links import network_units
+from groundplane.dataplanes.links.routes import PROTOCOL
+from groundplane.project.state import BRIDGE, OVERLAY, NodeBase
+
+SYSCTLS = {
+    "net.ipv4.ip_forward": 1,
+    "net.ipv6.conf.all.forwarding": 1,
+    # A workload must not learn that its neighbour is on the same link: all packets pass the node.
+    "net.ipv4.conf.all.send_redirects": 0,
+    "net.ipv4.conf.default.send_redirects": 0,
+    # Loose (RFC 3704, 2.4): answers may come by another link than packets to their senders take.
+    "net.ipv4.conf.all.rp_filter": 2,
+}
+CONNTRACK_MAX = "net/netfilter/nf_conntrack_max"
+
+
+@deploy("Links", data_defaults=DEFAULTS)
+def links() -> None:
+    """Make the workload bridge and the overlay, forwarding, and the name of our route protocol."""
+    base = node_state(host.data.node_name).base
+    _settings(base)
+    files.put(
+        name="Our route protocol has a name",
+        src=StringIO(f"{PROTOCOL}\tgroundplane\n"),
+        dest="/etc/iproute2/rt_protos.d/groundplane.conf",
+        mode="644",
+    )
+    foreign = files.put(
+        name="networkd leaves the agent's routes alone",
+        src=StringIO("[Network]\nManageForeignRoutes=no\nManageForeignRoutingPolicyRules=no\n"),
+        dest="/etc/systemd/networkd.conf.d/groundplane.conf",
+        mode="644",
+    )
+    if base.overlay and base.overlay.mode == "wireguard":
+        public = next(n.public_key for n in compiled_site().nodes if n.name == base.name)
+        own.wireguard_key(name="The private key is that of the catalog's key", public=public)
+    _units(base)
+    systemd.service(
+        name="networkd runs",
+        service="systemd-networkd.service",
+        running=True,
+        enabled=True,
+    )
+    systemd.service(
+        name="networkd reads its configuration again",
+        service="systemd-networkd.service",
+        restarted=True,
+        _if=foreign.did_change,
+    )
+
+
+def _settings(base: NodeBase) -> None:
+    # Before forwarding, which would let a default route expire that the kernel learned.
+    learning = host.get_fact(LearnsRoutes, addresses=base.addresses)
+    settings = {f"net.ipv6.conf.{link}.accept_ra": 2 for link in learning} | SYSCTLS
+    most = host.get_fact(SettableNumber, path=CONNTRACK_MAX)
+    if most is not None and most < host.data.conntrack_max:
+        settings[CONNTRACK_MAX.replace("/", ".")] = host.data.conntrack_max
+    for key, value in settings.items():
+        server.sysctl(
+            name=f"{key} is {value}",
+            key=key,
+            value=value,
+            persist=True,
+            persist_file="/etc/sysctl.d/60-groundplane.conf",
+        )
+
+
+def _units(base: NodeBase) -> None:
+    """Have networkd's files, and links that are as they say: kinds and peers are set at the making."""
+    wanted = network_units(base)
+    changed = {
+        name: files.put(
+            name=f"networkd has {name}",
+            src=StringIO(text),
+            dest=f"/etc/systemd/network/{name}",
+            mode="644",
+        )
+        for name, text in wanted.items()
+    }
+    netdev, network = f"60-{OVERLAY}.netdev", f"60-{OVERLAY}.network"
+    if base.overlay:
+        remade = changed[netdev]
+    else:
+        remade = files.file(
+            name="There is no overlay", path=f"/etc/systemd/network/{netdev}", present=False
+        )
+        files.file(
+            name="The overlay has no settings",
+            path=f"/etc/systemd/network/{network}",
+            present=False,
+        )
+    server.shell(
+        name="An overlay that was another is gone",
+        commands=[f"if ip link show {OVERLAY} >/dev/null 2>&1; then ip link delete {OVERLAY}; fi"],
+        _if=remade.did_change,
+    )
+    server.shell(
+        name="networkd makes the links as declared",
+        commands=[
+            "networkctl reload",
+            *(f"networkctl reconfigure {link} || true" for link in (BRIDGE, OVERLAY)),
+        ],
+        _if=lambda: remade.did_change() or any(unit.did_change() for unit in changed.values()),
+    )

@@ -1,0 +1,91 @@
+"""BIND for the site's zones, and the node as its client."""
+
+from io import StringIO
+
+from pyinfra import host
+from pyinfra.api import DeployError, deploy
+from pyinfra.facts.files import Link
+from pyinfra.operations import files, systemd
+
+from deploys.catalog import node_state
+from deploys.facts.files import BindVersion, FirstSerials
+from deploys.machine.defaults import DEFAULTS, SERIALS
+from deploys.operations import dns
+from groundplane.dataplanes.dns.zones import (
+    KEY_FILE,
+    KEY_NAME,
+    ZONE_DIRECTORY,
+    resolved_conf,
+    server_config,
+)
+from groundplane.files import zone_files
+from groundplane.rendering import render_template
+
+TLS_TO_FORWARDERS = (9, 20)  # the first BIND that asks them so
+
+
+@deploy("DNS", data_defaults=DEFAULTS)
+def name_server() -> None:
+    """Run BIND for the site's zones, and have the node ask it."""
+    state = node_state(host.data.node_name)
+    version = host.get_fact(BindVersion)
+    if state.base.tls_server_name and version < TLS_TO_FORWARDERS:
+        raise DeployError(
+            f"spec.dns.tlsServerName needs BIND {_dotted(TLS_TO_FORWARDERS)} or later; "
+            f"here is {_dotted(version)}"
+        )
+    dns.tsig_key(
+        name="There is a key for zone updates",
+        path=KEY_FILE,
+        key_name=KEY_NAME,
+        user="groundplane",
+        group="bind",
+    )
+    files.directory(
+        name="Zones have a directory", path=ZONE_DIRECTORY, user="bind", group="bind", mode="755"
+    )
+    # A server that is installed anew goes on after the serials that the one before it served.
+    serials = host.get_fact(FirstSerials, path=SERIALS)
+    for name, text in zone_files(state, serials).items():
+        zone = name.removeprefix("zones/")
+        dns.seed(name=f"{zone} is there", path=f"{ZONE_DIRECTORY}/{zone}", content=text)
+    config = files.put(
+        name="BIND has its configuration",
+        src=StringIO(server_config(state.base)),
+        dest="/etc/bind/groundplane.conf",
+        mode="644",
+    )
+    unit = files.put(
+        name="BIND's unit uses it",
+        src=StringIO(render_template("named.service.d.conf.j2")),
+        dest="/etc/systemd/system/named.service.d/groundplane.conf",
+        mode="644",
+    )
+    systemd.daemon_reload(name="systemd knows BIND's unit", _if=unit.did_change)
+    systemd.service(name="BIND runs", service="named.service", running=True, enabled=True)
+    systemd.service(
+        name="BIND uses its new configuration",
+        service="named.service",
+        restarted=True,
+        _if=lambda: config.did_change() or unit.did_change(),
+    )
+    resolver_link = host.get_fact(Link, path="/etc/resolv.conf")
+    if resolver_link and "systemd/resolve" in resolver_link["link_target"]:
+        routed = files.put(
+            name="systemd-resolved asks the node's own server for the site's zones",
+            src=StringIO(resolved_conf(state.base)),
+            dest="/etc/systemd/resolved.conf.d/groundplane.conf",
+            mode="644",
+        )
+        systemd.service(
+            name="systemd-resolved uses its new configuration",
+            service="systemd-resolved.service",
+            restarted=True,
+            _if=routed.did_change,
+        )
+    else:
+        dns.local_resolver_first(name="The node asks its own server first")
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version)) if any(version) else "none"

@@ -1,0 +1,76 @@
+"""The system below: its name, packages and their versions, clock, modules, the agent's user."""
+
+from io import StringIO
+
+from pyinfra import host
+from pyinfra.api import deploy
+from pyinfra.operations import apt, files, server, systemd
+
+from deploys.catalog import node_state
+from deploys.facts.machine import TimeServices
+from deploys.machine.agent import central_source
+from deploys.machine.defaults import DEFAULTS, STATE_DIRECTORY
+from groundplane.rendering import render_template
+
+
+@deploy("System", data_defaults=DEFAULTS)
+def system() -> None:
+    """Name the node, install Debian's packages, have a clock that is set, make the agent's user."""
+    server.hostname(name="The node has its name", hostname=host.data.node_name)
+    _packages()
+    _clock()
+    modules = files.put(
+        name="Kernel modules are loaded at boot",
+        src=StringIO(render_template("modules-load.conf.j2", base=_base())),
+        dest="/etc/modules-load.d/groundplane.conf",
+        mode="644",
+    )
+    systemd.service(
+        name="Kernel modules are loaded",
+        service="systemd-modules-load.service",
+        restarted=True,
+        _if=modules.did_change,
+    )
+    server.user(
+        name="The agent has a user of its own",
+        user="groundplane",
+        system=True,
+        shell="/usr/sbin/nologin",
+        home=STATE_DIRECTORY,
+        ensure_home=False,
+    )
+
+
+def _base() -> object:
+    return node_state(host.data.node_name).base
+
+
+def _packages() -> None:
+    versions = dict(host.data.package_versions)
+    files.put(
+        name="apt keeps to the versions that are wanted",
+        src=StringIO(render_template("apt-preferences.j2", versions=versions)),
+        dest="/etc/apt/preferences.d/groundplane",
+        mode="644",
+    )
+    apt.packages(
+        name="Packages of the dataplanes are installed",
+        packages=host.data.packages,
+        no_recommends=True,
+    )
+    if central_source().url:
+        apt.packages(
+            name="Packages of a central source are installed",
+            packages=host.data.source_packages,
+            no_recommends=True,
+        )
+
+
+def _clock() -> None:
+    """Certificates, signatures of updates and logs of several nodes need one that is right."""
+    if not host.get_fact(TimeServices):
+        apt.packages(
+            name="Something sets the clock",
+            packages=["systemd-timesyncd"],
+            no_recommends=True,
+        )

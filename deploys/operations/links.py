@@ -1,0 +1,43 @@
+"""What links need besides networkd's files: WireGuard's private key, which is made on the node."""
+
+from collections.abc import Generator
+
+from pyinfra import host
+from pyinfra.api import OperationError, QuoteString, StringCommand, operation
+
+from deploys.facts.machine import WireGuardKey
+from groundplane.dataplanes.links.units import WIREGUARD_KEY
+
+
+@operation()
+def wireguard_key(public: str) -> Generator[StringCommand]:
+    """Have the private key of *public* on the host; OperationError with the one it really has.
+
+    It is made by `deploys.machine.keys`, whose public half is written into the catalog; it is never
+    read by anyone but networkd.
+    """
+    there = host.get_fact(WireGuardKey, path=WIREGUARD_KEY)
+    if not there:
+        raise OperationError(
+            "the node has no key for WireGuard yet: run deploys.machine.keys.wireguard_keys, which "
+            "makes it and prints its public half for spec.wireguard.publicKey"
+        )
+    if there != public:
+        raise OperationError(
+            f"spec.wireguard.publicKey is {public}, but the key of the node itself is {there}"
+        )
+    host.noop("the private key is there")
+    yield from ()
+
+
+@operation()
+def make_wireguard_key() -> Generator[StringCommand]:
+    """Have a private key in its file: made on the host, once, and known to networkd alone."""
+    if host.get_fact(WireGuardKey, path=WIREGUARD_KEY):
+        host.noop("the private key is there")
+        return
+    file, new = QuoteString(WIREGUARD_KEY), QuoteString(f"{WIREGUARD_KEY}.new")
+    yield StringCommand(
+        "mkdir -p /etc/groundplane && (umask 077 && wg genkey >", new,
+        ") && chown root:systemd-network", new, "&& chmod 640", new, "&& mv", new, file,
+    )  # fmt: skip
