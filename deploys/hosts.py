@@ -1,48 +1,45 @@
-"""pyinfra's hosts and groups, derived from the Node documents: nothing is written twice."""
+"""pyinfra's hosts and groups, derived from the catalog's machines: nothing is written twice."""
 
 from pathlib import Path
 from typing import Any
 
 from deploys.catalog import ROOT
+from groundplane.inventory import Host, groups, hosts, known_hosts
 from groundplane.model.catalog import Catalog
-from groundplane.model.site import Node
 
 Hosts = list[tuple[str, dict[str, Any]]]
 
 KNOWN_HOSTS = ROOT / ".cache" / "known_hosts"
 
 
-def hosts_of(catalog: Catalog) -> Hosts:
-    """Return every node with the data that pyinfra's ssh connector needs."""
-    return [(node.name, _data(node)) for node in catalog.nodes.values()]
+def groups_of(catalog: Catalog) -> dict[str, Hosts]:
+    """Return every group of machines, with the data that pyinfra's ssh connector needs."""
+    listed = hosts(catalog)
+    data = {host.name: _data(host) for host in listed}
+    return {
+        name: [(member, data[member]) for member in members]
+        for name, members in groups(listed).items()
+    }
 
 
 def pin_host_keys(catalog: Catalog, file: Path = KNOWN_HOSTS) -> None:
-    """Write the host keys that Node documents pin to *file*, where ssh clients look for them."""
+    """Write the host keys that the catalog pins to *file*, where ssh clients look for them."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(known_hosts(catalog))
+    file.write_text(known_hosts(hosts(catalog)))
 
 
-def known_hosts(catalog: Catalog) -> str:
-    """Return the pinned host keys in the form of known_hosts (sshd(8))."""
-    lines = []
-    for node in catalog.nodes.values():
-        management = node.spec.management
-        host = management.host or node.spec.addresses[0]
-        name = host if management.port == 22 else f"[{host}]:{management.port}"
-        lines += [f"{name} {key}\n" for key in management.host_keys]
-    return "".join(lines)
-
-
-def _data(node: Node) -> dict[str, Any]:
-    management = node.spec.management
+def _data(host: Host) -> dict[str, Any]:
+    management = host.management
     data: dict[str, Any] = {
-        "ssh_hostname": management.host or node.spec.addresses[0],
+        "ssh_hostname": host.address,
         "ssh_port": management.port,
         "ssh_user": management.user,
         "ssh_strict_host_key_checking": "yes",
-        "node_name": node.name,
     }
+    if host.node:
+        data["node_name"] = host.node
+    if host.hypervisor:
+        data["hypervisor_name"] = host.hypervisor
     if management.host_keys:
         data["ssh_known_hosts_file"] = str(KNOWN_HOSTS)
     if management.key_file:

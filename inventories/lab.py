@@ -8,7 +8,7 @@ lab, its nodes get it from the git server; any other is put on them.
 import platform
 
 from deploys.catalog import read_source, source_directory
-from deploys.hosts import hosts_of
+from deploys.hosts import groups_of
 from deploys.lab import client_key, enter, known_hosts
 from deploys.lab.git import node_trust, node_url
 from deploys.lab.site import lab_of
@@ -25,12 +25,14 @@ _source = (
     else {}
 )
 
-nodes = [
-    (
-        name,
-        data
-        | {"ssh_key": str(client_key(_lab)), "ssh_known_hosts_file": str(known_hosts(_lab))}
-        | _source,
-    )
-    for name, data in hosts_of(read_source())
-]
+_lab_data = {
+    "ssh_key": str(client_key(_lab)),
+    "ssh_known_hosts_file": str(known_hosts(_lab)),
+    **_source,
+}
+globals().update(
+    {
+        group: [(name, data | _lab_data) for name, data in members]
+        for group, members in groups_of(read_source()).items()
+    }
+)

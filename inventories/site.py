@@ -1,7 +1,11 @@
-"""The nodes of your own site, from the Node documents of the catalog in $GROUNDPLANE_SOURCE."""
+"""The machines of your own site, in groups, from the catalog in $GROUNDPLANE_SOURCE.
+
+Groups are hypervisors, nodes, vms, bare, hypervisor_NAME, zone_NAME and label_KEY_VALUE: what
+`groundplane inventory` lists. `--limit zone_a` takes one of them.
+"""
 
 from deploys.catalog import read_source
-from deploys.hosts import hosts_of, pin_host_keys
+from deploys.hosts import groups_of, pin_host_keys
 
 pin_host_keys(read_source())
-nodes = hosts_of(read_source())
+globals().update(groups_of(read_source()))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deploys.hosts import KNOWN_HOSTS, hosts_of, known_hosts
+from deploys.hosts import KNOWN_HOSTS, groups_of, pin_host_keys
 from groundplane.load import load
 
 CATALOG = """
@@ -34,7 +34,7 @@ spec:
 
 def test_a_node_is_reached_by_its_address_and_its_management_fields(tmp_path: Path) -> None:
     (tmp_path / "site.yaml").write_text(CATALOG)
-    plain, special = hosts_of(load(tmp_path))
+    plain, special = groups_of(load(tmp_path))["nodes"]
     assert plain == (
         "plain",
         {
@@ -62,4 +62,6 @@ def test_a_node_is_reached_by_its_address_and_its_management_fields(tmp_path: Pa
 
 def test_pinned_host_keys_are_those_of_the_address_that_ssh_uses(tmp_path: Path) -> None:
     (tmp_path / "site.yaml").write_text(CATALOG)
-    assert known_hosts(load(tmp_path)) == "[special.example]:2222 ssh-ed25519 AAAA\n"
+    pin_host_keys(load(tmp_path), tmp_path / "cache" / "known_hosts")
+    pinned = (tmp_path / "cache" / "known_hosts").read_text()
+    assert pinned == "[special.example]:2222 ssh-ed25519 AAAA\n"

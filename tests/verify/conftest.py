@@ -15,7 +15,7 @@ import pytest
 import testinfra
 
 from deploys.catalog import compiled_site, node_state, read_source
-from deploys.hosts import hosts_of
+from deploys.hosts import groups_of
 from deploys.lab import enter, ssh_config
 from deploys.lab.site import lab_of
 from groundplane.model import compiled
@@ -51,7 +51,7 @@ def hosts() -> dict[str, Any]:
             n: testinfra.get_host(f"ssh://{n}?ssh_config={config}") for n in read_source().nodes
         }
     found = {}
-    for name, data in hosts_of(read_source()):
+    for name, data in groups_of(read_source())["nodes"]:
         key = f"?ssh_identity_file={data['ssh_key']}" if "ssh_key" in data else ""
         target = f"ssh://{data['ssh_user']}@{data['ssh_hostname']}:{data['ssh_port']}{key}"
         pinned = f"-o UserKnownHostsFile={data.get('ssh_known_hosts_file', '~/.ssh/known_hosts')}"

@@ -28,6 +28,11 @@ _COMMANDS: Final = {
     "doctor": ("groundplane.cli.doctor", "doctor", "Say what on this node swallows traffic."),
     "events": ("groundplane.cli.events", "events", "Say what happened on this node, and why."),
     "get": ("groundplane.cli.get", "get", "List services, endpoints, workloads or nodes."),
+    "inventory": (
+        "groundplane.cli.inventory",
+        "inventory",
+        "List the machines of a catalog, for deploy tools too.",
+    ),
     "netns": ("groundplane.cli.netns", "netns", "Connect a workload that has its own address."),
     "render": (
         "groundplane.cli.render",
