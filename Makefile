@@ -32,9 +32,11 @@ down: root setup ## Remove every trace of the lab but its cached base tree
 	$(RUN)/python -m deploys.lab down
 
 INVENTORY ?= inventories/lab.py
+REPORTS ?= reports
 verify: export GROUNDPLANE_SOURCE ?= $(or $(wildcard $(SITE)),examples/lab)
 verify: setup ## Prove that the nodes of INVENTORY are as declared
-	INVENTORY=$(INVENTORY) $(RUN)/pytest -p no:cacheprovider tests/verify
+	INVENTORY=$(INVENTORY) $(RUN)/pytest -p no:cacheprovider tests/verify \
+	  --junitxml=$(REPORTS)/verify.xml --html=$(REPORTS)/verify.html
 
 NODE ?= n1
 shell: ## Open a shell on NODE of the lab

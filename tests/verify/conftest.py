@@ -8,6 +8,7 @@ Run from the root of the checkout:
 
 import json
 import os
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from deploys.lab import enter, ssh_config
 from deploys.lab.site import lab_of
 from groundplane.model import compiled
 from groundplane.project import NodeState
+from tests.verify.report import Reach, Result, page
 
 PROBE = Path(__file__).with_name("probe.py").read_text()
 IN_LAB = Path(os.environ.get("INVENTORY", "")).stem == "lab"
@@ -33,6 +35,80 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "service" in names:
         services = compiled_site().services
         metafunc.parametrize("service", services, ids=lambda s: f"{s.namespace}/{s.name}")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--html", metavar="FILE", type=Path, help="write a page with a picture there")
+
+
+_RESULTS = pytest.StashKey[list[Result]]()
+_REACHED = pytest.StashKey[set[Reach]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_RESULTS], config.stash[_REACHED] = [], set()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep what each test came to, and what it was about."""
+    report = yield
+    if report.when == "call" or report.outcome != "passed":
+        parameters = getattr(item, "callspec", None)
+        about = parameters.params if parameters else {}
+        service = about.get("service")
+        item.config.stash[_RESULTS].append(
+            Result(
+                item.name,
+                report.outcome,
+                about.get("node", ""),
+                f"{service.namespace}/{service.name}" if service else "",
+                report.longreprtext if report.failed else "",
+                call.duration,
+            )
+        )
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    file = session.config.option.html
+    if file is not None:
+        site = compiled_site()
+        results, reached = session.config.stash[_RESULTS], session.config.stash[_REACHED]
+        name = read_source().cluster.metadata.name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(page(f"Verification of {name}", site, results, reached))
+
+
+class Reached:
+    """What a service comes to from each place of a node: all of them are tried before it fails."""
+
+    def __init__(self, kept: set[Reach], node: str, service: str) -> None:
+        self._kept, self._node, self._service = kept, node, service
+        self._wrong: list[str] = []
+
+    def expect(self, place: str, asked: str, expected: object, found: object) -> None:
+        """Note that *asked* came to *found* from *place*, where *expected* is right."""
+        if expected != found:
+            where = place or self._node
+            self._wrong.append(f"{asked} from {where}: expected {expected}, got {found}")
+        reach = Reach(self._node, place, self._service, right=expected == found)
+        if reach.right and reach._replace(right=False) in self._kept:
+            return
+        self._kept.discard(reach._replace(right=True))
+        self._kept.add(reach)
+
+    def all_right(self) -> None:
+        """Fail with everything that was not."""
+        assert not self._wrong, "\n".join(self._wrong)
+
+
+@pytest.fixture
+def reached(request: pytest.FixtureRequest, node: str, service: compiled.Service) -> Reached:
+    kept = request.config.stash[_REACHED]
+    return Reached(kept, node, f"{service.namespace}/{service.name}")
 
 
 @pytest.fixture(scope="session", autouse=True)

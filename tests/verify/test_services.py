@@ -7,7 +7,7 @@ from groundplane.model import compiled
 from groundplane.model.address import family_of
 from groundplane.project import NodeState
 from groundplane.simulate import Packet, Simulator
-from tests.verify.conftest import Probes
+from tests.verify.conftest import Probes, Reached
 
 _SEEN = {"translated": "connected", "refused": "refused", "dropped": "timed out"}
 
@@ -36,6 +36,7 @@ def test_addresses_answer(
     node: str,
     service: compiled.Service,
     wanted: NodeState,
+    reached: Reached,
 ) -> None:
     if not service.cluster_ips or not _ports(service):
         pytest.skip("no cluster IP with a TCP port")
@@ -43,12 +44,13 @@ def test_addresses_answer(
         seen = probes.of(node, place)
         for _, port in _ports(service):
             for ip in (*service.cluster_ips, *service.external_ips, *service.load_balancer_ips):
-                expected = _expected(wanted, place, ip, port.port)
-                assert expected == seen[f"tcp {ip} {port.port}"], place or node
+                asked, expected = f"tcp {ip} {port.port}", _expected(wanted, place, ip, port.port)
+                reached.expect(place, asked, expected, seen[asked])
+    reached.all_right()
 
 
 def test_name_resolves_to_its_addresses(
-    probes: Probes, site: compiled.Site, node: str, service: compiled.Service
+    probes: Probes, site: compiled.Site, node: str, service: compiled.Service, reached: Reached
 ) -> None:
     name = f"{service.name}.{service.namespace}.svc.{site.domain}"
     if service.external_name:
@@ -58,7 +60,8 @@ def test_name_resolves_to_its_addresses(
     members = {each.address(f) for each in chosen for f in service.families} - {""}
     expected = sorted(service.cluster_ips or members)
     for place in _places(site, node):
-        assert expected == probes.of(node, place)[f"name {name} 0"], place or node
+        reached.expect(place, name, expected, probes.of(node, place)[f"name {name} 0"])
+    reached.all_right()
 
 
 def test_name_answers(
@@ -67,6 +70,7 @@ def test_name_answers(
     node: str,
     service: compiled.Service,
     wanted: NodeState,
+    reached: Reached,
 ) -> None:
     if not service.cluster_ips or not _ports(service):
         pytest.skip("no cluster IP with a TCP port")
@@ -75,4 +79,6 @@ def test_name_answers(
         for _, port in _ports(service):
             ways = {_expected(wanted, place, ip, port.port) for ip in service.cluster_ips}
             expected = "connected" if "connected" in ways else ways.pop()
-            assert expected == probes.of(node, place)[f"tcp {name} {port.port}"], place or node
+            asked = f"tcp {name} {port.port}"
+            reached.expect(place, asked, expected, probes.of(node, place)[asked])
+    reached.all_right()
