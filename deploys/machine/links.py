@@ -4,13 +4,14 @@ from io import StringIO
 
 from pyinfra import host
 from pyinfra.api import deploy
+from pyinfra.facts.files import File
 from pyinfra.operations import files, server, systemd
 
 from deploys.catalog import compiled_site, node_state
 from deploys.facts.machine import LearnsRoutes, SettableNumber
 from deploys.machine.defaults import DEFAULTS
 from deploys.operations import links as own
-from groundplane.dataplanes.links import network_units
+from groundplane.dataplanes.links import network_units, overlay_unit
 from groundplane.dataplanes.links.routes import PROTOCOL
 from groundplane.project.state import BRIDGE, OVERLAY, NodeBase
 
@@ -23,6 +24,8 @@ SYSCTLS = {
     # Loose (RFC 3704, 2.4): answers may come by another link than packets to their senders take.
     "net.ipv4.conf.all.rp_filter": 2,
 }
+_OVERLAY_UNIT = "groundplane-overlay.service"
+_OVERLAY_FILE = f"/etc/systemd/system/{_OVERLAY_UNIT}"
 CONNTRACK_MAX = "net/netfilter/nf_conntrack_max"
 
 
@@ -90,28 +93,53 @@ def _units(base: NodeBase) -> None:
         )
         for name, text in wanted.items()
     }
-    netdev, network = f"60-{OVERLAY}.netdev", f"60-{OVERLAY}.network"
-    if base.overlay:
-        remade = changed[netdev]
-    else:
-        remade = files.file(
-            name="There is no overlay", path=f"/etc/systemd/network/{netdev}", present=False
+    changed |= {
+        name: files.file(
+            name=f"networkd has no {name}", path=f"/etc/systemd/network/{name}", present=False
         )
-        files.file(
-            name="The overlay has no settings",
-            path=f"/etc/systemd/network/{network}",
-            present=False,
-        )
-    server.shell(
-        name="An overlay that was another is gone",
-        commands=[f"if ip link show {OVERLAY} >/dev/null 2>&1; then ip link delete {OVERLAY}; fi"],
-        _if=remade.did_change,
+        for name in (f"60-{OVERLAY}.netdev", f"60-{OVERLAY}.network")
+        if name not in wanted
+    }
+    own.link_absent(
+        name="WireGuard's link that was another is gone",
+        link=OVERLAY,
+        _if=changed[f"60-{OVERLAY}.netdev"].did_change,
     )
+    _vxlan(base)
     server.shell(
         name="networkd makes the links as declared",
         commands=[
             "networkctl reload",
             *(f"networkctl reconfigure {link} || true" for link in (BRIDGE, OVERLAY)),
         ],
-        _if=lambda: remade.did_change() or any(unit.did_change() for unit in changed.values()),
+        _if=lambda: any(each.did_change() for each in changed.values()),
+    )
+
+
+def _vxlan(base: NodeBase) -> None:
+    """Have the unit that makes VXLAN's link, or no such unit."""
+    if not (base.overlay and base.overlay.mode == "vxlan"):
+        if host.get_fact(File, path=_OVERLAY_FILE):
+            systemd.service(
+                name="Nothing makes VXLAN's link",
+                service=_OVERLAY_UNIT,
+                running=False,
+                enabled=False,
+            )
+            files.file(name=f"systemd has no {_OVERLAY_UNIT}", path=_OVERLAY_FILE, present=False)
+            systemd.daemon_reload(name="systemd forgets it")
+        return
+    unit = files.put(
+        name=f"systemd has {_OVERLAY_UNIT}",
+        src=StringIO(overlay_unit(base)),
+        dest=_OVERLAY_FILE,
+        mode="644",
+    )
+    systemd.daemon_reload(name="systemd knows the overlay's unit", _if=unit.did_change)
+    systemd.service(name="VXLAN's link is there", service=_OVERLAY_UNIT, running=True, enabled=True)
+    systemd.service(
+        name="VXLAN's link is the declared one",
+        service=_OVERLAY_UNIT,
+        restarted=True,
+        _if=unit.did_change,
     )

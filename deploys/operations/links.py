@@ -41,3 +41,12 @@ def make_wireguard_key() -> Generator[StringCommand]:
         "mkdir -p /etc/groundplane && (umask 077 && wg genkey >", new,
         ") && chown root:systemd-network", new, "&& chmod 640", new, "&& mv", new, file,
     )  # fmt: skip
+
+
+@operation()
+def link_absent(link: str) -> Generator[StringCommand]:
+    """Have no *link* of that name."""
+    quoted = QuoteString(link)
+    yield StringCommand(
+        "if ip link show dev", quoted, ">/dev/null 2>&1; then ip link delete dev", quoted, "; fi"
+    )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from groundplane.dataplanes.links.units import network_units, resolv_conf
+from groundplane.dataplanes.links.units import network_units, overlay_unit, resolv_conf
 from groundplane.model.compiled import Overlay
 from groundplane.project.state import NodeBase, Peer
 from tests.kernel.spaces import based
@@ -53,14 +53,19 @@ def test_the_overlay_has_the_addresses_of_the_bridge() -> None:
     assert {
         "60-groundplane0.netdev",
         "60-groundplane0.network",
-        "60-groundplane1.netdev",
         "60-groundplane1.network",
     } == units.keys()
     lines = units["60-groundplane1.network"].splitlines()
     assert ["Address=10.244.1.1/32", "Address=fd00:244:0:1::1/128"] == [
         line for line in lines if line.startswith("Address=")
     ]
-    assert "DestinationPort=4790\n" in units["60-groundplane1.netdev"]
+
+
+def test_a_unit_makes_the_link_of_vxlan() -> None:
+    """networkd of systemd 252 has no External= for it."""
+    unit = overlay_unit(based(overlay=Overlay("vxlan", 7071, 4790), mtu=1464))
+    made = "ip link add groundplane1 mtu 1464 type vxlan external gpe dstport 4790\n"
+    assert f"ExecStart=/usr/sbin/{made}" in unit
 
 
 def test_wireguard_knows_each_peer_by_its_key_and_what_is_behind_it() -> None:

@@ -6,6 +6,6 @@ protocol number of its own, by which it knows them after a restart.
 
 from groundplane.dataplanes.links.routes import Links, render
 from groundplane.dataplanes.links.tunnels import Route
-from groundplane.dataplanes.links.units import network_units, resolv_conf
+from groundplane.dataplanes.links.units import network_units, overlay_unit, resolv_conf
 
-__all__ = ["Links", "Route", "network_units", "render", "resolv_conf"]
+__all__ = ["Links", "Route", "network_units", "overlay_unit", "render", "resolv_conf"]

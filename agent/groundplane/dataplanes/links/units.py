@@ -16,19 +16,26 @@ def network_units(base: NodeBase) -> dict[str, str]:
         f"{address}/{network(subnet).prefixlen}"
         for address, subnet in zip(base.bridge_addresses, base.subnets, strict=True)
     ]
-    links = (BRIDGE, OVERLAY) if base.overlay else (BRIDGE,)
+    names = [f"60-{BRIDGE}.netdev", f"60-{BRIDGE}.network"]
+    if base.overlay:
+        names.append(f"60-{OVERLAY}.network")
+        if base.overlay.mode == "wireguard":
+            names.append(f"60-{OVERLAY}.netdev")
     return {
-        f"60-{name}": render_template(
-            f"60-{name}.j2",
+        name: render_template(
+            f"{name}.j2",
             base=base,
             addresses=addresses,
-            overlay=base.overlay,
             private_key=WIREGUARD_KEY,
             default_mtu=DEFAULT_MTU,
         )
-        for link in links
-        for name in (f"{link}.netdev", f"{link}.network")
+        for name in names
     }
+
+
+def overlay_unit(base: NodeBase) -> str:
+    """Return systemd's unit that makes the link of VXLAN; `base.overlay` is one."""
+    return render_template("groundplane-overlay.service.j2", base=base, link=OVERLAY)
 
 
 def resolv_conf(base: NodeBase, namespace: str) -> str:
