@@ -89,6 +89,20 @@ def test_the_state_of_a_workload_is_that_of_its_endpoint(
     assert [(each.ready, each.terminating) for each in endpoints(source, text)] == expected
 
 
+DRAINED = SITE.replace("addresses: [192.0.2.1]", "addresses: [192.0.2.1], state: drain")
+
+
+def test_all_endpoints_of_a_node_drain_with_it(source: Path) -> None:
+    body = """\
+endpoints:
+- {addresses: [192.0.2.50], nodeName: n1}
+- {addresses: [192.0.2.51]}
+ports: [{name: http, port: 8080}]"""
+    text = SERVICE + workload("a", "state: active") + endpoint_slice(body)
+    found = [(each.ready, each.terminating) for each in endpoints(source, text, DRAINED)]
+    assert [(False, True), (False, True), (True, False)] == found
+
+
 def test_a_slice_gives_endpoints_by_the_names_of_the_services_ports(source: Path) -> None:
     body = """\
 endpoints:

@@ -30,6 +30,9 @@ def verdicts(catalog: Catalog, service: Service, failing: Failing) -> list[Verdi
         counts = index in counting
         addresses = tuple(text for family in service.families if (text := endpoint.address(family)))
         reason = _reason(service, endpoint, failing, counts=counts)
+        node = catalog.nodes.get(endpoint.node)
+        if endpoint.terminating and node and node.spec.state == "drain":
+            reason = reason.replace("draining", "its node is draining", 1)
         if counts and not addresses:
             counts, reason = False, f"it has no {' or '.join(service.families)} address"
         if counts and service.ports and not any(endpoint.targets):
@@ -45,8 +48,8 @@ def verdicts(catalog: Catalog, service: Service, failing: Failing) -> list[Verdi
     labels = LabelIndex(catalog.workloads.values())
     for workload in labels.matching(service.namespace, document.spec.selector):
         if workload.metadata.name not in present:
-            node, name = workload.spec.node, workload.metadata.name
-            found.append(Verdict(name, node, (), (), counts=False, reason="its state is off"))
+            name, reason = workload.metadata.name, "its state is off"
+            found.append(Verdict(name, workload.spec.node, (), (), counts=False, reason=reason))
     return found
 
 

@@ -22,7 +22,7 @@ from groundplane.model.families import families_of
 from groundplane.model.ports import port_range
 from groundplane.model.selector import LabelIndex
 from groundplane.model.service import EndpointSlice, Family, Service, SliceEndpoint
-from groundplane.model.site import Workload
+from groundplane.model.site import Node, Workload
 from groundplane.overlay import compile_overlay, uplink_mtu
 from groundplane.pools import number_pools
 from groundplane.probed import compile_probes
@@ -224,7 +224,7 @@ def _endpoints(
     for workload in sorted(matching, key=lambda each: each.metadata.name):
         if workload.spec.state != "off":
             addresses = places[namespace, workload.metadata.name]
-            own = _of_workload(service, workload, addresses, catalog.nodes[workload.spec.node].zone)
+            own = _of_workload(service, workload, addresses, catalog.nodes[workload.spec.node])
             seen |= {(own.ipv4, own.targets), (own.ipv6, own.targets)}
             yield own
     for each in slices:
@@ -235,6 +235,8 @@ def _endpoints(
             node = catalog.nodes.get(endpoint.node_name or "")
             zone = endpoint.zone or (node.zone if node else "")
             made = _of_slice(service, each, endpoint, zone)
+            if node and node.spec.state == "drain":
+                made = made._replace(ready=False, terminating=True)
             identity = (made.ipv4 or made.ipv6, made.targets)
             if identity not in seen:
                 seen.add(identity)
@@ -242,17 +244,17 @@ def _endpoints(
 
 
 def _of_workload(
-    service: Service, workload: Workload, addresses: tuple[str, ...], zone: str
+    service: Service, workload: Workload, addresses: tuple[str, ...], node: Node
 ) -> compiled.Endpoint:
     spec = workload.spec
-    draining = spec.state == "drain"
+    draining = "drain" in (spec.state, node.spec.state)
     ipv4 = ipv6 = ""
     for text in addresses:
         if family_of(text) == "IPv4":
             ipv4 = text
         else:
             ipv6 = text
-    for_zones, for_nodes = _hints(service, zone, spec.node)
+    for_zones, for_nodes = _hints(service, node.zone, spec.node)
     return compiled.Endpoint(
         workload=workload.metadata.name,
         node=spec.node,

@@ -65,3 +65,46 @@ class WireGuardKey(FactBase[str]):
 
     def process(self, output: Iterable[str]) -> str:
         return next((line.strip() for line in output), "")
+
+
+class Upgradable(FactBase[list[str]]):
+    """Those of *packages* of which apt would install another version (apt-get -s)."""
+
+    default = list
+
+    def command(self, packages: tuple[str, ...]) -> StringCommand:
+        return StringCommand(
+            "apt-get -s install --only-upgrade", *map(QuoteString, packages), "2>/dev/null || true"
+        )
+
+    def process(self, output: Iterable[str]) -> list[str]:
+        return [line.split()[1] for line in output if line.startswith("Inst ")]
+
+
+class NetnsUnits(FactBase[list[str]]):
+    """The units of workloads' networks that run, or are to at boot."""
+
+    default = list
+
+    def command(self) -> str:
+        pattern = "'groundplane-netns@*.service'"
+        return (
+            f"{{ systemctl list-units --all --plain --no-legend {pattern};"
+            f" systemctl list-unit-files --plain --no-legend {pattern}; }} 2>/dev/null || true"
+        )
+
+    def process(self, output: Iterable[str]) -> list[str]:
+        units = {line.split()[0] for line in output if line.strip()}
+        return sorted(unit for unit in units if "@." not in unit)
+
+
+class LinkNames(FactBase[list[str]]):
+    """The names of the host's links."""
+
+    default = list
+
+    def command(self) -> str:
+        return "ls /sys/class/net"
+
+    def process(self, output: Iterable[str]) -> list[str]:
+        return [name for line in output for name in line.split()]

@@ -48,3 +48,14 @@ def local_resolver_first() -> Generator[FileUploadCommand]:
     kept = [f"nameserver {server}" for server in servers if server != LOCAL][:2]
     text = "\n".join([f"nameserver {LOCAL}", *kept, *others]) + "\n"
     yield FileUploadCommand(io.StringIO(text), "/etc/resolv.conf")
+
+
+@operation()
+def no_local_resolver() -> Generator[FileUploadCommand]:
+    """Ask the local server no more, where others are named behind it."""
+    lines = host.get_fact(NameServers)
+    kept = [line for line in lines if line != f"nameserver {LOCAL}"]
+    if kept == list(lines) or not any(line.startswith("nameserver ") for line in kept):
+        host.noop("/etc/resolv.conf does not name the local server")
+        return
+    yield FileUploadCommand(io.StringIO("\n".join(kept) + "\n"), "/etc/resolv.conf")

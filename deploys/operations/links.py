@@ -5,7 +5,7 @@ from collections.abc import Generator
 from pyinfra import host
 from pyinfra.api import OperationError, QuoteString, StringCommand, operation
 
-from deploys.facts.machine import WireGuardKey
+from deploys.facts.machine import LinkNames, WireGuardKey
 from groundplane.dataplanes.links.units import WIREGUARD_KEY
 
 
@@ -50,3 +50,12 @@ def link_absent(link: str) -> Generator[StringCommand]:
     yield StringCommand(
         "if ip link show dev", quoted, ">/dev/null 2>&1; then ip link delete dev", quoted, "; fi"
     )
+
+
+@operation()
+def without(link: str) -> Generator[StringCommand]:
+    """Have no *link* of that name, now."""
+    if link not in host.get_fact(LinkNames):
+        host.noop(f"there is no {link}")
+        return
+    yield StringCommand("ip link delete dev", QuoteString(link))

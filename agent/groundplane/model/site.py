@@ -84,12 +84,16 @@ class Cluster(Document, frozen=True):
 
 
 class NodeSpec(Document, frozen=True):
-    """Nodes with the same *segment* reach each other on one layer-2 network."""
+    """Nodes with the same *segment* reach each other on one layer-2 network.
+
+    The endpoints of a node with state drain are as workloads with that state are.
+    """
 
     addresses: tuple[str, ...]
     workload_subnets: tuple[str, ...] = ()
     management: Management = Management()
     segment: str = ""
+    state: Literal["active", "drain"] = "active"
     uplink: Uplink | None = None
     vm: Vm | None = None
     wireguard: WireGuard | None = None

@@ -1,0 +1,105 @@
+"""A node that is one no more: everything that the deploys and the agent put there goes again.
+
+Packages stay, and so does what the kernel was told by sysctl until the next boot.
+"""
+
+from pyinfra import host
+from pyinfra.api import DeployError, deploy
+from pyinfra.facts.files import File
+from pyinfra.operations import files, server, systemd
+
+from deploys.catalog import read_source
+from deploys.exec_probes import UNIT as EXEC_UNIT
+from deploys.exec_probes import USER as EXEC_USER
+from deploys.facts.machine import NetnsUnits
+from deploys.machine.defaults import DEFAULTS, STATE_DIRECTORY
+from deploys.operations import dns
+from deploys.operations import links as link_operations
+from groundplane.dataplanes.dns.zones import ZONE_DIRECTORY
+from groundplane.project.state import BRIDGE, OVERLAY
+
+AGENT = "groundplane-agent.service"
+_AGENT_FILE = f"/etc/systemd/system/{AGENT}"
+_UNITS = (AGENT, EXEC_UNIT, "groundplane-netns@.service", "groundplane-overlay.service")
+_FILES = (
+    "/etc/apt/preferences.d/groundplane",
+    "/etc/bind/groundplane.conf",
+    "/etc/iproute2/rt_protos.d/groundplane.conf",
+    "/etc/modules-load.d/groundplane.conf",
+    "/etc/sysctl.d/60-groundplane.conf",
+    "/etc/systemd/networkd.conf.d/groundplane.conf",
+    "/etc/systemd/resolved.conf.d/groundplane.conf",
+    "/etc/systemd/system/named.service.d/groundplane.conf",
+    *(f"/etc/systemd/network/60-{link}.{kind}" for link in (BRIDGE, OVERLAY)
+      for kind in ("netdev", "network")),
+    *(f"/etc/systemd/system/{unit}" for unit in _UNITS),
+)  # fmt: skip
+_DIRECTORIES = ("/etc/groundplane", STATE_DIRECTORY, ZONE_DIRECTORY, "/run/groundplane")
+
+
+@deploy("Removal", data_defaults={**DEFAULTS, "force": False})
+def removed() -> None:
+    """Take the host out of the site: it has to be draining, or `--data force=true`."""
+    name = host.data.node_name
+    state = read_source().nodes[name].spec.state
+    if state != "drain" and str(host.data.force).lower() not in ("true", "1", "yes"):
+        raise DeployError(
+            f"{name} has spec.state {state}: set it to drain, and let its clients go elsewhere, "
+            "or say --data force=true"
+        )
+    _workloads()
+    _agent(name)
+    _name_server()
+    _links()
+    gone = [files.file(name=f"{path} is gone", path=path, present=False) for path in _FILES]
+    for path in (*_DIRECTORIES, host.data.environment_directory):
+        files.directory(name=f"{path} is gone", path=path, present=False)
+    files.link(
+        name="groundplane is not on the PATH", path="/usr/local/bin/groundplane", present=False
+    )
+    for user in ("groundplane", EXEC_USER):
+        server.user(name=f"The user {user} is gone", user=user, present=False)
+    server.shell(
+        name="systemd and networkd forget what is gone",
+        commands=["systemctl daemon-reload", "systemctl try-restart systemd-networkd.service"],
+        _if=lambda: any(each.did_change() for each in gone),
+    )
+
+
+def _workloads() -> None:
+    for unit in host.get_fact(NetnsUnits):
+        systemd.service(
+            name=f"{unit} is down, and stays so", service=unit, running=False, enabled=False
+        )
+
+
+def _agent(name: str) -> None:
+    if not host.get_fact(File, path=_AGENT_FILE):
+        return
+    for unit in (AGENT, EXEC_UNIT):
+        if host.get_fact(File, path=f"/etc/systemd/system/{unit}"):
+            systemd.service(name=f"{unit} is off", service=unit, running=False, enabled=False)
+    server.shell(
+        name="Nothing of the agent's is left in the kernel",
+        commands=[f"groundplane agent cleanup --without-dns --node {name}"],
+    )
+
+
+def _name_server() -> None:
+    if host.get_fact(File, path="/etc/bind/groundplane.conf"):
+        systemd.service(
+            name="BIND does not run", service="named.service", running=False, enabled=False
+        )
+    dns.no_local_resolver(name="The node asks its own server no more")
+
+
+def _links() -> None:
+    if host.get_fact(File, path="/etc/systemd/system/groundplane-overlay.service"):
+        systemd.service(
+            name="Nothing makes VXLAN's link",
+            service="groundplane-overlay.service",
+            running=False,
+            enabled=False,
+        )
+    for link in (OVERLAY, BRIDGE):
+        link_operations.without(name=f"{link} is gone", link=link)

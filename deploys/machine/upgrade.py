@@ -1,0 +1,101 @@
+"""One node at a time: what frames an upgrade, so that a node that fails is the last one touched."""
+
+import json
+import sys
+import time
+
+from pyinfra import host, inventory, state
+from pyinfra.api import DeployError, OperationError, deploy
+from pyinfra.operations import apt, python, server
+
+from deploys.catalog import read_source
+from deploys.machine.defaults import DEFAULTS
+from deploys.operations import packages as own
+
+UPGRADE_DEFAULTS = {
+    **DEFAULTS,
+    "upgrade_packages": DEFAULTS["packages"],
+    "reboot": False,
+    "force": False,
+    # Seconds until a node has to be well again, once it is upgraded.
+    "well_timeout": 120,
+}
+
+
+@deploy("Before", data_defaults=UPGRADE_DEFAULTS)
+def begin() -> None:
+    """Begin with no node after one that failed, nor with one that clients would notice.
+
+    pyinfra's --serial goes on to the next host after a failure, with --fail-percent 0 too
+    (pyinfra#1195).
+    """
+    if len(inventory.get_active_hosts()) > 1 and "--serial" not in sys.argv:
+        raise DeployError("nodes are upgraded one at a time: run pyinfra with --serial")
+    if _wanted(host.data.reboot) and not _wanted(host.data.force) and _serves():
+        raise DeployError(
+            f"a reboot would cut connections to the endpoints of {host.data.node_name}: set its "
+            "spec.state to drain first, or say --data force=true"
+        )
+    python.call(name="No node before this one has failed", function=_stop_after_a_failure)
+
+
+@deploy("Debian's packages", data_defaults=UPGRADE_DEFAULTS)
+def packages() -> None:
+    """Bring the packages of the dataplanes to the newest versions that apt may take."""
+    if host.data.upgrade_packages:
+        apt.update(name="apt knows what there is", cache_time=3600)
+        own.upgraded(
+            name="Packages of the dataplanes are the newest",
+            packages=tuple(host.data.upgrade_packages),
+        )
+
+
+@deploy("After", data_defaults=UPGRADE_DEFAULTS)
+def end() -> None:
+    """Reboot, where that is asked for, and wait until the agent says that all is as declared."""
+    if _wanted(host.data.reboot):
+        server.reboot(name="The node boots", reboot_timeout=host.data.well_timeout)
+    python.call(
+        name="The node is well", function=_wait_until_well, seconds=int(host.data.well_timeout)
+    )
+
+
+def _wanted(value: object) -> bool:
+    """Return what --data says, which makes numbers of digits and text of everything else."""
+    return str(value).lower() in ("true", "1", "yes")
+
+
+def _serves() -> bool:
+    catalog = read_source()
+    node = catalog.nodes[host.data.node_name]
+    carried = any(
+        workload.spec.node == node.name and workload.spec.state == "active"
+        for workload in catalog.workloads.values()
+    )
+    return node.spec.state == "active" and carried
+
+
+def _stop_after_a_failure() -> None:
+    if state.failed_hosts:
+        failed = ", ".join(sorted(each.name for each in state.failed_hosts))
+        raise OperationError(f"not begun, since {failed} failed")
+
+
+def _wait_until_well(seconds: int) -> None:
+    until = time.monotonic() + seconds
+    while True:
+        well, output = host.run_shell_command("groundplane agent status -o json")
+        if well:
+            return
+        if time.monotonic() > until:
+            raise OperationError(f"not well after {seconds} s: {_reason(output.stdout)}")
+        time.sleep(1)
+
+
+def _reason(shown: str) -> str:
+    try:
+        status = json.loads(shown)
+    except ValueError:
+        return shown.strip() or "the agent does not answer"
+    problems = [plane["error"] for plane in status.get("planes", {}).values() if plane.get("error")]
+    return "; ".join(problems) or status.get("sourceError") or "the agent does not run"

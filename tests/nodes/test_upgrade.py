@@ -1,0 +1,109 @@
+"""Nodes upgraded one at a time, taken out of the site, and put back."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploys.catalog import ROOT
+from tests.nodes.conftest import EVERY_WEB, WEB, Deployed
+
+pytestmark = pytest.mark.nodes
+
+
+def pyinfra(site: Deployed, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("pyinfra")), "-y", *arguments],
+        cwd=ROOT,
+        env=site.environment,
+        text=True,
+        capture_output=True,
+        timeout=600,
+    )
+
+
+UPGRADE = ("--data", "upgrade_packages=", "inventories/lab.py", "deploys/upgrade.py")
+
+
+def drained(name: str, text: str) -> str:
+    """Return Node documents of which that of *name* drains."""
+    number = {"n1": 1, "n3": 3}[name]
+    addresses = f'  addresses: [192.168.50.1{number}, "fd50::1{number}"]\n'
+    assert addresses in text
+    return text.replace(addresses, f"{addresses}  state: drain\n")
+
+
+def test_nodes_are_not_upgraded_all_at_once(site: Deployed) -> None:
+    done = pyinfra(site, *UPGRADE)
+    assert 0 != done.returncode
+    assert "nodes are upgraded one at a time: run pyinfra with --serial" in done.stderr
+
+
+def test_an_upgrade_of_all_nodes_leaves_them_well(site: Deployed) -> None:
+    done = pyinfra(site, "--serial", *UPGRADE)
+    assert 0 == done.returncode, done.stderr
+    assert all(site.status(node.name)["healthy"] for node in site.lab.nodes)
+
+
+def test_no_node_is_touched_after_one_that_failed(site: Deployed) -> None:
+    """pyinfra itself goes on with the next host (pyinfra#1195)."""
+    site.on("n1", "systemctl mask --runtime --now named")
+    try:
+        done = pyinfra(site, "--serial", "--data", "well_timeout=3", *UPGRADE)
+        assert 0 != done.returncode
+        assert 2 == done.stderr.count("not begun, since n1 failed")
+    finally:
+        site.on("n1", "systemctl unmask --runtime named; systemctl start named")
+        site.wait(lambda: bool(site.status("n1")["healthy"]), 30, "n1 is well")
+
+
+def test_a_node_that_serves_does_not_boot(site: Deployed) -> None:
+    done = pyinfra(site, "--limit", "n1", "--data", "reboot=true", *UPGRADE)
+    assert 0 != done.returncode
+    assert "set its spec.state to drain first" in done.stderr
+
+
+def test_a_drained_node_boots_and_comes_back(site: Deployed) -> None:
+    try:
+        site.push_and_wait("nodes.yaml", lambda text: drained("n1", text))
+        assert {"web-2", "web-3"} == set(site.connect("n2", "", WEB, 80, count=60))
+        boot = site.on("n1", "cat /proc/sys/kernel/random/boot_id; stat -c %Y /proc/1")
+        done = pyinfra(site, "--limit", "n1", "--data", "reboot=true", *UPGRADE)
+        assert 0 == done.returncode, done.stderr
+        assert boot != site.on("n1", "cat /proc/sys/kernel/random/boot_id; stat -c %Y /proc/1")
+    finally:
+        site.restore()
+    site.wait(
+        lambda: EVERY_WEB == set(site.connect("n2", "", WEB, 80, count=60)), 30, "n1 serves again"
+    )
+
+
+def test_a_node_goes_without_a_trace_and_comes_back(site: Deployed) -> None:
+    remove = ("--limit", "n3", "inventories/lab.py", "deploys/remove.py")
+    refused = pyinfra(site, *remove)
+    assert 0 != refused.returncode
+    assert "n3 has spec.state active: set it to drain" in refused.stderr
+    try:
+        site.push_and_wait("nodes.yaml", lambda text: drained("n3", text))
+        done = pyinfra(site, *remove)
+        assert 0 == done.returncode, done.stderr
+        left = site.on(
+            "n3",
+            "ls /sys/class/net; nft list tables; ip route show proto 71; ip netns list;"
+            "find /etc /opt /var/lib /usr/local /run -iname '*groundplane*';"
+            "getent passwd groundplane; grep 127.0.0.1 /etc/resolv.conf; true",
+        )
+        assert ["host0", "lo"] == left.split()
+        assert {"web-1", "web-2"} == set(site.connect("n2", "", WEB, 80, count=60))
+        again = pyinfra(site, *remove)
+        assert 0 == again.returncode, again.stderr
+        assert "No changes" in again.stderr
+    finally:
+        first = site.git("rev-list", "--max-parents=0", "HEAD")
+        site.git("read-tree", "--reset", "-u", first)
+        site.git("commit", "--quiet", "--allow-empty", "--message=as it was")
+        site.git("push", "--quiet")
+        site.deploy("deploys/site.py", "examples/lab/workloads.py")
+        site.restore()
+    assert EVERY_WEB == set(site.connect("n3", "", WEB, 80, count=60))
