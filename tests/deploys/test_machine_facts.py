@@ -1,0 +1,94 @@
+"""Facts about machines: how a host's answer is read, and asked for."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploys.facts.machine import (
+    LearnsRoutes,
+    LinkNames,
+    NetnsUnits,
+    SettableNumber,
+    TimeServices,
+    Upgradable,
+    WireGuardKey,
+)
+from tests.kernel import spaces
+from tests.kernel.world import ip, run
+
+
+def shell(command: object) -> list[str]:
+    done = subprocess.run(["sh", "-c", str(command)], text=True, capture_output=True, check=True)
+    return done.stdout.splitlines()
+
+
+def test_whatever_sets_the_clock_counts() -> None:
+    lines = ["chrony.service enabled enabled", "systemd-timesyncd.service disabled enabled"]
+    assert ["chrony", "systemd-timesyncd"] == TimeServices().process(lines)
+    assert [] == TimeServices().process([])
+
+
+@pytest.fixture
+def host() -> Iterator[str]:
+    with spaces.namespace("facts") as netns:
+        ip(
+            f"-n {netns} link add eth0 type dummy"
+            if Path("/sys/module/dummy").exists()
+            else f"-n {netns} link add eth0 type bridge",
+            f"-n {netns} link set eth0 up",
+            f"-n {netns} address add 192.0.2.1/24 dev eth0",
+            f"-n {netns} address add 2001:db8::1/64 dev eth0 nodad",
+        )
+        yield netns
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize(("value", "expected"), [("0", []), ("1", ["eth0"]), ("2", ["eth0"])])
+def test_a_link_learns_its_routes_where_the_kernel_is_told_to(
+    host: str, value: str, expected: list[str]
+) -> None:
+    run(host, "sh", "-c", f"echo {value} > /proc/sys/net/ipv6/conf/eth0/accept_ra")
+    command = str(LearnsRoutes().command(("192.0.2.1", "2001:db8::1")))
+    assert expected == LearnsRoutes().process(run(host, "sh", "-c", command).splitlines())
+
+
+@pytest.mark.kernel
+def test_an_address_that_is_nowhere_has_no_link(host: str) -> None:
+    command = str(LearnsRoutes().command(("198.51.100.1",)))
+    assert [] == LearnsRoutes().process(run(host, "sh", "-c", command).splitlines())
+
+
+def test_a_number_that_may_not_be_set_is_none() -> None:
+    fact = SettableNumber()
+    assert fact.process(shell(fact.command("no/such/setting"))) is None
+    assert fact.process(["262144"]) == 262144
+
+
+def test_there_is_no_key_where_there_is_no_file(tmp_path: Path) -> None:
+    fact = WireGuardKey()
+    assert fact.process(shell(fact.command(str(tmp_path / "no key")))) == ""
+    assert fact.process(["abc=\n"]) == "abc="
+
+
+def test_packages_that_apt_would_change() -> None:
+    lines = [
+        "Reading package lists...",
+        "Inst bind9 [1:9.18.1] (1:9.18.2 Debian:12 [amd64])",
+        "Conf bind9 (1:9.18.2 Debian:12 [amd64])",
+    ]
+    assert ["bind9"] == Upgradable().process(lines)
+
+
+def test_units_of_workloads_are_instances() -> None:
+    lines = [
+        "groundplane-netns@default-web-1.service loaded active exited text",
+        "groundplane-netns@.service static -",
+        "groundplane-netns@default-web-1.service enabled enabled",
+    ]
+    assert ["groundplane-netns@default-web-1.service"] == NetnsUnits().process(lines)
+
+
+def test_links_by_name() -> None:
+    assert "lo" in LinkNames().process(shell(LinkNames().command()))
