@@ -1,11 +1,12 @@
 """What a node has to be, VM or bare: one module for each concern, in the order of `node`."""
 
 from deploys.machine.agent import agent
+from deploys.machine.firewall import firewall
 from deploys.machine.links import links
 from deploys.machine.name_server import name_server
 from deploys.machine.system import system
 
-__all__ = ["agent", "links", "name_server", "node", "system"]
+__all__ = ["agent", "firewall", "links", "name_server", "node", "system"]
 
 
 def node() -> None:
@@ -13,4 +14,5 @@ def node() -> None:
     system()
     links()
     name_server()
+    firewall()
     agent()

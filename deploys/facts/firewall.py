@@ -1,0 +1,34 @@
+"""Facts about firewalld and ufw, where one of them runs."""
+
+from collections.abc import Iterable
+
+from pyinfra.api import FactBase
+
+
+class FirewalldDenies(FactBase[list[int]]):
+    """The numbers of those of *questions* that firewalld says no to; none where it does not run."""
+
+    default = list
+
+    def command(self, questions: tuple[str, ...]) -> str:
+        asks = "; ".join(
+            f"{ask} >/dev/null 2>&1 || echo {number}" for number, ask in enumerate(questions)
+        )
+        return f"if firewall-cmd --state >/dev/null 2>&1; then {asks}; fi; true"
+
+    def process(self, output: Iterable[str]) -> list[int]:
+        return [int(line) for line in output if line.strip()]
+
+
+class UfwRules(FactBase[list[str] | None]):
+    """The rules that ufw has been given, as the commands that add them; None where it is not on."""
+
+    def command(self) -> str:
+        return (
+            "if ufw status 2>/dev/null | grep -q '^Status: active'; then echo on; ufw show added;"
+            " fi; true"
+        )
+
+    def process(self, output: Iterable[str]) -> list[str] | None:
+        lines = [line.strip() for line in output]
+        return [line for line in lines if line.startswith("ufw ")] if "on" in lines else None

@@ -1,0 +1,61 @@
+"""What firewalld or ufw of a node has to let through, as their own commands; pure.
+
+docs/coexistence.md says why each is needed.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from groundplane.model import compiled
+from groundplane.project.state import BRIDGE, OVERLAY, NodeBase
+
+
+@dataclass(frozen=True)
+class Openings:
+    """Links whose traffic passes, and ports of the node itself: protocol in lower case, number."""
+
+    links: tuple[str, ...]
+    ports: tuple[tuple[str, int], ...]
+
+
+def openings(site: compiled.Site, base: NodeBase) -> Openings:
+    """Return what has to pass on the node of *base*: all that services of *site* ask of it."""
+    ports = {("tcp", each.health_check_port) for each in site.services if each.health_check_port}
+    for service in site.services:
+        for row in service.endpoints.rows():
+            if base.addresses and {row.ipv4, row.ipv6} & {*base.addresses}:
+                pairs = zip(service.ports, row.targets, strict=True)
+                ports |= {(port.protocol.lower(), target) for port, target in pairs if target}
+    # Workloads ask the node's name server; the zone of the bridge lets them, where there is one.
+    ports.discard(("tcp", 53))
+    ports.discard(("udp", 53))
+    if base.overlay:
+        ports.add(("udp", base.overlay.port))
+    return Openings((BRIDGE, OVERLAY) if base.overlay else (BRIDGE,), tuple(sorted(ports)))
+
+
+def firewalld(wanted: Openings) -> Iterator[tuple[str, str]]:
+    """Yield for each permanent setting the command that asks for it, and the one that makes it."""
+    ask = "firewall-cmd --permanent"
+    for link in wanted.links:
+        zone = f"{ask} --zone=trusted"
+        yield f"{zone} --query-interface={link}", f"{zone} --add-interface={link}"
+    policy = f"{ask} --policy=groundplane"
+    yield f"{ask} --get-policies | grep -qw groundplane", f"{ask} --new-policy=groundplane"
+    yield f"{policy} --get-target | grep -qx ACCEPT", f"{policy} --set-target=ACCEPT"
+    yield f"{policy} --query-ingress-zone=ANY", f"{policy} --add-ingress-zone=ANY"
+    yield f"{policy} --query-egress-zone=trusted", f"{policy} --add-egress-zone=trusted"
+    for protocol, port in wanted.ports:
+        yield f"{ask} --query-port={port}/{protocol}", f"{ask} --add-port={port}/{protocol}"
+
+
+def ufw(wanted: Openings, added: Collection[str]) -> Iterator[str]:
+    """Yield the commands whose rules are not among *added* (`ufw show added`)."""
+    commands = []
+    for link in wanted.links:
+        commands += [f"ufw route allow in on {link}", f"ufw route allow out on {link}"]
+        commands.append(f"ufw allow in on {link} to any port 53")
+    commands += [f"ufw allow {port}/{protocol}" for protocol, port in wanted.ports]
+    for command in commands:
+        if command not in added:
+            yield command
