@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from groundplane.doctor import (
+    Address,
     Exposed,
     Facts,
     HostPort,
@@ -13,6 +14,7 @@ from groundplane.doctor import (
     exposed,
 )
 from groundplane.model import compiled
+from groundplane.model.compiled import Overlay
 from tests.doctor.findings import EXPOSED, NOTHING, commands, found, the
 from tests.doctor.written import (
     ACCEPT,
@@ -26,6 +28,7 @@ from tests.doctor.written import (
     oif,
     rules,
 )
+from tests.kernel.spaces import based
 from tests.states import BASE
 
 
@@ -272,3 +275,27 @@ def test_bridged_frames_in_a_dropping_chain(family: str, setting: str) -> None:
     assert [f"sysctl -w net.bridge.{setting}=0"] == commands(findings[1])
     accepting = rules("forward", [ACCEPT], family=family)
     assert [] == found(replace(accepting, sysctls={**facts.sysctls, **both}))
+
+
+def test_what_comes_by_the_overlay_is_judged_there() -> None:
+    """A filter that trusts the uplink is in the way of tunnelled packets all the same."""
+    tunnelled = (replace(BASE.peers[0], tunnel="192.0.2.2"),)
+    base = based(overlay=Overlay("vxlan", 7071, 4790), peers=tunnelled)
+    uplink = rules("forward", [iif("uplink"), ACCEPT], [oif("uplink"), ACCEPT])
+    there = replace(
+        uplink,
+        interfaces={**uplink.interfaces, "groundplane1": True},
+        addresses=(
+            *uplink.addresses,
+            Address("groundplane1", "10.244.1.1", 32),
+            Address("groundplane1", "fd00:244:0:1::1", 128),
+        ),
+    )
+    (finding,) = diagnose(base, there, NOTHING)
+    assert "workloads to those of other nodes" in finding.message
+    both = rules("forward", [iif("groundplane*"), ACCEPT], [oif("groundplane*"), ACCEPT])
+    assert [] == list(
+        diagnose(
+            base, replace(both, addresses=there.addresses, interfaces=there.interfaces), NOTHING
+        )
+    )

@@ -6,10 +6,11 @@ A rule for a part of a range is so taken for one for the whole of it.
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
+from groundplane.allocate.allocation import bridge_address
 from groundplane.doctor.facts import Facts
 from groundplane.model.address import family_of, from_int, network
 from groundplane.model.service import Family
-from groundplane.project.state import NodeBase
+from groundplane.project.state import OVERLAY, NodeBase
 
 
 class Examples(NamedTuple):
@@ -26,6 +27,8 @@ class Examples(NamedTuple):
     service: str
     peer: str
     peer_workload: str
+    between: str | None  # the interface of packets to and from that workload
+    masquerader: str  # the address that the peer masquerades such packets with
 
 
 def uplink(addresses: Sequence[str], facts: Facts) -> str | None:
@@ -48,11 +51,17 @@ def examples(base: NodeBase, facts: Facts) -> Iterator[Examples]:
         )
         if not (subnet and workloads and node and bridge and service):
             continue
-        peer = next((peer for peer in base.peers if of(peer.addresses) and of(peer.subnets)), None)
+        link = uplink([node], facts)
+        peers = [peer for peer in base.peers if of(peer.addresses) and of(peer.subnets)]
+        # One behind a tunnel where there is one: the others take the way that all know.
+        peer = next((each for each in peers if each.tunnel), peers[0] if peers else None)
+        masquerader = of(peer.addresses) if peer else ""
+        if peer and peer.tunnel:
+            masquerader = bridge_address(of(peer.subnets))
         yield Examples(
             family,
             "ip" if family == "IPv4" else "ip6",
-            uplink([node], facts),
+            link,
             node,
             bridge,
             _address(subnet, 10),
@@ -61,6 +70,8 @@ def examples(base: NodeBase, facts: Facts) -> Iterator[Examples]:
             _address(service, 10),
             of(peer.addresses) if peer else "",
             _address(of(peer.subnets), 10) if peer else "",
+            OVERLAY if peer and peer.tunnel else link,
+            masquerader,
         )
 
 

@@ -96,15 +96,15 @@ def _of_this_node(of: Examples) -> Iterator[Probe]:
 
 def _between_nodes(of: Examples) -> Iterator[Probe]:
     request = _request(of)
-    leaving = replace(request, destination=of.peer_workload, incoming=BRIDGE, outgoing=of.uplink)
+    leaving = replace(request, destination=of.peer_workload, incoming=BRIDGE, outgoing=of.between)
     yield Probe("forward", "workloads to those of other nodes", leaving, _FROM_BRIDGE, _sending(of))
     arriving = replace(
-        request, source=of.peer_workload, destination=of.own, incoming=of.uplink, outgoing=BRIDGE
+        request, source=of.peer_workload, destination=of.own, incoming=of.between, outgoing=BRIDGE
     )
     what = "workloads of other nodes to those of this one"
     yield Probe("forward", what, arriving, _TO_BRIDGE, _receiving(of))
     # A service's translation is made, and its source masqueraded, where the client enters.
-    masqueraded = replace(arriving, source=of.peer)
+    masqueraded = replace(arriving, source=of.masquerader)
     what = "what other nodes masquerade to workloads of this one"
     yield Probe("forward", what, masqueraded, _TO_BRIDGE, _receiving(of))
 
