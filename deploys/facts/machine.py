@@ -108,3 +108,15 @@ class LinkNames(FactBase[list[str]]):
 
     def process(self, output: Iterable[str]) -> list[str]:
         return [name for line in output for name in line.split()]
+
+
+class BootIdentity(FactBase[str]):
+    """What tells one boot from another: the kernel's, and when its first process began."""
+
+    default = str
+
+    def command(self) -> str:
+        return "cat /proc/sys/kernel/random/boot_id && cut -d ' ' -f 22 /proc/1/stat"
+
+    def process(self, output: Iterable[str]) -> str:
+        return " ".join(line.strip() for line in output)

@@ -15,7 +15,7 @@ from deploys.facts.machine import NetnsUnits
 from deploys.machine.defaults import DEFAULTS, STATE_DIRECTORY
 from deploys.operations import dns
 from deploys.operations import links as link_operations
-from groundplane.dataplanes.dns.zones import ZONE_DIRECTORY
+from groundplane.dataplanes.dns.zones import KEY_FILE, ZONE_DIRECTORY
 from groundplane.project.state import BRIDGE, OVERLAY
 
 AGENT = "groundplane-agent.service"
@@ -24,6 +24,7 @@ _UNITS = (AGENT, EXEC_UNIT, "groundplane-netns@.service", "groundplane-overlay.s
 _FILES = (
     "/etc/apt/preferences.d/groundplane",
     "/etc/bind/groundplane.conf",
+    KEY_FILE,
     "/etc/iproute2/rt_protos.d/groundplane.conf",
     "/etc/modules-load.d/groundplane.conf",
     "/etc/sysctl.d/60-groundplane.conf",

@@ -6,10 +6,11 @@ import time
 
 from pyinfra import host, inventory, state
 from pyinfra.api import DeployError, OperationError, deploy
-from pyinfra.operations import apt, python, server
+from pyinfra.operations import apt, python
 
 from deploys.catalog import read_source
 from deploys.machine.defaults import DEFAULTS
+from deploys.operations import boot
 from deploys.operations import packages as own
 
 UPGRADE_DEFAULTS = {
@@ -54,7 +55,7 @@ def packages() -> None:
 def end() -> None:
     """Reboot, where that is asked for, and wait until the agent says that all is as declared."""
     if _wanted(host.data.reboot):
-        server.reboot(name="The node boots", reboot_timeout=host.data.well_timeout)
+        boot.booted(name="The node boots", seconds=int(host.data.well_timeout))
     python.call(
         name="The node is well", function=_wait_until_well, seconds=int(host.data.well_timeout)
     )
