@@ -1,6 +1,7 @@
 # Two commands do everything on a fresh machine, as root: `make up` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help root setup up down verify shell test lint unit bench
+.PHONY: help root setup up up-nspawn up-netns down down-nspawn down-netns verify shell shell-nspawn \
+  shell-netns test lint unit bench
 
 RUN := .venv/bin
 
@@ -16,8 +17,15 @@ root:
 # The lab's clone of its site; the example's, until there is one.
 SITE := lab/site
 
+# nspawn: booted nodes; netns: namespaces with the dataplane and its agents alone.
+LAB ?= nspawn
+LABS := nspawn netns
+$(if $(filter $(LAB),$(LABS)),,$(error LAB=$(LAB): there are $(LABS)))
+
 up: export GROUNDPLANE_SOURCE = $(or $(wildcard $(SITE)),examples/lab)
-up: root setup ## Build the lab of three nodes, deploy it, verify it, show it
+up: root setup up-$(LAB) ## Build the lab of three nodes (LAB=netns: of namespaces), verify it, show it
+
+up-nspawn:
 	@$(RUN)/python -m deploys.lab preflight
 	@$(RUN)/groundplane check $$GROUNDPLANE_SOURCE
 	$(RUN)/python -m deploys.lab up
@@ -28,8 +36,17 @@ up: root setup ## Build the lab of three nodes, deploy it, verify it, show it
 	@echo; echo "The lab is up. Its site is in $(SITE): edit, commit, git push."
 	@echo "Next: make shell NODE=n1, make verify, make down."
 
-down: root setup ## Remove every trace of the lab but its cached base tree
+up-netns:
+	$(RUN)/python -m deploys.lab.bare up
+	@$(RUN)/python -m deploys.lab.bare tour
+
+down: root setup down-$(LAB) ## Remove every trace of the lab but its cached base tree
+
+down-nspawn:
 	$(RUN)/python -m deploys.lab down
+
+down-netns:
+	$(RUN)/python -m deploys.lab.bare down
 
 INVENTORY ?= inventories/lab.py
 REPORTS ?= reports
@@ -39,8 +56,13 @@ verify: setup ## Prove that the nodes of INVENTORY are as declared
 	  --junitxml=$(REPORTS)/verify.xml --html=$(REPORTS)/verify.html
 
 NODE ?= n1
-shell: ## Open a shell on NODE of the lab
+shell: shell-$(LAB) ## Open a shell on NODE of the lab
+
+shell-nspawn:
 	@ip netns exec gp-lab ssh -F /var/lib/groundplane-gp-lab/ssh/config $(NODE)
+
+shell-netns:
+	@ip netns exec gp-netns-$(NODE) bash
 
 lint: setup ## Format, lint, types, layers
 	$(RUN)/ruff format --check .
