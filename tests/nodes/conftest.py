@@ -24,7 +24,7 @@ from deploys.lab.site import lab_of
 from groundplane.model import compiled
 from groundplane.pipeline import compile_source, read_catalog
 
-PREFIX = "gp-test"
+PREFIX = os.environ.get("GROUNDPLANE_TEST_LAB", "gp-test")
 CLIENT = Path(__file__).with_name("client.py").read_text()
 CATALOG = "/etc/groundplane/catalog"
 WEB = "web.default.svc.cluster.local"

@@ -69,22 +69,20 @@ def test_a_full_disk_leaves_the_agent_that_runs(site: Deployed) -> None:
     assert [] == changed(site)
 
 
-DIRT = " ".join(
-    (
-        "/etc/systemd/network/60-groundplane0.network",
-        "/etc/systemd/networkd.conf.d/groundplane.conf",
-        "/etc/bind/groundplane.conf",
-        "/etc/systemd/system/groundplane-agent.service",
-        "/etc/groundplane/agent.env",
-        "/opt/groundplane/current",
-        "/usr/local/bin/groundplane",
-    )
+DIRT = (
+    "/etc/systemd/network/60-groundplane0.network",
+    "/etc/systemd/networkd.conf.d/groundplane.conf",
+    "/etc/bind/groundplane.conf",
+    "/etc/systemd/system/groundplane-agent.service",
+    "/etc/groundplane/agent.env",
+    "/opt/groundplane/current",
+    "/usr/local/bin/groundplane",
 )
 
 
 @pytest.mark.parametrize("seconds", [3.0, 6.0, 9.0])
 def test_a_deploy_that_is_killed_is_completed_by_another(site: Deployed, seconds: float) -> None:
-    site.on("n3", f"rm -f {DIRT}")
+    site.on("n3", f"rm -f {' '.join(DIRT)}")
     command = [str(Path(sys.executable).with_name("pyinfra")), "-y", *SITE]
     killed = subprocess.Popen(
         command, cwd=ROOT, env=site.environment, stdout=-3, stderr=-3, start_new_session=True
