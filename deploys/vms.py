@@ -3,7 +3,7 @@
 from typing import Literal
 
 from pyinfra import host
-from pyinfra.api import deploy
+from pyinfra.api import DeployError, deploy
 
 from deploys.catalog import read_source
 from deploys.libvirt.machine import machines_of
@@ -27,7 +27,9 @@ DEFAULTS = {
 def vms() -> None:
     """Define, change, start, stop and remove VMs until they are as declared."""
     catalog = read_source()
-    hypervisor = catalog.hypervisors[host.data.hypervisor_name]
+    hypervisor = catalog.hypervisors.get(host.data.hypervisor_name)
+    if hypervisor is None:
+        raise DeployError(f'the catalog has no Hypervisor "{host.data.hypervisor_name}"')
     site, pool = catalog.cluster.metadata.name, hypervisor.spec.pool
     machines = machines_of(catalog, hypervisor, host.data.authorized_keys)
     networks = tuple(each for each in hypervisor.spec.networks if each.mode != "bridge")

@@ -20,6 +20,13 @@ INTERFACE: Final = "eth0"
 """What cloud-init calls the NIC, whatever the kernel did: networkd's units match a name too."""
 
 
+_NO_ADVERTISEMENTS: Final = {
+    "path": f"/etc/systemd/network/10-cloud-init-{INTERFACE}.network.d/groundplane.conf",
+    "content": "[Network]\nIPv6AcceptRA=no\n",
+}
+"""Addresses are those declared and no others: cloud-init 22.4 tells netplan so, but not networkd."""
+
+
 @dataclass(frozen=True)
 class Seed:
     """The files of the file system; to *user_data* the hypervisor appends `ssh_keys`."""
@@ -50,7 +57,14 @@ def seed_of(machine: Machine) -> Seed:
     user_data = "#cloud-config\n" + _dump(_user_data(machine))
     network_config = _dump(_network_config(machine))
     content = digest_of(user_data + network_config)
-    meta_data = _dump({"instance-id": f"{machine.name}-{content}", "local-hostname": machine.name})
+    meta_data = _dump(
+        {
+            "instance-id": f"{machine.name}-{content}",
+            "local-hostname": machine.name,
+            # All of it is there before the network is: nothing is asked of anybody.
+            "dsmode": "local",
+        }
+    )
     return Seed(meta_data, user_data, network_config)
 
 
@@ -62,9 +76,13 @@ def _user_data(machine: Machine) -> dict[str, Any]:
         "ssh_pwauth": False,
         "growpart": {"mode": "auto", "devices": ["/"]},
         "resize_rootfs": True,
+        "write_files": [_NO_ADVERTISEMENTS],
     }
     if machine.user == "root":
-        return common | {"users": [], "disable_root": False, "ssh_authorized_keys": keys}
+        return common | {
+            "users": [{"name": "root", "ssh_authorized_keys": keys}],
+            "disable_root": False,
+        }
     user = {
         "name": machine.user,
         "shell": "/bin/bash",
@@ -89,12 +107,12 @@ def _network_config(machine: Machine) -> dict[str, Any]:
         "addresses": [
             address for address in machine.addresses if ip_interface(address).version not in leased
         ],
-        "routes": [
-            {"to": "0.0.0.0/0" if version == 4 else "::/0", "via": hop}
-            for hop in hops
-            if (version := ip_interface(hop).version) not in leased
-        ],
+        "accept-ra": False,
     }
+    for hop in hops:
+        if (version := ip_interface(hop).version) not in leased:
+            # Deprecated, but of a route to ::/0 cloud-init 22.4 makes one to ::/64.
+            ethernet[f"gateway{version}"] = hop
     servers = network.nameservers or (hops if routed else ())
     if servers:
         ethernet["nameservers"] = {"addresses": list(servers)}

@@ -8,6 +8,7 @@ from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
 from deploys.facts.libvirt import Domains, PublicKeys, SeedDigests, Volumes
 from deploys.libvirt import paths
+from deploys.libvirt.identity import pool_name
 from deploys.libvirt.machine import Machine
 from deploys.libvirt.seed import LABEL, seed_of
 from deploys.operations.virsh import virsh
@@ -29,6 +30,7 @@ def disk(machine: Machine) -> Commands:
             "qemu-img create -q -f qcow2 -F qcow2 -b", QuoteString(machine.base), new, size,
             "&& chmod 600", new, "&& mv", new, QuoteString(path),
         )  # fmt: skip
+        yield virsh("pool-refresh", pool_name(machine.site))
         return
     if there.backing != machine.base:
         host.log(

@@ -8,6 +8,7 @@ from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 from deploys.facts.libvirt import DomainKind, Domains, FoundDomain, OfferedKeys, PublicKeys
 from deploys.libvirt import paths
 from deploys.libvirt.domains import differences, domain_xml, read_domain
+from deploys.libvirt.identity import pool_name
 from deploys.libvirt.machine import Machine
 from deploys.libvirt.seed import seed_of
 from deploys.operations.virsh import define, refused, shut_down, virsh
@@ -85,7 +86,8 @@ def retired(site: str, kept: tuple[str, ...], limit: int) -> Commands:
 @operation()
 def purged(site: str, kept: tuple[str, ...], pool: str, limit: int) -> Commands:
     """Remove the domains of *site* but those named *kept*, and their disks, seeds and host keys."""
-    for name, found in _others(site, kept).items():
+    others = _others(site, kept)
+    for name, found in others.items():
         if found.live:
             yield shut_down(name, limit)
         yield virsh("undefine", name, "--managed-save", "--snapshots-metadata", "--nvram")
@@ -94,6 +96,8 @@ def purged(site: str, kept: tuple[str, ...], pool: str, limit: int) -> Commands:
             paths.disk(pool, name), seed, f"{seed.removesuffix('.iso')}.digest", key, f"{key}.pub"
         )  # fmt: skip
         yield StringCommand("rm -f", *(QuoteString(file) for file in files))
+    if others:
+        yield virsh("pool-refresh", pool_name(site))
     host.noop("no other domain is ours")
 
 
