@@ -1,5 +1,6 @@
 """The VMs of a hypervisor, as the Node documents say: run on hosts that are hypervisors."""
 
+from pathlib import Path
 from typing import Literal
 
 from pyinfra import host
@@ -8,7 +9,8 @@ from pyinfra.api import DeployError, deploy
 from deploys.catalog import read_source
 from deploys.libvirt.machine import machines_of
 from deploys.libvirt.networks import reservations
-from deploys.operations import disks, domains, libvirt
+from deploys.operations import disks, domains, libvirt, pins
+from deploys.vm_keys import DIRECTORY, pinned_file
 
 DEFAULTS = {
     # Given as --data restart=true: VMs that run as something else than declared are restarted.
@@ -20,6 +22,8 @@ DEFAULTS = {
     "boot_timeout": 300,
     # Public keys that every VM lets in, besides those of its own document.
     "authorized_keys": [],
+    # Where on this machine the VMs' host keys are pinned.
+    "vm_keys_directory": str(DIRECTORY),
 }
 
 
@@ -75,6 +79,12 @@ def vms() -> None:
             )
         else:
             domains.off(name=f"{machine.name} is off", domain=machine.name, limit=limit)
+    pins.pinned(
+        name="The VMs' host keys are pinned here",
+        catalog=catalog,
+        pool=pool,
+        file=pinned_file(hypervisor.name, Path(host.data.vm_keys_directory)),
+    )
     if host.data.boot_timeout:
         domains.answering(
             name="VMs answer by ssh, with their own host keys",

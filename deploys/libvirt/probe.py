@@ -29,17 +29,22 @@ _CODE: Final = bytes.fromhex(
 SECTOR: Final = _CODE.ljust(510, b"\0") + b"\x55\xaa"
 
 
+def guest_command(accelerator: str, file: str) -> str:
+    """Return the command that runs the sector in *file*, at most ten seconds long."""
+    return (
+        f"timeout 10 qemu-system-x86_64 -accel {accelerator} -machine pc -m 32 -nodefaults"
+        f" -no-user-config -display none -no-reboot -drive file={file},format=raw,if=ide,snapshot=on"
+        " -device isa-debug-exit,iobase=0xf4,iosize=4 >/dev/null 2>&1 </dev/null"
+    )
+
+
 def probe_script(record: str) -> str:
     """Return shell code that prints "kvm" or "qemu", and keeps the answer in the file *record*."""
     sector = base64.b64encode(SECTOR).decode()
     return (
         f"cat {record} 2>/dev/null || {{ kind=qemu; "
-        "if test -e /dev/kvm && command -v qemu-system-x86_64 >/dev/null; then "
+        "if command -v qemu-system-x86_64 >/dev/null; then if test -e /dev/kvm; then "
         f"guest=$(mktemp) && echo {sector} | base64 -d > $guest && "
-        "{ timeout 10 qemu-system-x86_64 -accel kvm -machine pc -m 32 -nodefaults -no-user-config"
-        " -display none -no-reboot -drive file=$guest,format=raw,if=ide,snapshot=on"
-        " -device isa-debug-exit,iobase=0xf4,iosize=4 >/dev/null 2>&1 </dev/null; "
-        f"test $? = {EXIT_STATUS} && kind=kvm; "
-        "rm -f $guest; }; fi; "
-        f"command -v qemu-system-x86_64 >/dev/null && echo $kind > {record}; echo $kind; }}"
+        f"{{ {guest_command('kvm', '$guest')}; test $? = {EXIT_STATUS} && kind=kvm; rm -f $guest; }}; "
+        f"fi; echo $kind > {record}; fi; echo $kind; }}"
     )

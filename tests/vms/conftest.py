@@ -15,6 +15,7 @@ from deploys.catalog import ROOT
 from deploys.lab import Lab, LabNode, client_key, down, known_hosts, preflight, ssh_config, up
 from deploys.lab.disk import root_of
 from deploys.lab.preflight import PreflightError
+from deploys.vm_keys import pinned_file
 
 PREFIX = "gp-vmtest"
 HOSTS = {"hv1": "192.168.78.11", "hv2": "192.168.78.12"}
@@ -153,6 +154,11 @@ class Hypervisors:
         assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
+    @property
+    def pinned(self) -> Path:
+        """The known hosts that the deploy wrote for hv1."""
+        return pinned_file("hv1", self.directory)
+
     def state(self, domain: str, host: str = "hv1") -> str:
         """Return virsh's word for how *domain* is, or "" where there is none."""
         return self.on(host, f"virsh domstate {domain} 2>/dev/null", check=False)
@@ -182,7 +188,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hypervisors]:
     found = Hypervisors(lab, source)
     try:
         up(lab)
-        (source / "inventory.py").write_text(_inventory(lab))
+        (source / "inventory.py").write_text(_inventory(lab, source))
         for host in HOSTS:
             found.on(host, f"mkdir -p {POOL}/images")
             found.on(host, f"qemu-img create -q -f qcow2 {POOL}/images/empty.qcow2 64M")
@@ -191,7 +197,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hypervisors]:
         down(lab)
 
 
-def _inventory(lab: Lab) -> str:
+def _inventory(lab: Lab, directory: Path) -> str:
     shared = {
         "ssh_user": "root",
         "ssh_key": str(client_key(lab)),
@@ -201,6 +207,7 @@ def _inventory(lab: Lab) -> str:
         # Most guests here have nothing on their disks: they neither answer nor obey.
         "boot_timeout": 0,
         "shutdown_timeout": 1,
+        "vm_keys_directory": str(directory),
     }
     hosts = [
         (name, shared | {"ssh_hostname": host, "hypervisor_name": name})

@@ -9,17 +9,17 @@ pytestmark = pytest.mark.vms
 
 
 def test_a_vm_is_as_declared_and_a_second_run_changes_nothing(lab: Hypervisors) -> None:
-    lab.declare({"v1": {"cpus": 2}, "v2": {"state": "off", "autostart": False}})
+    lab.declare({"one": {"cpus": 2}, "two": {"state": "off", "autostart": False}})
     assert lab.deploy().ok
-    assert (lab.state("v1"), lab.state("v2")) == ("running", "shut off")
-    xml = lab.on("hv1", "virsh dumpxml v1")
-    assert f"<mac address='{mac_of('v1')}'/>" in xml
+    assert (lab.state("one"), lab.state("two")) == ("running", "shut off")
+    xml = lab.on("hv1", "virsh dumpxml one")
+    assert f"<mac address='{mac_of('one')}'/>" in xml
     assert "<vcpu placement='static'>2</vcpu>" in xml
     assert f"{POOL}/images/empty.qcow2" in xml
-    assert "Autostart:      enable" in lab.on("hv1", "virsh dominfo v1")
-    assert "Autostart:      disable" in lab.on("hv1", "virsh dominfo v2")
-    assert "v1.qcow2" in lab.on("hv1", "virsh vol-list groundplane-vmtest")
-    assert lab.on("hv1", f"stat -c %a {POOL}/seeds/v2.iso {POOL}/host-keys/v1") == "600\n600"
+    assert "Autostart:      enable" in lab.on("hv1", "virsh dominfo one")
+    assert "Autostart:      disable" in lab.on("hv1", "virsh dominfo two")
+    assert "one.qcow2" in lab.on("hv1", "virsh vol-list groundplane-vmtest")
+    assert lab.on("hv1", f"stat -c %a {POOL}/seeds/two.iso {POOL}/host-keys/one") == "600\n600"
     assert lab.deploy().changed == ()
 
 
