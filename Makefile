@@ -72,7 +72,7 @@ lint: setup ## Format, lint, types, layers
 
 # More workers than cores: kernel tests wait for what is dropped. A file stays with one worker, so that
 # what its tests share is built once.
-QUICK := $(RUN)/pytest -n 3 --dist loadfile -m 'not nodes and not slow'
+QUICK := $(RUN)/pytest -n 3 --dist loadfile -m 'not nodes and not vms and not slow'
 
 unit: setup ## The quick tests: everything that boots no node, under a minute
 	$(QUICK)
@@ -81,6 +81,7 @@ test: root lint ## All the tests, on booted nodes too
 	HYPOTHESIS_PROFILE=thorough $(QUICK)
 	$(RUN)/pytest -n 3 -m slow
 	$(RUN)/pytest -m nodes
+	$(RUN)/pytest -m vms
 
 bench: root setup ## Load and change up to 50,000 services, beside nft in the same run
 	$(RUN)/python -m bench.scale --yaml

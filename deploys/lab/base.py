@@ -1,6 +1,6 @@
-"""The base tree: one Debian that every node shares as the lower layer of its file system.
+"""The base trees: for each kind of node one Debian, the lower layer of their file systems.
 
-It is built once, under a name that stands for its contents, and never changed afterwards.
+Each is built once, under a name that stands for its contents, and never changed afterwards.
 """
 
 import contextlib
@@ -9,11 +9,12 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from deploys.lab.apt import choose_mirror, format_sources, read_machine_sources
 from deploys.lab.command import LabError, run, say
+from deploys.lab.model import Tree
 from deploys.lab.mounts import remove_tree
 
 SUITE = "bookworm"
@@ -44,6 +45,23 @@ BASE_PACKAGES = (
     "git",
     "ca-certificates",
 )
+
+# What a node of each tree has; a deploy finds the packages of its first step in place.
+TREES: Mapping[Tree, tuple[str, ...]] = {
+    "node": BASE_PACKAGES,
+    "hypervisor": (
+        *BASE_PACKAGES,
+        "dnsmasq-base",
+        "genisoimage",
+        # polkitd's "logind", which debootstrap does not find by itself
+        "libpam-systemd",
+        "libvirt-clients",
+        "libvirt-daemon-driver-qemu",
+        "libvirt-daemon-system",
+        "qemu-system-x86",
+        "qemu-utils",
+    ),
+}
 
 ENABLED = ("systemd-networkd.service", "ssh.service")
 
@@ -85,10 +103,11 @@ def base_key(packages: Sequence[str], recipe: int, suite: str, architecture: str
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
-def ensure_base(cache: Path) -> Path:
-    """The directory of the base tree, which is built when it is not there."""
+def ensure_base(cache: Path, kind: Tree = "node") -> Path:
+    """The directory of a base tree, which is built when it is not there."""
     architecture = run(["dpkg", "--print-architecture"]).strip()
-    tree = cache / f"base-{base_key(BASE_PACKAGES, RECIPE, SUITE, architecture)}"
+    packages = TREES[kind]
+    tree = cache / f"base-{base_key(packages, RECIPE, SUITE, architecture)}"
     if tree.is_dir():
         return tree
     cache.mkdir(parents=True, exist_ok=True)
@@ -96,7 +115,7 @@ def ensure_base(cache: Path) -> Path:
         if not tree.is_dir():
             for left in cache.glob("building-*"):
                 remove_tree(left)
-            _build(tree)
+            _build(tree, packages)
     return tree
 
 
@@ -138,7 +157,7 @@ def configure_tree(tree: Path, sources: str) -> None:
                 path.unlink()
 
 
-def _build(tree: Path) -> None:
+def _build(tree: Path, packages: Sequence[str]) -> None:
     sources = read_machine_sources()
     mirror = choose_mirror(sources, SUITE)
     say("base tree: debootstrap (once, about 2 minutes)")
@@ -148,7 +167,7 @@ def _build(tree: Path) -> None:
     try:
         root = building / "root"
         try:
-            report = run(compose_debootstrap(root, mirror), env={"LC_ALL": "C.UTF-8"})
+            report = run(compose_debootstrap(root, mirror, packages), env={"LC_ALL": "C.UTF-8"})
         except LabError as error:
             saved = root / "debootstrap/debootstrap.log"
             log.write_text(saved.read_text(errors="replace") if saved.is_file() else f"{error}\n")
@@ -162,7 +181,7 @@ def _build(tree: Path) -> None:
     say(f"base tree: ready after {time.monotonic() - began:.0f} s in {tree}")
 
 
-def compose_debootstrap(root: Path, mirror: str) -> list[str]:
+def compose_debootstrap(root: Path, mirror: str, packages: Sequence[str]) -> list[str]:
     """The command line that fills a directory with a Debian.
 
     However the lab's own process ends, this one ends with it, and namespaces of its own take
@@ -175,7 +194,7 @@ def compose_debootstrap(root: Path, mirror: str) -> list[str]:
         "debootstrap",
         "--variant=minbase",
         "--force-check-gpg",
-        f"--include={','.join(BASE_PACKAGES)}",
+        f"--include={','.join(packages)}",
         SUITE,
         str(root),
         mirror,

@@ -1,11 +1,11 @@
 """The files that make a copy of the base tree one particular node: texts only."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from deploys.lab.model import Lab, LabNode
+from deploys.lab.model import Lab, LabNode, Tree
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,23 @@ class NodeFile:
         return hashlib.sha256(f"{self.mode:o}\n{self.text}".encode()).hexdigest()
 
 
+# libvirt cannot divide the control groups of a container, nor give a guest devices of its own.
+# As root, qemu may use /dev/kvm, whose group is the machine's and not the container's.
+_QEMU = """\
+user = "root"
+group = "root"
+security_driver = "none"
+cgroup_controllers = []
+namespaces = []
+remember_owner = 0
+"""
+
+TREE_FILES: Mapping[Tree, tuple[NodeFile, ...]] = {
+    "node": (),
+    "hypervisor": (NodeFile("etc/libvirt/qemu.conf", _QEMU, 0o600),),
+}
+
+
 def compose_files(
     lab: Lab, node: LabNode, authorized_key: str, host_key: str, host_key_public: str
 ) -> tuple[NodeFile, ...]:
@@ -33,6 +50,7 @@ def compose_files(
         NodeFile("etc/ssh/ssh_host_ed25519_key", host_key, 0o600),
         NodeFile("etc/ssh/ssh_host_ed25519_key.pub", host_key_public),
         NodeFile("root/.ssh/authorized_keys", authorized_key, 0o600),
+        *(TREE_FILES[node.tree]),
     )
 
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 from deploys.lab.network import namespace_path, node_namespace, plug_node
@@ -18,8 +19,8 @@ from deploys.lab.network import namespace_path, node_namespace, plug_node
 _REBOOT = 133
 
 
-def compose_boot(prefix: str, name: str, root: Path) -> list[str]:
-    """The command line of one boot."""
+def compose_boot(prefix: str, name: str, root: Path, devices: Iterable[Path] = ()) -> list[str]:
+    """The command line of one boot, of a node that has *devices* of the machine too."""
     return [
         "systemd-nspawn",
         "--quiet",
@@ -37,10 +38,17 @@ def compose_boot(prefix: str, name: str, root: Path) -> list[str]:
         "--resolv-conf=off",
         "--timezone=off",
         "--console=pipe",
+        *(f"--bind={device}" for device in devices),
     ]
 
 
-def keep(prefix: str, name: str, root: Path) -> int:
+def devices_of(tree: str) -> list[Path]:
+    """The devices of this machine that a node of *tree* works with: taps, and kvm where it is."""
+    wanted = ("/dev/net/tun", "/dev/kvm") if tree == "hypervisor" else ()
+    return [Path(path) for path in wanted if Path(path).exists()]
+
+
+def keep(prefix: str, name: str, root: Path, devices: Iterable[Path] = ()) -> int:
     """Boot the node until it is switched off, or until this process is told to end."""
     running: subprocess.Popen[bytes] | None = None
     stopping = threading.Event()
@@ -55,7 +63,7 @@ def keep(prefix: str, name: str, root: Path) -> int:
     environment = {**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}
     while not stopping.is_set():
         plug_node(prefix, name)
-        running = subprocess.Popen(compose_boot(prefix, name, root), env=environment)
+        running = subprocess.Popen(compose_boot(prefix, name, root, devices), env=environment)
         if stopping.is_set():
             running.terminate()
         status = running.wait()
@@ -66,4 +74,4 @@ def keep(prefix: str, name: str, root: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(keep(sys.argv[1], sys.argv[2], Path(sys.argv[3])))
+    sys.exit(keep(sys.argv[1], sys.argv[2], Path(sys.argv[3]), devices_of(sys.argv[4])))

@@ -4,7 +4,7 @@ import contextlib
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from deploys.lab.command import LabError, say
 from deploys.lab.disk import attach_disk, detach_disk, is_attached, is_current, root_of
 from deploys.lab.files import NodeFile, compose_files
 from deploys.lab.git import start_git_server, wait_for_git_server
-from deploys.lab.model import GIT, RESOLVER, SERVERS, Lab, LabNode
+from deploys.lab.model import GIT, RESOLVER, SERVERS, Lab, LabNode, Tree
 from deploys.lab.mounts import remove_tree
 from deploys.lab.namespace import entered
 from deploys.lab.network import (
@@ -54,10 +54,10 @@ def up(lab: Lab, limit: float = 60.0) -> None:
     began = time.monotonic()
     with _locked(lab):
         _claim_state(lab)
-        base = ensure_base(lab.cache)
+        bases = {tree: ensure_base(lab.cache, tree) for tree in {node.tree for node in lab.nodes}}
         keeper = services(lab.prefix)
         try:
-            _boot(lab, base, keeper, limit)
+            _boot(lab, bases, keeper, limit)
         except LabError as error:
             logs = lab.log("NAME").parent
             raise LabError(
@@ -104,7 +104,7 @@ def status(lab: Lab) -> tuple[NodeStatus, ...]:
         return tuple(pool.map(look, lab.nodes))
 
 
-def _boot(lab: Lab, base: Path, keeper: Services, limit: float) -> None:
+def _boot(lab: Lab, bases: Mapping[Tree, Path], keeper: Services, limit: float) -> None:
     network_was_there = namespace_path(lab.prefix).exists()
     known = _find_nodes(lab, keeper) - SERVERS
     running = {name for name in known if _is_up(lab, keeper, name)}
@@ -116,13 +116,15 @@ def _boot(lab: Lab, base: Path, keeper: Services, limit: float) -> None:
             keeper.stop([server])
             start(lab, keeper)
     for node in lab.nodes:
-        if node.name in running and not is_current(lab, node.name, base, _files(lab, node)):
+        if node.name in running and not is_current(
+            lab, node.name, bases[node.tree], _files(lab, node)
+        ):
             say(f"{node.name}: keeps running as it was made; down and up makes it anew")
     waiting = [node for node in lab.nodes if node.name not in running]
     if waiting:
         say(f"booting {', '.join(node.name for node in waiting)}")
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda node: _start(lab, node, base, keeper), waiting))
+        list(pool.map(lambda node: _start(lab, node, bases[node.tree], keeper), waiting))
     wait_for_resolver(lab)
     wait_for_git_server(lab)
     ssh.wait_for_ssh(lab, keeper.is_running, limit)
@@ -130,7 +132,7 @@ def _boot(lab: Lab, base: Path, keeper: Services, limit: float) -> None:
 
 def _start(lab: Lab, node: LabNode, base: Path, keeper: Services) -> None:
     root = attach_disk(lab, node.name, base, _files(lab, node))
-    argv = [sys.executable, "-m", "deploys.lab.keeper", lab.prefix, node.name, str(root)]
+    argv = [sys.executable, "-m", "deploys.lab.keeper", lab.prefix, node.name, str(root), node.tree]
     keeper.start(node.name, argv, lab.log(node.name))
 
 

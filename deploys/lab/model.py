@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
+from typing import Literal
 
 from deploys.lab.command import LabError
 
@@ -12,6 +13,9 @@ from deploys.lab.command import LabError
 RESOLVER = "resolver"
 GIT = "git"
 SERVERS = frozenset({RESOLVER, GIT})
+
+Tree = Literal["node", "hypervisor"]
+"""What a node's disk begins as: see deploys.lab.base."""
 
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?")
 
@@ -22,6 +26,7 @@ class LabNode:
 
     name: str
     addresses: tuple[str, ...]
+    tree: Tree = "node"
 
     def __post_init__(self) -> None:
         _check_name("node name", self.name)

@@ -269,7 +269,7 @@ def test_a_node_that_does_not_boot_is_explained_and_can_be_taken_down() -> None:
     try:
         down(broken)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("deploys.lab.lifecycle.ensure_base", lambda cache: cache)
+            patch.setattr("deploys.lab.lifecycle.ensure_base", lambda cache, _tree: cache)
             with pytest.raises(LabError) as caught:
                 up(broken)
         assert "n1: it ended while booting" in str(caught.value)

@@ -1,0 +1,18 @@
+"""The pool: the directory of the disks, so that libvirt's own tools show them."""
+
+from deploys.libvirt.identity import pool_name, uuid_of
+from deploys.libvirt.xml import parse
+from groundplane.rendering import render_template
+
+
+def pool_xml(site: str, path: str) -> str:
+    """Return the XML that defines the pool of *site*, the directory *path*."""
+    name = pool_name(site)
+    return render_template(
+        "libvirt/pool.xml.j2", pool=name, uuid=uuid_of(site, "pool", name), path=path
+    )
+
+
+def read_pool(xml: str) -> str:
+    """Return the directory that the XML of a pool names, or ""."""
+    return parse(xml).findtext("target/path", "")

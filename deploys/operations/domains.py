@@ -1,0 +1,165 @@
+"""Domains: defined as wanted, on or off, and gone when nobody wants them any more."""
+
+from collections.abc import Generator, Iterable
+
+from pyinfra import host, logger
+from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
+
+from deploys.facts.libvirt import DomainKind, Domains, FoundDomain, OfferedKeys, PublicKeys
+from deploys.libvirt import paths
+from deploys.libvirt.domains import differences, domain_xml, read_domain
+from deploys.libvirt.identity import pool_name
+from deploys.libvirt.machine import Machine
+from deploys.libvirt.seed import seed_of
+from deploys.operations.virsh import define, refused, shut_down, virsh
+
+Commands = Generator[FileUploadCommand | StringCommand]
+
+
+@operation()
+def domain(machine: Machine) -> Commands:
+    """Have *machine* defined; what runs already goes on as it was begun."""
+    found, xml = host.get_fact(Domains).get(machine.name), _xml(machine)
+    if found is None or differences(read_domain(xml), read_domain(found.inactive)):
+        yield from define("define", xml)
+    if machine.autostart != (found is not None and found.autostart):
+        yield virsh("autostart", machine.name, *([] if machine.autostart else ["--disable"]))
+    else:
+        host.noop(f"domain {machine.name} is defined as declared")
+
+
+@operation()
+def running(machine: Machine, restart: str, limit: int) -> Commands:
+    """Have *machine* running.
+
+    Where it runs as something else than declared, it says so, and waits until *restart* is "now":
+    then it is shut down, within *limit* seconds, and started.
+    """
+    name, found = machine.name, host.get_fact(Domains).get(machine.name)
+    if found is None or not found.live:
+        yield virsh("start", name)
+        return
+    if found.state == "paused":
+        # What stopped it, a full disk above all, was there before this run.
+        yield virsh("resume", name)
+    changes = differences(read_domain(_xml(machine)), read_domain(found.live))
+    if not changes:
+        host.noop(f"domain {name} runs as declared")
+    elif restart == "now":
+        yield shut_down(name, limit)
+        yield virsh("start", name)
+    else:
+        host.log(
+            f"VM {name}: {'; '.join(changes)}: needs a restart; --data restart=true does it",
+            logger.warning,
+        )
+
+
+@operation()
+def off(domain: str, limit: int) -> Commands:
+    """Have *domain* shut off, within *limit* seconds."""
+    found = host.get_fact(Domains).get(domain)
+    if found and found.live:
+        yield shut_down(domain, limit)
+    else:
+        host.noop(f"domain {domain} is off")
+
+
+@operation()
+def retired(site: str, kept: tuple[str, ...], limit: int) -> Commands:
+    """Have the domains of *site* but those named *kept* shut off, and off after a boot, with all
+    that is theirs.
+    """
+    for name, found in _others(site, kept).items():
+        if found.live:
+            yield shut_down(name, limit)
+        if found.autostart:
+            yield virsh("autostart", name, "--disable")
+        host.log(
+            f"VM {name}: there is no Node for it any more; it is off, and kept with its disk until "
+            "--data purge=true",
+            logger.warning,
+        )
+    host.noop("no other domain of ours runs")
+
+
+@operation()
+def purged(site: str, kept: tuple[str, ...], pool: str, limit: int) -> Commands:
+    """Remove the domains of *site* but those named *kept*, and their disks, seeds and host keys."""
+    others = _others(site, kept)
+    for name, found in others.items():
+        if found.live:
+            yield shut_down(name, limit)
+        yield virsh("undefine", name, "--managed-save", "--snapshots-metadata", "--nvram")
+        seed, key = paths.seed(pool, name), paths.host_key(pool, name)
+        files = (
+            paths.disk(pool, name), seed, f"{seed.removesuffix('.iso')}.digest", key, f"{key}.pub"
+        )  # fmt: skip
+        yield StringCommand("rm -f", *(QuoteString(file) for file in files))
+    if others:
+        yield virsh("pool-refresh", pool_name(site))
+    host.noop("no other domain is ours")
+
+
+@operation()
+def answering(machines: tuple[Machine, ...], limit: int) -> Commands:
+    """Have *machines* answer by ssh, each with its own host key, within *limit* seconds."""
+    waiting = _silent(machines)
+    for machine in waiting:
+        yield _wait(machine, limit)
+    if not waiting:
+        host.noop("every VM answers with its host key")
+
+
+@operation()
+def snapshot(domain: str, snapshot: str) -> Commands:
+    """Have a snapshot of *domain* called *snapshot*: of its disk, and of its memory if it runs."""
+    found = host.get_fact(Domains).get(domain)
+    if found and snapshot in found.snapshots:
+        host.noop(f"domain {domain} has a snapshot {snapshot}")
+    else:
+        yield virsh("snapshot-create-as", domain, snapshot)
+
+
+@operation(is_idempotent=False)
+def reverted(domain: str, snapshot: str) -> Commands:
+    """Make *domain* again what it was when *snapshot* was taken."""
+    found = host.get_fact(Domains).get(domain)
+    if found and snapshot not in found.snapshots:
+        yield refused(f"domain {domain} has no snapshot {snapshot}")
+    yield virsh("snapshot-revert", domain, snapshot)
+
+
+def _xml(machine: Machine) -> str:
+    return domain_xml(machine, host.get_fact(DomainKind), seed_of(machine).digest)
+
+
+def _others(site: str, kept: tuple[str, ...]) -> dict[str, FoundDomain]:
+    return {
+        name: found
+        for name, found in host.get_fact(Domains).items()
+        if name not in kept and read_domain(found.inactive).site == site
+    }
+
+
+def _silent(machines: Iterable[Machine]) -> list[Machine]:
+    asked = [machine for machine in machines if machine.reachable_host]
+    if not asked:
+        return []
+    offered = host.get_fact(OfferedKeys, addresses=[each.reachable_host for each in asked])
+    pinned = host.get_fact(PublicKeys, directory=paths.host_keys(asked[0].pool))
+    return [each for each in asked if offered.get(each.reachable_host, "") != pinned.get(each.name)]
+
+
+def _wait(machine: Machine, limit: int) -> StringCommand:
+    address = QuoteString(machine.reachable_host)
+    reason = (
+        f"VM {machine.name} did not answer with its host key on {machine.reachable_host}:22 within "
+        f"{limit} s; see: virsh console {machine.name}"
+    )
+    return StringCommand(
+        f"end=$(($(date +%s) + {limit})); key=$(cut -d' ' -f2", QuoteString(f"{machine.host_key}.pub"),
+        "); until ssh-keyscan -T 2 -t ed25519", address, "2>/dev/null | grep -qF \"$key\"; do",
+        "test $(date +%s) -lt $end || { printf '%s\\n'", QuoteString(reason), ">&2; exit 1; };",
+        "sleep 1; done",
+    )  # fmt: skip

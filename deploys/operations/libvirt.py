@@ -1,0 +1,156 @@
+"""libvirt itself: that it answers, that names are free, its pool, and its networks."""
+
+from collections.abc import Generator, Iterable
+
+from pyinfra import host, logger
+from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
+
+from deploys.facts.libvirt import Domains, LibvirtFault, Networks, Pools, Volumes
+from deploys.libvirt import paths
+from deploys.libvirt.domains import read_domain
+from deploys.libvirt.identity import pool_name
+from deploys.libvirt.machine import Machine
+from deploys.libvirt.networks import (
+    Reservation,
+    network_xml,
+    other_differences,
+    read_network,
+)
+from deploys.libvirt.obstacles import obstacles
+from deploys.libvirt.pools import pool_xml
+from deploys.operations.virsh import define, refused, shut_down, virsh
+from groundplane.model.machine import Network
+
+Commands = Generator[FileUploadCommand | StringCommand]
+
+
+@operation()
+def answering() -> Commands:
+    """Fail where libvirt does not answer."""
+    fault = host.get_fact(LibvirtFault)
+    if fault:
+        yield refused(f"libvirt does not answer: {fault}; see: systemctl status libvirtd")
+    else:
+        host.noop("libvirt answers")
+
+
+@operation()
+def unobstructed(
+    site: str, pool: str, machines: tuple[Machine, ...], networks: tuple[Network, ...]
+) -> Commands:
+    """Fail, before anything is changed, where something is in the way: all of it is named."""
+    found = obstacles(
+        site,
+        pool,
+        machines,
+        networks,
+        domains={name: each.inactive for name, each in host.get_fact(Domains).items()},
+        live_networks={name: each.inactive for name, each in host.get_fact(Networks).items()},
+        pools={name: each.inactive for name, each in host.get_fact(Pools).items()},
+        disks={
+            path: volume.size
+            for path, volume in host.get_fact(
+                Volumes, paths=[path for each in machines for path in (each.disk_path, each.base)]
+            ).items()
+        },
+    )
+    if found:
+        yield refused("\n".join(found))
+    else:
+        host.noop("nothing is in the way")
+
+
+@operation()
+def pool(site: str, path: str) -> Commands:
+    """Have the directory *path*, and below it the pool of *site*'s disks, active at each boot."""
+    name, disks = pool_name(site), paths.disks(path)
+    found = host.get_fact(Pools).get(name)
+    if found is None:
+        # Others may pass, as qemu's user has to, but not look around.
+        yield StringCommand(
+            "install -d -m 711", *map(QuoteString, (path, disks, paths.seeds(path))),
+            "&& install -d -m 700", QuoteString(paths.host_keys(path)),
+        )  # fmt: skip
+        yield from define("pool-define", pool_xml(site, disks))
+    if found is None or not found.autostart:
+        yield virsh("pool-autostart", name)
+    if found is None or not found.live:
+        yield virsh("pool-start", name)
+    else:
+        host.noop(f"pool {name} is active")
+
+
+@operation()
+def network(
+    site: str,
+    network: Network,
+    reserved: frozenset[Reservation],
+    restart: str,
+    limit: int,
+) -> Commands:
+    """Have *network* as libvirt's own, with an address *reserved* for each VM that asks.
+
+    Reservations change while it is up. Any other change cuts off its VMs: it waits until
+    *restart* is "now", and then they are shut down within *limit* seconds.
+    """
+    name, xml = network.name, network_xml(site, network, reserved)
+    wanted, found = read_network(xml), host.get_fact(Networks).get(name)
+    if found is None:
+        yield from define("net-define", xml)
+        yield virsh("net-autostart", name)
+        yield virsh("net-start", name)
+        return
+    defined = read_network(found.inactive)
+    if other_differences(wanted, defined):
+        yield from define("net-define", xml)
+    else:
+        scope = ["--config", *(["--live"] if found.live else [])]
+        for verb, hosts in (
+            ("delete", defined.reservations - wanted.reservations),
+            ("add", wanted.reservations - defined.reservations),
+        ):
+            for each in sorted(hosts):
+                yield virsh("net-update", name, verb, "ip-dhcp-host", each.xml, *scope)
+    if not found.autostart:
+        yield virsh("net-autostart", name)
+    if not found.live:
+        yield virsh("net-start", name)
+    elif changes := other_differences(wanted, read_network(found.live)):
+        if restart == "now":
+            yield from _restart(name, _carried(name), limit)
+        else:
+            host.log(
+                f"network {name}: {'; '.join(changes)}: needs a restart that cuts off its VMs; "
+                "--data restart=true does it",
+                logger.warning,
+            )
+    else:
+        host.noop(f"network {name} is as declared")
+
+
+@operation()
+def unused_networks(site: str, kept: tuple[str, ...]) -> Commands:
+    """Remove the networks of *site* but those named *kept*."""
+    for name, found in host.get_fact(Networks).items():
+        if name in kept or read_network(found.inactive).site != site:
+            continue
+        if found.live:
+            yield virsh("net-destroy", name)
+        yield virsh("net-undefine", name)
+    host.noop("no other network is ours")
+
+
+def _carried(network: str) -> list[str]:
+    """Return the domains that run on *network*, ours or not: it cannot go from below them."""
+    return [
+        name
+        for name, found in host.get_fact(Domains).items()
+        if found.live and read_domain(found.live).network == f"network {network}"
+    ]
+
+
+def _restart(name: str, domains: Iterable[str], limit: int) -> Commands:
+    for domain in domains:
+        yield shut_down(domain, limit)
+    yield virsh("net-destroy", name)
+    yield virsh("net-start", name)
