@@ -48,7 +48,7 @@ lint: setup ## Format, lint, types, layers
 
 # More workers than cores: kernel tests wait for what is dropped. A file stays with one worker, so that
 # what its tests share is built once.
-QUICK := $(RUN)/pytest -n 3 --dist loadfile -m 'not nodes and not slow'
+QUICK := $(RUN)/pytest -n 3 --dist loadfile -m 'not nodes and not vms and not slow'
 
 unit: setup ## The quick tests: everything that boots no node, under a minute
 	$(QUICK)
