@@ -3,7 +3,7 @@
 from io import StringIO
 
 from pyinfra import host
-from pyinfra.api import DeployError, deploy
+from pyinfra.api import deploy
 from pyinfra.operations import apt, files, systemd
 
 from deploys.bridging import networkd
@@ -13,7 +13,7 @@ from deploys.bridging.wanted import bridges_of
 from deploys.catalog import read_source
 from deploys.facts.bridging import LinkManagers, Links
 from deploys.facts.files import DirectoryDigests
-from deploys.operations import bridging
+from deploys.operations import bridging, refusal
 from groundplane.model.machine import Hypervisor
 from groundplane.rendering import render_template
 
@@ -52,7 +52,8 @@ def bridges() -> None:
             [f"{networkd.DIRECTORY}/{name}" for name in there],
         )
     except BridgeError as error:
-        raise DeployError(str(error)) from None
+        refusal.refuse(name="The bridges are as declared", reason=str(error))
+        return
     files.put(
         name="The host can undo a change of its network",
         src=StringIO(render_template("bridge/groundplane-bridge.sh.j2")),

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,16 @@ def lock_file(path: Path, holder: str) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             print(f"waiting for {holder}", file=sys.stderr, flush=True)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _wait(descriptor)
         yield
     finally:
         os.close(descriptor)
+
+
+def _wait(descriptor: int) -> None:
+    """Wait by asking again: pyinfra's greenlets share one thread, which has to go on meanwhile."""
+    while True:
+        time.sleep(0.1)
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return

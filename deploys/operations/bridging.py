@@ -24,6 +24,7 @@ PROGRAM = "/usr/local/sbin/groundplane-bridge"
 STATE_DIRECTORY = "/var/lib/groundplane-bridge"
 
 _NOT_READY = "not ready"
+_SILENT = "it did not answer"
 # What the host itself takes, after the limit, to be as it was.
 _GRACE = 20.0
 
@@ -62,21 +63,19 @@ def _come_back(state: State, host: Host, timeout: int) -> bool:  # noqa: ARG001 
         if key in CONNECTOR_ARGUMENT_KEYS
     }
     began = time.monotonic()
-    said = "it did not answer"
+    said = _SILENT
     while time.monotonic() - began < timeout + _GRACE:
         # Two connections: what is confirmed is that one made after the change reaches the host.
         if (said := _ask(host, "check", arguments, said)) == "":
             said = _ask(host, "confirm", arguments, said)
             if said == "":
                 return True
-        if said not in (_NOT_READY, "it did not answer"):
+        if said not in (_NOT_READY, _SILENT):
             break
         time.sleep(0.5)
-    _reach(host)
-    what = said if said != _NOT_READY else "the new network was not ready"
+    now = "is the one before" if _reach(host) else "is to be the one before, but it does not answer"
     host.log_styled(
-        f"The network is as it was before, since the new one could not be confirmed within "
-        f"{timeout} s: {what}",
+        f"The new network was not confirmed within {timeout} s, and that of the host {now}: {said}",
         fg="red",
         log_func=logger.error,
     )
@@ -86,7 +85,7 @@ def _come_back(state: State, host: Host, timeout: int) -> bool:  # noqa: ARG001 
 def _ask(host: Host, verb: str, arguments: dict[str, Any], before: str) -> str:
     """Return "" for yes, or what keeps the host from it, by a connection of its own."""
     if not _reach(host):
-        return "it did not answer"
+        return _SILENT
     try:
         done, output = host.run_shell_command(
             StringCommand(
