@@ -1,82 +1,11 @@
-"""What a hypervisor must be: packages, bridges that keep its own network, and images of VMs."""
-
-from io import StringIO
+"""The hypervisors of a site: `pyinfra inventories/site.py deploys/hypervisor.py`."""
 
 from pyinfra import host
-from pyinfra.api import deploy
-from pyinfra.operations import apt, files, systemd
 
-from deploys.bridging import networkd
-from deploys.bridging.errors import BridgeError
-from deploys.bridging.plan import plan
-from deploys.bridging.wanted import bridges_of
-from deploys.catalog import read_source
-from deploys.facts.bridging import LinkManagers, Links
-from deploys.facts.files import DirectoryDigests
-from deploys.operations import bridging, refusal
-from groundplane.model.machine import Hypervisor
-from groundplane.rendering import render_template
+from deploys.virtualization import bridges, images, packages
 
-DEFAULTS = {
-    "hypervisor_packages": [
-        "dnsmasq-base", "genisoimage", "iproute2", "libvirt-clients", "libvirt-daemon-system",
-        "qemu-system-x86", "qemu-utils",
-    ],
-    # Seconds within which the controller has to be back by the new network.
-    "bridge_timeout": 60,
-}  # fmt: skip
-
-
-@deploy("Packages of a hypervisor", data_defaults=DEFAULTS)
-def packages() -> None:
-    """Install what carries virtual machines, and run libvirt."""
-    apt.packages(
-        name="libvirt and QEMU are installed",
-        packages=host.data.hypervisor_packages,
-        no_recommends=True,
-    )
-    systemd.service(name="libvirt runs", service="libvirtd.service", running=True, enabled=True)
-
-
-@deploy("Bridges of a hypervisor", data_defaults=DEFAULTS)
-def bridges() -> None:
-    """Make its bridges; what cuts the controller off undoes itself within `bridge_timeout` seconds."""
-    wanted = bridges_of(_hypervisor().spec.networks)
-    links = host.get_fact(Links)
-    there = host.get_fact(DirectoryDigests, path=networkd.DIRECTORY)
-    try:
-        change = plan(
-            wanted,
-            links,
-            host.get_fact(LinkManagers),
-            [f"{networkd.DIRECTORY}/{name}" for name in there],
-        )
-    except BridgeError as error:
-        refusal.refuse(name="The bridges are as declared", reason=str(error))
-        return
-    files.put(
-        name="The host can undo a change of its network",
-        src=StringIO(render_template("bridge/groundplane-bridge.sh.j2")),
-        dest=bridging.PROGRAM,
-        mode="755",
-    )
-    unit = files.put(
-        name="It does so at the next boot, too",
-        src=StringIO(render_template("bridge/groundplane-bridge.service.j2")),
-        dest="/etc/systemd/system/groundplane-bridge.service",
-        mode="644",
-    )
-    systemd.daemon_reload(name="systemd knows that unit", _if=unit.did_change)
-    systemd.service(
-        name="That unit is enabled",
-        service="groundplane-bridge.service",
-        running=None,
-        enabled=True,
-    )
-    bridging.change(
-        name="The bridges are as declared", wanted=change, timeout=host.data.bridge_timeout
-    )
-
-
-def _hypervisor() -> Hypervisor:
-    return read_source().hypervisors[host.data.hypervisor_name]
+# Other hosts of the inventory carry no VMs.
+if host.data.get("hypervisor_name"):
+    packages()
+    bridges()
+    images()

@@ -42,11 +42,8 @@ kind: Hypervisor
 metadata: {{name: {name}}}
 spec:
   management: {{host: {host}}}
+  pool: /srv/pool
   networks:
-"""
-
-INVENTORY = """\
-hosts = [("{name}", {data})]
 """
 
 
@@ -64,50 +61,62 @@ def bridge(name: str, uplink: str | None, cidrs: str, addresses: str, *more: str
     return f"  - name: {name}\n" + "".join(f"    {line}\n" for line in lines)
 
 
-def write_site(directory: Path, hypervisor: str, host: str, networks: str) -> None:
-    """Write a catalog with one hypervisor."""
+def hypervisor(name: str, networks: str) -> str:
+    """Return a Hypervisor document for a node of the lab."""
+    return HYPERVISOR.format(name=name, host=_address(name)) + networks
+
+
+def write_site(directory: Path, *documents: str) -> Path:
+    """Write a catalog with *documents*, and its lock."""
     directory.mkdir(parents=True, exist_ok=True)
-    document = HYPERVISOR.format(name=hypervisor, host=host)
-    (directory / "site.yaml").write_text(f"{SITE}{document}{networks}")
+    (directory / "site.yaml").write_text(SITE + "".join(documents))
     groundplane = Path(sys.executable).with_name("groundplane")
-    subprocess.run([groundplane, "allocate", str(directory)], check=True, capture_output=True)
-
-
-def start(
-    directory: Path, name: str, deploy: str, data: dict[str, object]
-) -> subprocess.Popen[str]:
-    """Start pyinfra from the calling thread's network."""
-    inventory = directory.parent / f"{directory.name}-inventory.py"
-    inventory.write_text(INVENTORY.format(name=name, data=repr(data)))
-    return subprocess.Popen(
-        [str(Path(sys.executable).with_name("pyinfra")), "-y", str(inventory), deploy],
-        cwd=ROOT,
-        env={**os.environ, "GROUNDPLANE_SOURCE": str(directory)},
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+    done = subprocess.run(
+        [groundplane, "allocate", str(directory)], text=True, capture_output=True, check=False
     )
+    assert done.returncode == 0, done.stderr + done.stdout
+    return directory
 
 
-def finish(running: subprocess.Popen[str]) -> Ran:
+def start(deploy: str, source: Path, *nodes: str, **data: object) -> subprocess.Popen[str]:
+    """Start pyinfra for *nodes* of the lab with the catalog *source*."""
+    inventory = source.parent / f"{source.name}-inventory.py"
+    inventory.write_text(f"hosts = {[(node, _data(node) | data) for node in nodes]!r}\n")
+    with entered(LAB):
+        return subprocess.Popen(
+            [str(Path(sys.executable).with_name("pyinfra")), "-y", str(inventory), deploy],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "GROUNDPLANE_SOURCE": str(source),
+                "GROUNDPLANE_CACHE": str(source.parent / "cache"),
+            },
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def run(deploy: str, source: Path, *nodes: str, **data: object) -> Ran:
+    """Do the same, and wait for its end."""
+    running = start(deploy, source, *nodes, **data)
     text, _ = running.communicate(timeout=180)
     return Ran(running.returncode, text)
 
 
-def start_bridges(directory: Path, node: str, limit: int) -> subprocess.Popen[str]:
-    """Start the deploy of the bridges of a *node* of the lab."""
-    address = {each.name: each.hosts[0] for each in LAB.nodes}[node]
-    data = {
-        "ssh_hostname": address,
+def _address(node: str) -> str:
+    return next(each.hosts[0] for each in LAB.nodes if each.name == node)
+
+
+def _data(node: str) -> dict[str, object]:
+    return {
+        "ssh_hostname": _address(node),
         "ssh_user": "root",
         "ssh_key": str(client_key(LAB)),
         "ssh_known_hosts_file": str(known_hosts(LAB)),
         "ssh_strict_host_key_checking": "yes",
         "hypervisor_name": node,
-        "bridge_timeout": limit,
     }
-    with entered(LAB):
-        return start(directory, node, "deploys.hypervisor.bridges", data)
 
 
 def on(node: str, command: str) -> str:

@@ -5,41 +5,30 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from deploys.lab import PreflightError, down, preflight, up
+from deploys.lab import up
 from deploys.lab.disk import root_of
 from deploys.lab.network import node_namespace
-from tests.deploys.bridging.hosts import (
+from tests.deploys.virtualization.hosts import (
     LAB,
     SUBNET,
     bridge,
-    finish,
+    hypervisor,
     on,
-    start_bridges,
+    run,
+    start,
     write_site,
 )
 
-pytestmark = pytest.mark.nodes
+pytestmark = [pytest.mark.nodes, pytest.mark.usefixtures("lab")]
 
 PENDING = "var/lib/groundplane-bridge/pending"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def lab() -> Iterator[None]:
-    try:
-        preflight(LAB)
-    except PreflightError as error:
-        pytest.skip(f"no lab can be built here: {error}")
-    down(LAB)
-    try:
-        up(LAB)
-        yield
-    finally:
-        down(LAB)
+BRIDGES = "deploys.virtualization.bridges"
 
 
 def good(node: str, *more: str) -> str:
@@ -59,8 +48,8 @@ BAD = bridge("br0", "host0", "192.168.72.0/24", "192.168.72.12")
 
 
 def test_the_nic_becomes_a_port_and_a_second_run_changes_nothing(tmp_path: Path) -> None:
-    write_site(tmp_path / "site", "h1", f"{SUBNET}.11", good("h1", "mtu: 1400"))
-    first = finish(start_bridges(tmp_path / "site", "h1", 30))
+    site = write_site(tmp_path / "site", hypervisor("h1", good("h1", "mtu: 1400")))
+    first = run(BRIDGES, site, "h1", bridge_timeout=30)
     assert first.code == 0, first.text
     shown = on("h1", "ip -brief -4 addr show")
     assert re.search(rf"^br0 +UP +{SUBNET}\.11/24", shown, re.M)
@@ -70,32 +59,32 @@ def test_the_nic_becomes_a_port_and_a_second_run_changes_nothing(tmp_path: Path)
     assert on("h1", "sort -u /sys/class/net/{br0,host0}/address | wc -l") == "1"
     assert "via 192.168.71.1 dev br0" in on("h1", "ip route show default")
 
-    second = finish(start_bridges(tmp_path / "site", "h1", 30))
+    second = run(BRIDGES, site, "h1", bridge_timeout=30)
     assert second.code == 0, second.text
     assert re.search(r"Grand total +\d+ +- +- +\d+", second.text)
 
 
 def test_what_was_taken_away_by_hand_is_made_again(tmp_path: Path) -> None:
     more = bridge("br1", None, "192.168.73.0/24", "192.168.73.1")
-    write_site(tmp_path / "site", "h1", f"{SUBNET}.11", good("h1") + more)
-    assert finish(start_bridges(tmp_path / "site", "h1", 30)).code == 0
+    site = write_site(tmp_path / "site", hypervisor("h1", good("h1") + more))
+    assert run(BRIDGES, site, "h1", bridge_timeout=30).code == 0
     assert "192.168.73.1/24" in on("h1", "ip -brief addr show br1")
     on("h1", "ip link delete br1")
-    assert finish(start_bridges(tmp_path / "site", "h1", 30)).code == 0
+    assert run(BRIDGES, site, "h1", bridge_timeout=30).code == 0
     assert "192.168.73.1/24" in on("h1", "ip -brief addr show br1")
 
 
 def test_a_bridge_that_is_declared_no_more_goes(tmp_path: Path) -> None:
-    write_site(tmp_path / "site", "h1", f"{SUBNET}.11", good("h1"))
-    done = finish(start_bridges(tmp_path / "site", "h1", 30))
+    site = write_site(tmp_path / "site", hypervisor("h1", good("h1")))
+    done = run(BRIDGES, site, "h1", bridge_timeout=30)
     assert done.code == 0, done.text
     assert "br1" not in on("h1", "ls /sys/class/net /etc/systemd/network")
 
 
 def test_a_network_that_cuts_the_controller_off_is_undone_in_time(tmp_path: Path) -> None:
-    write_site(tmp_path / "site", "h2", f"{SUBNET}.12", BAD)
+    site = write_site(tmp_path / "site", hypervisor("h2", BAD))
     began = time.monotonic()
-    done = finish(start_bridges(tmp_path / "site", "h2", 8))
+    done = run(BRIDGES, site, "h2", bridge_timeout=8)
     assert done.code != 0
     assert "not confirmed within 8 s, and that of the host is the one before" in done.text
     assert time.monotonic() - began < 30
@@ -105,8 +94,8 @@ def test_a_network_that_cuts_the_controller_off_is_undone_in_time(tmp_path: Path
 
 
 def test_a_host_that_loses_power_meanwhile_boots_with_what_was_before(tmp_path: Path) -> None:
-    write_site(tmp_path / "bad", "h2", f"{SUBNET}.12", BAD)
-    running = start_bridges(tmp_path / "bad", "h2", 60)
+    site = write_site(tmp_path / "bad", hypervisor("h2", BAD))
+    running = start(BRIDGES, site, "h2", bridge_timeout=60)
     try:
         switched = root_of(LAB, "h2") / PENDING / "switched"
         deadline = time.monotonic() + 30
@@ -122,8 +111,8 @@ def test_a_host_that_loses_power_meanwhile_boots_with_what_was_before(tmp_path: 
     assert on("h2", "systemctl is-system-running --wait") == "running"
     assert "went down" in on("h2", "cat /var/lib/groundplane-bridge/undone/reason")
 
-    write_site(tmp_path / "site", "h2", f"{SUBNET}.12", good("h2"))
-    again = finish(start_bridges(tmp_path / "site", "h2", 30))
+    site = write_site(tmp_path / "site", hypervisor("h2", good("h2")))
+    again = run(BRIDGES, site, "h2", bridge_timeout=30)
     assert again.code == 0, again.text
     assert f"{SUBNET}.12/24" in on("h2", "ip -brief addr show br0")
 
@@ -133,15 +122,15 @@ def test_the_bridge_is_there_after_a_boot(tmp_path: Path) -> None:
     power_off("h2")
     up(LAB)
     assert f"{SUBNET}.12/24" in on("h2", "ip -brief addr show br0")
-    write_site(tmp_path / "site", "h2", f"{SUBNET}.12", good("h2"))
-    done = finish(start_bridges(tmp_path / "site", "h2", 30))
+    site = write_site(tmp_path / "site", hypervisor("h2", good("h2")))
+    done = run(BRIDGES, site, "h2", bridge_timeout=30)
     assert re.search(r"Grand total +\d+ +- +- +\d+", done.text), done.text
 
 
 def test_a_nic_that_is_not_there_is_named(tmp_path: Path) -> None:
     networks = bridge("br0", "eth9", f"{SUBNET}.0/24", f"{SUBNET}.11")
-    write_site(tmp_path / "site", "h1", f"{SUBNET}.11", networks)
-    done = finish(start_bridges(tmp_path / "site", "h1", 30))
+    site = write_site(tmp_path / "site", hypervisor("h1", networks))
+    done = run(BRIDGES, site, "h1", bridge_timeout=30)
     assert done.code != 0
     assert "there is no NIC eth9: there are br0, host0" in done.text
 
