@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from deploys.bridging.wanted import Bridge, uplinks_of
+from deploys.bridging.wanted import Bridge, Uplink, uplinks_of
 from deploys.facts.bridging import Link
 
 
@@ -54,6 +54,12 @@ class Change:
             )
         )
 
+    @property
+    def _touched(self) -> list[Uplink]:
+        """The NICs that are configured anew: ifupdown has nothing to do with VLANs of a NIC."""
+        uplinks = uplinks_of(self.bridges)
+        return [each for each in uplinks if each.bridge or self.manager != "ifupdown"]
+
     def members(self) -> dict[str, str]:
         """Return the files of the staged change, by relative name."""
         lists: dict[str, Iterable[str]] = {
@@ -61,7 +67,7 @@ class Change:
             "files": sorted(self.files),
             "links": self.links,
             "removed": self.removed,
-            "uplinks": [uplink.name for uplink in uplinks_of(self.bridges)],
+            "uplinks": [uplink.name for uplink in self._touched],
             "ports": [f"{port} {bridge}" for port, bridge in self.ports],
             "addresses": [
                 f"{bridge.name} {address}"
@@ -80,7 +86,8 @@ class Change:
             for name, text in self.members().items():
                 content = text.encode()
                 entry = tarfile.TarInfo(name)
-                entry.size, entry.mode = len(content), 0o644
+                # netplan wants its files, which may have secrets, for root alone.
+                entry.size, entry.mode = len(content), 0o600 if "/netplan/" in name else 0o644
                 archive.addfile(entry, io.BytesIO(content))
         buffer.seek(0)
         return buffer

@@ -44,10 +44,12 @@ def is_ours(path: str) -> bool:
     return path.startswith(f"{DIRECTORY}/") and (name.startswith(PREFIX) or name == _DROP_IN)
 
 
-def link_of(path: str) -> str | None:
-    """Return the link that a .netdev file of ours makes, or None for another file."""
+def links_of(path: str) -> set[str]:
+    """Return the links that a file of ours makes: those of .netdev files."""
     name = path.rsplit("/", 1)[-1]
-    return name.removeprefix(PREFIX).removesuffix(".netdev") if name.endswith(".netdev") else None
+    return (
+        {name.removeprefix(PREFIX).removesuffix(".netdev")} if name.endswith(".netdev") else set()
+    )
 
 
 def _uplink(uplink: Uplink, used: str) -> tuple[str, str]:

@@ -1,8 +1,9 @@
 """From what a host is to be, and what it is, to the change of its network; pure."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from deploys.bridging import networkd
+from deploys.bridging import ifupdown, netplan, networkd
 from deploys.bridging.change import Change
 from deploys.bridging.errors import BridgeError
 from deploys.bridging.wanted import Bridge, uplinks_of
@@ -14,7 +15,7 @@ def manager_of(found: Managers, uplinks: Iterable[str]) -> str:
     if found.netplan:
         return "netplan"
     declared = [name for name in uplinks if _declares(found.interfaces.values(), name)]
-    if declared:
+    if declared or (found.interfaces and not found.networkd_runs):
         return "ifupdown"
     if found.networkd_runs:
         return "networkd"
@@ -32,23 +33,28 @@ def plan(
     found: Managers,
     there: Iterable[str],
 ) -> Change:
-    """Return the change that makes *bridges*, where *there* are the absolute paths of files there."""
-    missing = [each.name for each in uplinks_of(bridges) if each.name not in links]
-    if missing:
+    """Return the change that makes *bridges*; *there* are the paths of networkd's files."""
+    uplinks = [uplink.name for uplink in uplinks_of(bridges)]
+    if missing := [name for name in uplinks if name not in links]:
         raise BridgeError(f"there is no NIC {', '.join(missing)}: {_names(links)}")
-    manager = manager_of(found, [uplink.name for uplink in uplinks_of(bridges)])
-    if manager != "networkd":
-        raise BridgeError(f"{manager} configures the network here, which is not known yet")
+    manager = manager_of(found, uplinks)
     macs = {name: link.mac for name, link in links.items()}
-    wanted = networkd.files(bridges, macs, found.networkd)
-    stale = [path for path in there if networkd.is_ours(path) and path not in wanted]
-    made = {networkd.link_of(path) for path in stale}
-    return Change(
-        manager=manager,
-        bridges=bridges,
-        files={**wanted, **dict.fromkeys(stale)},
-        removed=tuple(sorted(name for name in made if name)),
-    )
+    if manager == "netplan":
+        wanted = netplan.files(bridges, macs, found.netplan)
+        made = {netplan.PATH: netplan.links_of(found.netplan.get(netplan.PATH, ""))}
+        ours = made.keys() & found.netplan.keys()
+    elif manager == "ifupdown":
+        wanted = ifupdown.files(bridges, macs, found.interfaces)
+        made = {ifupdown.PATH: ifupdown.links_of(found.interfaces.get(ifupdown.PATH, ""))}
+        ours = made.keys() & found.interfaces.keys()
+    else:
+        wanted = networkd.files(bridges, macs, found.networkd)
+        made = {path: networkd.links_of(path) for path in there if networkd.is_ours(path)}
+        ours = {*made}
+    stale = sorted(ours - wanted.keys())
+    change = Change(manager, bridges, {**wanted, **dict.fromkeys(stale)})
+    before = {name for names in made.values() for name in names}
+    return replace(change, removed=tuple(sorted(before - {*change.links})))
 
 
 def _declares(texts: Iterable[str], name: str) -> bool:

@@ -1,6 +1,9 @@
 """A lab whose nodes are to be hypervisors, and the deploy of their bridges."""
 
+import contextlib
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -8,6 +11,9 @@ from pathlib import Path
 
 from deploys.catalog import ROOT
 from deploys.lab import Lab, LabNode, client_key, entered, known_hosts, ssh_config
+from deploys.lab.disk import root_of
+from deploys.lab.network import node_namespace
+from tests.nodes.packages import fetch
 
 SUBNET = "192.168.71"
 
@@ -130,3 +136,28 @@ def on(node: str, command: str) -> str:
         )
     assert done.returncode == 0, f"{node}: {command}: {done.stderr}{done.stdout}"
     return done.stdout.strip()
+
+
+def install(node: str, name: str) -> None:
+    """Install a Debian package, which the node itself could not fetch."""
+    there = root_of(LAB, node) / "opt/packages"
+    packages = fetch(LAB, node, name)
+    there.mkdir()
+    try:
+        for each in packages:
+            shutil.copy(each, there)
+        on(node, "DEBIAN_FRONTEND=noninteractive dpkg --install /opt/packages/*.deb")
+    finally:
+        shutil.rmtree(there)
+
+
+def power_off(node: str) -> None:
+    """End a node as the failure of its power supply would."""
+    wanted = f"--machine={node_namespace(LAB.prefix, node)}".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if words[0] == b"systemd-nspawn" and wanted in words:
+                os.kill(int(process.name), signal.SIGKILL)
+                return
+    raise AssertionError(f"no systemd-nspawn for {node}")

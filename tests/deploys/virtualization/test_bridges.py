@@ -1,9 +1,6 @@
 """Bridges on booted machines, with the only NIC as the port: ssh is never lost for good."""
 
-import contextlib
-import os
 import re
-import signal
 import time
 from pathlib import Path
 
@@ -11,13 +8,13 @@ import pytest
 
 from deploys.lab import up
 from deploys.lab.disk import root_of
-from deploys.lab.network import node_namespace
 from tests.deploys.virtualization.hosts import (
     LAB,
     SUBNET,
     bridge,
     hypervisor,
     on,
+    power_off,
     run,
     start,
     write_site,
@@ -133,15 +130,3 @@ def test_a_nic_that_is_not_there_is_named(tmp_path: Path) -> None:
     done = run(BRIDGES, site, "h1", bridge_timeout=30)
     assert done.code != 0
     assert "there is no NIC eth9: there are br0, host0" in done.text
-
-
-def power_off(node: str) -> None:
-    """End a node as the failure of its power supply would."""
-    wanted = f"--machine={node_namespace(LAB.prefix, node)}".encode()
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            words = (process / "cmdline").read_bytes().split(b"\0")
-            if words[0] == b"systemd-nspawn" and wanted in words:
-                os.kill(int(process.name), signal.SIGKILL)
-                return
-    raise AssertionError(f"no systemd-nspawn for {node}")
