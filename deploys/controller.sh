@@ -4,9 +4,10 @@
 # Nothing else of the machine changes. Prints nothing when there is nothing to do.
 set -eu
 
-packages="ansible-core bind9 bind9-dnsutils bind9-utils conntrack debootstrap git iproute2 knot-dnssecutils
-  ldnsutils musl-tools nftables faketime openssh-client openssh-server openssl procps prometheus
-  python3 python3-venv systemd-container"
+packages="ansible-core bind9 bind9-dnsutils bind9-utils conntrack debootstrap e2fsprogs genisoimage
+  git gpg gpgv grub-common grub-pc-bin iproute2 knot-dnssecutils ldnsutils musl-tools nftables
+  faketime openssh-client openssh-server openssl procps prometheus python3 python3-venv
+  qemu-system-x86 qemu-utils systemd-container"
 
 missing=""
 for package in $packages; do

@@ -1,7 +1,7 @@
 """Facts about files, and about versions of programs."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
@@ -23,6 +23,20 @@ class DirectoryDigests(FactBase[dict[str, str]]):
     def process(self, output: Iterable[str]) -> dict[str, str]:
         rows = (line.split(maxsplit=1) for line in output if line.strip())
         return {name.removeprefix("./"): digest for digest, name in rows}
+
+
+class FileDigests(FactBase[dict[str, str]]):
+    """SHA-256 of each of some files, by absolute path, as far as they are there."""
+
+    default = dict
+
+    def command(self, paths: Sequence[str]) -> StringCommand:
+        quoted = [QuoteString(path) for path in paths]
+        return StringCommand("sha256sum --", *quoted, "2>/dev/null || true")
+
+    def process(self, output: Iterable[str]) -> dict[str, str]:
+        rows = (line.split(maxsplit=1) for line in output if line.strip())
+        return {name: digest for digest, name in rows}
 
 
 class Permissions(FactBase[dict[str, str]]):

@@ -3,19 +3,18 @@
 Each is built once, under a name that stands for its contents, and never changed afterwards.
 """
 
-import contextlib
-import fcntl
 import hashlib
-import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from deploys.lab.apt import choose_mirror, format_sources, read_machine_sources
+from deploys.debian.apt import NoMirror, choose_mirror, format_sources, read_machine_sources
+from deploys.debian.bootstrap import compose_debootstrap
 from deploys.lab.command import LabError, run, say
 from deploys.lab.model import Tree
 from deploys.lab.mounts import remove_tree
+from deploys.locks import lock_file
 
 SUITE = "bookworm"
 
@@ -119,21 +118,6 @@ def ensure_base(cache: Path, kind: Tree = "node") -> Path:
     return tree
 
 
-@contextlib.contextmanager
-def lock_file(path: Path, holder: str) -> Iterator[None]:
-    """Wait for an exclusive lock, saying so, and hold it for the length of a block."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"waiting for {holder}")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def configure_tree(tree: Path, sources: str) -> None:
     """Turn what debootstrap leaves into a machine that boots in a container and knows no host."""
     _write(tree / "etc/apt/sources.list", sources)
@@ -159,7 +143,10 @@ def configure_tree(tree: Path, sources: str) -> None:
 
 def _build(tree: Path, packages: Sequence[str]) -> None:
     sources = read_machine_sources()
-    mirror = choose_mirror(sources, SUITE)
+    try:
+        mirror = choose_mirror(sources, SUITE)
+    except NoMirror as error:
+        raise LabError(str(error)) from error
     say("base tree: debootstrap (once, about 2 minutes)")
     began = time.monotonic()
     building = Path(tempfile.mkdtemp(prefix="building-", dir=tree.parent))
@@ -167,7 +154,9 @@ def _build(tree: Path, packages: Sequence[str]) -> None:
     try:
         root = building / "root"
         try:
-            report = run(compose_debootstrap(root, mirror, packages), env={"LC_ALL": "C.UTF-8"})
+            report = run(
+                compose_debootstrap(root, mirror, SUITE, packages), env={"LC_ALL": "C.UTF-8"}
+            )
         except LabError as error:
             saved = root / "debootstrap/debootstrap.log"
             log.write_text(saved.read_text(errors="replace") if saved.is_file() else f"{error}\n")
@@ -179,26 +168,6 @@ def _build(tree: Path, packages: Sequence[str]) -> None:
     finally:
         remove_tree(building)
     say(f"base tree: ready after {time.monotonic() - began:.0f} s in {tree}")
-
-
-def compose_debootstrap(root: Path, mirror: str, packages: Sequence[str]) -> list[str]:
-    """The command line that fills a directory with a Debian.
-
-    However the lab's own process ends, this one ends with it, and namespaces of its own take
-    debootstrap's processes and mounts along.
-    """
-    return [
-        *("setpriv", "--pdeathsig", "KILL"),
-        "unshare",
-        *("--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"),
-        "debootstrap",
-        "--variant=minbase",
-        "--force-check-gpg",
-        f"--include={','.join(packages)}",
-        SUITE,
-        str(root),
-        mirror,
-    ]
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,9 +1,13 @@
 """Run a command and explain its failure: every other module changes the machine through here."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+
+from deploys import process
+from deploys.process import explain
+
+__all__ = ["LabError", "attempt", "explain", "run", "say"]
 
 
 class LabError(Exception):
@@ -17,10 +21,10 @@ def say(text: str) -> None:
 
 def run(argv: Sequence[str], *, stdin: str = "", env: Mapping[str, str] | None = None) -> str:
     """Run a command to its end and return what it printed."""
-    done = attempt(argv, stdin=stdin, env=env)
-    if done.returncode != 0:
-        raise LabError(f"{' '.join(argv)}: exit {done.returncode}: {explain(done)}")
-    return done.stdout
+    try:
+        return process.run(argv, stdin=stdin, env=env)
+    except process.ProcessFailed as error:
+        raise LabError(str(error)) from error
 
 
 def attempt(
@@ -28,20 +32,6 @@ def attempt(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command whose failure is an answer too."""
     try:
-        return subprocess.run(
-            list(argv),
-            input=stdin,
-            env={**os.environ, **(env or {})},
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-    except OSError as error:
-        raise LabError(f"{argv[0]}: {error.strerror}") from error
-
-
-def explain(done: subprocess.CompletedProcess[str]) -> str:
-    """The last thing a failed command said, on one line."""
-    lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-    return lines[-1] if lines else "it printed nothing"
+        return process.attempt(argv, stdin=stdin, env=env)
+    except process.ProcessFailed as error:
+        raise LabError(str(error)) from error

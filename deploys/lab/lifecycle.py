@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploys.lab import ssh
-from deploys.lab.base import ensure_base, lock_file
+from deploys.lab.base import ensure_base
 from deploys.lab.command import LabError, say
 from deploys.lab.disk import attach_disk, detach_disk, is_attached, is_current, root_of
 from deploys.lab.files import NodeFile, compose_files
@@ -30,6 +30,7 @@ from deploys.lab.preflight import preflight, require_root
 from deploys.lab.repository import remove_clone
 from deploys.lab.resolver import start_resolver, wait_for_resolver
 from deploys.lab.services import Services, services
+from deploys.locks import lock_file
 
 # Where systemd-nspawn keeps a directory and a lock per machine.
 _NSPAWN = Path("/run/systemd/nspawn")

@@ -18,9 +18,9 @@ import dns.query
 import dns.rcode
 import pytest
 
+from deploys.debian.apt import choose_mirror, read_machine_sources
 from deploys.lab import Lab
-from deploys.lab.apt import choose_mirror, read_machine_sources
-from deploys.lab.base import lock_file
+from deploys.locks import lock_file
 from groundplane.dataplanes.dns import server_config, zone_file, zones_of
 from tests.kernel.named import KEY, PORT, SECRET
 from tests.kernel.spaces import based, namespace

@@ -4,6 +4,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+from deploys.lab import Lab
 from deploys.lab.command import attempt, explain
 from deploys.lab.disk import root_of
 from tests.nodes.conftest import Deployed
@@ -13,11 +14,11 @@ class NoPackages(Exception):
     """They cannot be had on this machine."""
 
 
-def fetch(site: Deployed, node: str, name: str) -> list[Path]:
+def fetch(lab: Lab, node: str, name: str) -> list[Path]:
     """Return the packages that *name* needs on *node*, kept beside the lab's base tree."""
-    cache = site.lab.cache / "packages" / name
+    cache = lab.cache / "packages" / name
     (cache / "archives" / "partial").mkdir(parents=True, exist_ok=True)
-    status = root_of(site.lab, node) / "var/lib/dpkg/status"
+    status = root_of(lab, node) / "var/lib/dpkg/status"
     options = [f"Dir::Cache={cache}", f"Dir::State::status={status}", "Debug::NoLocking=1"]
     apt = ["apt-get", "-qq", *(f"-o{each}" for each in options)]
     for arguments in (
@@ -33,7 +34,7 @@ def fetch(site: Deployed, node: str, name: str) -> list[Path]:
 def install(site: Deployed, node: str, name: str) -> list[str]:
     """Install *name* on *node* as apt does there, daemons started; return what `remove` takes."""
     there = root_of(site.lab, node) / "opt/lab/packages"
-    packages = fetch(site, node, name)
+    packages = fetch(site.lab, node, name)
     there.mkdir()
     try:
         for each in packages:

@@ -1,8 +1,6 @@
-"""What decides the name of the base tree, and what the build may leave behind."""
+"""What decides the name of the base tree."""
 
-from pathlib import Path
-
-from deploys.lab.base import base_key, compose_debootstrap
+from deploys.lab.base import base_key
 
 
 def test_the_key_does_not_depend_on_the_order_of_packages() -> None:
@@ -21,14 +19,3 @@ def test_the_key_depends_on_everything_else() -> None:
     }
 
     assert len(keys) == 5
-
-
-def test_debootstrap_keeps_its_mounts_and_processes_to_itself() -> None:
-    argv = compose_debootstrap(
-        Path("/cache/building-x/root"), "http://mirror.test/debian", ["a", "b"]
-    )
-
-    namespaces = argv[: argv.index("debootstrap")]
-    assert {"--mount", "--pid", "--kill-child"} <= set(namespaces)
-    assert argv[-3:] == ["bookworm", "/cache/building-x/root", "http://mirror.test/debian"]
-    assert "--include=a,b" in argv

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from deploys.lab.apt import (
+from deploys.debian.apt import (
     AptSource,
+    NoMirror,
     choose_mirror,
     format_sources,
     parse_deb822,
     parse_one_line,
     read_machine_sources,
 )
-from deploys.lab.command import LabError
 
 DEB822 = """\
 # the archive
@@ -104,7 +104,7 @@ def test_the_archive_with_the_suite_is_preferred() -> None:
     ],
 )
 def test_an_archive_that_cannot_serve_is_not_taken(source: AptSource) -> None:
-    with pytest.raises(LabError, match="no Debian archive with bookworm main"):
+    with pytest.raises(NoMirror, match="no Debian archive with bookworm main"):
         choose_mirror([source], "bookworm")
 
 

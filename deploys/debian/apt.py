@@ -1,12 +1,14 @@
-"""Find the Debian mirror that this machine already uses, so that the lab never names one."""
+"""Find the Debian mirror that this machine already uses, so that nothing here ever names one."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploys.lab.command import LabError
-
 _RELEASES = ("bullseye", "bookworm", "trixie", "forky", "sid", "stable", "testing", "unstable")
+
+
+class NoMirror(Exception):
+    """The machine's apt configuration leads to no Debian archive; the text says what to do."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,11 @@ def choose_mirror(sources: Iterable[AptSource], suite: str) -> str:
         for source in usable:
             if set(source.suites) & set(wanted):
                 return source.uri
-    raise LabError(f"apt's configuration names no Debian archive with {suite} main: add one")
+    raise NoMirror(f"apt's configuration names no Debian archive with {suite} main: add one")
 
 
 def format_sources(sources: Iterable[AptSource], mirror: str, suite: str) -> str:
-    """The sources.list of the base tree: the mirror, and the machine's updates and security."""
+    """The sources.list of a new Debian: the mirror, and the machine's updates and security."""
     lines = [f"deb {mirror} {suite} main"]
     for source in sources:
         if "main" in source.components:

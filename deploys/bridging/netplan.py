@@ -1,0 +1,121 @@
+"""Bridges as YAML of netplan (netplan(5))."""
+
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
+from typing import Any, Final
+
+import yaml
+
+from deploys.bridging.errors import BridgeError
+from deploys.bridging.wanted import Bridge, uplinks_of
+
+PATH: Final = "/etc/netplan/90-groundplane-bridges.yaml"
+_HEAD: Final = "# Written by groundplane; changes are overwritten.\n"
+_ITS_NETWORK: Final = (
+    "addresses", "dhcp4", "dhcp4-overrides", "dhcp6", "dhcp6-overrides", "gateway4", "gateway6",
+    "nameservers", "routes", "routing-policy",
+)  # fmt: skip
+_NO_NETWORK: Final[dict[str, Any]] = {
+    "accept-ra": False, "dhcp4": False, "dhcp6": False, "link-local": []
+}  # fmt: skip
+
+
+def files(
+    bridges: tuple[Bridge, ...], macs: Mapping[str, str], texts: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the files that make *bridges*, by absolute path.
+
+    *texts* are those of netplan's files by path; what a NIC that becomes the port of a bridge has
+    there of addresses and routes goes, since netplan only ever adds up what files say.
+    """
+    others = {path: _read(path, text) for path, text in texts.items() if path != PATH}
+    changed: dict[str, str] = {}
+    ethernets: dict[str, dict[str, Any]] = {}
+    ids: dict[str, str] = {}
+    for uplink in uplinks_of(bridges):
+        named = list(_definitions(others, uplink.name, macs.get(uplink.name, "")))
+        ids[uplink.name] = named[0][1] if named else uplink.name
+        ethernets[ids[uplink.name]] = {"mtu": uplink.mtu} | (_NO_NETWORK if uplink.bridge else {})
+        for path, key in named if uplink.bridge else ():
+            definition = others[path]["network"]["ethernets"][key]
+            if any(definition.pop(word, None) is not None for word in _ITS_NETWORK):
+                for word in _ITS_NETWORK:
+                    definition.pop(word, None)
+                changed[path] = _write(others[path])
+    if not bridges:
+        return changed
+    vlans = {
+        bridge.port: {"id": bridge.vlan, "link": ids[bridge.uplink], "mtu": bridge.mtu}
+        | _NO_NETWORK
+        for bridge in bridges
+        if bridge.vlan and bridge.uplink and bridge.port
+    }
+    network: dict[str, Any] = {"version": 2, "ethernets": ethernets, "vlans": vlans}
+    network["bridges"] = {bridge.name: _bridge(bridge, ids, macs) for bridge in bridges}
+    kept = {key: value for key, value in network.items() if value}
+    return {**changed, PATH: _HEAD + _write({"network": kept})}
+
+
+def links_of(text: str) -> set[str]:
+    """Return the links that a file of ours makes."""
+    network = _read(PATH, text).get("network", {})
+    return {*network.get("bridges", {}), *network.get("vlans", {})}
+
+
+def _bridge(bridge: Bridge, ids: Mapping[str, str], macs: Mapping[str, str]) -> dict[str, Any]:
+    ports = [bridge.port if bridge.vlan else ids[bridge.uplink]] if bridge.uplink else []
+    found: dict[str, Any] = {
+        **_NO_NETWORK,
+        "interfaces": ports,
+        "link-local": ["ipv6"] if bridge.ipv6 else [],
+        "mtu": bridge.mtu,
+        "parameters": {"stp": False, "forward-delay": 0},
+    }
+    if bridge.uplink:
+        found["macaddress"] = macs[bridge.uplink]
+    if bridge.addresses:
+        found["addresses"] = list(bridge.addresses)
+    if bridge.gateways:
+        found["routes"] = [
+            {"to": "::/0" if ":" in gateway else "0.0.0.0/0", "via": gateway}
+            for gateway in bridge.gateways
+        ]
+    if bridge.nameservers:
+        found["nameservers"] = {"addresses": list(bridge.nameservers)}
+    return found
+
+
+def _definitions(
+    others: Mapping[str, dict[str, Any]], nic: str, mac: str
+) -> Iterator[tuple[str, str]]:
+    """Yield where a NIC is defined: path and id. One that stands for more is in the way."""
+    for path, document in others.items():
+        ethernets = document.get("network", {}).get("ethernets") or {}
+        for key, definition in ethernets.items():
+            match = (definition or {}).get("match")
+            if match is None:
+                if key == nic:
+                    yield path, key
+            elif definition.get("set-name") == nic or match.get("macaddress", "").lower() == mac:
+                yield path, key
+            elif fnmatch(nic, match.get("name", "")):
+                if match["name"] != nic:
+                    raise BridgeError(
+                        f"{path}: {key} matches {match['name']}, which may be more than {nic}: "
+                        "define that NIC alone"
+                    )
+                yield path, key
+
+
+def _read(path: str, text: str) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise BridgeError(f"{path}: {error}") from error
+    if not isinstance(found, dict):
+        raise BridgeError(f"{path}: it is no YAML that netplan would read")
+    return found
+
+
+def _write(document: dict[str, Any]) -> str:
+    return yaml.safe_dump(document, default_flow_style=False, sort_keys=False)

@@ -1,0 +1,66 @@
+"""From what a host is to be, and what it is, to the change of its network; pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from deploys.bridging import ifupdown, netplan, networkd
+from deploys.bridging.change import Change
+from deploys.bridging.errors import BridgeError
+from deploys.bridging.wanted import Bridge, uplinks_of
+from deploys.facts.bridging import Link, Managers
+
+
+def manager_of(found: Managers, uplinks: Iterable[str]) -> str:
+    """Return what configures the *uplinks*: networkd, ifupdown or netplan; BridgeError for others."""
+    if found.netplan:
+        return "netplan"
+    declared = [name for name in uplinks if _declares(found.interfaces.values(), name)]
+    if declared or (found.interfaces and not found.networkd_runs):
+        return "ifupdown"
+    if found.networkd_runs:
+        return "networkd"
+    if found.network_manager_runs:
+        raise BridgeError(
+            "NetworkManager configures the network here: bridges are made for systemd-networkd, "
+            "ifupdown and netplan"
+        )
+    raise BridgeError("neither systemd-networkd nor ifupdown nor netplan configures the network")
+
+
+def plan(
+    bridges: tuple[Bridge, ...],
+    links: Mapping[str, Link],
+    found: Managers,
+    there: Iterable[str],
+) -> Change:
+    """Return the change that makes *bridges*; *there* are the paths of networkd's files."""
+    uplinks = [uplink.name for uplink in uplinks_of(bridges)]
+    if missing := [name for name in uplinks if name not in links]:
+        raise BridgeError(f"there is no NIC {', '.join(missing)}: {_names(links)}")
+    manager = manager_of(found, uplinks)
+    macs = {name: link.mac for name, link in links.items()}
+    if manager == "netplan":
+        wanted = netplan.files(bridges, macs, found.netplan)
+        made = {netplan.PATH: netplan.links_of(found.netplan.get(netplan.PATH, ""))}
+        ours = made.keys() & found.netplan.keys()
+    elif manager == "ifupdown":
+        wanted = ifupdown.files(bridges, macs, found.interfaces)
+        made = {ifupdown.PATH: ifupdown.links_of(found.interfaces.get(ifupdown.PATH, ""))}
+        ours = made.keys() & found.interfaces.keys()
+    else:
+        wanted = networkd.files(bridges, macs, found.networkd)
+        made = {path: networkd.links_of(path) for path in there if networkd.is_ours(path)}
+        ours = {*made}
+    stale = sorted(ours - wanted.keys())
+    change = Change(manager, bridges, {**wanted, **dict.fromkeys(stale)})
+    before = {name for names in made.values() for name in names}
+    return replace(change, removed=tuple(sorted(before - {*change.links})))
+
+
+def _declares(texts: Iterable[str], name: str) -> bool:
+    lines = (line.split() for text in texts for line in text.splitlines())
+    return any(words[:2] == ["iface", name] for words in lines)
+
+
+def _names(links: Mapping[str, Link]) -> str:
+    return "there are " + ", ".join(sorted(name for name in links if name != "lo"))

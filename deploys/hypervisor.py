@@ -1,0 +1,11 @@
+"""The hypervisors of a site: `pyinfra inventories/site.py deploys/hypervisor.py`."""
+
+from pyinfra import host
+
+from deploys.virtualization import bridges, images, packages
+
+# Other hosts of the inventory carry no VMs.
+if host.data.get("hypervisor_name"):
+    packages()
+    bridges()
+    images()

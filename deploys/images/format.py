@@ -1,0 +1,26 @@
+"""What kind of disk a file is: qcow2 or raw, and whole in itself."""
+
+import json
+from pathlib import Path
+
+from deploys.images.errors import ImageError
+from deploys.process import ProcessFailed, run
+
+
+def require_whole(file: Path, name: str) -> str:
+    """Return "qcow2" or "raw"; an ImageError for others, and for an image that names other files.
+
+    On a hypervisor those would be its own: a guest could read whatever file its image names.
+    """
+    try:
+        shown = json.loads(run(["qemu-img", "info", "--output=json", str(file)]))
+    except ProcessFailed as error:
+        raise ImageError(f"image {name}: {error}") from error
+    kind = str(shown["format"])
+    if kind not in ("qcow2", "raw"):
+        raise ImageError(f"image {name} is of the format {kind}: qcow2 and raw are known")
+    details = shown.get("format-specific", {}).get("data", {})
+    for other in ("backing-filename", "full-backing-filename", "data-file"):
+        if named := shown.get(other) or details.get(other):
+            raise ImageError(f"image {name} is not whole: it names {named}, another file")
+    return kind

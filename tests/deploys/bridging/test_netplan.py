@@ -1,0 +1,81 @@
+"""netplan: our file, and what is left of those that define a NIC."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deploys.bridging.errors import BridgeError
+from deploys.bridging.netplan import PATH, files, links_of
+from deploys.bridging.wanted import Bridge
+
+INSTALLED = """\
+network:
+  version: 2
+  renderer: networkd
+  ethernets:
+    nic:
+      match: {macaddress: "02:00:00:00:00:01"}
+      set-name: eno1
+      wakeonlan: true
+      dhcp4: true
+      addresses: [192.0.2.10/24]
+      routes: [{to: default, via: 192.0.2.1}]
+    eno2: {dhcp4: true}
+"""
+THERE = {"/etc/netplan/50-installed.yaml": INSTALLED}
+LAN = Bridge("br0", 1500, True, "eno1", None, ("192.0.2.10/24",), ("192.0.2.1",), ("192.0.2.2",))
+TAGGED = Bridge("br42", 9000, False, "eno1", 42)
+MACS = {"eno1": "02:00:00:00:00:01"}
+
+
+def test_the_bridge_takes_over_and_the_nic_keeps_what_is_of_its_hardware() -> None:
+    found = files((LAN, TAGGED), MACS, THERE)
+    ethernets = yaml.safe_load(found["/etc/netplan/50-installed.yaml"])["network"]["ethernets"]
+    assert ethernets["nic"] == {
+        "match": {"macaddress": "02:00:00:00:00:01"}, "set-name": "eno1", "wakeonlan": True
+    }  # fmt: skip
+    assert ethernets["eno2"] == {"dhcp4": True}
+    network = yaml.safe_load(found[PATH])["network"]
+    assert network["ethernets"]["nic"]["mtu"] == 9000
+    assert network["ethernets"]["nic"]["dhcp4"] is False
+    assert network["vlans"]["eno1.42"]["link"] == "nic"
+    bridge = network["bridges"]["br0"]
+    assert bridge["interfaces"] == ["nic"]
+    assert bridge["addresses"] == ["192.0.2.10/24"]
+    assert bridge["macaddress"] == "02:00:00:00:00:01"
+    assert bridge["routes"] == [{"to": "0.0.0.0/0", "via": "192.0.2.1"}]
+    assert network["bridges"]["br42"]["interfaces"] == ["eno1.42"]
+    assert links_of(found[PATH]) == {"br0", "br42", "eno1.42"}
+
+
+def test_a_nic_with_vlans_alone_keeps_its_network() -> None:
+    found = files((TAGGED,), MACS, THERE)
+    assert set(found) == {PATH}
+    assert yaml.safe_load(found[PATH])["network"]["ethernets"] == {"nic": {"mtu": 9000}}
+
+
+def test_a_second_plan_is_the_same() -> None:
+    first = files((LAN, TAGGED), MACS, THERE)
+    assert files((LAN, TAGGED), MACS, THERE | first) == {PATH: first[PATH]}
+
+
+def test_a_definition_of_several_nics_is_in_the_way() -> None:
+    text = "network: {ethernets: {all: {match: {name: 'e*'}, dhcp4: true}}}\n"
+    with pytest.raises(BridgeError, match="all matches e\\*, which may be more than eno1"):
+        files((LAN,), MACS, {"/etc/netplan/a.yaml": text})
+
+
+def test_netplan_itself_takes_it(tmp_path: Path) -> None:
+    if shutil.which("netplan") is None:
+        pytest.skip("netplan is not installed here")
+    for path, text in (THERE | files((LAN, TAGGED), MACS, THERE)).items():
+        file = tmp_path / path.removeprefix("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.chmod(0o600)
+    subprocess.run(["netplan", "generate", "--root-dir", str(tmp_path)], check=True)
+    units = {path.name for path in (tmp_path / "run/systemd/network").iterdir()}
+    assert {"10-netplan-br0.netdev", "10-netplan-br42.netdev", "10-netplan-eno1.42.netdev"} <= units
