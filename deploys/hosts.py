@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from deploys.catalog import ROOT
+from deploys.vm_keys import read_pinned
 from groundplane.inventory import Host, groups, hosts, known_hosts
 from groundplane.model.catalog import Catalog
 
@@ -23,9 +24,12 @@ def groups_of(catalog: Catalog) -> dict[str, Hosts]:
 
 
 def pin_host_keys(catalog: Catalog, file: Path = KNOWN_HOSTS) -> None:
-    """Write the host keys that the catalog pins to *file*, where ssh clients look for them."""
+    """Write the host keys that are pinned to *file*, where ssh clients look for them.
+
+    The catalog pins some; those of VMs are known from their hypervisors.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(known_hosts(hosts(catalog)))
+    file.write_text(known_hosts(hosts(catalog)) + read_pinned())
 
 
 def _data(host: Host) -> dict[str, Any]:
@@ -40,7 +44,7 @@ def _data(host: Host) -> dict[str, Any]:
         data["node_name"] = host.node
     if host.hypervisor:
         data["hypervisor_name"] = host.hypervisor
-    if management.host_keys:
+    if management.host_keys or "vms" in host.groups:
         data["ssh_known_hosts_file"] = str(KNOWN_HOSTS)
     if management.key_file:
         data["ssh_key"] = management.key_file

@@ -1,5 +1,20 @@
-"""The whole site: `pyinfra inventories/lab.py deploys/site.py`, and once more for no change."""
+"""The whole site: `pyinfra inventories/site.py deploys/site.py`, and once more for no change.
+
+Hypervisors and what they carry come first. VMs that this run makes are not among its hosts yet:
+pyinfra connects to all before it begins. They are reached by the next run, or by `make site`, which
+takes the hypervisors first and then the nodes.
+"""
+
+from pyinfra import host
 
 from deploys.machine import node
+from deploys.virtualization import bridges, images, packages
+from deploys.vms import vms
 
-node()
+if host.data.get("hypervisor_name"):
+    packages()
+    bridges()
+    images()
+    vms()
+if host.data.get("node_name"):
+    node()

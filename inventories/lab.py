@@ -12,6 +12,8 @@ from deploys.hosts import groups_of
 from deploys.lab import client_key, enter, known_hosts
 from deploys.lab.git import node_trust, node_url
 from deploys.lab.site import lab_of
+from deploys.lab.ssh import public
+from deploys.vm_keys import read_pinned
 from deploys.wheelhouse import wheelhouse_for
 
 _lab = lab_of(read_source())
@@ -25,9 +27,14 @@ _source = (
     else {}
 )
 
+# ssh of pyinfra reads one file: pinned keys of the lab's machines, and those of VMs on them.
+_pinned = _lab.ssh_dir / "known_hosts.all"
+_pinned.write_text(known_hosts(_lab).read_text() + read_pinned(_lab.guest_keys_dir))
 _lab_data = {
     "ssh_key": str(client_key(_lab)),
-    "ssh_known_hosts_file": str(known_hosts(_lab)),
+    "ssh_known_hosts_file": str(_pinned),
+    "vm_keys_directory": str(_lab.guest_keys_dir),
+    "authorized_keys": [public(client_key(_lab)).read_text().strip()],
     **_source,
 }
 globals().update(

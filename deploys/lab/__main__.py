@@ -36,11 +36,15 @@ def parse_arguments(argv: Sequence[str]) -> tuple[str, Lab]:
     parser.add_argument("--cache", type=Path, default=default.cache)
     given = parser.parse_args(argv)
     nodes = tuple(parse_node(text) for text in given.node)
+    guests: tuple[LabNode, ...] = ()
     if not nodes and given.verb not in ("down", "preflight"):
-        nodes = lab_of(read_source()).nodes
+        declared = lab_of(read_source())
+        nodes, guests = declared.nodes, declared.guests
     clone = default.clone if given.prefix == default.prefix else None
-    lab = Lab(given.prefix, _split(given.gateway), nodes, given.state, given.cache, clone)
-    return given.verb, lab
+    gateway = _split(given.gateway)
+    return given.verb, Lab(
+        given.prefix, gateway, nodes, given.state, given.cache, guests=guests, clone=clone
+    )
 
 
 def main(argv: Sequence[str]) -> int:

@@ -44,7 +44,7 @@ def compose_files(
     """Everything that one node has and the base tree has not."""
     return (
         NodeFile("etc/hostname", f"{node.name}\n"),
-        NodeFile("etc/hosts", format_hosts(lab.nodes)),
+        NodeFile("etc/hosts", format_hosts((*lab.nodes, *lab.guests))),
         NodeFile("etc/resolv.conf", format_resolv_conf(lab)),
         NodeFile("etc/systemd/network/10-host0.network", format_network(lab, node)),
         NodeFile("etc/ssh/ssh_host_ed25519_key", host_key, 0o600),

@@ -53,6 +53,7 @@ class Lab:
     nodes: tuple[LabNode, ...] = ()
     state: Path = Path("/var/lib/groundplane-lab")
     cache: Path = Path("/var/cache/groundplane-lab")
+    guests: tuple[LabNode, ...] = ()  # VMs that a deploy makes on nodes which are hypervisors
     clone: Path | None = None  # of the site's repository; None for one in the state directory
 
     def __post_init__(self) -> None:
@@ -62,11 +63,12 @@ class Lab:
             # These three separate the options of an overlay mount, and systemd expands the last.
             if not path.is_absolute() or set(":,\\%") & set(str(path)):
                 raise LabError(f"directory {path}: an absolute path without : , \\ or %, please")
-        for node in self.nodes:
+        machines = (*self.nodes, *self.guests)
+        for node in machines:
             if not self.reachable_hosts(node):
                 raise LabError(f"node {node.name}: no address in the networks of the gateway")
-        names = [node.name for node in self.nodes]
-        hosts = [*self.gateway_hosts, *(host for node in self.nodes for host in node.hosts)]
+        names = [node.name for node in machines]
+        hosts = [*self.gateway_hosts, *(host for node in machines for host in node.hosts)]
         for kind, values in (("name", names), ("address", hosts)):
             twice = sorted({value for value in values if values.count(value) > 1})
             if twice:
@@ -92,6 +94,11 @@ class Lab:
     @property
     def resolver_dir(self) -> Path:
         return self.state / "resolver"
+
+    @property
+    def guest_keys_dir(self) -> Path:
+        """Where the host keys of VMs are pinned."""
+        return self.ssh_dir / "guests"
 
     @property
     def git_dir(self) -> Path:

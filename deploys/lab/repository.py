@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deploys.lab.command import attempt, run, say
 from deploys.lab.git import BRANCH, clone_ssh, clone_url, repository
-from deploys.lab.model import Lab
+from deploys.lab.model import Lab, LabNode
 from deploys.lab.ssh import ssh_config
 
 # Whoever commits in the lab need not have told git who they are.
@@ -55,12 +55,17 @@ def format_hook(lab: Lab) -> str:
     options = f"-F {ssh_config(lab)} -o ConnectTimeout=2"
     return f"""\
 #!/bin/sh
-for node in {" ".join(node.name for node in lab.nodes)}; do
+for node in {" ".join(node.name for node in _followers(lab))}; do
   ssh -n {options} "$node" groundplane agent poke 2>/dev/null ||
     echo "$node was not told, and looks by itself" &
 done
 wait
 """
+
+
+def _followers(lab: Lab) -> tuple[LabNode, ...]:
+    """The machines with an agent: what only carries VMs has none."""
+    return (*(node for node in lab.nodes if node.tree == "node"), *lab.guests)
 
 
 def _make_clone(lab: Lab) -> None:

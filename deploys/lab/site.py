@@ -8,6 +8,8 @@ from deploys.lab.model import Lab, LabNode
 from deploys.lab.services import ROOT
 from groundplane.model.address import family_of
 from groundplane.model.catalog import Catalog
+from groundplane.model.machine import Hypervisor
+from groundplane.model.site import Node
 
 _LENGTHS = {"IPv4": 24, "IPv6": 64}
 
@@ -23,12 +25,26 @@ def own_lab() -> Lab:
 
 
 def lab_of(catalog: Catalog) -> Lab:
-    """Return the lab with a node for each Node document of *catalog*."""
-    nodes = tuple(
+    """Return the lab with a machine for each Hypervisor and each bare Node of *catalog*."""
+    carriers = [
         LabNode(
-            node.name,
-            tuple(f"{text}/{_LENGTHS[family_of(text)]}" for text in node.spec.addresses),
+            hypervisor.name,
+            tuple(f"{address}/{_LENGTHS[family_of(address)]}" for address in _own(hypervisor)),
+            "hypervisor",
         )
-        for node in catalog.nodes.values()
-    )
-    return replace(own_lab(), nodes=nodes)
+        for hypervisor in catalog.hypervisors.values()
+    ]
+    bare = [_machine(node) for node in catalog.nodes.values() if node.spec.vm is None]
+    guests = [_machine(node) for node in catalog.nodes.values() if node.spec.vm is not None]
+    return replace(own_lab(), nodes=(*carriers, *bare), guests=tuple(guests))
+
+
+def _machine(node: Node) -> LabNode:
+    addresses = node.spec.addresses
+    return LabNode(node.name, tuple(f"{text}/{_LENGTHS[family_of(text)]}" for text in addresses))
+
+
+def _own(hypervisor: Hypervisor) -> tuple[str, ...]:
+    """Return the addresses that a hypervisor has on its bridges, or else how it is reached."""
+    found = tuple(each for network in hypervisor.spec.networks for each in network.addresses)
+    return found or (hypervisor.spec.management.host or "",)

@@ -9,6 +9,7 @@ from pathlib import Path
 from deploys.lab.command import LabError, run
 from deploys.lab.model import GIT, Lab, LabNode
 from deploys.lab.namespace import entered
+from deploys.vm_keys import pinned_file
 
 
 def ssh_config(lab: Lab) -> Path:
@@ -21,6 +22,12 @@ def client_key(lab: Lab) -> Path:
 
 def known_hosts(lab: Lab) -> Path:
     return lab.ssh_dir / "known_hosts"
+
+
+def known_hosts_files(lab: Lab) -> list[Path]:
+    """The files that pin host keys: those of guests are written by the deploy of their hypervisor."""
+    carriers = [node.name for node in lab.nodes if node.tree == "hypervisor"]
+    return [known_hosts(lab), *(pinned_file(name, lab.guest_keys_dir) for name in carriers)]
 
 
 def host_key(lab: Lab, name: str) -> Path:
@@ -63,14 +70,15 @@ def format_known_hosts(hosts: Mapping[str, Iterable[str]], keys: Mapping[str, st
 def format_config(lab: Lab) -> str:
     """One Host per node, and the git server: `ssh -F .../config n1` from within the lab's network."""
     lines = [f"Host {GIT}", f"    HostName {lab.gateway_hosts[0]}", "    User git", ""]
-    for node in lab.nodes:
+    pinned = " ".join(str(file) for file in known_hosts_files(lab))
+    for node in (*lab.nodes, *lab.guests):
         lines += [f"Host {node.name}", f"    HostName {lab.reachable_hosts(node)[0]}", ""]
     lines += [
         "Host *",
         "    User root",
         f"    IdentityFile {client_key(lab)}",
         "    IdentitiesOnly yes",
-        f"    UserKnownHostsFile {known_hosts(lab)}",
+        f"    UserKnownHostsFile {pinned}",
         "    GlobalKnownHostsFile none",
         "    StrictHostKeyChecking yes",
         "    PasswordAuthentication no",
