@@ -12,6 +12,7 @@ from deploys.bridging.errors import BridgeError
 from deploys.bridging.plan import plan
 from deploys.bridging.wanted import bridges_of
 from deploys.catalog import read_source, source_directory
+from deploys.facts.bridge_filter import DroppedFrames
 from deploys.facts.bridging import LinkManagers, Links
 from deploys.facts.files import DirectoryDigests
 from deploys.images.cache import cache_directory
@@ -84,6 +85,12 @@ def bridges() -> None:
     bridging.change(
         name="The bridges are as declared", wanted=change, timeout=host.data.bridge_timeout
     )
+    if wanted and (dropping := host.get_fact(DroppedFrames)):
+        refusal.refuse(
+            name="The host's filter lets pass what its bridges pass",
+            reason=f"{' and '.join(dropping)}: the chain FORWARD drops what bridges pass from port "
+            "to port, so VMs are cut off: see deploys/README.md, Docker beside bridges",
+        )
 
 
 @deploy("Images of a hypervisor", data_defaults=DEFAULTS)

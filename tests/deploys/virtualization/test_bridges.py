@@ -13,12 +13,14 @@ from tests.deploys.virtualization.hosts import (
     SUBNET,
     bridge,
     hypervisor,
+    install,
     on,
     power_off,
     run,
     start,
     write_site,
 )
+from tests.nodes.packages import NoPackages
 
 pytestmark = [pytest.mark.nodes, pytest.mark.usefixtures("lab")]
 
@@ -122,6 +124,25 @@ def test_the_bridge_is_there_after_a_boot(tmp_path: Path) -> None:
     site = write_site(tmp_path / "site", hypervisor("h2", good("h2")))
     done = run(BRIDGES, site, "h2", bridge_timeout=30)
     assert re.search(r"Grand total +\d+ +- +- +\d+", done.text), done.text
+
+
+def test_a_filter_that_drops_what_bridges_pass_is_told(tmp_path: Path) -> None:
+    site = write_site(tmp_path / "site", hypervisor("h2", good("h2")))
+    try:
+        install("h2", "iptables")
+    except NoPackages as error:
+        pytest.skip(str(error))
+    on(
+        "h2",
+        "sysctl -qw net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=0",
+    )
+    on("h2", "iptables -P FORWARD DROP")
+    done = run(BRIDGES, site, "h2")
+    assert done.code != 0
+    assert "[h2] iptables: the chain FORWARD drops what bridges pass" in done.text
+    on("h2", "iptables -I FORWARD -m physdev --physdev-is-bridged -j ACCEPT")
+    done = run(BRIDGES, site, "h2")
+    assert done.code == 0, done.text
 
 
 def test_a_nic_that_is_not_there_is_named(tmp_path: Path) -> None:
