@@ -53,16 +53,22 @@ def guest(lab: Hypervisors, address: str, command: str) -> str:
 
 def test_the_guest_is_as_its_seed_says(lab: Hypervisors, debian: str) -> None:
     assert guest(lab, debian, "cloud-init status --wait | tail -1") == "status: done"
-    assert guest(lab, debian, "hostname") == "d1"
-    link = json.loads(guest(lab, debian, "ip -j addr show eth0"))[0]
-    addresses = {each["local"] for each in link["addr_info"] if each["scope"] == "global"}
+    asked = "hostname; ip -j addr show eth0; ip -j -4 route; ip -j -6 route"
+    name, link, *routes = guest(lab, debian, asked).splitlines()
+    assert name == "d1"
+    addresses = {each["local"] for each in json.loads(link)[0]["addr_info"] if _global(each)}
     assert addresses == {"10.78.0.11", "fd78::11"}
-    routes = [json.loads(guest(lab, debian, f"ip -j {each} route")) for each in ("-4", "-6")]
-    ways = {each["gateway"] for table in routes for each in table if each["dst"] == "default"}
-    assert ways == {"10.78.0.1", "fd78::1"}
-    assert "10.78.0.1 fd78::1" in guest(lab, debian, "cat /etc/systemd/network/10-cloud-init-*")
-    assert int(guest(lab, debian, "df --output=size -BM / | tail -1").rstrip("M")) > 3500
-    assert "Valid cloud-config" in guest(lab, debian, "cloud-init schema --system")
+    ways = [each for table in routes for each in json.loads(table) if each["dst"] == "default"]
+    assert {each["gateway"] for each in ways} == {"10.78.0.1", "fd78::1"}
+    asked = "resolvectl dns eth0; df --output=size -BM /; cloud-init schema --system"
+    servers, _, size, *schema = guest(lab, debian, asked).splitlines()
+    assert servers.endswith(": 10.78.0.1 fd78::1")
+    assert int(size.strip("M ")) > 3500
+    assert "Valid cloud-config" in "".join(schema)
+
+
+def _global(address: dict[str, str]) -> bool:
+    return address["scope"] == "global"
 
 
 def test_a_second_run_changes_nothing(lab: Hypervisors, debian: str) -> None:
@@ -72,11 +78,13 @@ def test_a_second_run_changes_nothing(lab: Hypervisors, debian: str) -> None:
 def test_it_shuts_down_when_asked_and_is_the_same_after_a_restart(
     lab: Hypervisors, debian: str
 ) -> None:
-    key = guest(lab, debian, "cat /etc/ssh/ssh_host_ed25519_key.pub").split()[:2]
+    pinned = lab.pinned.read_text()
     lab.declare({"d1": DEBIAN | {"memory": "576Mi"}})
     restarted = lab.deploy(BOOT, "restart=true", "shutdown_timeout=120")
     assert restarted.ok, restarted.text
-    assert key == guest(lab, debian, "cat /etc/ssh/ssh_host_ed25519_key.pub").split()[:2]
-    assert int(guest(lab, debian, "awk '/MemTotal/ {print $2}' /proc/meminfo")) > 500 << 10
+    assert pinned == lab.pinned.read_text()
+    asked = "awk '/MemTotal/ {print $2}' /proc/meminfo; journalctl -b | grep -i ext4 || true"
+    memory, *mounted = guest(lab, debian, asked).splitlines()
+    assert int(memory) > 500 << 10
     # Switched off, it would have had to read its journal.
-    assert "recovery" not in guest(lab, debian, "journalctl -b | grep -i ext4 || true")
+    assert "recovery" not in "".join(mounted)
