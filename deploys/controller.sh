@@ -5,7 +5,7 @@
 set -eu
 
 packages="ansible-core bind9 bind9-dnsutils bind9-utils conntrack debootstrap e2fsprogs genisoimage
-  git gpg gpgv grub-common grub-pc-bin iproute2 knot-dnssecutils ldnsutils musl-tools nftables
+  git gpg gpgv grub-common grub-pc-bin iproute2 knot-dnssecutils ldnsutils musl-tools netplan.io nftables
   faketime openssh-client openssh-server openssl procps prometheus python3 python3-venv
   qemu-system-x86 qemu-utils systemd-container"
 

@@ -1,11 +1,10 @@
 """What a hypervisor must be: packages, bridges that keep its own network, and images of VMs."""
 
 from functools import cache
-from io import StringIO
 
 from pyinfra import host
 from pyinfra.api import deploy
-from pyinfra.operations import apt, files, systemd
+from pyinfra.operations import apt, systemd
 
 from deploys.bridging import networkd
 from deploys.bridging.errors import BridgeError
@@ -21,8 +20,8 @@ from deploys.images.local import LocalImage, ensure_local
 from deploys.images.wanted import images_of
 from deploys.operations import bridging, refusal
 from deploys.operations import images as image_operations
+from deploys.undo import can_undo
 from groundplane.model.machine import Hypervisor
-from groundplane.rendering import render_template
 
 DEFAULTS = {
     "hypervisor_packages": [
@@ -63,25 +62,7 @@ def bridges() -> None:
     except BridgeError as error:
         refusal.refuse(name="The bridges are as declared", reason=str(error))
         return
-    files.put(
-        name="The host can undo a change of its network",
-        src=StringIO(render_template("bridge/groundplane-bridge.sh.j2")),
-        dest=bridging.PROGRAM,
-        mode="755",
-    )
-    unit = files.put(
-        name="It does so at the next boot, too",
-        src=StringIO(render_template("bridge/groundplane-bridge.service.j2")),
-        dest="/etc/systemd/system/groundplane-bridge.service",
-        mode="644",
-    )
-    systemd.daemon_reload(name="systemd knows that unit", _if=unit.did_change)
-    systemd.service(
-        name="That unit is enabled",
-        service="groundplane-bridge.service",
-        running=None,
-        enabled=True,
-    )
+    can_undo()
     bridging.change(
         name="The bridges are as declared", wanted=change, timeout=host.data.bridge_timeout
     )

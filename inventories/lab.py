@@ -9,6 +9,8 @@ import platform
 
 from deploys.catalog import read_source, source_directory
 from deploys.hosts import groups_of
+from deploys.images.cache import cache_directory
+from deploys.images.local import ensure_local
 from deploys.lab import client_key, enter, known_hosts
 from deploys.lab.git import node_trust, node_url
 from deploys.lab.site import lab_of
@@ -19,6 +21,8 @@ from deploys.wheelhouse import wheelhouse_for
 _lab = lab_of(read_source())
 # The lab's network leads nowhere else: what its nodes (Debian 12) need is fetched before.
 wheelhouse_for("3.11", platform.machine())
+for _image in read_source().images.values():
+    ensure_local(_image, source_directory(), cache_directory())
 enter(_lab)
 
 _source = (

@@ -4,34 +4,35 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from deploys.bridging.wanted import Bridge, Uplink, uplinks_of
 from deploys.facts.bridging import Link
+
+
+class Made(NamedTuple):
+    """A link as it is to be: *mtu* in bytes, 0 where nothing is said of it."""
+
+    name: str
+    mtu: int = 0
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Change:
     """What *manager* is to have: *files* by absolute path, None for one that is to go.
 
-    *removed* are links of ours that are wanted no more.
+    *made* are links that the files make, in the order in which they need each other; *kept* those
+    that are there already and are configured anew. *ports* are pairs of a link and its master,
+    *removed* links of ours that are wanted no more.
     """
 
     manager: str
-    bridges: tuple[Bridge, ...]
     files: Mapping[str, str | None]
-    removed: tuple[str, ...] = field(default=())
-
-    @property
-    def links(self) -> tuple[str, ...]:
-        """Every link that the change makes: VLANs come before the bridges they are ports of."""
-        vlans = [link for uplink in uplinks_of(self.bridges) for link, _ in uplink.vlans]
-        return (*vlans, *(bridge.name for bridge in self.bridges))
-
-    @property
-    def ports(self) -> tuple[tuple[str, str], ...]:
-        """Pairs of a port and its bridge."""
-        return tuple((bridge.port, bridge.name) for bridge in self.bridges if bridge.port)
+    made: tuple[Made, ...]
+    kept: tuple[Made, ...] = ()
+    ports: tuple[tuple[str, str], ...] = ()
+    removed: tuple[str, ...] = ()
 
     def is_written(self, digests: Mapping[str, str]) -> bool:
         """Whether files with these SHA-256 *digests* (by path) are those wanted."""
@@ -45,34 +46,29 @@ class Change:
         """Whether the kernel has what the files make: someone may have taken it away by hand."""
         return (
             not any(name in links for name in self.removed)
-            and all(name in links for name in self.links)
+            and all(each.name in links for each in self.made)
             and all(links[port].master == name for port, name in self.ports if port in links)
             and all(
-                links[bridge.name].mtu == bridge.mtu
-                and links[bridge.name].addresses >= {*bridge.addresses}
-                for bridge in self.bridges
+                links[each.name].mtu == (each.mtu or links[each.name].mtu)
+                and links[each.name].addresses >= {*each.addresses}
+                for each in (*self.made, *self.kept)
+                if each.name in links
             )
         )
-
-    @property
-    def _touched(self) -> list[Uplink]:
-        """The NICs that are configured anew: ifupdown has nothing to do with VLANs of a NIC."""
-        uplinks = uplinks_of(self.bridges)
-        return [each for each in uplinks if each.bridge or self.manager != "ifupdown"]
 
     def members(self) -> dict[str, str]:
         """Return the files of the staged change, by relative name."""
         lists: dict[str, Iterable[str]] = {
             "manager": [self.manager],
             "files": sorted(self.files),
-            "links": self.links,
+            "links": [each.name for each in self.made],
             "removed": self.removed,
-            "uplinks": [uplink.name for uplink in self._touched],
-            "ports": [f"{port} {bridge}" for port, bridge in self.ports],
+            "uplinks": [each.name for each in self.kept],
+            "ports": [f"{port} {master}" for port, master in self.ports],
             "addresses": [
-                f"{bridge.name} {address}"
-                for bridge in self.bridges
-                for address in bridge.addresses
+                f"{each.name} {address}"
+                for each in (*self.made, *self.kept)
+                for address in each.addresses
             ],
         }
         texts = {name: "".join(f"{line}\n" for line in lines) for name, lines in lists.items()}

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from deploys.bridging import ifupdown, netplan, networkd
-from deploys.bridging.change import Change
+from deploys.bridging.change import Change, Made
 from deploys.bridging.errors import BridgeError
 from deploys.bridging.wanted import Bridge, uplinks_of
 from deploys.facts.bridging import Link, Managers
@@ -52,9 +52,20 @@ def plan(
         made = {path: networkd.links_of(path) for path in there if networkd.is_ours(path)}
         ours = {*made}
     stale = sorted(ours - wanted.keys())
-    change = Change(manager, bridges, {**wanted, **dict.fromkeys(stale)})
+    change = _change(manager, bridges, {**wanted, **dict.fromkeys(stale)})
     before = {name for names in made.values() for name in names}
-    return replace(change, removed=tuple(sorted(before - {*change.links})))
+    return replace(change, removed=tuple(sorted(before - {each.name for each in change.made})))
+
+
+def _change(manager: str, bridges: tuple[Bridge, ...], files: Mapping[str, str | None]) -> Change:
+    uplinks = uplinks_of(bridges)
+    # VLANs come before the bridges that they are ports of.
+    vlans = [Made(link) for uplink in uplinks for link, _ in uplink.vlans]
+    made = [Made(bridge.name, bridge.mtu, bridge.addresses) for bridge in bridges]
+    # ifupdown has nothing to do with VLANs of a NIC.
+    kept = [Made(each.name) for each in uplinks if each.bridge or manager != "ifupdown"]
+    ports = [(bridge.port, bridge.name) for bridge in bridges if bridge.port]
+    return Change(manager, files, (*vlans, *made), tuple(kept), tuple(ports))
 
 
 def _declares(texts: Iterable[str], name: str) -> bool:

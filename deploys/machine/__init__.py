@@ -5,12 +5,14 @@ from deploys.machine.firewall import firewall
 from deploys.machine.links import links
 from deploys.machine.name_server import name_server
 from deploys.machine.system import system
+from deploys.machine.uplink import uplink
 
-__all__ = ["agent", "firewall", "links", "name_server", "node", "system"]
+__all__ = ["agent", "firewall", "links", "name_server", "node", "system", "uplink"]
 
 
 def node() -> None:
     """Make the host the node of its name."""
+    uplink()
     system()
     links()
     name_server()

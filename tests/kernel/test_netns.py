@@ -153,7 +153,7 @@ def test_files_of_others_for_the_namespace_stay() -> None:
 
 def test_without_the_bridge_the_command_that_failed_is_told() -> None:
     (told,) = done("ip link del groundplane0", UP)
-    assert told.startswith(f"refused: ip link set {INTERFACE} master groundplane0 up: ")
+    assert told.startswith(f"refused: ip link set {INTERFACE} mtu 1500 master groundplane0 up: ")
 
 
 def test_nothing_of_the_machine_changes() -> None:
