@@ -1,7 +1,7 @@
 # Two commands do everything on a fresh machine, as root: `make up` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help root setup up up-nspawn up-netns down down-nspawn down-netns verify shell shell-nspawn \
-  shell-netns test lint unit bench
+.PHONY: help root setup up up-nspawn up-libvirt up-netns down down-nspawn down-libvirt down-netns site \
+  verify shell shell-nspawn shell-libvirt shell-netns test lint unit bench
 
 RUN := .venv/bin
 
@@ -17,13 +17,13 @@ root:
 # The lab's clone of its site; the example's, until there is one.
 SITE := lab/site
 
-# nspawn: booted nodes; netns: namespaces with the dataplane and its agents alone.
+# nspawn: booted nodes; libvirt: VMs on a hypervisor; netns: the dataplane and its agents alone.
 LAB ?= nspawn
-LABS := nspawn netns
+LABS := nspawn libvirt netns
 $(if $(filter $(LAB),$(LABS)),,$(error LAB=$(LAB): there are $(LABS)))
 
 up: export GROUNDPLANE_SOURCE = $(or $(wildcard $(SITE)),examples/lab)
-up: root setup up-$(LAB) ## Build the lab of three nodes (LAB=netns: of namespaces), verify it, show it
+up: root setup up-$(LAB) ## Build the lab of three nodes (or LAB=libvirt, LAB=netns), deploy it, verify it, show it
 
 up-nspawn:
 	@$(RUN)/python -m deploys.lab preflight
@@ -36,6 +36,17 @@ up-nspawn:
 	@echo; echo "The lab is up. Its site is in $(SITE): edit, commit, git push."
 	@echo "Next: make shell NODE=n1, make verify, make down."
 
+up-libvirt: export GROUNDPLANE_LAB = gp-vms
+up-libvirt: export GROUNDPLANE_SOURCE = examples/vms
+up-libvirt:
+	@$(RUN)/python -m deploys.lab preflight
+	@$(RUN)/groundplane check $$GROUNDPLANE_SOURCE
+	$(RUN)/python -m deploys.lab up
+	$(RUN)/pyinfra -y inventories/lab.py --limit hypervisors deploys/site.py
+	$(RUN)/pyinfra -y inventories/lab.py --limit nodes deploys/site.py examples/lab/workloads.py
+	INVENTORY=inventories/lab.py $(RUN)/pytest -q -p no:cacheprovider tests/verify
+	@$(RUN)/python -m deploys.lab tour
+
 up-netns:
 	$(RUN)/python -m deploys.lab.bare up
 	@$(RUN)/python -m deploys.lab.bare tour
@@ -45,8 +56,16 @@ down: root setup down-$(LAB) ## Remove every trace of the lab but its cached bas
 down-nspawn:
 	$(RUN)/python -m deploys.lab down
 
+down-libvirt:
+	GROUNDPLANE_LAB=gp-vms $(RUN)/python -m deploys.lab down
+
 down-netns:
 	$(RUN)/python -m deploys.lab.bare down
+
+site: setup ## Deploy the site of INVENTORY: its hypervisors and VMs first, then its nodes
+	@! $(RUN)/groundplane inventory | grep -q ' hypervisors' || \
+	  $(RUN)/pyinfra -y $(INVENTORY) --limit hypervisors deploys/site.py
+	$(RUN)/pyinfra -y $(INVENTORY) --limit nodes deploys/site.py
 
 INVENTORY ?= inventories/lab.py
 REPORTS ?= reports
@@ -60,6 +79,9 @@ shell: shell-$(LAB) ## Open a shell on NODE of the lab
 
 shell-nspawn:
 	@ip netns exec gp-lab ssh -F /var/lib/groundplane-gp-lab/ssh/config $(NODE)
+
+shell-libvirt:
+	@ip netns exec gp-vms ssh -F /var/lib/groundplane-gp-vms/ssh/config $(NODE)
 
 shell-netns:
 	@ip netns exec gp-netns-$(NODE) bash
