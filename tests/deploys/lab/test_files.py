@@ -74,3 +74,13 @@ def test_a_digest_tells_text_and_mode_apart() -> None:
         "etc/ssh/ssh_host_ed25519_key.pub",
         "root/.ssh/authorized_keys",
     }
+
+
+def test_a_hypervisor_has_a_configuration_of_qemu_and_other_nodes_have_not() -> None:
+    hypervisor = LabNode("hv1", ("192.168.50.20/24",), tree="hypervisor")
+    paths = [
+        {file.path for file in compose_files(LAB, node, "key", "host key", "public")}
+        for node in (hypervisor, N1)
+    ]
+    assert paths[0] - paths[1] == {"etc/libvirt/qemu.conf"}
+    assert paths[1] <= paths[0]

@@ -7,7 +7,7 @@ import pytest
 from deploys.lab.__main__ import parse_arguments
 from deploys.lab.cgroups import parse_hierarchies
 from deploys.lab.command import LabError
-from deploys.lab.keeper import compose_boot
+from deploys.lab.keeper import compose_boot, devices_of
 from deploys.lab.model import Lab, LabNode
 from deploys.lab.mounts import read_mounts
 from deploys.lab.preflight import KERNEL, NFT, parse_version
@@ -86,3 +86,10 @@ def test_nodes_are_read_from_the_command_line() -> None:
 def test_a_node_without_addresses_is_refused() -> None:
     with pytest.raises(LabError, match="node n1: it needs an address"):
         parse_arguments(["up", "--node", "n1"])
+
+
+def test_devices_of_the_machine_are_for_hypervisors_alone() -> None:
+    assert devices_of("node") == []
+    assert set(devices_of("hypervisor")) <= {Path("/dev/net/tun"), Path("/dev/kvm")}
+    argv = compose_boot("gp-lab", "hv1", Path("/root"), [Path("/dev/net/tun")])
+    assert argv[-1] == "--bind=/dev/net/tun"
