@@ -1,5 +1,6 @@
 """Build an image from Debian's packages, once for each recipe."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -86,6 +87,8 @@ def _require_programs() -> None:
     missing = sorted({_PROGRAMS[name] for name in _PROGRAMS if shutil.which(name) is None})
     if not Path("/usr/lib/grub/i386-pc/boot.img").is_file():
         missing.append("grub-pc-bin")
+    if os.geteuid() != 0:
+        raise ImageError("images are built by root: debootstrap needs it")
     if missing:
         raise ImageError(f"to build an image, install {', '.join(missing)}")
 

@@ -24,9 +24,11 @@ PROGRAM = "/usr/local/sbin/groundplane-bridge"
 STATE_DIRECTORY = "/var/lib/groundplane-bridge"
 
 _NOT_READY = "not ready"
+_QUOTED = QuoteString(_NOT_READY)
 _SILENT = "it did not answer"
 # What the host itself takes, after the limit, to be as it was.
 _GRACE = 20.0
+_PATIENCE = 10  # seconds for an answer by a connection that stands
 
 
 @operation()
@@ -91,16 +93,13 @@ def _ask(host: Host, verb: str, arguments: dict[str, Any], before: str) -> str:
             StringCommand(
                 PROGRAM, verb, "; code=$?; test $code != 3 || echo", _QUOTED, "; exit $code"
             ),
-            **{**arguments, "_timeout": 5},
+            **{**arguments, "_timeout": _PATIENCE},
         )
     except Exception:  # noqa: BLE001 - whatever ends a connection: the next one is another
         return before
     if done:
         return ""
     return _NOT_READY if _NOT_READY in output.stdout else output.stderr or before
-
-
-_QUOTED = QuoteString(_NOT_READY)
 
 
 def _reach(host: Host) -> bool:

@@ -1,9 +1,5 @@
 """netplan: our file, and what is left of those that define a NIC."""
 
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 import yaml
 
@@ -66,16 +62,3 @@ def test_a_definition_of_several_nics_is_in_the_way() -> None:
     text = "network: {ethernets: {all: {match: {name: 'e*'}, dhcp4: true}}}\n"
     with pytest.raises(BridgeError, match="all matches e\\*, which may be more than eno1"):
         files((LAN,), MACS, {"/etc/netplan/a.yaml": text})
-
-
-def test_netplan_itself_takes_it(tmp_path: Path) -> None:
-    if shutil.which("netplan") is None:
-        pytest.skip("netplan is not installed here")
-    for path, text in (THERE | files((LAN, TAGGED), MACS, THERE)).items():
-        file = tmp_path / path.removeprefix("/")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-        file.chmod(0o600)
-    subprocess.run(["netplan", "generate", "--root-dir", str(tmp_path)], check=True)
-    units = {path.name for path in (tmp_path / "run/systemd/network").iterdir()}
-    assert {"10-netplan-br0.netdev", "10-netplan-br42.netdev", "10-netplan-eno1.42.netdev"} <= units

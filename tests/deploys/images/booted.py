@@ -9,6 +9,8 @@ from pathlib import Path
 
 PREFIX = "gp-imgtest"
 PORT = 2222
+USER = "ops"
+"""Who may do all by sudo."""
 MAC = "02:67:70:00:00:01"
 
 NETWORK = f"""\
@@ -17,7 +19,8 @@ ethernets:
   nic:
     match: {{ macaddress: "{MAC}" }}
     addresses: [ 10.0.2.77/24, "fec0::77/64" ]
-    gateway4: 10.0.2.2
+    routes: [ {{ to: 0.0.0.0/0, via: 10.0.2.2 }} ]
+    accept-ra: false
     nameservers: {{ addresses: [ 10.0.2.3 ] }}
 """
 
@@ -36,7 +39,7 @@ class Machine:
 
 
 @contextmanager
-def booted(image: Path, directory: Path, disk: str, limit: float = 240) -> Iterator[Machine]:
+def booted(image: Path, directory: Path, disk: str, limit: float = 400) -> Iterator[Machine]:
     """Boot a copy-on-write *disk* ("4G") of *image*; files are left in *directory*."""
     seed, overlay = directory / "seed.iso", directory / "disk.qcow2"
     if not overlay.exists():
@@ -83,6 +86,8 @@ def _write_seed(directory: Path, seed: Path) -> None:
         "#cloud-config\n"
         "disable_root: false\nssh_deletekeys: true\n"
         f"users:\n- name: root\n  ssh_authorized_keys: [ {client} ]\n"
+        f"- name: {USER}\n  ssh_authorized_keys: [ {client} ]\n  shell: /bin/bash\n"
+        "  sudo: 'ALL=(ALL) NOPASSWD:ALL'\n"
         f"ssh_keys:\n  ed25519_private: |\n    {host}\n"
         f"  ed25519_public: {(directory / 'host.pub').read_text()}"
     )

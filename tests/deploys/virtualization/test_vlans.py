@@ -13,7 +13,7 @@ from deploys.catalog import ROOT
 from deploys.images.build import ensure_built
 from deploys.images.cache import cache_directory
 from groundplane.model.machine import ImageBuild
-from tests.deploys.images.booted import PORT, PREFIX, Machine, booted
+from tests.deploys.images.booted import PORT, PREFIX, USER, Machine, booted
 from tests.deploys.virtualization.hosts import HYPERVISOR, bridge, write_site
 
 pytestmark = pytest.mark.vms
@@ -36,7 +36,8 @@ def deploy(machine: Machine, directory: Path) -> str:
     data = {
         "ssh_hostname": "127.0.0.1",
         "ssh_port": PORT,
-        "ssh_user": "root",
+        "ssh_user": USER,
+        "_sudo": True,
         "ssh_key": str(machine.directory / "client"),
         "ssh_known_hosts_file": str(machine.directory / "known_hosts"),
         "ssh_strict_host_key_checking": "yes",
