@@ -1,0 +1,141 @@
+"""A site whose nodes are VMs: from nothing to answers, a VM that dies, and encryption.
+
+The kernel is Debian's own, systemd the first process, libvirt a real one on a hypervisor of the lab.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from deploys.catalog import ROOT
+from deploys.lab import PreflightError, down, preflight, ssh_config, up
+from deploys.lab.model import Lab
+from deploys.lab.site import lab_of
+from groundplane.pipeline import compile_source, read_catalog
+
+pytestmark = pytest.mark.vms
+
+PREFIX = "gp-vmsite"
+EXAMPLE = ROOT / "examples" / "vms"
+
+
+class Site:
+    """The lab with the site of *source* on it."""
+
+    def __init__(self, lab: Lab, source: Path) -> None:
+        self.lab, self.source = lab, source
+
+    def run(self, *command: str) -> str:
+        """Return the output of one of the project's own commands, run as the README says."""
+        environment = {"GROUNDPLANE_LAB": PREFIX, "GROUNDPLANE_SOURCE": str(self.source)}
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name(command[0])), *command[1:]],
+            cwd=ROOT,
+            env=os.environ | environment | {"INVENTORY": "inventories/lab.py"},
+            text=True,
+            capture_output=True,
+            timeout=1800,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def deploy(self, limit: str, *deploys: str) -> list[str]:
+        """Run pyinfra; return the names of the operations that changed something."""
+        arguments = ("-y", "--json", "inventories/lab.py", "--limit", limit, *deploys)
+        operations = json.loads(self.run("pyinfra", *arguments))["results"]["operations"]
+        return [each["name"] for each in operations if each["success"] or each["error"]]
+
+    def on(self, machine: str, command: str) -> str:
+        inside = ["ip", "netns", "exec", PREFIX, "ssh", "-F", str(ssh_config(self.lab))]
+        done = subprocess.run(
+            [*inside, machine, command], text=True, capture_output=True, timeout=120
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def answers(self, node: str, times: int = 8) -> set[str]:
+        """Return who answers at the cluster IP from *node*."""
+        (service,) = [s for s in compile_source(self.source).services if s.name == "web"]
+        url = f"http://{service.cluster_ips[0]}/"
+        command = f"for n in $(seq {times}); do curl -s -m 5 {url}; done"
+        return {line.split()[0] for line in self.on(node, command).splitlines()}
+
+
+def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Wait until *condition* holds; a request of it may fail meanwhile."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with suppress(AssertionError):
+            if condition():
+                return
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(1)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    try:
+        preflight(Lab())
+    except PreflightError as error:
+        pytest.skip(f"no lab can be built here: {error}")
+    source = tmp_path_factory.mktemp("vms")
+    for file in (*EXAMPLE.glob("*.yaml"), EXAMPLE / "addresses.lock"):
+        (source / file.name).write_text(file.read_text())
+    os.environ["GROUNDPLANE_LAB"] = PREFIX
+    lab = lab_of(read_catalog(source))
+    made = Site(lab, source)
+    try:
+        down(lab)
+        up(lab)
+        made.deploy("hypervisors", "deploys/site.py")
+        made.deploy("nodes", "deploys/site.py", "examples/lab/workloads.py")
+        yield made
+    finally:
+        del os.environ["GROUNDPLANE_LAB"]
+        down(lab)
+
+
+def test_the_site_is_as_declared(site: Site) -> None:
+    assert " failed" not in site.run("pytest", "-q", "-p", "no:cacheprovider", "tests/verify")
+
+
+def test_a_second_deploy_changes_nothing(site: Site) -> None:
+    assert [] == site.deploy("hypervisors", "deploys/site.py")
+    assert [] == site.deploy("nodes", "deploys/site.py", "examples/lab/workloads.py")
+
+
+def test_a_vm_that_dies_is_missed_by_nobody(site: Site) -> None:
+    assert {"web-1", "web-2"} == site.answers("v1", 20)
+    site.on("h1", "virsh destroy v2")
+    until(lambda: {"web-1"} == site.answers("v1"), 60, "the dead one gets no connection")
+    site.on("h1", "virsh start v2")
+    until(lambda: {"web-1", "web-2"} == site.answers("v1", 20), 300, "it is back")
+    until(lambda: {"web-1", "web-2"} == site.answers("v2", 20), 60, "and serves itself")
+
+
+def test_wireguard_between_them(site: Site) -> None:
+    keys = "deploys.machine.keys.wireguard_keys"
+    site.run("pyinfra", "-y", "inventories/lab.py", "--limit", "nodes", keys)
+    machines = site.source / "machines.yaml"
+    text = machines.read_text()
+    for node in ("v1", "v2"):
+        public = site.on(node, "wg pubkey < /etc/groundplane/wireguard.key").strip()
+        assert public not in text
+        name = f"  name: {node}\nspec:\n"
+        text = text.replace(name, f"{name}  wireguard: {{publicKey: {public}}}\n")
+    machines.write_text(text)
+    cluster = site.source / "cluster.yaml"
+    cluster.write_text(cluster.read_text() + "  overlay: {mode: wireguard}\n")
+    site.deploy("nodes", "deploys.machine.links.links", "deploys.machine.agent.agent")
+    until(lambda: {"web-1", "web-2"} == site.answers("v1", 20), 120, "both answer")
+    peers = site.on("v1", "wg show groundplane1 transfer").split()
+    assert int(peers[1]) > 0 < int(peers[2])
+    assert "1440" in site.on("v1", "cat /sys/class/net/groundplane0/mtu")
+    assert "groundplane1" in site.on("v1", "ip route show proto 71")
