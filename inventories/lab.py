@@ -13,14 +13,16 @@ from deploys.images.cache import cache_directory
 from deploys.images.local import ensure_local
 from deploys.lab import client_key, enter, known_hosts
 from deploys.lab.git import node_trust, node_url
+from deploys.lab.model import PYTHONS
 from deploys.lab.site import lab_of
 from deploys.lab.ssh import public
 from deploys.vm_keys import read_pinned
 from deploys.wheelhouse import wheelhouse_for
 
 _lab = lab_of(read_source())
-# The lab's network leads nowhere else: what its nodes (Debian 12) need is fetched before.
-wheelhouse_for("3.11", platform.machine())
+# The lab's network leads nowhere else: what its machines need is fetched before.
+for _python in sorted({PYTHONS[_node.tree] for _node in (*_lab.nodes, *_lab.guests)}):
+    wheelhouse_for(_python, platform.machine())
 for _image in read_source().images.values():
     ensure_local(_image, source_directory(), cache_directory())
 enter(_lab)

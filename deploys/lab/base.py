@@ -16,7 +16,7 @@ from deploys.lab.model import Tree
 from deploys.lab.mounts import remove_tree
 from deploys.locks import lock_file
 
-SUITE = "bookworm"
+SUITES: Mapping[Tree, str] = {"node": "bookworm", "node-13": "trixie", "hypervisor": "bookworm"}
 
 # Change it whenever configure_tree does something else.
 RECIPE = 1
@@ -48,6 +48,7 @@ BASE_PACKAGES = (
 # What a node of each tree has; a deploy finds the packages of its first step in place.
 TREES: Mapping[Tree, tuple[str, ...]] = {
     "node": BASE_PACKAGES,
+    "node-13": BASE_PACKAGES,
     "hypervisor": (
         *BASE_PACKAGES,
         "dnsmasq-base",
@@ -105,8 +106,8 @@ def base_key(packages: Sequence[str], recipe: int, suite: str, architecture: str
 def ensure_base(cache: Path, kind: Tree = "node") -> Path:
     """The directory of a base tree, which is built when it is not there."""
     architecture = run(["dpkg", "--print-architecture"]).strip()
-    packages = TREES[kind]
-    tree = cache / f"base-{base_key(packages, RECIPE, SUITE, architecture)}"
+    packages, suite = TREES[kind], SUITES[kind]
+    tree = cache / f"base-{base_key(packages, RECIPE, suite, architecture)}"
     if tree.is_dir():
         return tree
     cache.mkdir(parents=True, exist_ok=True)
@@ -114,7 +115,7 @@ def ensure_base(cache: Path, kind: Tree = "node") -> Path:
         if not tree.is_dir():
             for left in cache.glob("building-*"):
                 remove_tree(left)
-            _build(tree, packages)
+            _build(tree, packages, suite)
     return tree
 
 
@@ -141,10 +142,10 @@ def configure_tree(tree: Path, sources: str) -> None:
                 path.unlink()
 
 
-def _build(tree: Path, packages: Sequence[str]) -> None:
+def _build(tree: Path, packages: Sequence[str], suite: str) -> None:
     sources = read_machine_sources()
     try:
-        mirror = choose_mirror(sources, SUITE)
+        mirror = choose_mirror(sources, suite)
     except NoMirror as error:
         raise LabError(str(error)) from error
     say("base tree: debootstrap (once, about 2 minutes)")
@@ -155,7 +156,7 @@ def _build(tree: Path, packages: Sequence[str]) -> None:
         root = building / "root"
         try:
             report = run(
-                compose_debootstrap(root, mirror, SUITE, packages), env={"LC_ALL": "C.UTF-8"}
+                compose_debootstrap(root, mirror, suite, packages), env={"LC_ALL": "C.UTF-8"}
             )
         except LabError as error:
             saved = root / "debootstrap/debootstrap.log"
@@ -163,7 +164,7 @@ def _build(tree: Path, packages: Sequence[str]) -> None:
             raise LabError(f"base tree: debootstrap from {mirror} failed, see {log}") from error
         log.write_text(report)
         say("base tree: configuring")
-        configure_tree(root, format_sources(sources, mirror, SUITE))
+        configure_tree(root, format_sources(sources, mirror, suite))
         root.rename(tree)
     finally:
         remove_tree(building)

@@ -34,6 +34,7 @@ remember_owner = 0
 
 TREE_FILES: Mapping[Tree, tuple[NodeFile, ...]] = {
     "node": (),
+    "node-13": (),
     "hypervisor": (NodeFile("etc/libvirt/qemu.conf", _QEMU, 0o600),),
 }
 

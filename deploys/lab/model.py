@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from deploys.lab.command import LabError
 
@@ -14,7 +14,8 @@ RESOLVER = "resolver"
 GIT = "git"
 SERVERS = frozenset({RESOLVER, GIT})
 
-Tree = Literal["node", "hypervisor"]
+Tree = Literal["node", "node-13", "hypervisor"]  # node-13: with Debian 13, the others with 12
+PYTHONS: Final = {"node": "3.11", "node-13": "3.13", "hypervisor": "3.11"}
 """What a node's disk begins as: see deploys.lab.base."""
 
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?")

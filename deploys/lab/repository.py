@@ -65,7 +65,7 @@ wait
 
 def _followers(lab: Lab) -> tuple[LabNode, ...]:
     """The machines with an agent: what only carries VMs has none."""
-    return (*(node for node in lab.nodes if node.tree == "node"), *lab.guests)
+    return (*(node for node in lab.nodes if node.tree != "hypervisor"), *lab.guests)
 
 
 def _make_clone(lab: Lab) -> None:

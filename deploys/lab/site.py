@@ -11,6 +11,7 @@ from groundplane.model.catalog import Catalog
 from groundplane.model.machine import Hypervisor
 from groundplane.model.site import Node
 
+DEBIAN = "lab/debian"  # the label that says which Debian a node of the lab has: 12 or 13
 _LENGTHS = {"IPv4": 24, "IPv6": 64}
 
 
@@ -40,8 +41,9 @@ def lab_of(catalog: Catalog) -> Lab:
 
 
 def _machine(node: Node) -> LabNode:
-    addresses = node.spec.addresses
-    return LabNode(node.name, tuple(f"{text}/{_LENGTHS[family_of(text)]}" for text in addresses))
+    addresses = tuple(f"{text}/{_LENGTHS[family_of(text)]}" for text in node.spec.addresses)
+    thirteen = node.metadata.labels.get(DEBIAN) == "13"
+    return LabNode(node.name, addresses, "node-13" if thirteen else "node")
 
 
 def _own(hypervisor: Hypervisor) -> tuple[str, ...]:

@@ -3,69 +3,19 @@
 The kernel is Debian's own, systemd the first process, libvirt a real one on a hypervisor of the lab.
 """
 
-import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
 from deploys.catalog import ROOT
-from deploys.lab import PreflightError, down, preflight, ssh_config, up
-from deploys.lab.model import Lab
-from deploys.lab.site import lab_of
-from groundplane.pipeline import compile_source, read_catalog
+from tests.sites import Site, site_of
 
 pytestmark = pytest.mark.vms
 
 PREFIX = "gp-vmsite"
 EXAMPLE = ROOT / "examples" / "vms"
-
-
-class Site:
-    """The lab with the site of *source* on it."""
-
-    def __init__(self, lab: Lab, source: Path) -> None:
-        self.lab, self.source = lab, source
-
-    def run(self, *command: str) -> str:
-        """Return the output of one of the project's own commands, run as the README says."""
-        environment = {"GROUNDPLANE_LAB": PREFIX, "GROUNDPLANE_SOURCE": str(self.source)}
-        done = subprocess.run(
-            [str(Path(sys.executable).with_name(command[0])), *command[1:]],
-            cwd=ROOT,
-            env=os.environ | environment | {"INVENTORY": "inventories/lab.py"},
-            text=True,
-            capture_output=True,
-            timeout=1800,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def deploy(self, limit: str, *deploys: str) -> list[str]:
-        """Run pyinfra; return the names of the operations that changed something."""
-        arguments = ("-y", "--json", "inventories/lab.py", "--limit", limit, *deploys)
-        operations = json.loads(self.run("pyinfra", *arguments))["results"]["operations"]
-        return [each["name"] for each in operations if each["success"] or each["error"]]
-
-    def on(self, machine: str, command: str) -> str:
-        inside = ["ip", "netns", "exec", PREFIX, "ssh", "-F", str(ssh_config(self.lab))]
-        done = subprocess.run(
-            [*inside, machine, command], text=True, capture_output=True, timeout=120
-        )
-        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-        return done.stdout
-
-    def answers(self, node: str, times: int = 8) -> set[str]:
-        """Return who answers at the cluster IP from *node*."""
-        (service,) = [s for s in compile_source(self.source).services if s.name == "web"]
-        url = f"http://{service.cluster_ips[0]}/"
-        command = f"for n in $(seq {times}); do curl -s -m 5 {url}; done"
-        return {line.split()[0] for line in self.on(node, command).splitlines()}
 
 
 def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
@@ -81,25 +31,13 @@ def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    try:
-        preflight(Lab())
-    except PreflightError as error:
-        pytest.skip(f"no lab can be built here: {error}")
     source = tmp_path_factory.mktemp("vms")
     for file in (*EXAMPLE.glob("*.yaml"), EXAMPLE / "addresses.lock"):
         (source / file.name).write_text(file.read_text())
-    os.environ["GROUNDPLANE_LAB"] = PREFIX
-    lab = lab_of(read_catalog(source))
-    made = Site(lab, source)
-    try:
-        down(lab)
-        up(lab)
+    with site_of(source, PREFIX) as made:
         made.deploy("hypervisors", "deploys/site.py")
         made.deploy("nodes", "deploys/site.py", "examples/lab/workloads.py")
         yield made
-    finally:
-        del os.environ["GROUNDPLANE_LAB"]
-        down(lab)
 
 
 def test_the_site_is_as_declared(site: Site) -> None:
