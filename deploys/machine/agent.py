@@ -77,15 +77,15 @@ def agent() -> None:
         _if=lambda: any(unit.did_change() for unit in units),
     )
     helper = exec_helper(host.data.exec_probes, directory, installed)
-    systemd.service(
-        name="The agent runs", service="groundplane-agent.service", running=True, enabled=True
-    )
     deciding = [installed, settings, trusted, *units, *([helper] if helper else [])]
     systemd.service(
         name="The agent is the new one",
         service="groundplane-agent.service",
         restarted=True,
         _if=lambda: any(op.did_change() for op in deciding),
+    )
+    systemd.service(
+        name="The agent runs", service="groundplane-agent.service", running=True, enabled=True
     )
 
 

@@ -62,13 +62,13 @@ def name_server() -> None:
         mode="644",
     )
     systemd.daemon_reload(name="systemd knows BIND's unit", _if=unit.did_change)
-    systemd.service(name="BIND runs", service="named.service", running=True, enabled=True)
     systemd.service(
         name="BIND uses its new configuration",
         service="named.service",
         restarted=True,
         _if=lambda: config.did_change() or unit.did_change(),
     )
+    systemd.service(name="BIND runs", service="named.service", running=True, enabled=True)
     resolver_link = host.get_fact(Link, path="/etc/resolv.conf")
     if resolver_link and "systemd/resolve" in resolver_link["link_target"]:
         routed = files.put(
