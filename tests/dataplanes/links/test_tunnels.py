@@ -1,13 +1,13 @@
 """Routes that carry their own tunnel, as bytes."""
 
 import struct
-from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.dataplanes.links.tunnels import Route, request, tunnel_of
+from groundplane.model.address import canonical
 from groundplane.netlink import attributes
 
 _HEADERS = 16 + 12  # netlink's, then struct rtmsg
@@ -30,7 +30,7 @@ def shown(message: bytes) -> dict[str, object]:
 def test_a_tunnel_is_read_as_it_was_written(ends: tuple[str, str], far: str, vni: int) -> None:
     destination, source = ends
     message = request("add", destination, Route("", source, "groundplane1", far, vni), 7, 71)
-    assert (str(ip_address(far)), vni) == tunnel_of(shown(message))
+    assert (canonical(far), vni) == tunnel_of(shown(message))
     assert len(message) == struct.unpack_from("=I", message)[0]
 
 
