@@ -128,7 +128,8 @@ def test_agent_runs_without_root(on: Any) -> None:
 
 
 def test_name_server_listens_on_our_addresses_only(on: Any, wanted: NodeState) -> None:
-    listening = on.check_output("ss -Hlnu sport = :53").split("\n")
+    # systemd-resolved has addresses of its own, where it runs.
+    listening = on.check_output("ss -Hlnup sport = :53 | grep named").split("\n")
     found = {line.split()[3].rsplit(":", 1)[0].split("%")[0].strip("[]") for line in listening}
     assert {"127.0.0.1", "::1", *wanted.base.bridge_addresses} == found
 
