@@ -45,13 +45,15 @@ def booted(image: Path, directory: Path, disk: str, limit: float = 400) -> Itera
     if not overlay.exists():
         _write_seed(directory, seed)
         _run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", image, overlay, disk)
+    if Path("/run/netns", PREFIX).exists():  # of a run that was killed
+        _run("ip", "netns", "delete", PREFIX)
     _run("ip", "netns", "add", PREFIX)
     console = directory / "console.log"
     began = time.monotonic()
     try:
         _run("ip", "-n", PREFIX, "link", "set", "lo", "up")
         machine = subprocess.Popen(
-            ["nsenter", f"--net=/run/netns/{PREFIX}",
+            ["setpriv", "--pdeathsig", "KILL", "nsenter", f"--net=/run/netns/{PREFIX}",
              "qemu-system-x86_64", "-name", PREFIX, "-accel", "tcg,thread=multi", "-cpu", "max",
              "-smp", "2", "-m", "1024", "-display", "none", "-serial", f"file:{console}",
              "-drive", f"file={overlay},if=virtio", "-drive", f"file={seed},if=virtio,format=raw",
