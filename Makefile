@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine, as root: `make up` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help root setup up up-nspawn up-libvirt up-netns down down-nspawn down-libvirt down-netns site \
+.PHONY: help root setup stop up up-nspawn up-libvirt up-netns down down-nspawn down-libvirt down-netns site \
   verify shell shell-nspawn shell-libvirt shell-netns test lint unit bench
 
 RUN := .venv/bin
@@ -50,6 +50,9 @@ up-libvirt:
 up-netns:
 	$(RUN)/python -m deploys.lab.bare up
 	@$(RUN)/python -m deploys.lab.bare tour
+
+stop: root setup ## Switch the lab off, its VMs saved as they run; make up goes on from there
+	$(if $(filter libvirt,$(LAB)),GROUNDPLANE_LAB=gp-vms GROUNDPLANE_SOURCE=examples/vms,GROUNDPLANE_SOURCE=$(or $(wildcard $(SITE)),examples/lab)) $(RUN)/python -m deploys.lab stop
 
 down: root setup down-$(LAB) ## Remove every trace of the lab but its cached base tree
 

@@ -1,7 +1,7 @@
 """Real machines to deploy to, on one machine: systemd-nspawn nodes on a network of their own."""
 
 from deploys.lab.command import LabError
-from deploys.lab.lifecycle import NodeStatus, down, status, up
+from deploys.lab.lifecycle import NodeStatus, down, status, stop, up
 from deploys.lab.model import Lab, LabNode
 from deploys.lab.namespace import enter, entered
 from deploys.lab.preflight import PreflightError, preflight
@@ -21,5 +21,6 @@ __all__ = [
     "preflight",
     "ssh_config",
     "status",
+    "stop",
     "up",
 ]

@@ -1,4 +1,4 @@
-"""The lab: python -m deploys.lab up|site|down|status|tour|preflight.
+"""The lab: python -m deploys.lab up|site|stop|down|status|tour|preflight.
 
 Its nodes are those of the catalog in $GROUNDPLANE_SOURCE, or of the example's; others are given
 with --node n1=192.168.50.11/24,fd50::11/64.
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deploys.catalog import read_source, source_files
-from deploys.lab import Lab, LabError, LabNode, down, preflight, status, up
+from deploys.lab import Lab, LabError, LabNode, down, preflight, status, stop, up
 from deploys.lab.repository import ensure_repository
 from deploys.lab.site import lab_of, own_lab
 from deploys.lab.tour import tour
@@ -26,7 +26,9 @@ def parse_node(text: str) -> LabNode:
 def parse_arguments(argv: Sequence[str]) -> tuple[str, Lab]:
     default = own_lab()
     parser = argparse.ArgumentParser(prog="python -m deploys.lab", description=__doc__)
-    parser.add_argument("verb", choices=("up", "site", "down", "status", "tour", "preflight"))
+    parser.add_argument(
+        "verb", choices=("up", "site", "stop", "down", "status", "tour", "preflight")
+    )
     parser.add_argument("--node", action="append", default=[], metavar="NAME=ADDRESS/LENGTH,...")
     parser.add_argument("--prefix", default=default.prefix)
     parser.add_argument(
@@ -55,6 +57,8 @@ def main(argv: Sequence[str]) -> int:
             up(lab)
         elif verb == "site":
             ensure_repository(lab, source_files())
+        elif verb == "stop":
+            stop(lab)
         elif verb == "down":
             down(lab)
         elif verb == "preflight":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deploys.lab import ssh
 from deploys.lab.base import ensure_base
-from deploys.lab.command import LabError, say
+from deploys.lab.command import LabError, run, say
 from deploys.lab.disk import attach_disk, detach_disk, is_attached, is_current, root_of
 from deploys.lab.files import NodeFile, compose_files
 from deploys.lab.git import start_git_server, wait_for_git_server
@@ -20,6 +20,7 @@ from deploys.lab.mounts import remove_tree
 from deploys.lab.namespace import entered
 from deploys.lab.network import (
     ensure_lab_network,
+    inside,
     list_plugged,
     namespace_path,
     node_namespace,
@@ -32,6 +33,7 @@ from deploys.lab.resolver import start_resolver, wait_for_resolver
 from deploys.lab.services import Services, services
 from deploys.locks import lock_file
 
+_SAVE = "for each in $(virsh list --name); do virsh managedsave $each || exit; done"
 # Where systemd-nspawn keeps a directory and a lock per machine.
 _NSPAWN = Path("/run/systemd/nspawn")
 
@@ -86,6 +88,26 @@ def down(lab: Lab) -> None:
             remove_clone(lab)
             remove_tree(lab.state)
     say(f"{lab.prefix}: down in {time.monotonic() - began:.1f} s")
+
+
+def stop(lab: Lab) -> None:
+    """Switch the lab off, and keep its disks and keys: `up` goes on from there.
+
+    VMs on its hypervisors are saved as they run, and go on when those boot.
+    """
+    require_root()
+    began = time.monotonic()
+    with _locked(lab):
+        keeper = services(lab.prefix)
+        for node in lab.nodes:
+            if node.tree == "hypervisor" and _is_up(lab, keeper, node.name):
+                say(f"{node.name}: saving its VMs")
+                command = ["ssh", "-F", str(ssh.ssh_config(lab)), node.name, _SAVE]
+                run(inside(lab.prefix, command))
+        _sweep(lab, keeper, {*_find_nodes(lab, keeper), *SERVERS})
+        keeper.close()
+        remove_lab_network(lab.prefix)
+    say(f"{lab.prefix}: off in {time.monotonic() - began:.1f} s; its disks are in {lab.state}")
 
 
 def status(lab: Lab) -> tuple[NodeStatus, ...]:

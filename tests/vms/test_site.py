@@ -10,6 +10,7 @@ from contextlib import suppress
 import pytest
 
 from deploys.catalog import ROOT
+from deploys.lab import stop, up
 from tests.sites import Site, site_of
 
 pytestmark = pytest.mark.vms
@@ -56,6 +57,15 @@ def test_a_vm_that_dies_is_missed_by_nobody(site: Site) -> None:
     site.on("h1", "virsh start v2")
     until(lambda: {"web-1", "web-2"} == site.answers("v1", 20), 300, "it is back")
     until(lambda: {"web-1", "web-2"} == site.answers("v2", 20), 60, "and serves itself")
+
+
+def test_vms_that_are_saved_go_on_where_they_were(site: Site) -> None:
+    """It makes the second run of the lab a fast one."""
+    began = site.on("v1", "cat /proc/sys/kernel/random/boot_id")
+    stop(site.lab)
+    up(site.lab)
+    until(lambda: began == site.on("v1", "cat /proc/sys/kernel/random/boot_id"), 120, "v1 goes on")
+    until(lambda: {"web-1", "web-2"} == site.answers("v2", 20), 60, "both answer")
 
 
 def test_wireguard_between_them(site: Site) -> None:
