@@ -1,7 +1,6 @@
 """The VMs of a hypervisor, as the Node documents say: run on hosts that are hypervisors."""
 
 from pathlib import Path
-from typing import Literal
 
 from pyinfra import host
 from pyinfra.api import DeployError, deploy
@@ -10,6 +9,7 @@ from deploys.catalog import read_source
 from deploys.libvirt.machine import machines_of
 from deploys.libvirt.networks import reservations
 from deploys.operations import disks, domains, libvirt, pins
+from deploys.operations.virsh import Restart
 from deploys.vm_keys import DIRECTORY, pinned_file
 
 DEFAULTS = {
@@ -93,7 +93,7 @@ def vms() -> None:
         )
 
 
-def _when(given: object) -> Literal["now", "later"]:
+def _when(given: object) -> Restart:
     return "now" if given is True else "later"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_interface, ip_network
-from typing import Literal
+from typing import Final, Literal
 
 from deploys.libvirt import paths
 from deploys.libvirt.identity import mac_of, uuid_of
@@ -11,10 +11,12 @@ from groundplane.model.catalog import Catalog
 from groundplane.model.machine import Hypervisor, Network, Vm, quantity
 from groundplane.model.site import Node
 
+_MEBIBYTE: Final = 1 << 20
+
 
 @dataclass(frozen=True)
 class Machine:
-    """Sizes are in bytes; *addresses* have the prefix lengths of *network*'s ranges."""
+    """Sizes are in bytes, whole MiB; *addresses* have the prefix lengths of *network*'s ranges."""
 
     site: str
     name: str
@@ -78,8 +80,8 @@ def _machine(
         name=node.name,
         user=node.spec.management.user,
         cpus=vm.cpus,
-        memory=quantity(vm.memory),
-        disk=quantity(vm.disk),
+        memory=_whole(vm.memory),
+        disk=_whole(vm.disk),
         base=paths.base_image_path(hypervisor, catalog.images[vm.image]),
         pool=hypervisor.spec.pool,
         network=network,
@@ -89,6 +91,11 @@ def _machine(
         autostart=vm.autostart,
         state=vm.state,
     )
+
+
+def _whole(text: str) -> int:
+    """Return a quantity as qemu rounds it up, lest what is found never be what is wanted."""
+    return -(-quantity(text) // _MEBIBYTE) * _MEBIBYTE
 
 
 def _interface(network: Network, address: str) -> str:

@@ -11,7 +11,7 @@ from deploys.libvirt.domains import differences, domain_xml, read_domain
 from deploys.libvirt.identity import pool_name
 from deploys.libvirt.machine import Machine
 from deploys.libvirt.seed import seed_of
-from deploys.operations.virsh import define, refused, shut_down, virsh
+from deploys.operations.virsh import Restart, define, refused, shut_down, virsh
 
 Commands = Generator[FileUploadCommand | StringCommand]
 
@@ -29,7 +29,7 @@ def domain(machine: Machine) -> Commands:
 
 
 @operation()
-def running(machine: Machine, restart: str, limit: int) -> Commands:
+def running(machine: Machine, restart: Restart, limit: int) -> Commands:
     """Have *machine* running.
 
     Where it runs as something else than declared, it says so, and waits until *restart* is "now":
@@ -67,9 +67,7 @@ def off(domain: str, limit: int) -> Commands:
 
 @operation()
 def retired(site: str, kept: tuple[str, ...], limit: int) -> Commands:
-    """Have the domains of *site* but those named *kept* shut off, and off after a boot, with all
-    that is theirs.
-    """
+    """Have the domains of *site* but those named *kept* shut off; nothing of theirs is removed."""
     for name, found in _others(site, kept).items():
         if found.live:
             yield shut_down(name, limit)

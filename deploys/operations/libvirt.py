@@ -1,6 +1,6 @@
 """libvirt itself: that it answers, that names are free, its pool, and its networks."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 
 from pyinfra import host, logger
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
@@ -18,7 +18,7 @@ from deploys.libvirt.networks import (
 )
 from deploys.libvirt.obstacles import obstacles
 from deploys.libvirt.pools import pool_xml
-from deploys.operations.virsh import define, refused, shut_down, virsh
+from deploys.operations.virsh import Restart, define, refused, shut_down, virsh
 from groundplane.model.machine import Network
 
 Commands = Generator[FileUploadCommand | StringCommand]
@@ -85,7 +85,7 @@ def network(
     site: str,
     network: Network,
     reserved: frozenset[Reservation],
-    restart: str,
+    restart: Restart,
     limit: int,
 ) -> Commands:
     """Have *network* as libvirt's own, with an address *reserved* for each VM that asks.
@@ -117,7 +117,7 @@ def network(
         yield virsh("net-start", name)
     elif changes := other_differences(wanted, read_network(found.live)):
         if restart == "now":
-            yield from _restart(name, _carried(name), limit)
+            yield from _restart(site, name, limit)
         else:
             host.log(
                 f"network {name}: {'; '.join(changes)}: needs a restart that cuts off its VMs; "
@@ -134,23 +134,36 @@ def unused_networks(site: str, kept: tuple[str, ...]) -> Commands:
     for name, found in host.get_fact(Networks).items():
         if name in kept or read_network(found.inactive).site != site:
             continue
+        if carried := _carried(name):
+            host.log(
+                f"network {name} is not declared any more, and kept: {', '.join(carried)} runs on it",
+                logger.warning,
+            )
+            continue
         if found.live:
             yield virsh("net-destroy", name)
         yield virsh("net-undefine", name)
     host.noop("no other network is ours")
 
 
-def _carried(network: str) -> list[str]:
-    """Return the domains that run on *network*, ours or not: it cannot go from below them."""
-    return [
-        name
-        for name, found in host.get_fact(Domains).items()
-        if found.live and read_domain(found.live).network == f"network {network}"
-    ]
+def _carried(network: str) -> dict[str, str]:
+    """Return the domains that run on *network*, and whose they are: the site, or ""."""
+    live = {
+        name: read_domain(each.live) for name, each in host.get_fact(Domains).items() if each.live
+    }
+    return {
+        name: domain.site for name, domain in live.items() if domain.network == f"network {network}"
+    }
 
 
-def _restart(name: str, domains: Iterable[str], limit: int) -> Commands:
-    for domain in domains:
-        yield shut_down(domain, limit)
-    yield virsh("net-destroy", name)
-    yield virsh("net-start", name)
+def _restart(site: str, network: str, limit: int) -> Commands:
+    carried = _carried(network)
+    foreign = [name for name, owner in carried.items() if owner != site]
+    if foreign:
+        yield refused(
+            f"network {network} is not restarted: {', '.join(foreign)} of others runs on it"
+        )
+    for name in carried:
+        yield shut_down(name, limit)
+    yield virsh("net-destroy", network)
+    yield virsh("net-start", network)

@@ -2,10 +2,14 @@
 
 import io
 from collections.abc import Iterator
+from typing import Literal
 
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand
 
 from deploys.facts.libvirt import VIRSH
+
+Restart = Literal["now", "later"]
+"""Whether what takes effect at a restart only is given one."""
 
 _SCRATCH = "/run/groundplane-libvirt.xml"
 

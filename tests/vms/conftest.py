@@ -30,7 +30,7 @@ spec:
 ---
 apiVersion: groundplane/v1
 kind: Image
-metadata: {{name: empty}}
+metadata: {{name: halting}}
 spec: {{build: {{}}}}
 ---
 apiVersion: groundplane/v1
@@ -53,7 +53,7 @@ spec:
   management: {{host: {host}}}
   pool: {pool}
   networks:
-  - {{name: {network}, cidrs: [10.{octet}.0.0/24, "fd{octet}::/64"], mode: nat}}
+  - {{name: {network}, cidrs: [10.{octet}.0.0/24, "fd{octet}::/64"], mode: nat, mtu: {mtu}}}
 """
 
 NODE = """\
@@ -74,6 +74,13 @@ hypervisors = {hosts!r}
 """
 
 POOL = "/var/lib/groundplane-vms"
+
+# A boot sector of cli and hlt: without one, a guest keeps a CPU busy looking for another.
+HALTING = (
+    "printf '\\372\\364' > /tmp/halt && truncate -s 510 /tmp/halt && printf '\\125\\252' >> /tmp/halt"
+    " && truncate -s 64M /tmp/halt"
+    f" && qemu-img convert -q -f raw -O qcow2 /tmp/halt {POOL}/images/halting.qcow2"
+)
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,7 @@ class Hypervisors:
         pool: str = POOL,
         network: str = "vms",
         octet: int = 78,
+        mtu: int = 1500,
     ) -> None:
         """Make the catalog one with these nodes: for each its spec.vm, but for what all share.
 
@@ -107,8 +115,10 @@ class Hypervisors:
         """
         text = CLUSTER.format(site=site)
         for name, host in HOSTS.items():
-            text += HYPERVISOR.format(name=name, host=host, pool=pool, network=network, octet=octet)
-        shared = {"hypervisor": "hv1", "image": "empty", "network": network}
+            text += HYPERVISOR.format(
+                name=name, host=host, pool=pool, network=network, octet=octet, mtu=mtu
+            )
+        shared = {"hypervisor": "hv1", "image": "halting", "network": network}
         small = {"memory": "128Mi", "disk": "1Gi"}
         for number, (name, vm) in enumerate(nodes.items(), start=11):
             spec = json.dumps(shared | small | vm)
@@ -191,7 +201,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hypervisors]:
         (source / "inventory.py").write_text(_inventory(lab, source))
         for host in HOSTS:
             found.on(host, f"mkdir -p {POOL}/images")
-            found.on(host, f"qemu-img create -q -f qcow2 {POOL}/images/empty.qcow2 64M")
+            found.on(host, HALTING)
         yield found
     finally:
         down(lab)

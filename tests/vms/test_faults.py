@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.vms.conftest import Hypervisors
+from tests.vms.conftest import POOL, Hypervisors
 
 pytestmark = pytest.mark.vms
 
@@ -27,9 +27,8 @@ def test_where_libvirt_does_not_answer_the_others_go_on(lab: Hypervisors) -> Non
 
 def test_a_full_disk_is_said_and_the_next_run_completes(lab: Hypervisors) -> None:
     pool = "/mnt/small"
-    image = f"{pool}/images/empty.qcow2"
-    lab.on("hv1", f"mkdir -p {pool} && mount -t tmpfs -o size=600k small {pool}")
-    lab.on("hv1", f"mkdir {pool}/images && qemu-img create -q -f qcow2 {image} 64M")
+    lab.on("hv1", f"mkdir -p {pool} && mount -t tmpfs -o size=400k small {pool}")
+    lab.on("hv1", f"mkdir {pool}/images && cp {POOL}/images/halting.qcow2 {pool}/images")
     try:
         lab.declare({"v6": {}}, site="small", pool=pool, network="small", octet=79)
         failed = lab.deploy()
@@ -47,4 +46,4 @@ def test_a_full_disk_is_said_and_the_next_run_completes(lab: Hypervisors) -> Non
             lab.on("hv1", f"virsh {each}", check=False)
         for each in ("net-destroy other", "net-undefine other"):
             lab.on("hv1", f"virsh {each}", check=False)
-        lab.on("hv1", f"umount {pool}")
+        lab.on("hv1", f"umount --lazy {pool}")

@@ -15,7 +15,7 @@ def test_a_vm_is_as_declared_and_a_second_run_changes_nothing(lab: Hypervisors) 
     xml = lab.on("hv1", "virsh dumpxml one")
     assert f"<mac address='{mac_of('one')}'/>" in xml
     assert "<vcpu placement='static'>2</vcpu>" in xml
-    assert f"{POOL}/images/empty.qcow2" in xml
+    assert f"{POOL}/images/halting.qcow2" in xml
     assert "Autostart:      enable" in lab.on("hv1", "virsh dominfo one")
     assert "Autostart:      disable" in lab.on("hv1", "virsh dominfo two")
     assert "one.qcow2" in lab.on("hv1", "virsh vol-list groundplane-vmtest")
@@ -96,6 +96,19 @@ def test_reservations_come_and_go_while_the_network_is_up(lab: Hypervisors) -> N
     assert reservation not in lab.on("hv1", "virsh net-dumpxml --inactive vms")
     assert lab.state("v1") == "running"
     lab.deploy("purge=true")
+
+
+def test_a_network_changes_with_a_restart_of_its_vms(lab: Hypervisors) -> None:
+    lab.declare({"v1": {}, "v7": {"state": "off"}}, mtu=1500)
+    lab.deploy("restart=true")
+    lab.declare({"v1": {}, "v7": {"state": "off"}}, mtu=1400)
+    waiting = lab.deploy()
+    assert "network vms: mtu 1500 -> 1400: needs a restart that cuts off its VMs" in waiting.text
+    assert "1500" in lab.on("hv1", "cat /sys/class/net/vms/mtu")
+    assert lab.deploy("restart=true").ok
+    assert "1400" in lab.on("hv1", "cat /sys/class/net/vms/mtu")
+    assert "<mtu size='1400'/>" in lab.on("hv1", "virsh dumpxml v1")
+    assert lab.deploy().changed == ()
 
 
 def test_a_disk_grows_while_the_vm_runs_and_is_never_shrunk(lab: Hypervisors) -> None:

@@ -57,7 +57,7 @@ ADDED = """\
 def test_what_is_asked_for_is_read_back(machine: Machine) -> None:
     domain = read_domain(domain_xml(machine, "kvm", "seed"))
     assert (domain.site, domain.type, domain.cpus) == (machine.site, "kvm", machine.cpus)
-    assert domain.memory == -(-machine.memory // 1024)
+    assert domain.memory == machine.memory // 1024
     assert domain.disks == (machine.disk_path, machine.seed_path)
     assert (domain.mac, domain.mtu) == (machine.mac, machine.network.mtu)
     assert differences(domain, domain) == ()

@@ -47,7 +47,7 @@ spec:
     image: debian
     network: lan
     cpus: 4
-    memory: 2Gi
+    memory: "2147483000"
     disk: 20Gi
     authorizedKeys: [ssh-ed25519 AAAA one]
 """
