@@ -105,3 +105,15 @@ class NameServers(FactBase[list[str]]):
 
     def process(self, output: Iterable[str]) -> list[str]:
         return [line.rstrip() for line in output]
+
+
+class RealPath(FactBase[str]):
+    """The absolute path of what *path* leads to by links, "" where that is not there."""
+
+    default = str
+
+    def command(self, path: str) -> StringCommand:
+        return StringCommand("readlink -e", QuoteString(path), "|| true")
+
+    def process(self, output: Iterable[str]) -> str:
+        return next(iter(output), "")

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from pyinfra import host, logger
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
+from deploys.facts.files import RealPath
 from deploys.facts.libvirt import Domains, PublicKeys, SeedDigests, Volumes
 from deploys.libvirt import paths
 from deploys.libvirt.identity import pool_name
@@ -26,13 +27,15 @@ def disk(machine: Machine) -> Commands:
     there = host.get_fact(Volumes, paths=[path]).get(path)
     if there is None:
         new = QuoteString(f"{path}.new")
+        # Of the file itself: the link by which it was found leads to another one some day.
         yield StringCommand(
-            "qemu-img create -q -f qcow2 -F qcow2 -b", QuoteString(machine.base), new, size,
+            "qemu-img create -q -f qcow2 -F qcow2",
+            '-b "$(readlink -e', QuoteString(machine.base), ')"', new, size,
             "&& chmod 600", new, "&& mv", new, QuoteString(path),
         )  # fmt: skip
         yield virsh("pool-refresh", pool_name(machine.site))
         return
-    if there.backing != machine.base:
+    if there.backing != (host.get_fact(RealPath, path=machine.base) or machine.base):
         host.log(
             f"VM {machine.name}: its disk began as {there.backing} and stays so; "
             "only a VM that is made anew begins as another image",

@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+from deploys.images.build import ensure_built
+from deploys.images.cache import cache_directory
 from deploys.lab import client_key, ssh_config
 from groundplane.model.machine import ImageBuild
 from tests.vms.conftest import POOL, PREFIX, Hypervisors
@@ -18,8 +20,7 @@ BOOT = "boot_timeout=300"
 @pytest.fixture(scope="module")
 def debian(lab: Hypervisors) -> str:
     """Return the address of a VM that answers."""
-    build, cache = (pytest.importorskip(f"deploys.images.{each}") for each in ("build", "cache"))
-    image = build.ensure_built(ImageBuild(), cache.cache_directory())
+    image = ensure_built(ImageBuild(), cache_directory())
     path = lab.root("hv1") / POOL.removeprefix("/") / "images/debian.qcow2"
     subprocess.run(["cp", str(image), str(path)], check=True)
     lab.declare({"d1": DEBIAN})

@@ -23,6 +23,28 @@ def test_a_vm_is_as_declared_and_a_second_run_changes_nothing(lab: Hypervisors) 
     assert lab.deploy().changed == ()
 
 
+def test_a_disk_names_the_image_itself_and_not_the_link_to_the_newest(lab: Hypervisors) -> None:
+    """Otherwise a newer image would change what is below a disk that is in use."""
+    images = f"{POOL}/images"
+    lab.on(
+        "hv1", f"cd {images} && cp halting.qcow2 debian-1.qcow2 && cp halting.qcow2 debian-2.qcow2"
+    )
+    lab.on("hv1", f"ln -sfn debian-1.qcow2 {images}/debian.qcow2")
+    try:
+        lab.declare({"linked": {"image": "debian"}})
+        assert lab.deploy().ok
+        backing = f"qemu-img info -U {POOL}/linked.qcow2 | grep '^backing file:'"
+        assert f"backing file: {images}/debian-1.qcow2" == lab.on("hv1", backing).strip()
+        lab.on("hv1", f"ln -sfn debian-2.qcow2 {images}/debian.qcow2")
+        newer = lab.deploy()
+        assert newer.changed == ()
+        assert f"its disk began as {images}/debian-1.qcow2 and stays so" in newer.text
+    finally:
+        lab.declare({"v1": {}})
+        lab.deploy("purge=true")
+        lab.on("hv1", f"rm {images}/debian*.qcow2")
+
+
 def test_a_change_waits_for_a_restart_and_says_so(lab: Hypervisors) -> None:
     lab.declare({"v1": {}})
     lab.deploy("restart=true")
