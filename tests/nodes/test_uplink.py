@@ -1,0 +1,79 @@
+"""A bare node whose own link is declared: made in stages, and undone where it would be lost."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploys.catalog import ROOT
+from tests.sites import Site, site_of
+
+pytestmark = pytest.mark.nodes
+
+PREFIX = "gp-testup"
+UPLINK = "deploys.machine.uplink.uplink"
+SITE = """\
+apiVersion: groundplane/v1
+kind: Cluster
+metadata: {name: uplink}
+spec:
+  serviceCIDRs: [10.96.0.0/16, "fd00:10:96::/112"]
+  workloadCIDRs:
+  - {cidr: 10.244.0.0/16, nodePrefix: 24}
+  - {cidr: "fd00:10:244::/48", nodePrefix: 64}
+---
+apiVersion: groundplane/v1
+kind: Node
+metadata: {name: u1}
+spec:
+  addresses: [192.168.50.31, "fd50::31"]
+  management: {host: 192.168.50.31}
+  uplink: {device: host0, cidrs: [192.168.50.0/24, "fd50::/64"], gateways: [192.168.50.1], mtu: 1400}
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    source = tmp_path_factory.mktemp("uplink")
+    (source / "site.yaml").write_text(SITE)
+    with site_of(source, PREFIX) as made:
+        made.run("groundplane", "allocate", str(source))
+        yield made
+
+
+def test_the_link_is_as_declared_and_ssh_goes_on(site: Site) -> None:
+    assert "Uplink | The uplink is as declared" in site.deploy("nodes", UPLINK)
+    assert "1400" == site.on("u1", "cat /sys/class/net/host0/mtu").strip()
+    assert "default via 192.168.50.1 dev host0" in site.on("u1", "ip route")
+    assert "fd50::31/64" in site.on("u1", "ip -6 address show dev host0 scope global")
+    assert [] == site.deploy("nodes", UPLINK)
+
+
+def test_one_that_would_be_lost_is_undone_by_the_node(site: Site) -> None:
+    """It has another address than the one that it is reached by."""
+    lost = SITE.replace('[192.168.50.31, "fd50::31"]', '[192.0.2.31, "fd50::31"]')
+    lost = lost.replace('[192.168.50.0/24, "fd50::/64"]', '[192.0.2.0/24, "fd50::/64"]')
+    lost = lost.replace("gateways: [192.168.50.1]", "gateways: [192.0.2.1]")
+    declared = site.source / "site.yaml"
+    declared.write_text(lost)
+    try:
+        environment = {"GROUNDPLANE_LAB": PREFIX, "GROUNDPLANE_SOURCE": str(site.source)}
+        limit = ("--data", "bridge_timeout=8")
+        program = str(Path(sys.executable).with_name("pyinfra"))
+        done = subprocess.run(
+            [program, "-y", *limit, "inventories/lab.py", UPLINK],
+            cwd=ROOT,
+            env=os.environ | environment,
+            text=True,
+            capture_output=True,
+            timeout=120,
+        )
+        assert 0 != done.returncode
+        assert "The new network was not confirmed within 8 s" in done.stderr, done.stderr
+    finally:
+        declared.write_text(SITE)
+    assert "192.168.50.31/24" in site.on("u1", "ip -4 address show dev host0")
+    assert [] == site.deploy("nodes", UPLINK)
