@@ -2,10 +2,8 @@
 
 from pyinfra import host
 
-from deploys.virtualization import bridges, images, packages
+from deploys.virtualization import hypervisor
 
 # Other hosts of the inventory carry no VMs.
 if host.data.get("hypervisor_name"):
-    packages()
-    bridges()
-    images()
+    hypervisor()

@@ -8,13 +8,10 @@ takes the hypervisors first and then the nodes.
 from pyinfra import host
 
 from deploys.machine import node
-from deploys.virtualization import bridges, images, packages
-from deploys.vms import vms
+from deploys.virtualization import hypervisor, vms
 
 if host.data.get("hypervisor_name"):
-    packages()
-    bridges()
-    images()
+    hypervisor()
     vms()
 if host.data.get("node_name"):
     node()

@@ -1,7 +1,7 @@
 """Host keys of VMs on the machine that deploys: pinned before a VM is first spoken to.
 
-They are made on the hypervisors, from where `deploys.vms` brings their public halves. There is one
-file for each hypervisor, so that runs on several do not wait for each other.
+They are made on the hypervisors, from where `deploys.virtualization.vms` brings their public
+halves. There is one file for each hypervisor, so that runs on several do not wait for each other.
 """
 
 import os

@@ -43,7 +43,7 @@ def removed() -> None:
     """Take the host out of the site: it has to be draining, or `--data force=true`."""
     name = host.data.node_name
     state = read_source().nodes[name].spec.state
-    if state != "drain" and str(host.data.force).lower() not in ("true", "1", "yes"):
+    if state != "drain" and host.data.force is not True:
         raise DeployError(
             f"{name} has spec.state {state}: set it to drain, and let its clients go elsewhere, "
             "or say --data force=true"

@@ -32,7 +32,7 @@ def begin() -> None:
     """
     if len(inventory.get_active_hosts()) > 1 and "--serial" not in sys.argv:
         raise DeployError("nodes are upgraded one at a time: run pyinfra with --serial")
-    if _wanted(host.data.reboot) and not _wanted(host.data.force) and _serves():
+    if host.data.reboot is True and host.data.force is not True and _serves():
         raise DeployError(
             f"a reboot would cut connections to the endpoints of {host.data.node_name}: set its "
             "spec.state to drain first, or say --data force=true"
@@ -54,16 +54,11 @@ def packages() -> None:
 @deploy("After", data_defaults=UPGRADE_DEFAULTS)
 def end() -> None:
     """Reboot, where that is asked for, and wait until the agent says that all is as declared."""
-    if _wanted(host.data.reboot):
+    if host.data.reboot is True:
         boot.booted(name="The node boots", seconds=int(host.data.well_timeout))
     python.call(
         name="The node is well", function=_wait_until_well, seconds=int(host.data.well_timeout)
     )
-
-
-def _wanted(value: object) -> bool:
-    """Return what --data says, which makes numbers of digits and text of everything else."""
-    return str(value).lower() in ("true", "1", "yes")
 
 
 def _serves() -> bool:

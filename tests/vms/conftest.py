@@ -126,7 +126,9 @@ class Hypervisors:
         (self.directory / "site.yaml").write_text(text)
         self.project("groundplane", "allocate", str(self.directory))
 
-    def deploy(self, *data: str, what: str = "deploys.vms.vms", hosts: str = "hv1") -> Run:
+    def deploy(
+        self, *data: str, what: str = "deploys.virtualization.vms", hosts: str = "hv1"
+    ) -> Run:
         """Run pyinfra on *hosts* with *data*, each as in "purge=true"."""
         options = [word for each in data for word in ("--data", each)]
         inventory = str(self.directory / "inventory.py")

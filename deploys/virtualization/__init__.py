@@ -1,0 +1,15 @@
+"""What a hypervisor has to be, and its VMs: one module for each concern, in the order of `hypervisor`."""
+
+from deploys.virtualization.bridges import bridges
+from deploys.virtualization.images import images
+from deploys.virtualization.packages import packages
+from deploys.virtualization.vms import vms
+
+__all__ = ["bridges", "hypervisor", "images", "packages", "vms"]
+
+
+def hypervisor() -> None:
+    """Make the host able to carry VMs."""
+    packages()
+    bridges()
+    images()

@@ -1,0 +1,44 @@
+"""The images that VMs of a hypervisor begin as."""
+
+from functools import cache
+
+from pyinfra import host
+from pyinfra.api import deploy
+
+from deploys.catalog import read_source, source_directory
+from deploys.images.cache import cache_directory
+from deploys.images.errors import ImageError
+from deploys.images.local import LocalImage, ensure_local
+from deploys.images.wanted import images_of
+from deploys.operations import images as image_operations
+from deploys.operations import refusal
+from deploys.virtualization.declared import DEFAULTS, declared
+
+
+@deploy("Images of a hypervisor", data_defaults=DEFAULTS)
+def images() -> None:
+    """Have the images that its VMs begin as, in its pool."""
+    hypervisor = declared()
+    there: list[LocalImage] = []
+    for image in images_of(read_source(), hypervisor.name):
+        found = _local(image.name)
+        if isinstance(found, ImageError):
+            refusal.refuse(name=f"Image {image.name} is there", reason=str(found))
+            return
+        there.append(found)
+        image_operations.put(
+            name=f"Image {image.name} is there", image=found, pool=hypervisor.spec.pool
+        )
+    if host.data.purge:
+        image_operations.purge(
+            name="Only images in use are there", wanted=there, pool=hypervisor.spec.pool
+        )
+
+
+@cache
+def _local(name: str) -> LocalImage | ImageError:
+    """Return the image as it is here; an error is one for all hosts that want it, and tried once."""
+    try:
+        return ensure_local(read_source().images[name], source_directory(), cache_directory())
+    except ImageError as error:
+        return error
