@@ -51,11 +51,12 @@ def test_an_exec_probe_is_run_where_it_is_allowed(
 
     with_data(f"exec_probes = ['{PROGRAM}']").deploy("deploys.machine.agent.agent")
     probed.wait(lambda: _failing(probed, "n1") == 1, 10, "it fails")
-    assert {"web-2", "web-3"} == set(probed.connect("n1", "", WEB, 80, count=60))
+    others = {"web-2", "web-3"}
+    probed.wait(lambda: others == set(probed.connect("n1", "", WEB, 80, count=60)), 5, "others")
     assert 0 == _failing(probed, "n2")  # its own node alone runs it
     probed.on("n1", "touch /opt/lab/ready")
     probed.wait(lambda: _failing(probed, "n1") == 0, 10, "it passes")
-    assert EVERY_WEB == set(probed.connect("n1", "", WEB, 80, count=60))
+    probed.wait(lambda: EVERY_WEB == set(probed.connect("n1", "", WEB, 80, count=60)), 5, "all")
 
     again = with_data(f"exec_probes = ['{PROGRAM}']").deploy("deploys.machine.agent.agent")
     done = again["results"]["operations"]

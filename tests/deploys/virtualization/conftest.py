@@ -1,4 +1,4 @@
-"""The lab of the hosts that are to be hypervisors, booted once."""
+"""The lab of the hosts that are to be hypervisors, new for each module: they change its network."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from deploys.lab import PreflightError, down, preflight, up
 from tests.deploys.virtualization.hosts import LAB
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab() -> Iterator[None]:
     try:
         preflight(LAB)
