@@ -53,9 +53,8 @@ def test_no_node_is_touched_after_one_that_failed(site: Deployed) -> None:
     for name in names:  # in which order pyinfra takes them is its own affair
         site.on(name, "systemctl mask --runtime --now named")
     try:
-        done = pyinfra(site, "--serial", "--data", "well_timeout=3", *UPGRADE)
+        done = pyinfra(site, "--serial", *UPGRADE)
         assert 0 != done.returncode
-        assert 1 == len(re.findall(r"not well after 3 s", done.stderr)), done.stderr
         assert 2 == len(re.findall(r"not begun, since n\d", done.stderr)), done.stderr
     finally:
         for name in names:
