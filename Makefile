@@ -1,7 +1,7 @@
 # Two commands do everything on a fresh machine, as root: `make up` and `make test`.
 .DEFAULT_GOAL := help
 .PHONY: help root setup stop up up-nspawn up-libvirt up-netns down down-nspawn down-libvirt down-netns site \
-  verify shell shell-nspawn shell-libvirt shell-netns test lint unit bench
+  verify shell shell-nspawn shell-libvirt shell-netns test vms lint unit bench
 
 RUN := .venv/bin
 
@@ -104,9 +104,12 @@ unit: setup ## The quick tests: everything that boots no node, under a minute
 
 test: root lint ## All the tests, on booted nodes too
 	HYPOTHESIS_PROFILE=thorough $(QUICK)
-	$(RUN)/pytest -n 3 -m slow
+	$(RUN)/pytest -n 3 -m 'slow and not vms'
 	$(RUN)/pytest -m nodes
-	$(RUN)/pytest -m vms
+	$(RUN)/pytest -m 'vms and not slow'
+
+vms: root setup ## The tests of VMs that take longest, besides: images of both Debians, cloud-init, VLANs
+	$(RUN)/pytest -m 'vms and slow'
 
 bench: root setup ## Load and change up to 50,000 services, beside nft in the same run
 	$(RUN)/python -m bench.scale --yaml

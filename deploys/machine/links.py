@@ -26,6 +26,7 @@ SYSCTLS = {
 }
 _OVERLAY_UNIT = "groundplane-overlay.service"
 _OVERLAY_FILE = f"/etc/systemd/system/{_OVERLAY_UNIT}"
+CONNTRACK_FILE = "/etc/sysctl.d/60-groundplane-conntrack.conf"
 CONNTRACK_MAX = "net/netfilter/nf_conntrack_max"
 
 
@@ -34,6 +35,7 @@ def links() -> None:
     """Make the workload bridge and the overlay, forwarding, and the name of our route protocol."""
     base = node_state(host.data.node_name).base
     _settings(base)
+    _room_for_connections()
     files.put(
         name="Our route protocol has a name",
         src=StringIO(f"{PROTOCOL}\tgroundplane\n"),
@@ -68,9 +70,6 @@ def _settings(base: NodeBase) -> None:
     # Before forwarding, which would let a default route expire that the kernel learned.
     learning = host.get_fact(LearnsRoutes, addresses=base.addresses)
     settings = {f"net.ipv6.conf.{link}.accept_ra": 2 for link in learning} | SYSCTLS
-    most = host.get_fact(SettableNumber, path=CONNTRACK_MAX)
-    if most is not None and most < host.data.conntrack_max:
-        settings[CONNTRACK_MAX.replace("/", ".")] = host.data.conntrack_max
     for key, value in settings.items():
         server.sysctl(
             name=f"{key} is {value}",
@@ -79,6 +78,29 @@ def _settings(base: NodeBase) -> None:
             persist=True,
             persist_file="/etc/sysctl.d/60-groundplane.conf",
         )
+
+
+def _room_for_connections() -> None:
+    """Have room for `conntrack_max` connections; what is higher stays, and a container's is its host's.
+
+    The module that has the setting may come with this very run, so nothing of it is known before.
+    """
+    wanted = int(host.data.conntrack_max)
+    there = host.get_fact(SettableNumber, path=CONNTRACK_MAX)
+    if there is not None and there > wanted:
+        return
+    put = files.put(
+        name=f"There is room for {wanted} connections",
+        # With the hyphen a setting that is not there is no error (sysctl.d(5)).
+        src=StringIO(f"-{CONNTRACK_MAX.replace('/', '.')} = {wanted}\n"),
+        dest=CONNTRACK_FILE,
+        mode="644",
+    )
+    server.shell(
+        name="The kernel knows of that room",
+        commands=[f"sysctl --quiet --load={CONNTRACK_FILE} || true"],
+        _if=put.did_change,
+    )
 
 
 def _units(base: NodeBase) -> None:

@@ -13,6 +13,7 @@ from deploys.exec_probes import UNIT as EXEC_UNIT
 from deploys.exec_probes import USER as EXEC_USER
 from deploys.facts.machine import NetnsUnits
 from deploys.machine.defaults import DEFAULTS, STATE_DIRECTORY
+from deploys.machine.links import CONNTRACK_FILE
 from deploys.operations import dns
 from deploys.operations import links as link_operations
 from groundplane.dataplanes.dns.zones import KEY_FILE, ZONE_DIRECTORY
@@ -28,6 +29,7 @@ _FILES = (
     "/etc/iproute2/rt_protos.d/groundplane.conf",
     "/etc/modules-load.d/groundplane.conf",
     "/etc/sysctl.d/60-groundplane.conf",
+    CONNTRACK_FILE,
     "/etc/systemd/networkd.conf.d/groundplane.conf",
     "/etc/systemd/resolved.conf.d/groundplane.conf",
     "/etc/systemd/system/named.service.d/groundplane.conf",

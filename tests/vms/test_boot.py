@@ -11,7 +11,7 @@ from deploys.lab import client_key, ssh_config
 from groundplane.model.machine import ImageBuild
 from tests.vms.conftest import POOL, PREFIX, Hypervisors
 
-pytestmark = pytest.mark.vms
+pytestmark = [pytest.mark.vms, pytest.mark.slow]
 
 DEBIAN = {"image": "debian", "memory": "512Mi", "disk": "4Gi"}
 BOOT = "boot_timeout=300"

@@ -81,7 +81,8 @@ def test_wireguard_between_them(site: Site) -> None:
     machines.write_text(text)
     cluster = site.source / "cluster.yaml"
     cluster.write_text(cluster.read_text() + "  overlay: {mode: wireguard}\n")
-    site.deploy("nodes", "deploys.machine.links.links", "deploys.machine.agent.agent")
+    site.deploy("nodes", "deploys.machine.links.links")
+    site.deploy("nodes", "deploys.machine.agent.agent")
     until(lambda: {"web-1", "web-2"} == site.answers("v1", 20), 120, "both answer")
     peers = site.on("v1", "wg show groundplane1 transfer").split()
     assert int(peers[1]) > 0 < int(peers[2])

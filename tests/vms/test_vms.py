@@ -3,6 +3,7 @@
 import pytest
 
 from deploys.libvirt.identity import mac_of
+from deploys.libvirt.paths import disk
 from tests.vms.conftest import POOL, Hypervisors
 
 pytestmark = pytest.mark.vms
@@ -33,7 +34,7 @@ def test_a_disk_names_the_image_itself_and_not_the_link_to_the_newest(lab: Hyper
     try:
         lab.declare({"linked": {"image": "debian"}})
         assert lab.deploy().ok
-        backing = f"qemu-img info -U {POOL}/linked.qcow2 | grep '^backing file:'"
+        backing = f"qemu-img info -U {disk(POOL, 'linked')} | grep '^backing file:'"
         assert f"backing file: {images}/debian-1.qcow2" == lab.on("hv1", backing).strip()
         lab.on("hv1", f"ln -sfn debian-2.qcow2 {images}/debian.qcow2")
         newer = lab.deploy()

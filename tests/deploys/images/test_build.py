@@ -9,7 +9,7 @@ from deploys.images.cache import cache_directory
 from groundplane.model.machine import ImageBuild
 from tests.deploys.images.booted import Machine, booted
 
-pytestmark = pytest.mark.vms
+pytestmark = [pytest.mark.vms, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])

@@ -16,7 +16,7 @@ from groundplane.model.machine import ImageBuild
 from tests.deploys.images.booted import PORT, PREFIX, USER, Machine, booted
 from tests.deploys.virtualization.hosts import HYPERVISOR, bridge, write_site
 
-pytestmark = pytest.mark.vms
+pytestmark = [pytest.mark.vms, pytest.mark.slow]
 
 NETWORKS = bridge(
     "br0", "ens3", "10.0.2.0/24", "10.0.2.77", "gateways: [10.0.2.2]", "nameservers: [10.0.2.3]"
