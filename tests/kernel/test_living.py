@@ -72,6 +72,7 @@ def test_of_a_program_that_insists_it_is_said_who_it_is_and_it_is_left_alone(
     for count in range(1, AT_ONCE + 1):
         agent.nft("flush", "ruleset")
         agent.until(partial(repaired, agent, count), 3)
+    agent.until(lambda: agent.events("Contested"), 3)
     (event,) = agent.events("Contested")
     assert event["message"].startswith("is changed again and again by nft (pid ")
     assert event["message"].endswith("; left alone for 5 s")
@@ -123,6 +124,7 @@ def test_what_happens_is_told_with_its_reason(agent: Living) -> None:
     agent.write({"site.yaml": SITE.replace("name: b, labels: {app: web}", "name: b")})
     agent.until(lambda: agent.events("ServiceChanged") and agent.events("SourceAccepted"))
     told = {event["reason"]: f"{event['about']}: {event['message']}" for event in agent.events()}
+    told.pop("Repaired", None)  # tests above are about those
     assert {
         "ServiceAdded": "Service/default/api: is there now: 10.96.0.6, 0 endpoints",
         "EndpointLeft": "Workload/default/b: no endpoint of default/web any more: as the health file says",
