@@ -1,9 +1,10 @@
 """Deploys to growing numbers of booted nodes, each from nothing and then for no change.
 
-    python -m bench.deploys [--nodes 3,10,30]
+    python -m bench.deploys [--nodes 3,6,15]
 
 Ratios are to the first number of nodes in the same run: a deploy whose time for each node stays
-the same grows linearly.
+the same grows linearly. How many nodes boot at once depends on fs.inotify.max_user_instances of
+the machine: about six for each.
 """
 
 import argparse
@@ -118,7 +119,7 @@ def shown(times: Sequence[Times]) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.deploys", description=__doc__)
-    parser.add_argument("--nodes", default="3,10,30", metavar="NUMBER,...")
+    parser.add_argument("--nodes", default="3,6,15", metavar="NUMBER,...")
     numbers = [int(each) for each in parser.parse_args().nodes.split(",")]
     with tempfile.TemporaryDirectory(prefix="gp-bench-") as directory:
         found = []
