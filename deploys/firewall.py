@@ -6,6 +6,7 @@ docs/coexistence.md says why each is needed.
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from groundplane.doctor import exposed
 from groundplane.model import compiled
 from groundplane.project.state import BRIDGE, OVERLAY, NodeBase
 
@@ -20,15 +21,9 @@ class Openings:
 
 def openings(site: compiled.Site, base: NodeBase) -> Openings:
     """Return what has to pass on the node of *base*: all that services of *site* ask of it."""
-    ports = {("tcp", each.health_check_port) for each in site.services if each.health_check_port}
-    for service in site.services:
-        for row in service.endpoints.rows():
-            if base.addresses and {row.ipv4, row.ipv6} & {*base.addresses}:
-                pairs = zip(service.ports, row.targets, strict=True)
-                ports |= {(port.protocol.lower(), target) for port, target in pairs if target}
-    # Workloads ask the node's name server; the zone of the bridge lets them, where there is one.
-    ports.discard(("tcp", 53))
-    ports.discard(("udp", 53))
+    asked = exposed(site.services, base.addresses)
+    ports = {("tcp", port) for port in asked.health_check_ports}
+    ports |= {(each.protocol.lower(), each.port) for each in asked.host_ports}
     if base.overlay:
         ports.add(("udp", base.overlay.port))
     return Openings((BRIDGE, OVERLAY) if base.overlay else (BRIDGE,), tuple(sorted(ports)))
