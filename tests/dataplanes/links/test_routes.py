@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
+from groundplane.dataplanes.links.route import Route
 from groundplane.dataplanes.links.routes import Address, Object, render
-from groundplane.dataplanes.links.tunnels import Route
 from groundplane.model.compiled import Overlay
 from groundplane.project.state import NodeBase, Peer
 from tests.states import BASE, of_family, service

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundplane.dataplanes.links.tunnels import Route, request, tunnel_of
+from groundplane.dataplanes.links.route import Route
+from groundplane.dataplanes.links.tunnels import request, tunnel_of
 from groundplane.model.address import canonical
 from groundplane.netlink import attributes
 

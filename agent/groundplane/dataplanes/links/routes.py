@@ -6,13 +6,13 @@ And the bridge's own addresses: networkd gives them at a boot, and never again.
 import errno
 import os
 import socket
-from contextlib import closing
 from typing import Final, NamedTuple
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from groundplane.dataplanes.links.tunnels import Route, request, tunnel_of
+from groundplane.dataplanes.links.route import Route
+from groundplane.dataplanes.links.tunnels import request, tunnel_of
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
 from groundplane.model.address import family_of, from_int, network
@@ -111,9 +111,12 @@ class Links:
     def __init__(self) -> None:
         self._netlink = IPRoute()
         self._notifications: socket.socket | None = None
+        self._tunnels: Socket | None = None  # pyroute2 knows no routes with an IP tunnel
 
     def close(self) -> None:
         self._netlink.close()
+        if self._tunnels is not None:
+            self._tunnels.close()
         if self._notifications is not None:
             self._notifications.close()
 
@@ -232,8 +235,9 @@ class Links:
 
     def _lead_into_tunnel(self, verb: str, destination: str, route: Route) -> None:
         asked = request(verb, destination, route, self._index(route.device), PROTOCOL)
-        with closing(Socket(socket.NETLINK_ROUTE)) as talking:
-            complaint = talking.commit(asked)
+        if self._tunnels is None:
+            self._tunnels = Socket(socket.NETLINK_ROUTE)
+        complaint = self._tunnels.commit(asked)
         if complaint is not None:
             raise _refused(destination, route, complaint.code)
 

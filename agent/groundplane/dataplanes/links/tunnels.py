@@ -6,8 +6,9 @@ from the route (LWTUNNEL_ENCAP_IP, include/uapi/linux/lwtunnel.h). Pure.
 
 import struct
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
+from groundplane.dataplanes.links.route import Route
 from groundplane.model.address import BITS, family_of, network, pack, unpack
 from groundplane.netlink import ACK, AF, CREATE, REQUEST, attribute, attributes, message, nest
 
@@ -20,19 +21,6 @@ _SCOPE_LINK, _UNICAST = 253, 1
 _MAIN: Final = 254
 _rtmsg = struct.Struct("=BBBBBBBBI")
 _FLAGS: Final = {"add": CREATE | _EXCLUSIVE, "replace": CREATE | _REPLACE}
-
-
-class Route(NamedTuple):
-    """Where a range goes: to a peer's address *via*, or to our link *device* with *source* as ours.
-
-    With *tunnel* packets go to that address in VXLAN, with *vni*.
-    """
-
-    via: str = ""
-    source: str = ""
-    device: str = ""
-    tunnel: str = ""
-    vni: int = 0
 
 
 def request(verb: str, destination: str, route: Route, device: int, protocol: int) -> bytes:
