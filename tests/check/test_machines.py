@@ -134,6 +134,14 @@ def test_a_vm_has_no_uplink(source: Path) -> None:
     ] == told(source, node(spec))
 
 
+def test_a_machine_that_carries_vms_has_its_links_by_its_networks(source: Path) -> None:
+    """Two documents that make one NIC what they want would undo each other."""
+    text = node("uplink: {device: eth0, cidrs: [192.0.2.0/24]}").replace("name: n2", "name: h1")
+    assert ["Node/h1: spec.uplink: Hypervisor/h1 is this machine: see its networks"] == told(
+        source, text
+    )
+
+
 def test_wireguard_needs_the_key_of_every_node(source: Path) -> None:
     site = SITE.replace("spec:\n", "spec:\n  overlay: {mode: wireguard}\n", 1)
     missing = "the node's public key is needed: spec.overlay of the Cluster is wireguard"

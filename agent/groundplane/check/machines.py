@@ -41,6 +41,8 @@ def _node(catalog: Catalog, node: Node) -> Found:
         yield "spec.segment", fault
     if spec.vm is not None and spec.uplink is not None:
         yield "spec.uplink", "it is of a bare node, and this one is a VM: see its network"
+    if spec.uplink is not None and node.name in catalog.hypervisors:
+        yield "spec.uplink", f"Hypervisor/{node.name} is this machine: see its networks"
     if spec.vm is not None:
         for field, message in _vm(catalog, node, spec.vm):
             yield _join("spec.vm", field), message
