@@ -122,7 +122,7 @@ def _units(base: NodeBase) -> None:
         for name in (f"60-{OVERLAY}.netdev", f"60-{OVERLAY}.network")
         if name not in wanted
     }
-    own.link_absent(
+    own.without(
         name="WireGuard's link that was another is gone",
         link=OVERLAY,
         _if=changed[f"60-{OVERLAY}.netdev"].did_change,

@@ -3,31 +3,32 @@
 from collections.abc import Generator
 
 from pyinfra import host
-from pyinfra.api import OperationError, QuoteString, StringCommand, operation
+from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
 
 from deploys.facts.machine import LinkNames, WireGuardKey
+from deploys.operations.refusal import refusal
 from groundplane.dataplanes.links.units import WIREGUARD_KEY
 
 
 @operation()
-def wireguard_key(public: str) -> Generator[StringCommand]:
-    """Have the private key of *public* on the host; OperationError with the one it really has.
+def wireguard_key(public: str) -> Generator[FunctionCommand]:
+    """Have the private key of *public* on the host; fail with the one that it really has.
 
-    It is made by `deploys.machine.keys`, whose public half is written into the catalog; it is never
+    It is made by `deploys.machine.keys`, and its public half written into the catalog; it is never
     read by anyone but networkd.
     """
     there = host.get_fact(WireGuardKey, path=WIREGUARD_KEY)
     if not there:
-        raise OperationError(
+        yield refusal(
             "the node has no key for WireGuard yet: run deploys.machine.keys.wireguard_keys, which "
             "makes it and prints its public half for spec.wireguard.publicKey"
         )
-    if there != public:
-        raise OperationError(
+    elif there != public:
+        yield refusal(
             f"spec.wireguard.publicKey is {public}, but the key of the node itself is {there}"
         )
-    host.noop("the private key is there")
-    yield from ()
+    else:
+        host.noop("the private key is there")
 
 
 @operation()
@@ -44,17 +45,8 @@ def make_wireguard_key() -> Generator[StringCommand]:
 
 
 @operation()
-def link_absent(link: str) -> Generator[StringCommand]:
-    """Have no *link* of that name."""
-    quoted = QuoteString(link)
-    yield StringCommand(
-        "if ip link show dev", quoted, ">/dev/null 2>&1; then ip link delete dev", quoted, "; fi"
-    )
-
-
-@operation()
 def without(link: str) -> Generator[StringCommand]:
-    """Have no *link* of that name, now."""
+    """Have no *link* of that name."""
     if link not in host.get_fact(LinkNames):
         host.noop(f"there is no {link}")
         return
