@@ -3,17 +3,15 @@
 from collections.abc import Sequence
 from io import StringIO
 
-from pyinfra import host
 from pyinfra.api.operation import OperationMeta
-from pyinfra.facts.files import File
 from pyinfra.operations import files, server, systemd
 
+from deploys.units import put_unit, remove_unit
 from groundplane.rendering import render_template
 
 UNIT = "groundplane-exec.service"
 USER = "groundplane-probe"
 ALLOW_LIST = "/etc/groundplane/exec-probes"
-_UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 
 
 def exec_helper(
@@ -41,15 +39,8 @@ def exec_helper(
         group="root",
         mode="644",
     )
-    unit = files.put(
-        name=f"systemd has {UNIT}",
-        src=StringIO(
-            render_template(f"{UNIT}.j2", directory=directory, user=USER, allow_list=ALLOW_LIST)
-        ),
-        dest=_UNIT_FILE,
-        mode="644",
-    )
-    systemd.daemon_reload(name="systemd knows the helper's unit", _if=unit.did_change)
+    text = render_template(f"{UNIT}.j2", directory=directory, user=USER, allow_list=ALLOW_LIST)
+    unit = put_unit(UNIT, text)
     systemd.service(name="The helper runs", service=UNIT, running=True, enabled=True)
     systemd.service(
         name="The helper is the new one",
@@ -61,10 +52,5 @@ def exec_helper(
 
 
 def _without() -> OperationMeta | None:
-    if not host.get_fact(File, path=_UNIT_FILE):
-        return None
-    systemd.service(name="No helper runs", service=UNIT, running=False, enabled=False)
     files.file(name="No program is listed for exec probes", path=ALLOW_LIST, present=False)
-    unit = files.file(name=f"systemd has no {UNIT}", path=_UNIT_FILE, present=False)
-    systemd.daemon_reload(name="systemd forgets the helper's unit", _if=unit.did_change)
-    return unit
+    return remove_unit(UNIT)

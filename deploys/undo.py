@@ -5,6 +5,7 @@ from io import StringIO
 from pyinfra.operations import files, systemd
 
 from deploys.operations import bridging
+from deploys.units import put_unit
 from groundplane.rendering import render_template
 
 
@@ -16,16 +17,11 @@ def can_undo() -> None:
         dest=bridging.PROGRAM,
         mode="755",
     )
-    unit = files.put(
-        name="It does so at the next boot, too",
-        src=StringIO(render_template("bridge/groundplane-bridge.service.j2")),
-        dest="/etc/systemd/system/groundplane-bridge.service",
-        mode="644",
-    )
-    systemd.daemon_reload(name="systemd knows that unit", _if=unit.did_change)
+    unit = "groundplane-bridge.service"
+    put_unit(unit, render_template(f"bridge/{unit}.j2"))
     systemd.service(
-        name="That unit is enabled",
-        service="groundplane-bridge.service",
+        name="It does so at the next boot, too",
+        service=unit,
         running=None,
         enabled=True,
     )

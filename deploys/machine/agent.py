@@ -13,6 +13,7 @@ from deploys.facts.files import PythonVersion
 from deploys.machine.defaults import DEFAULTS
 from deploys.operations import catalog, environment, trust
 from deploys.source import TRUST_DIRECTORY, BadSource, Source, source_of
+from deploys.units import put_unit
 from deploys.wheelhouse import wheelhouse_for
 from groundplane.rendering import render_template
 
@@ -64,18 +65,9 @@ def agent() -> None:
         mode="644",
     )
     units = [
-        files.put(
-            name=f"systemd has {unit}",
-            src=StringIO(render_template(f"{unit}.j2", directory=directory)),
-            dest=f"/etc/systemd/system/{unit}",
-            mode="644",
-        )
+        put_unit(unit, render_template(f"{unit}.j2", directory=directory))
         for unit in ("groundplane-agent.service", "groundplane-netns@.service")
     ]
-    systemd.daemon_reload(
-        name="systemd knows the agent's units",
-        _if=lambda: any(unit.did_change() for unit in units),
-    )
     helper = exec_helper(host.data.exec_probes, directory, installed)
     deciding = [installed, settings, trusted, *units, *([helper] if helper else [])]
     systemd.service(

@@ -4,13 +4,13 @@ from io import StringIO
 
 from pyinfra import host
 from pyinfra.api import deploy
-from pyinfra.facts.files import File
 from pyinfra.operations import files, server, systemd
 
 from deploys.catalog import compiled_site, node_state
 from deploys.facts.machine import LearnsRoutes, SettableNumber
 from deploys.machine.defaults import DEFAULTS
 from deploys.operations import links as own
+from deploys.units import put_unit, remove_unit
 from groundplane.dataplanes.links import network_units, overlay_unit
 from groundplane.dataplanes.links.routes import PROTOCOL
 from groundplane.project.state import BRIDGE, OVERLAY, NodeBase
@@ -24,8 +24,7 @@ SYSCTLS = {
     # Loose (RFC 3704, 2.4): answers may come by another link than packets to their senders take.
     "net.ipv4.conf.all.rp_filter": 2,
 }
-_OVERLAY_UNIT = "groundplane-overlay.service"
-_OVERLAY_FILE = f"/etc/systemd/system/{_OVERLAY_UNIT}"
+OVERLAY_UNIT = "groundplane-overlay.service"
 CONNTRACK_FILE = "/etc/sysctl.d/60-groundplane-conntrack.conf"
 CONNTRACK_MAX = "net/netfilter/nf_conntrack_max"
 
@@ -141,27 +140,13 @@ def _units(base: NodeBase) -> None:
 def _vxlan(base: NodeBase) -> None:
     """Have the unit that makes VXLAN's link, or no such unit."""
     if not (base.overlay and base.overlay.mode == "vxlan"):
-        if host.get_fact(File, path=_OVERLAY_FILE):
-            systemd.service(
-                name="Nothing makes VXLAN's link",
-                service=_OVERLAY_UNIT,
-                running=False,
-                enabled=False,
-            )
-            files.file(name=f"systemd has no {_OVERLAY_UNIT}", path=_OVERLAY_FILE, present=False)
-            systemd.daemon_reload(name="systemd forgets it")
+        remove_unit(OVERLAY_UNIT)
         return
-    unit = files.put(
-        name=f"systemd has {_OVERLAY_UNIT}",
-        src=StringIO(overlay_unit(base)),
-        dest=_OVERLAY_FILE,
-        mode="644",
-    )
-    systemd.daemon_reload(name="systemd knows the overlay's unit", _if=unit.did_change)
-    systemd.service(name="VXLAN's link is there", service=_OVERLAY_UNIT, running=True, enabled=True)
+    unit = put_unit(OVERLAY_UNIT, overlay_unit(base))
     systemd.service(
         name="VXLAN's link is the declared one",
-        service=_OVERLAY_UNIT,
+        service=OVERLAY_UNIT,
         restarted=True,
         _if=unit.did_change,
     )
+    systemd.service(name="VXLAN's link is there", service=OVERLAY_UNIT, running=True, enabled=True)

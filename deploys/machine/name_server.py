@@ -11,6 +11,7 @@ from deploys.catalog import node_state
 from deploys.facts.files import BindVersion, FirstSerials
 from deploys.machine.defaults import DEFAULTS, SERIALS
 from deploys.operations import dns
+from deploys.units import put_unit
 from groundplane.dataplanes.dns.zones import (
     KEY_FILE,
     KEY_NAME,
@@ -55,13 +56,7 @@ def name_server() -> None:
         dest="/etc/bind/groundplane.conf",
         mode="644",
     )
-    unit = files.put(
-        name="BIND's unit uses it",
-        src=StringIO(render_template("named.service.d.conf.j2")),
-        dest="/etc/systemd/system/named.service.d/groundplane.conf",
-        mode="644",
-    )
-    systemd.daemon_reload(name="systemd knows BIND's unit", _if=unit.did_change)
+    unit = put_unit("named.service.d/groundplane.conf", render_template("named.service.d.conf.j2"))
     systemd.service(
         name="BIND uses its new configuration",
         service="named.service",

@@ -13,7 +13,7 @@ from deploys.exec_probes import UNIT as EXEC_UNIT
 from deploys.exec_probes import USER as EXEC_USER
 from deploys.facts.machine import NetnsUnits
 from deploys.machine.defaults import DEFAULTS, STATE_DIRECTORY
-from deploys.machine.links import CONNTRACK_FILE
+from deploys.machine.links import CONNTRACK_FILE, OVERLAY_UNIT
 from deploys.operations import dns
 from deploys.operations import links as link_operations
 from groundplane.dataplanes.dns.zones import KEY_FILE, ZONE_DIRECTORY
@@ -21,7 +21,7 @@ from groundplane.project.state import BRIDGE, OVERLAY
 
 AGENT = "groundplane-agent.service"
 _AGENT_FILE = f"/etc/systemd/system/{AGENT}"
-_UNITS = (AGENT, EXEC_UNIT, "groundplane-netns@.service", "groundplane-overlay.service")
+_UNITS = (AGENT, EXEC_UNIT, "groundplane-netns@.service", OVERLAY_UNIT)
 _FILES = (
     "/etc/apt/preferences.d/groundplane",
     "/etc/bind/groundplane.conf",
@@ -97,10 +97,10 @@ def _name_server() -> None:
 
 
 def _links() -> None:
-    if host.get_fact(File, path="/etc/systemd/system/groundplane-overlay.service"):
+    if host.get_fact(File, path=f"/etc/systemd/system/{OVERLAY_UNIT}"):
         systemd.service(
             name="Nothing makes VXLAN's link",
-            service="groundplane-overlay.service",
+            service=OVERLAY_UNIT,
             running=False,
             enabled=False,
         )
