@@ -54,3 +54,21 @@ def ufw(wanted: Openings, added: Collection[str]) -> Iterator[str]:
     for command in commands:
         if command not in added:
             yield command
+
+
+def firewalld_without(links: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield the same for having nothing of *links* and no policy of ours; ports stay open."""
+    ask = "firewall-cmd --permanent"
+    yield f"! {ask} --get-policies | grep -qw groundplane", f"{ask} --delete-policy=groundplane"
+    for link in links:
+        zone = f"{ask} --zone=trusted"
+        yield f"! {zone} --query-interface={link}", f"{zone} --remove-interface={link}"
+
+
+def ufw_without(links: Collection[str], added: Collection[str]) -> Iterator[str]:
+    """Yield the commands that delete those of the rules *added* that are about *links*."""
+    for rule in added:
+        words = rule.split()
+        if any(link in words for link in links):
+            verb = 2 if words[1] == "route" else 1
+            yield " ".join((*words[:verb], "delete", *words[verb:]))

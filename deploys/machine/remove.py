@@ -16,6 +16,7 @@ from deploys.machine.defaults import DEFAULTS, STATE_DIRECTORY
 from deploys.machine.links import CONNTRACK_FILE, OVERLAY_UNIT
 from deploys.operations import dns
 from deploys.operations import links as link_operations
+from deploys.operations.firewall import closed
 from groundplane.dataplanes.dns.zones import KEY_FILE, ZONE_DIRECTORY
 from groundplane.project.state import BRIDGE, OVERLAY
 
@@ -53,6 +54,7 @@ def removed() -> None:
     _workloads()
     _agent(name)
     _name_server()
+    closed(name="No firewall lets pass what is gone", links=(BRIDGE, OVERLAY))
     _links()
     gone = [files.file(name=f"{path} is gone", path=path, present=False) for path in _FILES]
     for path in (*_DIRECTORIES, host.data.environment_directory):

@@ -1,6 +1,6 @@
 """Lets services through firewalld or ufw, by their own commands."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
@@ -13,15 +13,29 @@ from deploys.firewall import Openings
 @operation()
 def opened(wanted: Openings) -> Generator[StringCommand]:
     """Have *wanted* pass whichever of firewalld and ufw is on; nothing where none is."""
-    pairs = tuple(firewall.firewalld(wanted))
+    rules = host.get_fact(UfwRules)
+    yield from _firewalld(tuple(firewall.firewalld(wanted)))
+    yield from _ufw([] if rules is None else firewall.ufw(wanted, rules))
+    host.noop("no firewall is in the way")
+
+
+@operation()
+def closed(links: tuple[str, ...]) -> Generator[StringCommand]:
+    """Have nothing of *links* in firewalld and ufw any more."""
+    yield from _firewalld(tuple(firewall.firewalld_without(links)))
+    rules = host.get_fact(UfwRules)
+    yield from _ufw(firewall.ufw_without(links, rules or ()))
+    host.noop("no firewall knows of them")
+
+
+def _firewalld(pairs: tuple[tuple[str, str], ...]) -> Generator[StringCommand]:
     missing = host.get_fact(FirewalldDenies, questions=tuple(ask for ask, _ in pairs))
     for number in missing:
         yield StringCommand(pairs[number][1])
     if missing:
         yield StringCommand("firewall-cmd --reload")
-    rules = host.get_fact(UfwRules)
-    lacking = [] if rules is None else list(firewall.ufw(wanted, rules))
-    for command in lacking:
+
+
+def _ufw(commands: Iterable[str]) -> Generator[StringCommand]:
+    for command in commands:
         yield StringCommand(command)
-    if not missing and not lacking:
-        host.noop("no firewall is in the way")

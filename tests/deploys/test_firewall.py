@@ -6,7 +6,7 @@ import pytest
 
 from deploys.catalog import ROOT
 from deploys.facts.firewall import UfwRules
-from deploys.firewall import Openings, firewalld, openings, ufw
+from deploys.firewall import Openings, firewalld, firewalld_without, openings, ufw, ufw_without
 from groundplane.model.compiled import Overlay
 from groundplane.pipeline import compile_source
 from groundplane.project.node import project_base
@@ -37,6 +37,20 @@ def test_ufw_is_told_nothing_twice() -> None:
     assert rules is not None
     assert [] == list(ufw(BRIDGE, rules))
     assert UfwRules().process([]) is None
+
+
+def test_what_was_told_is_taken_back() -> None:
+    rules = [*ufw(Openings(("groundplane0",), (("tcp", 7),)), ())]
+    assert [
+        "ufw route delete allow in on groundplane0",
+        "ufw route delete allow out on groundplane0",
+        "ufw delete allow in on groundplane0 to any port 53",
+    ] == list(ufw_without(("groundplane0", "groundplane1"), rules))
+    commands = [make for _, make in firewalld_without(("groundplane0",))]
+    assert [
+        "firewall-cmd --permanent --delete-policy=groundplane",
+        "firewall-cmd --permanent --zone=trusted --remove-interface=groundplane0",
+    ] == commands
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from deploys.catalog import ROOT
+from deploys.firewall import firewalld_without
 from deploys.lab import ssh_config
 from tests.nodes.conftest import EVERY_WEB, PREFIX, WEB, Deployed
 from tests.nodes.packages import NoPackages, install, remove
@@ -265,6 +266,21 @@ def test_the_deploy_does_what_the_page_says_and_once(opened: Deployed) -> None:
     assert [] == deploy(opened)
     told = opened.on(NODE, "; ".join(each for each in says("firewalld") if "--add" in each))
     assert "" == told.replace("success", "").strip()
+
+
+def test_what_the_deploy_opened_is_closed_with_the_node(opened: Deployed) -> None:
+    """The two functions of deploys/firewall.py by firewalld itself; the node stays."""
+    pairs = list(firewalld_without(("groundplane0", "groundplane1")))
+
+    def there() -> list[str]:
+        asks = [f"{ask} >/dev/null 2>&1 || echo {number}" for number, (ask, _) in enumerate(pairs)]
+        return [pairs[int(line)][1] for line in opened.on(NODE, "; ".join(asks)).split()]
+
+    assert [make for _, make in pairs if "groundplane1" not in make] == there()
+    obey(opened, *(f"{make} -q" for make in there()), "firewall-cmd -q --reload")
+    assert [] == there()
+    assert ["Firewall | Services pass the firewall"] == deploy(opened)
+    assert [] == findings(opened)
 
 
 def test_firewalld_anew_changes_nothing_of_ours(opened: Deployed) -> None:
