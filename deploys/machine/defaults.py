@@ -4,10 +4,9 @@ from groundplane.agent.store import SERIALS_FILE
 
 STATE_DIRECTORY = "/var/lib/groundplane"
 SERIALS = f"{STATE_DIRECTORY}/{SERIALS_FILE}"
+PACKAGES = ("bind9", "bind9-utils", "conntrack", "iproute2", "kmod", "nftables", "python3")
 DEFAULTS = {
-    "packages": [
-        "bind9", "bind9-utils", "conntrack", "iproute2", "kmod", "nftables", "python3"
-    ],
+    "packages": list(PACKAGES),
     # Versions that apt is to keep to, by package: {"bind9*": "1:9.18.*"} (apt_preferences(5)).
     "package_versions": {},
     "catalog_directory": "/etc/groundplane/catalog",
@@ -20,4 +19,4 @@ DEFAULTS = {
     "environment_directory": "/opt/groundplane",
     # Connections that the kernel keeps at most; one that is higher already stays.
     "conntrack_max": 262144,
-}  # fmt: skip
+}

@@ -32,6 +32,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names = metafunc.fixturenames
     if "node" in names:
         metafunc.parametrize("node", list(read_source().nodes), scope="session")
+    if "hypervisor" in names:
+        metafunc.parametrize("hypervisor", list(read_source().hypervisors), scope="session")
     if "service" in names:
         services = compiled_site().services
         metafunc.parametrize("service", services, ids=lambda s: f"{s.namespace}/{s.name}")
@@ -120,14 +122,14 @@ def _in_the_sites_network() -> None:
 
 @pytest.fixture(scope="session")
 def hosts() -> dict[str, Any]:
-    """Return a testinfra host for every node, reached as the deploys reach it."""
+    """Return a testinfra host for every machine, reached as the deploys reach it."""
     if IN_LAB:
         config = ssh_config(lab_of(read_source()))
-        return {
-            n: testinfra.get_host(f"ssh://{n}?ssh_config={config}") for n in read_source().nodes
-        }
+        names = (*read_source().hypervisors, *read_source().nodes)
+        return {n: testinfra.get_host(f"ssh://{n}?ssh_config={config}") for n in names}
     found = {}
-    for name, data in groups_of(read_source())["nodes"]:
+    groups = groups_of(read_source())
+    for name, data in (*groups.get("hypervisors", ()), *groups["nodes"]):
         key = f"?ssh_identity_file={data['ssh_key']}" if "ssh_key" in data else ""
         target = f"ssh://{data['ssh_user']}@{data['ssh_hostname']}:{data['ssh_port']}{key}"
         pinned = f"-o UserKnownHostsFile={data.get('ssh_known_hosts_file', '~/.ssh/known_hosts')}"

@@ -4,15 +4,21 @@ import base64
 import gzip
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from deploys.catalog import read_source
+from deploys.machine.defaults import PACKAGES, SERIALS
 from deploys.machine.links import SYSCTLS
 from groundplane.dataplanes import links
-from groundplane.files import node_files
+from groundplane.dataplanes.dns.zones import ZONE_DIRECTORY
+from groundplane.files import node_files, zone_files
 from groundplane.model.address import network
 from groundplane.project import NodeState
+from groundplane.project.state import OVERLAY
 
 _PIECE = 96 << 10  # bytes of one argument: the kernel takes 128 KiB (execve(2), MAX_ARG_STRLEN)
 
@@ -26,6 +32,15 @@ def test_unit_runs_and_starts_at_boot(on: Any, unit: str) -> None:
 
 def test_no_unit_has_failed(on: Any) -> None:
     assert "" == on.check_output("systemctl --failed --no-legend --plain")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_package_is_installed(on: Any, package: str) -> None:
+    assert on.package(package).is_installed
+
+
+def test_node_has_its_name(on: Any, node: str) -> None:
+    assert node == on.check_output("hostname")
 
 
 @pytest.mark.parametrize("name", SYSCTLS)
@@ -43,6 +58,19 @@ def test_bridge_has_the_declared_addresses(on: Any, wanted: NodeState) -> None:
     found = {f"{a['local']}/{a['prefixlen']}" for a in shown["addr_info"] if a["scope"] == "global"}
     assert expected == found
     assert base.bridge_mac == shown["address"]
+    assert base.mtu == shown["mtu"]
+
+
+def test_overlay_is_there_where_it_is_needed(on: Any, wanted: NodeState) -> None:
+    base = wanted.base
+    shown = [each for each in json.loads(on.check_output("ip -j address")) if each]
+    found = [each for each in shown if each["ifname"] == OVERLAY]
+    if not base.overlay:
+        assert [] == found
+        return
+    assert base.mtu == found[0]["mtu"]
+    addresses = {each["local"] for each in found[0]["addr_info"] if each["scope"] == "global"}
+    assert {*base.bridge_addresses} == addresses
 
 
 def _tunnelled(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -81,17 +109,24 @@ def _comparable(listing: str) -> list[str]:
     ]
 
 
-def _listed_apart(on: Any, ruleset: str, show: str) -> str:
-    """Return what *show* lists on the node in a network of its own, with *ruleset* loaded."""
-    packed = base64.b64encode(gzip.compress(ruleset.encode())).decode()
-    file = on.check_output("mktemp")
+@contextmanager
+def _put(on: Any, text: str) -> Iterator[str]:
+    """Yield the path of a file on the node that has *text*, compressed."""
+    packed = base64.b64encode(gzip.compress(text.encode())).decode()
+    file = str(on.check_output("mktemp"))
     try:
         for start in range(0, len(packed), _PIECE):
             on.check_output("printf %%s %s >> %s", packed[start : start + _PIECE], file)
-        load = f"base64 -d {file} | gunzip | nft -f - && {show}"
-        return str(on.check_output("unshare -n sh -c %s", load))
+        yield file
     finally:
         on.run("rm -f %s", file)
+
+
+def _listed_apart(on: Any, ruleset: str, show: str) -> str:
+    """Return what *show* lists on the node in a network of its own, with *ruleset* loaded."""
+    with _put(on, ruleset) as file:
+        load = f"base64 -d {file} | gunzip | nft -f - && {show}"
+        return str(on.check_output("unshare -n sh -c %s", load))
 
 
 @pytest.mark.parametrize("family", ["ip", "ip6", "bridge"])
@@ -108,6 +143,34 @@ def test_ruleset_is_the_rendered_one(on: Any, wanted: NodeState, family: str) ->
     assert _comparable(loaded) == _comparable(on.check_output(show))
 
 
+_COMPILE = "named-compilezone -q -i none -s full -o -"
+
+
+def _records(compiled: str) -> tuple[set[str], int]:
+    """Return the records that named-compilezone printed, the serial apart."""
+    lines = [" ".join(line.split()) for line in compiled.splitlines() if line.strip()]
+    (soa,) = {line for line in lines if " SOA " in line}
+    words = soa.split()
+    return {*lines} - {soa} | {" ".join(words[:6] + words[7:])}, int(words[6])
+
+
+def test_zones_are_the_rendered_ones(on: Any, wanted: NodeState) -> None:
+    """What is served is the file and its journal; serials are those that the agent keeps."""
+    if wanted.base.dnssec:
+        pytest.skip("the server signs the zones: they have more records than are rendered")
+    kept = json.loads(on.check_output("cat %s", SERIALS))
+    for name, text in zone_files(wanted).items():
+        zone = name.removeprefix("zones/").removesuffix(".zone")
+        served, serial = _records(
+            on.check_output(f"{_COMPILE} -j %s %s", zone, f"{ZONE_DIRECTORY}/{zone}.zone")
+        )
+        with _put(on, text) as file:
+            command = f"base64 -d {file} | gunzip | {_COMPILE} %s -"
+            rendered, _ = _records(on.check_output(command, zone))
+        assert rendered == served, zone
+        assert kept[zone] == serial, zone
+
+
 def test_agent_says_that_all_is_as_declared(on: Any, node: str) -> None:
     status = json.loads(on.check_output("groundplane agent status -o json"))
     assert node == status["node"]
@@ -116,8 +179,8 @@ def test_agent_says_that_all_is_as_declared(on: Any, node: str) -> None:
 
 def test_all_nodes_use_one_revision(hosts: dict[str, Any]) -> None:
     found = {
-        json.loads(host.check_output("groundplane agent status -o json"))["revision"]
-        for host in hosts.values()
+        json.loads(hosts[name].check_output("groundplane agent status -o json"))["revision"]
+        for name in read_source().nodes
     }
     assert 1 == len(found)
 
