@@ -25,7 +25,7 @@ LOOK_AND_DIE = """
 import asyncio, os, sys
 from pathlib import Path
 from groundplane.sources import Trust, git_command, source_of
-git_command.PERSIST_S = 1
+git_command.PERSIST_S = 5  # longer than between a look and its fetch, on a busy machine too
 url, cache, key, known_hosts = sys.argv[1:]
 asyncio.run(source_of(url, Path(cache), Trust(key=Path(key), known_hosts=Path(known_hosts))).look())
 os.kill(os.getpid(), 9)
