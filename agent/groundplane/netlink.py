@@ -8,7 +8,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
@@ -126,7 +126,8 @@ class Socket:
     """A netlink socket of the network namespace that the thread is in; for one thread at a time.
 
     Every failure, an overrun of the receive buffer (ENOBUFS) included, is an OSError with the
-    kernel's number, and leaves a socket that can be used: it is opened anew.
+    kernel's number, and leaves a socket that can be used: it is opened anew, with another port,
+    where answers may still be under way.
     """
 
     def __init__(self, protocol: int = NETFILTER) -> None:
@@ -162,17 +163,21 @@ class Socket:
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF
         with self._conversation():
             self._send(message(kind, flags | REQUEST, self._sequence, body))
-            while True:
-                for answer, marks, payload in self._receive():
-                    if marks & _DUMP_INTERRUPTED and whole:
-                        raise _failed(errno.EINTR)
-                    if answer in (_DONE, _ERROR):
-                        if code := _code(payload):
-                            raise _failed(code)
-                        return
-                    yield payload
-                if flags & DUMP != DUMP:
-                    return
+            code = yield from self._answers(dump=flags & DUMP == DUMP, whole=whole)
+        if code:  # nothing more comes: the socket keeps its port, by which others know it
+            raise _failed(code)
+
+    def _answers(self, *, dump: bool, whole: bool) -> Generator[bytes, None, int]:
+        """Yield the bodies of all answers to a request; return the number of the error, 0 for none."""
+        while True:
+            for answer, marks, payload in self._receive():
+                if marks & _DUMP_INTERRUPTED and whole:
+                    raise _failed(errno.EINTR)
+                if answer in (_DONE, _ERROR):
+                    return _code(payload)
+                yield payload
+            if not dump:
+                return 0
 
     def commit(self, sent: bytes) -> Complaint | None:
         """Send *sent*, whose last message asks for an acknowledgement; return the first complaint

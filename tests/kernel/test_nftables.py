@@ -1,6 +1,7 @@
 """The nftables dataplane and the kernel. Needs root: namespaces and nf_tables."""
 
 import json
+import os
 import select
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
 from groundplane.model import compiled
 from groundplane.model.compiled import Endpoint, Port, columns
+from groundplane.netlink import NETFILTER
 from groundplane.project.node import capacities, project_service
 from groundplane.project.state import NodeBase, NodeState
 from groundplane.reconcile import Reconciler
@@ -515,3 +517,27 @@ def test_what_was_changed_before_anyone_listened_is_seen(node: Node) -> None:
     node.load("flush map ip groundplane slots")
     within(node.netns, node.plane.listen)
     assert node.drifted()
+
+
+def test_our_own_changes_are_ours_also_after_everything_was_read_again(node: Node) -> None:
+    """The socket keeps its port, by which the kernel keeps back what is told of them."""
+
+    def take_the_port_of_the_process() -> socket.socket:
+        """Let no socket get the same port again by chance: the kernel gives the pid, while it is free."""
+        taken = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETFILTER)
+        taken.bind((os.getpid(), 0))
+        return taken
+
+    node.plane.close()
+    with within(node.netns, take_the_port_of_the_process):
+        anew = Node(node.netns)
+        try:
+            anew.bring(state(A))
+            descriptor = within(anew.netns, anew.plane.listen)
+            anew.reconciler.forget()
+            assert 0 == anew.bring(state(A))
+            anew.bring(state(A, B))
+            assert not heard(anew, descriptor)
+            assert not anew.drifted()
+        finally:
+            anew.close()

@@ -128,6 +128,7 @@ class Nftables:
         endpoints. Where there was nothing at all, services follow by and by.
         """
         wanted, known = self._digest(base), self._framework
+        self._ignore_ourselves()
         try:
             # Where nobody has written since, what we know is there.
             rests = known == wanted and self._connection.generation() == self._generation
@@ -205,11 +206,14 @@ class Nftables:
         if self._monitor is None:
             return self._connection.generation() != self._generation
         touch, uncertain = self._monitor.touched(), self._uncertain
-        if self._port != self._connection.port:
-            self._port = self._connection.port
-            self._monitor.ignore(self._port)
         self._culprit, self._uncertain = touch.by if touch else "", False
         return touch is not None or uncertain
+
+    def _ignore_ourselves(self) -> None:
+        """Let the monitor not tell of what we are about to do, by the port that we have now."""
+        if self._monitor is not None and self._port != self._connection.port:
+            self._port = self._connection.port
+            self._monitor.ignore(self._port)
 
     def culprit(self) -> str:
         return self._culprit
