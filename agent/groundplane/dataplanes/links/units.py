@@ -3,7 +3,6 @@
 from typing import Final
 
 from groundplane.model.address import family_of, network
-from groundplane.model.machine import DEFAULT_MTU
 from groundplane.project.state import BRIDGE, OVERLAY, NodeBase
 from groundplane.rendering import render_template
 
@@ -27,7 +26,6 @@ def network_units(base: NodeBase) -> dict[str, str]:
             base=base,
             addresses=addresses,
             private_key=WIREGUARD_KEY,
-            default_mtu=DEFAULT_MTU,
         )
         for name in names
     }
