@@ -44,7 +44,10 @@ spec: {addresses: [192.168.77.11, "fd77::11"], segment: a}
 apiVersion: groundplane/v1
 kind: Node
 metadata: {name: n2}
-spec: {addresses: [192.168.77.12, "fd77::12"], segment: b}
+spec:
+  addresses: [192.168.77.12, "fd77::12"]
+  segment: b
+  uplink: {device: uplink, cidrs: [192.168.77.0/24, "fd77::/64"], mtu: 9000}
 ---
 apiVersion: groundplane/v1
 kind: Workload
@@ -66,6 +69,7 @@ spec:
   ports:
   - {name: tcp, port: 80, targetPort: 8080, nodePort: 30080}
   - {name: udp, port: 80, targetPort: 8080, nodePort: 30080, protocol: UDP}
+  - {name: told, port: 81, targetPort: 8081, nodePort: 30081}
 """
 BETWEEN = """\
 table bridge between {
@@ -79,6 +83,7 @@ table bridge between {
 }
 """
 LESS = 1500 - 36  # IP, UDP and VXLAN headers
+SAVE_SYN, SAVED_SYN = 27, 28  # tcp(7): TCP_SAVE_SYN, TCP_SAVED_SYN
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +143,51 @@ def test_workloads_know_what_the_tunnel_costs(net: World, there: Service, family
 
     headers = (20, 40)[family] + 20 + 12  # IP, TCP and its timestamps
     assert LESS - headers == within(net.workload("here"), segment)
+
+
+def _segment_of(syn: bytes) -> int:
+    """Return the segment size that a SYN tells, from its IP header on; Linux tells it first."""
+    ip_header = 40 if syn[0] >> 4 == 6 else (syn[0] & 15) * 4
+    kind, length, size = struct.unpack_from("!BBH", syn, ip_header + 20)
+    assert (2, 4) == (kind, length)
+    return int(size)
+
+
+@pytest.mark.parametrize("family", [0, 1], ids=["IPv4", "IPv6"])
+class TestSegmentsOfThoseWhoKnowNoTunnel:
+    """The tunnel takes less at n1 than the outsider's link, and than n2 with its jumbo frames."""
+
+    @pytest.fixture
+    def ends(self, net: World, family: int) -> Iterator[tuple[socket.socket, socket.socket]]:
+        """Return the two ends of a connection by n1's node port: the outsider's, the workload's."""
+        target = net.addresses("n1")[family], 30081
+        connect = partial(socket.create_connection, target, 2)
+        with (
+            within(net.workload("there"), self._listen) as listener,
+            within(net.client, connect) as client,
+            listener.accept()[0] as accepted,
+        ):
+            yield client, accepted
+
+    def _listen(self) -> socket.socket:
+        listener = socket.create_server(("::", 8081), family=socket.AF_INET6, dualstack_ipv6=True)
+        listener.setsockopt(socket.IPPROTO_TCP, SAVE_SYN, 1)
+        listener.settimeout(2)
+        return listener
+
+    def test_the_workload_is_asked_for_what_fits(
+        self, ends: tuple[socket.socket, socket.socket], family: int
+    ) -> None:
+        """The SYN enters the tunnel at n1."""
+        syn = ends[1].getsockopt(socket.IPPROTO_TCP, SAVED_SYN, 256)
+        assert LESS - (20, 40)[family] - 20 == _segment_of(syn)
+
+    def test_the_outsider_is_asked_for_what_fits(
+        self, ends: tuple[socket.socket, socket.socket], family: int
+    ) -> None:
+        """The answer to the SYN leaves the tunnel at n1, and n2 knows no smaller one than its own."""
+        segment = ends[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+        assert LESS - (20, 40)[family] - 20 - 12 == segment  # less TCP's timestamps
 
 
 def test_nothing_passes_without_the_tunnel(net: World, site: Site, there: Service) -> None:
