@@ -19,10 +19,11 @@ from groundplane.dataplanes.links import Links
 from groundplane.load import load
 from groundplane.model.compiled import Service, Site
 from groundplane.project import project
+from groundplane.project.node import project_base
 from groundplane.reconcile import Reconciler
 from groundplane.resolve import compile_site
 from tests.kernel.spaces import own
-from tests.kernel.world import World, ask, run, within, world
+from tests.kernel.world import World, ask, ip, run, within, world
 
 pytestmark = pytest.mark.kernel
 
@@ -122,17 +123,30 @@ class TestByTheService:
     def test_a_node_is_seen_by_its_bridge(
         self, net: World, site: Site, there: Service, family: int, protocol: str
     ) -> None:
-        bridge = ("10.244.{}.1", "fd00:244:0:{:x}::1")[family]
-        number = site.nodes[0].subnets[family].replace("::", ".").replace(":", ".").split(".")
-        expected = bridge.format(int(number[2 if family == 0 else 3], 10 if family == 0 else 16))
+        bridge = project_base(site, "n1").bridge_addresses[family]
         answer = ask(net.node("n1"), there.cluster_ips[family], 80, protocol)
-        assert [f"there {expected}"] == answer
+        assert [f"there {bridge}"] == answer
 
     def test_an_outsider_comes_by_the_other_nodes_port(
         self, net: World, there: Service, family: int, protocol: str
     ) -> None:
         (answer,) = ask(net.client, net.addresses("n1")[family], 30080, protocol)
         assert answer.startswith("there ")
+
+
+@pytest.mark.parametrize("family", [0, 1], ids=["IPv4", "IPv6"])
+def test_a_node_speaks_to_a_workload_as_its_bridge(net: World, site: Site, family: int) -> None:
+    """By its route, whatever addresses the overlay has: no other is answered through the tunnel."""
+    node, bridge = net.node("n1"), project_base(site, "n1").bridge_addresses[family]
+    own, other = ((f"{bridge}/32", "10.99.0.1/32"), (f"{bridge}/128", "fd00:99::1/128"))[family]
+    ip(f"-n {node} address add {other} dev groundplane1")
+    ip(f"-n {node} address del {own} dev groundplane1")
+    try:
+        answer = ask(node, net.addresses("there")[family], 8080, "TCP")
+        assert [f"there {bridge}"] == answer
+    finally:
+        ip(f"-n {node} address add {own} dev groundplane1")
+        ip(f"-n {node} address del {other} dev groundplane1")
 
 
 @pytest.mark.parametrize("family", [0, 1], ids=["IPv4", "IPv6"])
@@ -222,15 +236,20 @@ def _tunnelled(source: str, destination: str, port: int, payload: bytes) -> byte
     return struct.pack("!BBBBI", 0x0C, 0, 0, 1, 7071 << 8) + head + udp
 
 
+@pytest.mark.parametrize("family", [0, 1], ids=["IPv4", "IPv6"])
 @pytest.mark.parametrize(("place", "expected"), [("n1", [b"hello"]), ("near", []), ("far", [])])
-def test_nobody_but_a_node_speaks_in_tunnels(net: World, place: str, expected: list[bytes]) -> None:
+def test_nobody_but_a_node_speaks_in_tunnels(
+    net: World, place: str, expected: list[bytes], family: int
+) -> None:
+    """By the address that nodes tunnel to, and by the other one: the link takes both."""
     target, source = net.addresses("there")[0], net.addresses("here")[0]
     with within(net.workload("there"), partial(socket.socket, type=socket.SOCK_DGRAM)) as heard:
         heard.bind((target, 9999))
         heard.settimeout(0.5)
         packet = _tunnelled(source, target, 9999, b"hello")
-        with within(net.place(place), partial(socket.socket, type=socket.SOCK_DGRAM)) as speaker:
-            speaker.sendto(packet, (net.addresses("n2")[0], 4790))
+        outer = (socket.AF_INET, socket.AF_INET6)[family]
+        with within(net.place(place), partial(socket.socket, outer, socket.SOCK_DGRAM)) as speaker:
+            speaker.sendto(packet, (net.addresses("n2")[family], 4790))
         found = []
         with suppress(TimeoutError):
             found.append(heard.recv(100))
