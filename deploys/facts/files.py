@@ -108,12 +108,12 @@ class NameServers(FactBase[list[str]]):
 
 
 class RealPath(FactBase[str]):
-    """The absolute path of what *path* leads to by links, "" where that is not there."""
+    """The absolute path that *path* leads to by links, whether anything is there or not."""
 
     default = str
 
     def command(self, path: str) -> StringCommand:
-        return StringCommand("readlink -e", QuoteString(path), "|| true")
+        return StringCommand("readlink -m", QuoteString(path))
 
     def process(self, output: Iterable[str]) -> str:
         return next(iter(output), "")

@@ -30,12 +30,12 @@ def disk(machine: Machine) -> Commands:
         # Of the file itself: the link by which it was found leads to another one some day.
         yield StringCommand(
             "qemu-img create -q -f qcow2 -F qcow2",
-            '-b "$(readlink -e', QuoteString(machine.base), ')"', new, size,
+            '-b "$(readlink -m', QuoteString(machine.base), ')"', new, size,
             "&& chmod 600", new, "&& mv", new, QuoteString(path),
         )  # fmt: skip
         yield virsh("pool-refresh", pool_name(machine.site))
         return
-    if there.backing != (host.get_fact(RealPath, path=machine.base) or machine.base):
+    if there.backing != host.get_fact(RealPath, path=machine.base):
         host.log(
             f"VM {machine.name}: its disk began as {there.backing} and stays so; "
             "only a VM that is made anew begins as another image",
