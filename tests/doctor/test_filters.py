@@ -15,6 +15,7 @@ from groundplane.doctor import (
 )
 from groundplane.model import compiled
 from groundplane.model.compiled import Overlay
+from groundplane.project.state import NodeBase
 from tests.doctor.findings import EXPOSED, NOTHING, commands, found, the
 from tests.doctor.written import (
     ACCEPT,
@@ -277,25 +278,72 @@ def test_bridged_frames_in_a_dropping_chain(family: str, setting: str) -> None:
     assert [] == found(replace(accepting, sysctls={**facts.sysctls, **both}))
 
 
-def test_what_comes_by_the_overlay_is_judged_there() -> None:
-    """A filter that trusts the uplink is in the way of tunnelled packets all the same."""
-    tunnelled = (replace(BASE.peers[0], tunnel="192.0.2.2"),)
-    base = based(overlay=Overlay("vxlan", 7071, 4790), peers=tunnelled)
-    uplink = rules("forward", [iif("uplink"), ACCEPT], [oif("uplink"), ACCEPT])
-    there = replace(
-        uplink,
-        interfaces={**uplink.interfaces, "groundplane1": True},
+def tunnelled(peer: str = "192.0.2.2", overlay: Overlay | None = None) -> NodeBase:
+    """Return a base whose packets to n2's workloads go through tunnels to the address *peer*."""
+    return based(
+        overlay=overlay or Overlay("vxlan", 7071, 4790),
+        peers=(replace(BASE.peers[0], tunnel=peer),),
+    )
+
+
+def with_overlay(facts: Facts) -> Facts:
+    return replace(
+        facts,
+        interfaces={**facts.interfaces, "groundplane1": True},
         addresses=(
-            *uplink.addresses,
+            *facts.addresses,
             Address("groundplane1", "10.244.1.1", 32),
             Address("groundplane1", "fd00:244:0:1::1", 128),
         ),
     )
-    (finding,) = diagnose(base, there, NOTHING)
+
+
+def test_what_comes_by_the_overlay_is_judged_there() -> None:
+    """A filter that trusts the uplink is in the way of tunnelled packets all the same."""
+    uplink = rules("forward", [iif("uplink"), ACCEPT], [oif("uplink"), ACCEPT])
+    finding = the(with_overlay(uplink), base=tunnelled())
     assert "workloads to those of other nodes" in finding.message
     both = rules("forward", [iif("groundplane*"), ACCEPT], [oif("groundplane*"), ACCEPT])
-    assert [] == list(
-        diagnose(
-            base, replace(both, addresses=there.addresses, interfaces=there.interfaces), NOTHING
-        )
-    )
+    assert [] == found(with_overlay(both), base=tunnelled())
+
+
+FROM_WORKLOADS, TO_WORKLOADS = [iif("groundplane0"), ACCEPT], [oif("groundplane0"), ACCEPT]
+
+
+@pytest.mark.parametrize(
+    ("base", "family", "port"),
+    [
+        (tunnelled(), "IPv4", 4790),
+        (tunnelled("2001:db8::2"), "IPv6", 4790),
+        (tunnelled(overlay=Overlay("wireguard", 7071, 51871)), "IPv4", 51871),
+    ],
+    ids=["IPv4", "IPv6", "WireGuard"],
+)
+def test_tunnels_pass_input_and_output(base: NodeBase, family: str, port: int) -> None:
+    entering = the(with_overlay(rules("input", FROM_WORKLOADS)), base=base)
+    told = f"It swallows {family} by its policy drop: tunnels from other nodes."
+    assert ("error", told) == (entering.severity, entering.message)
+    assert [f"nft insert rule inet filter input udp dport {port} accept"] == commands(entering)
+    leaving = the(with_overlay(rules("output", TO_WORKLOADS, [TRANSLATED, ACCEPT])), base=base)
+    assert f"It swallows {family} by its policy drop: tunnels to other nodes." == leaving.message
+    assert [f"nft insert rule inet filter output udp dport {port} accept"] == commands(leaving)
+
+
+def test_tunnels_are_let_in_by_their_port_from_other_nodes_or_anybody() -> None:
+    peers = match({"payload": {"protocol": "ip", "field": "saddr"}}, "192.0.2.2")
+    for port in ([dport("udp", 4790), ACCEPT], [peers, dport("udp", 4790), ACCEPT]):
+        facts = with_overlay(rules("input", FROM_WORKLOADS, port))
+        assert [] == found(facts, base=tunnelled())
+
+
+def test_firewalld_and_ufw_open_the_port_of_tunnels() -> None:
+    firewalld = rules("input", FROM_WORKLOADS, table="firewalld")
+    assert [
+        "firewall-cmd --permanent --add-port=4790/udp",
+        "firewall-cmd --reload",
+    ] == commands(the(with_overlay(firewalld), base=tunnelled()))
+    place = {"family": "ip", "chains": ("ufw-before-forward",)}
+    entering = rules("input", FROM_WORKLOADS, name="INPUT", **place)  # type: ignore[arg-type]
+    assert ["ufw allow 4790/udp"] == commands(the(with_overlay(entering), base=tunnelled()))
+    leaving = rules("output", TO_WORKLOADS, name="OUTPUT", **place)  # type: ignore[arg-type]
+    assert ["ufw allow out 4790/udp"] == commands(the(with_overlay(leaving), base=tunnelled()))

@@ -181,8 +181,10 @@ def _by_ufw(loss: Loss) -> str:
             commands.append(f"ufw route allow in on {BRIDGE}")
         elif probe.hook == "forward":
             commands.append(f"ufw route allow out on {BRIDGE}")
-        elif probe.hook == "output":
+        elif probe.hook == "output" and packet.outgoing == BRIDGE:
             commands.append(f"ufw allow out on {BRIDGE}")
+        elif probe.hook == "output":
+            commands.append(f"ufw allow out {packet.port}/{packet.protocol}")
         elif packet.incoming == BRIDGE:
             port = f" to any port {packet.port}" if packet.port else ""
             commands.append(f"ufw allow in on {BRIDGE}{port}")

@@ -49,7 +49,7 @@ def probes(base: NodeBase, facts: Facts, exposed: Exposed) -> list[Probe]:
         for to in exposed.host_ports:
             if family_of(to.address) == each.family:
                 found += _to_endpoints_of_the_node(each, to, uplink([to.address], facts))
-    return found
+    return [*found, *_tunnels(base, facts)]
 
 
 # What a rule says of traffic whose destination a service has translated, first in the words of
@@ -174,3 +174,27 @@ def _to_endpoints_of_the_node(of: Examples, to: HostPort, link: str | None) -> I
     if of.peer:
         far = replace(near, source=of.peer, incoming=link, translated=False)
         yield Probe("input", what, far, *accepting)
+
+
+def _tunnels(base: NodeBase, facts: Facts) -> Iterator[Probe]:
+    """Yield what carries the packets between workloads of two nodes, where that is an overlay."""
+    peer = next((each.tunnel for each in base.peers if each.tunnel), "")
+    if base.overlay is None or not peer:
+        return
+    own = next(each for each in base.addresses if family_of(each) == family_of(peer))
+    link, port = uplink([own], facts), base.overlay.port
+    accepting = f"udp dport {port}", f"-p udp --dport {port}"
+    arriving = Packet(
+        family="ip" if family_of(peer) == "IPv4" else "ip6",
+        protocol="udp",
+        source=peer,
+        destination=own,
+        incoming=link,
+        port=port,
+        local=True,
+    )
+    yield Probe("input", "tunnels from other nodes", arriving, *accepting)
+    leaving = replace(
+        arriving, source=own, destination=peer, incoming="", outgoing=link, local=False
+    )
+    yield Probe("output", "tunnels to other nodes", leaving, *accepting)
