@@ -204,6 +204,46 @@ class TestSegmentsOfThoseWhoKnowNoTunnel:
         assert LESS - (20, 40)[family] - 20 - 12 == segment  # less TCP's timestamps
 
 
+def _insert(netns: str, rule: str) -> None:
+    run(netns, "nft", f"insert rule inet filter {rule} accept")
+
+
+@pytest.fixture
+def _filtered(net: World) -> Iterator[None]:
+    """Have a filter on both nodes that takes all of services but their tunnels."""
+    nodes = [net.node("n1"), net.node("n2")]
+    try:
+        for node in nodes:
+            run(node, "nft", "-f", str(Path(__file__).with_name("rulesets") / "strict.nft"))
+            for what in ("ct status dnat", "iifname groundplane0", "oifname groundplane0"):
+                _insert(node, f"forward {what}")
+        yield
+    finally:
+        for node in nodes:
+            run(node, "nft", "table inet filter; delete table inet filter")
+
+
+@pytest.mark.usefixtures("_filtered")
+def test_tunnels_pass_a_filter_by_the_rule_that_the_page_says(net: World, there: Service) -> None:
+    """Into each of the two nodes: that what is established passes does not let an answer in."""
+
+    def answers() -> set[str]:
+        return {
+            ask(place, address, port, "TCP", patience=0.3)[0].partition(" ")[0]
+            for family in (0, 1)
+            for place, address, port in (
+                (net.workload("here"), there.cluster_ips[family], 80),
+                (net.node("n1"), there.cluster_ips[family], 80),
+                (net.client, net.addresses("n1")[family], 30080),
+            )
+        }
+
+    _insert(net.node("n2"), "input udp dport 4790")
+    assert {"dropped"} == answers()
+    _insert(net.node("n1"), "input udp dport 4790")
+    assert {"there"} == answers()
+
+
 def test_nothing_passes_without_the_tunnel(net: World, site: Site, there: Service) -> None:
     """What this file proves rests on it. The route that is put back is the tunnel's."""
     node = net.node("n1")
