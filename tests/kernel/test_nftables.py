@@ -21,10 +21,11 @@ from groundplane.dataplanes.nftables import Nftables, render, ruleset
 from groundplane.dataplanes.nftables.batch import encode
 from groundplane.dataplanes.nftables.kernel import maps_of
 from groundplane.dataplanes.nftables.maps import MAPS, host32
+from groundplane.dataplanes.nftables.text import tables_of
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
 from groundplane.model import compiled
-from groundplane.model.compiled import Endpoint, Port, columns
+from groundplane.model.compiled import Endpoint, Overlay, Port, columns
 from groundplane.netlink import NETFILTER
 from groundplane.project.node import capacities, project_service
 from groundplane.project.state import NodeBase, NodeState
@@ -172,6 +173,7 @@ def test_a_restarted_agent_adopts_what_is_there_and_writes_nothing(node: Node) -
         based(capacity=msgspec.structs.replace(SIZES, slots=1536)),
         based(affinity_timeouts=(60,)),
         of_family("IPv4"),
+        msgspec.structs.replace(of_family("IPv4"), overlay=Overlay("vxlan", 7071, 4790)),
     ],
 )
 def test_another_framework_is_replaced_in_one_transaction(node: Node, base: NodeBase) -> None:
@@ -181,7 +183,27 @@ def test_another_framework_is_replaced_in_one_transaction(node: Node, base: Node
     node.bring(state(*services, base=base))
     assert before + 1 == node.generation()
     assert 0 == node.restarted(state(*services, base=base))
-    assert ("ip6 groundplane" in node.listed("list", "tables")) == ("IPv6" in base.families)
+    listed = node.listed("list", "tables").splitlines()
+    assert {f"table {family} groundplane" for family in tables_of(base)} == {*listed}
+
+
+@pytest.mark.parametrize(("family", "address"), [("IPv4", "::1"), ("IPv6", "127.0.0.1")])
+def test_a_site_of_one_family_takes_no_tunnels_of_the_other(
+    node: Node, family: str, address: str
+) -> None:
+    """VXLAN's link takes both, and whatever is in a tunnel counts as a workload's."""
+    base = msgspec.structs.replace(of_family(family), overlay=Overlay("vxlan", 7071, 4790))
+    node.bring(state(base=base))
+    assert 0 == node.restarted(state(base=base))
+
+    def heard(port: int) -> bool:
+        kind = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with socket.socket(kind, socket.SOCK_DGRAM) as receiver:
+            receiver.bind((address, port))
+            receiver.sendto(b"?", (address, port))
+            return bool(select.select([receiver], [], [], 0.2)[0])
+
+    assert (False, True) == within(node.netns, lambda: (heard(4790), heard(4791)))
 
 
 def test_tables_of_others_are_untouched(node: Node) -> None:

@@ -1,6 +1,7 @@
 """The framework and the ruleset as text."""
 
 import re
+from typing import Literal
 
 import msgspec
 import pytest
@@ -15,8 +16,10 @@ from groundplane.dataplanes.nftables.text import (
     framework_digest,
     removal,
     ruleset,
+    tables_of,
 )
 from groundplane.model.address import pack
+from groundplane.model.compiled import Overlay
 from groundplane.project.state import NodeBase
 from tests.states import BASE, SIZES, of_family, service
 
@@ -27,19 +30,28 @@ def tables(text: str) -> list[str]:
     return re.findall(r"^table (\w+) groundplane \{", text, re.MULTILINE)
 
 
+def overlaid(mode: Literal["vxlan", "wireguard"], base: NodeBase) -> NodeBase:
+    return msgspec.structs.replace(base, overlay=Overlay(mode, 7071, 4790))
+
+
 @pytest.mark.parametrize(
     ("base", "expected"),
     [
         (BASE, ["ip", "ip6", "bridge"]),
         (of_family("IPv4"), ["ip", "bridge"]),
         (of_family("IPv6"), ["ip6", "bridge"]),
+        (overlaid("wireguard", of_family("IPv4")), ["ip", "bridge"]),
+        # Its link takes tunnels of either family.
+        (overlaid("vxlan", BASE), ["ip", "ip6", "bridge"]),
+        (overlaid("vxlan", of_family("IPv4")), ["ip", "ip6", "bridge"]),
+        (overlaid("vxlan", of_family("IPv6")), ["ip6", "ip", "bridge"]),
     ],
-    ids=["both", "IPv4", "IPv6"],
+    ids=["both", "IPv4", "IPv6", "WireGuard", "VXLAN", "VXLAN IPv4", "VXLAN IPv6"],
 )
 def test_a_table_for_each_family_and_one_for_the_bridge(
     base: NodeBase, expected: list[str]
 ) -> None:
-    assert expected == tables(framework(base))
+    assert expected == tables(framework(base)) == tables_of(base)
 
 
 def test_every_table_carries_the_digest_by_which_it_is_known_again() -> None:

@@ -18,6 +18,7 @@ from groundplane.dataplanes.nftables.text import (
     framework_digest,
     removal,
     ruleset,
+    tables_of,
 )
 from groundplane.diff import Delta, Union, pieces
 from groundplane.errors import KernelRefused
@@ -33,11 +34,6 @@ def maps_of(base: NodeBase) -> list[Map]:
     """Return the maps that the framework of *base* has."""
     maps = [each for family in base.families for each in MAPS[family].all]
     return maps + [each.guard for family, each in MAPS.items() if family not in base.families]
-
-
-def _tables(base: NodeBase) -> list[str]:
-    """Return the families that *base* needs a table of ours in."""
-    return ["ip" if family == "IPv4" else "ip6" for family in base.families] + ["bridge"]
 
 
 class Nftables:
@@ -83,11 +79,11 @@ class Nftables:
 
     def _digest_there(self, base: NodeBase) -> str | None:
         """Return the digest that all our tables have, "" when they differ, None without any."""
-        comments = {self._connection.table_comment(each) for each in _tables(base)}
+        comments = {self._connection.table_comment(each) for each in tables_of(base)}
         return comments.pop() if len(comments) == 1 else ""
 
     def _rules_there(self, base: NodeBase) -> tuple[bytes, ...]:
-        return tuple(self._connection.framework_there(each) for each in _tables(base))
+        return tuple(self._connection.framework_there(each) for each in tables_of(base))
 
     def read(self, base: NodeBase) -> dict[Element, bytes]:
         """Return the elements there; none where the framework of *base* is not loaded."""

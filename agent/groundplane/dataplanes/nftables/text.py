@@ -31,6 +31,18 @@ _DIGEST: Final = "@digest@"
 _NAMES: Final[dict[Family, str]] = {"IPv4": "ip", "IPv6": "ip6"}
 
 
+def tables_of(base: NodeBase) -> list[str]:
+    """Return the families that *base* needs a table of ours in."""
+    return [*(_NAMES[family] for family in base.families), *_foreign(base), "bridge"]
+
+
+def _foreign(base: NodeBase) -> list[str]:
+    """Return the families that the site does not have, and VXLAN's link takes tunnels of."""
+    if base.overlay is None or base.overlay.mode != "vxlan":
+        return []
+    return [name for family, name in _NAMES.items() if family not in base.families]
+
+
 @lru_cache(maxsize=4)
 def framework(base: NodeBase) -> str:
     """Return the tables, maps, chains and rules that *base* needs, without an element.
@@ -63,6 +75,7 @@ def _framework(base: NodeBase) -> str:
         draws=DRAWS,
         exact=EXACT,
         families=[_family(base, family) for family in base.families],
+        foreign=_foreign(base),
         hash_seed=f"{HASH_SEED:#x}",
         hash_slots=HASH_SLOTS,
         sizes=SIZES,
