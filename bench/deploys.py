@@ -3,8 +3,8 @@
     python -m bench.deploys [--nodes 3,6,15]
 
 Ratios are to the first number of nodes in the same run: a deploy whose time for each node stays
-the same grows linearly. How many nodes boot at once depends on fs.inotify.max_user_instances of
-the machine: about six for each.
+the same grows linearly. More nodes than fs.inotify.max_user_instances of the machine allows are
+refused: 18 where it is 128 (see deploys.lab.preflight).
 """
 
 import argparse

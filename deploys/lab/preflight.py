@@ -4,12 +4,13 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from deploys.lab.cgroups import hierarchies
 from deploys.lab.command import LabError, attempt, explain
-from deploys.lab.model import Lab
+from deploys.lab.model import Lab, Tree
+from deploys.lab.services import services
 
 # Each program, and the Debian package that brings it.
 PROGRAMS = {
@@ -33,6 +34,11 @@ PROGRAMS = {
 
 KERNEL = (6, 1)
 NFT = (1, 0, 6)
+
+# Of root's, and all nodes of a lab have the same root to the kernel. Six stay and one comes and goes
+# in a boot; on a hypervisor, who logs in has another systemd, with three.
+INOTIFY: Mapping[Tree, int] = {"node": 7, "node-13": 7, "hypervisor": 10}
+INOTIFY_LIMIT = "fs.inotify.max_user_instances"
 
 _NOT_ROOT = "root: namespaces, mounts and control groups need it, run as root"
 
@@ -82,8 +88,45 @@ def _find_missing(lab: Lab) -> Iterator[str]:
         yield from _try_network()
     if not missing & {"mount", "unshare"}:
         yield from _try_overlay(lab)
-    if not Path("/run/systemd/system").is_dir():
-        yield from _check_cgroups()
+    lacking = [] if Path("/run/systemd/system").is_dir() else list(_check_cgroups())
+    yield from lacking
+    if not lacking:  # which tells the nodes that run
+        running = services(lab.prefix).is_running
+        yield from check_inotify(
+            sum(INOTIFY[node.tree] for node in lab.nodes if not running(node.name)),
+            in_use=count_inotify(Path("/proc")),
+            limit=int(Path("/proc/sys", *INOTIFY_LIMIT.split(".")).read_text()),
+        )
+
+
+def check_inotify(needed: int, *, in_use: int, limit: int) -> Iterator[str]:
+    """Whether nodes boot that need so many instances more: without, systemd does not, or not whole."""
+    if needed and in_use + needed > limit:
+        yield (
+            f"inotify: the nodes that boot need {needed} instances, and root has {in_use} of {limit} "
+            f"in use: sysctl {INOTIFY_LIMIT}={in_use + needed}"
+        )
+
+
+def count_inotify(proc: Path, uid: int = 0) -> int:
+    """How many inotify instances the processes of a user have."""
+    return sum(_count_own(process, uid) for process in proc.glob("[0-9]*"))
+
+
+def _count_own(process: Path, uid: int) -> int:
+    try:
+        if process.stat().st_uid != uid:
+            return 0
+        return sum(_target(each) == "anon_inode:inotify" for each in (process / "fd").iterdir())
+    except OSError:  # it ended
+        return 0
+
+
+def _target(descriptor: Path) -> str:
+    try:
+        return str(descriptor.readlink())
+    except OSError:  # it was closed
+        return ""
 
 
 def _try_network() -> Iterator[str]:
