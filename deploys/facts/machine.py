@@ -67,20 +67,6 @@ class WireGuardKey(FactBase[str]):
         return next((line.strip() for line in output), "")
 
 
-class Upgradable(FactBase[list[str]]):
-    """Those of *packages* of which apt would install another version (apt-get -s)."""
-
-    default = list
-
-    def command(self, packages: tuple[str, ...]) -> StringCommand:
-        return StringCommand(
-            "apt-get -s install --only-upgrade", *map(QuoteString, packages), "2>/dev/null || true"
-        )
-
-    def process(self, output: Iterable[str]) -> list[str]:
-        return [line.split()[1] for line in output if line.startswith("Inst ")]
-
-
 class NetnsUnits(FactBase[list[str]]):
     """The units of workloads' networks that run, or are to at boot."""
 

@@ -10,6 +10,7 @@ from deploys.catalog import node_state
 from deploys.facts.machine import TimeServices
 from deploys.machine.agent import central_source
 from deploys.machine.defaults import DEFAULTS, STATE_DIRECTORY
+from deploys.operations import packages as own
 from groundplane.rendering import render_template
 
 
@@ -45,14 +46,23 @@ def _base() -> object:
     return node_state(host.data.node_name).base
 
 
-def _packages() -> None:
-    versions = dict(host.data.package_versions)
+def versions() -> None:
+    """Have apt keep to the versions that are wanted, and those packages at them."""
+    pins = dict(host.data.package_versions)
+    of_source = host.data.source_packages if central_source().url else ()
+    packages = (*host.data.packages, *of_source)
     files.put(
         name="apt keeps to the versions that are wanted",
-        src=StringIO(render_template("apt-preferences.j2", versions=versions)),
+        src=StringIO(render_template("apt-preferences.j2", versions=pins)),
         dest="/etc/apt/preferences.d/groundplane",
         mode="644",
     )
+    own.listed(name="apt knows what there is to install", packages=packages, pins=pins)
+    own.pinned(name="Packages have the versions that are wanted", packages=packages, pins=pins)
+
+
+def _packages() -> None:
+    versions()
     apt.packages(
         name="Packages of the dataplanes are installed",
         packages=host.data.packages,

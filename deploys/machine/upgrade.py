@@ -10,12 +10,13 @@ from pyinfra.operations import apt, python
 
 from deploys.catalog import read_source
 from deploys.machine.defaults import DEFAULTS
+from deploys.machine.system import versions
 from deploys.operations import boot
 from deploys.operations import packages as own
 
 UPGRADE_DEFAULTS = {
     **DEFAULTS,
-    "upgrade_packages": DEFAULTS["packages"],
+    "upgrade_packages": None,  # those of `packages`
     "reboot": False,
     "force": False,
     # Seconds until a node has to be well again, once it is upgraded.
@@ -43,12 +44,13 @@ def begin() -> None:
 @deploy("Debian's packages", data_defaults=UPGRADE_DEFAULTS)
 def packages() -> None:
     """Bring the packages of the dataplanes to the newest versions that apt may take."""
-    if host.data.upgrade_packages:
+    names = host.data.upgrade_packages
+    if names is None:
+        names = host.data.packages
+    if names:
+        versions()
         apt.update(name="apt knows what there is", cache_time=3600)
-        own.upgraded(
-            name="Packages of the dataplanes are the newest",
-            packages=tuple(host.data.upgrade_packages),
-        )
+        own.upgraded(name="Packages of the dataplanes are the newest", packages=tuple(names))
 
 
 @deploy("After", data_defaults=UPGRADE_DEFAULTS)

@@ -1,21 +1,68 @@
-"""Debian's packages, at the newest version that apt's settings allow."""
+"""Debian's packages: at the versions that are wanted, and at the newest that apt may take."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 
 from pyinfra import host
-from pyinfra.api import QuoteString, StringCommand, operation
+from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
 
-from deploys.facts.machine import Upgradable
+from deploys.debian.pins import Versions, choose, is_kept, pins_of
+from deploys.facts.packages import OnHold, PackageVersions, UpgradeWaits
+from deploys.operations.refusal import refusal
+
+# Files of /etc stay as they are. Only a pin may have apt take an older version.
+_INSTALL = (
+    "DEBIAN_FRONTEND=noninteractive apt-get -y -o Dpkg::Options::=--force-confold"
+    " --no-install-recommends --allow-downgrades"
+)
+
+
+@operation()
+def listed(packages: tuple[str, ...], pins: Mapping[str, str]) -> Generator[StringCommand]:
+    """Have apt know its archives as they are now, where there is something to be installed.
+
+    A new host may have no lists at all, and others may have some from before a version was there.
+    """
+    there = host.get_fact(PackageVersions, packages=packages)
+    wanted = pins_of(packages, pins)
+    versions = {package: there.get(package, Versions()) for package in packages}
+    if all(is_kept(wanted.get(package, "*"), each) for package, each in versions.items()):
+        host.noop("nothing is to be installed")
+        return
+    yield StringCommand("apt-get update")
+
+
+@operation()
+def pinned(
+    packages: tuple[str, ...], pins: Mapping[str, str]
+) -> Generator[FunctionCommand | StringCommand]:
+    """Have those of *packages* that *pins* name at versions that they allow, be they older ones."""
+    wanted = pins_of(packages, pins)
+    there = host.get_fact(PackageVersions, packages=tuple(wanted)) if wanted else {}
+    versions = {package: there.get(package, Versions()) for package in wanted}
+    off = {
+        package: each for package, each in versions.items() if not is_kept(wanted[package], each)
+    }
+    if not off:
+        host.noop("they have the versions that are wanted")
+        return
+    chosen = {package: choose(wanted[package], each) for package, each in off.items()}
+    missing = [
+        f"{package}: no version {wanted[package]}, there are {', '.join(off[package].offered) or 'none'}"
+        for package, version in chosen.items()
+        if version is None
+    ]
+    if missing:
+        yield refusal(f"{'; '.join(missing)} (package_versions)")
+    names = [f"{package}={version}" for package, version in chosen.items()]
+    yield StringCommand(_INSTALL, "install", *map(QuoteString, names))
 
 
 @operation()
 def upgraded(packages: tuple[str, ...]) -> Generator[StringCommand]:
-    """Have those of *packages* that are installed at their newest version; files of /etc stay."""
-    waiting = host.get_fact(Upgradable, packages=packages)
-    if not waiting:
+    """Have those of *packages* that are installed, and not on hold, at their newest version."""
+    held = host.get_fact(OnHold)
+    free = tuple(package for package in packages if package not in held)
+    if not free or not host.get_fact(UpgradeWaits, packages=free):
         host.noop("all of them are the newest")
         return
-    yield StringCommand(
-        "DEBIAN_FRONTEND=noninteractive apt-get -y -o Dpkg::Options::=--force-confold",
-        "install --only-upgrade", *map(QuoteString, waiting),
-    )  # fmt: skip
+    yield StringCommand(_INSTALL, "install --only-upgrade", *map(QuoteString, free))

@@ -12,7 +12,6 @@ from deploys.facts.machine import (
     NetnsUnits,
     SettableNumber,
     TimeServices,
-    Upgradable,
     WireGuardKey,
 )
 from tests.kernel import spaces
@@ -70,15 +69,6 @@ def test_there_is_no_key_where_there_is_no_file(tmp_path: Path) -> None:
     fact = WireGuardKey()
     assert fact.process(shell(fact.command(str(tmp_path / "no key")))) == ""
     assert fact.process(["abc=\n"]) == "abc="
-
-
-def test_packages_that_apt_would_change() -> None:
-    lines = [
-        "Reading package lists...",
-        "Inst bind9 [1:9.18.1] (1:9.18.2 Debian:12 [amd64])",
-        "Conf bind9 (1:9.18.2 Debian:12 [amd64])",
-    ]
-    assert ["bind9"] == Upgradable().process(lines)
 
 
 def test_units_of_workloads_are_instances() -> None:
