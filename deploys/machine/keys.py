@@ -9,13 +9,14 @@ from pyinfra.api import deploy
 from pyinfra.operations import apt, python
 
 from deploys.facts.machine import WireGuardKey
-from deploys.operations import links
+from deploys.operations import links, packages
 from groundplane.dataplanes.links.units import WIREGUARD_KEY
 
 
 @deploy("WireGuard's keys")
 def wireguard_keys() -> None:
     """Make a private key on every node that has none, and print the public ones."""
+    packages.listed(name="apt knows what there is to install", packages=("wireguard-tools",))
     apt.packages(name="wg is installed", packages=["wireguard-tools"], no_recommends=True)
     links.make_wireguard_key(name="There is a private key")
     python.call(name="The public key is told", function=_tell)

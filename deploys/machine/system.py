@@ -79,6 +79,7 @@ def _packages() -> None:
 def _clock() -> None:
     """Certificates, signatures of updates and logs of several nodes need one that is right."""
     if not host.get_fact(TimeServices):
+        own.listed(name="apt knows of something that does", packages=("systemd-timesyncd",))
         apt.packages(
             name="Something sets the clock",
             packages=["systemd-timesyncd"],

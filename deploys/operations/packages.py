@@ -17,13 +17,15 @@ _INSTALL = (
 
 
 @operation()
-def listed(packages: tuple[str, ...], pins: Mapping[str, str]) -> Generator[StringCommand]:
+def listed(
+    packages: tuple[str, ...], pins: Mapping[str, str] | None = None
+) -> Generator[StringCommand]:
     """Have apt know its archives as they are now, where there is something to be installed.
 
     A new host may have no lists at all, and others may have some from before a version was there.
     """
     there = host.get_fact(PackageVersions, packages=packages)
-    wanted = pins_of(packages, pins)
+    wanted = pins_of(packages, pins or {})
     versions = {package: there.get(package, Versions()) for package in packages}
     if all(is_kept(wanted.get(package, "*"), each) for package, each in versions.items()):
         host.noop("nothing is to be installed")
