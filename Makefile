@@ -72,8 +72,9 @@ site: setup ## Deploy the site of INVENTORY: its hypervisors and VMs first, then
 
 INVENTORY ?= inventories/lab.py
 REPORTS ?= reports
-verify: export GROUNDPLANE_SOURCE ?= $(or $(wildcard $(SITE)),examples/lab)
-verify: setup ## Prove that the nodes of INVENTORY are as declared
+verify: export GROUNDPLANE_SOURCE ?= $(if $(filter libvirt,$(LAB)),examples/vms,$(or $(wildcard $(SITE)),examples/lab))
+verify: export GROUNDPLANE_LAB ?= $(if $(filter libvirt,$(LAB)),gp-vms,gp-lab)
+verify: setup ## Prove that the nodes of INVENTORY, or of the lab LAB, are as declared
 	INVENTORY=$(INVENTORY) $(RUN)/pytest -p no:cacheprovider tests/verify \
 	  --junitxml=$(REPORTS)/verify.xml --html=$(REPORTS)/verify.html
 
