@@ -4,7 +4,7 @@
 # Nothing else of the machine changes. Prints nothing when there is nothing to do.
 set -eu
 
-packages="ansible-core bind9 bind9-dnsutils bind9-utils conntrack debootstrap e2fsprogs genisoimage
+packages="ansible-core bind9 bind9-dnsutils bind9-utils busybox-static conntrack cpio debootstrap e2fsprogs genisoimage ipvsadm kmod
   git gpg gpgv grub-common grub-pc-bin iproute2 knot-dnssecutils ldnsutils musl-tools netplan.io nftables
   faketime openssh-client openssh-server openssl procps prometheus python3 python3-venv
   qemu-system-x86 qemu-utils systemd-container"

@@ -76,9 +76,9 @@ def faults(source: Path, text: str = "", site: str = SITE, lock: str = "") -> li
     return []
 
 
-def warned(source: Path, text: str) -> list[str]:
-    """Return the warnings for SITE and, in test.yaml, *text*."""
-    return [str(fault) for fault in place(warnings(read(source, text)))]
+def warned(source: Path, text: str, site: str = SITE) -> list[str]:
+    """Return the warnings for *site* and, in test.yaml, *text*."""
+    return [str(fault) for fault in place(warnings(read(source, text, site)))]
 
 
 def catalog(*objects: Object) -> Catalog:

@@ -51,6 +51,9 @@ class Plane:
     def listen(self) -> None:
         pass
 
+    def settle(self, base: NodeBase) -> None:
+        """Nothing of this becomes due."""
+
     def culprit(self) -> str:
         return ""
 
@@ -279,6 +282,9 @@ class Holding:
 
     def listen(self) -> None:
         pass
+
+    def settle(self, base: NodeBase) -> None:
+        """Nothing of this becomes due."""
 
     def culprit(self) -> str:
         return ""

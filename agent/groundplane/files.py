@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 
-from groundplane.dataplanes import dns, links, nftables
+from groundplane.dataplanes import dns, ipvs, links, nftables
 from groundplane.project.state import NodeState
 
 
 def node_files(state: NodeState) -> dict[str, str]:
     """Return every file of the node's configuration by its relative name.
 
-    nftables.nft replaces our tables when it is loaded; zones/ has each zone with serial 1;
+    nftables.nft replaces our tables when it is loaded; where IPVS balances, ipvs.nft leads there and
+    ipvs.rules is for `ipvsadm --restore`. zones/ has each zone with serial 1;
     named.conf is the DNS server's, network/ systemd-networkd's. rfc2317/ is for the servers of
     the zone above, where a range is a part of a /24.
     """
@@ -20,6 +21,9 @@ def node_files(state: NodeState) -> dict[str, str]:
         "nftables.nft": nftables.ruleset(state.base, elements),
         "named.conf": dns.server_config(state.base),
     }
+    if state.base.proxy_mode == "ipvs":
+        servers = {k: v for part in state.parts for k, v in ipvs.render(state.base, part).items()}
+        files |= {"ipvs.nft": ipvs.steering_rules(state.base), "ipvs.rules": ipvs.rules(servers)}
     for name, text in links.network_units(state.base).items():
         files[f"network/{name}"] = text
     return files | zone_files(state) | _delegations(state)

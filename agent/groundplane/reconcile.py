@@ -31,6 +31,11 @@ class Reconciler(Generic[K, V]):
         """Read the dataplane again at the next `bring`."""
         self._known = None
 
+    def settle(self) -> None:
+        """Let the dataplane do what only time makes due."""
+        if self._known is not None:
+            self.plane.settle(self._known.base)
+
     def distrust(self) -> bool:
         """Forget what is remembered where others may have changed it; return whether that is so."""
         if self._known is None or not self.plane.disturbed(self._known.base):

@@ -21,7 +21,7 @@ from groundplane.model.catalog import Catalog
 from groundplane.model.families import families_of
 from groundplane.model.ports import port_range
 from groundplane.model.selector import LabelIndex
-from groundplane.model.service import EndpointSlice, Family, Service, SliceEndpoint
+from groundplane.model.service import SCHEDULER, EndpointSlice, Family, Service, SliceEndpoint
 from groundplane.model.site import Node, Workload
 from groundplane.overlay import compile_overlay, uplink_mtu
 from groundplane.pools import number_pools
@@ -53,6 +53,7 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
             node.spec.segment,
             uplink_mtu(catalog, node),
             node.spec.wireguard.public_key if node.spec.wireguard else "",
+            node.spec.proxy_mode or spec.proxy_mode,
         )
         for name, node in sorted(catalog.nodes.items())
     }
@@ -103,6 +104,7 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
         tls_server_name=(spec.dns.tls_server_name or "").removesuffix("."),
         dnssec=spec.dns.dnssec,
         overlay=compile_overlay(catalog),
+        ipvs=compiled.Ipvs(spec.ipvs.scheduler, spec.ipvs.drain_seconds),
     )
 
 
@@ -141,6 +143,7 @@ def _service(
         internal_local=spec.internal_traffic_policy == "Local",
         external_local=spec.external_traffic_policy == "Local",
         health_check_port=allocations.health_checks[name],
+        scheduler=service.metadata.annotations.get(SCHEDULER, ""),
         keep_last_endpoints=service.keep_last_endpoints,
     )
 

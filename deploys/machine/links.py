@@ -24,6 +24,13 @@ SYSCTLS = {
     # Loose (RFC 3704, 2.4): answers may come by another link than packets to their senders take.
     "net.ipv4.conf.all.rp_filter": 2,
 }
+# Of the mode ipvs. IPVS's connections are conntrack's too, so that they can be masqueraded; what is
+# kept at an endpoint that is gone goes to another one, at once.
+IPVS_SYSCTLS = {
+    "net.ipv4.vs.conntrack": 1,
+    "net.ipv4.vs.expire_nodest_conn": 1,
+    "net.ipv4.vs.expire_quiescent_template": 1,
+}
 OVERLAY_UNIT = "groundplane-overlay.service"
 CONNTRACK_FILE = "/etc/sysctl.d/60-groundplane-conntrack.conf"
 CONNTRACK_MAX = "net/netfilter/nf_conntrack_max"
@@ -69,6 +76,8 @@ def _settings(base: NodeBase) -> None:
     # Before forwarding, which would let a default route expire that the kernel learned.
     learning = host.get_fact(LearnsRoutes, addresses=base.addresses)
     settings = {f"net.ipv6.conf.{link}.accept_ra": 2 for link in learning} | SYSCTLS
+    if base.proxy_mode == "ipvs":
+        settings |= IPVS_SYSCTLS
     for key, value in settings.items():
         server.sysctl(
             name=f"{key} is {value}",

@@ -11,6 +11,7 @@ from deploys.facts.machine import TimeServices
 from deploys.machine.agent import central_source
 from deploys.machine.defaults import DEFAULTS, STATE_DIRECTORY
 from deploys.operations import packages as own
+from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
 
 
@@ -42,15 +43,20 @@ def system() -> None:
     )
 
 
-def _base() -> object:
+def _base() -> NodeBase:
     return node_state(host.data.node_name).base
+
+
+def _dataplanes() -> list[str]:
+    """Return the packages of the dataplanes that the node has."""
+    return [*host.data.packages, *(["ipvsadm"] if _base().proxy_mode == "ipvs" else [])]
 
 
 def versions() -> None:
     """Have apt keep to the versions that are wanted, and those packages at them."""
     pins = dict(host.data.package_versions)
     of_source = host.data.source_packages if central_source().url else ()
-    packages = (*host.data.packages, *of_source)
+    packages = (*_dataplanes(), *of_source)
     files.put(
         name="apt keeps to the versions that are wanted",
         src=StringIO(render_template("apt-preferences.j2", versions=pins)),
@@ -65,7 +71,7 @@ def _packages() -> None:
     versions()
     apt.packages(
         name="Packages of the dataplanes are installed",
-        packages=host.data.packages,
+        packages=_dataplanes(),
         no_recommends=True,
     )
     if central_source().url:

@@ -51,6 +51,9 @@ class Plane:
     def listen(self) -> int | None:
         return None
 
+    def settle(self, base: NodeBase) -> None:
+        """Nothing of this becomes due."""
+
     def culprit(self) -> str:
         return ""
 

@@ -10,18 +10,21 @@ Every name carries the prefix of the world; what an earlier run left behind is s
 """
 
 import ctypes
+import itertools
 import os
 import socket
 import subprocess
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from groundplane.dataplanes import Dataplane
+from groundplane.dataplanes.ipvs import Ipvs
 from groundplane.dataplanes.links import Links
 from groundplane.dataplanes.nftables import Nftables
 from groundplane.model import compiled
@@ -33,6 +36,10 @@ from groundplane.reconcile import Reconciler
 
 T = TypeVar("T")
 _CLONE_NEWNET = 0x40000000
+_PLANES: Final[tuple[Callable[[], Dataplane[Any, Any]], ...]] = (Links, Ipvs, Nftables)
+# A port of its own for each connection from a place: of several services with one endpoint, IPVS tells
+# connections apart by the client's port alone (docs/decisions/0024-ipvs.md).
+_PORTS: Final = defaultdict[str, Iterator[int]](lambda: itertools.cycle(range(33000, 61000)))
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -144,6 +151,8 @@ def ask(
         kind = socket.SOCK_STREAM if protocol == "TCP" else socket.SOCK_DGRAM
         with socket.socket(family, kind) as client:
             client.settimeout(patience)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            client.bind(("", next(_PORTS[netns])))
             try:
                 client.connect((address, port))
                 if protocol == "UDP":
@@ -164,12 +173,9 @@ def ask(
 class World:
     """The site *site* built in namespaces; use as a context manager."""
 
-    def __init__(
-        self, site: compiled.Site, prefix: str, proxy: Callable[[], Dataplane[Any, Any]] = Nftables
-    ) -> None:
+    def __init__(self, site: compiled.Site, prefix: str) -> None:
         self.site = site
         self.prefix = prefix
-        self.proxy = proxy
         self.planes: dict[str, list[Reconciler[Any, Any]]] = {}
         self.servers: list[Server] = []
 
@@ -286,6 +292,8 @@ class World:
             net__ipv6__conf__all__forwarding=1,
         )
         let_icmp_flow(name)
+        if node.proxy_mode == "ipvs":  # as templates/sysctl.conf.j2 has it
+            sysctl(name, net__ipv4__vs__conntrack=1, net__ipv4__vs__expire_nodest_conn=1)
         ways = {self.site.nodes[0].name: self.client, self.site.nodes[-1].name: self.far}
         if node.name in ways:
             for cidr in (*self.site.service_cidrs, *self.site.external_cidrs):
@@ -334,14 +342,14 @@ class World:
             )
 
     def apply(self, failing: frozenset[tuple[str, str]] = frozenset()) -> None:
-        """Bring links and nftables of every node to the site."""
+        """Bring links, IPVS and nftables of every node to the site."""
         for node in self.site.nodes:
             state = project(self.site, node.name, failing)
             within(self.node(node.name), partial(self._bring, node.name, state))
 
     def _bring(self, node: str, state: NodeState) -> None:
         if node not in self.planes:
-            self.planes[node] = [Reconciler(Links()), Reconciler(self.proxy())]
+            self.planes[node] = [Reconciler(each()) for each in _PLANES]
         for reconciler in self.planes[node]:
             reconciler.bring(state)
 
@@ -354,8 +362,6 @@ class World:
 
 
 @contextmanager
-def world(
-    site: compiled.Site, prefix: str, proxy: Callable[[], Dataplane[Any, Any]] = Nftables
-) -> Iterator[World]:
-    with World(site, prefix, proxy) as built:
+def world(site: compiled.Site, prefix: str) -> Iterator[World]:
+    with World(site, prefix) as built:
         yield built

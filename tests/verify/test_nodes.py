@@ -12,7 +12,7 @@ import pytest
 
 from deploys.catalog import read_source
 from deploys.machine.defaults import PACKAGES, SERIALS
-from deploys.machine.links import SYSCTLS
+from deploys.machine.links import IPVS_SYSCTLS, SYSCTLS
 from groundplane.dataplanes import links
 from groundplane.dataplanes.dns.zones import ZONE_DIRECTORY
 from groundplane.files import node_files, zone_files
@@ -46,6 +46,14 @@ def test_node_has_its_name(on: Any, node: str) -> None:
 @pytest.mark.parametrize("name", SYSCTLS)
 def test_sysctl(on: Any, name: str) -> None:
     assert SYSCTLS[name] == on.sysctl(name)
+
+
+def test_ipvs_is_set_up_where_it_balances(on: Any, wanted: NodeState) -> None:
+    if wanted.base.proxy_mode == "ipvs":
+        assert {name: on.sysctl(name) for name in IPVS_SYSCTLS} == IPVS_SYSCTLS
+        there = on.check_output("ipvsadm --save --numeric").splitlines()
+        rendered = node_files(wanted)["ipvs.rules"].splitlines()
+        assert sorted(rendered) == sorted(each for each in there if not each.endswith(" -w 0"))
 
 
 def test_bridge_has_the_declared_addresses(on: Any, wanted: NodeState) -> None:

@@ -13,6 +13,7 @@ from groundplane.agent import SOCKET
 from groundplane.agent.status import STATUS_FILE
 from groundplane.agent.store import PREVIOUS_FILE, SERIALS_FILE, SITE_FILE, VERDICTS_FILE, load_site
 from groundplane.dataplanes.dns import Bind, Record
+from groundplane.dataplanes.ipvs import Ipvs
 from groundplane.dataplanes.links import Links
 from groundplane.dataplanes.nftables import TABLES, remove_tables
 from groundplane.diff import Delta
@@ -48,6 +49,7 @@ def ours(
             yield Thing(links.text(destination, route), partial(links.drop, destination, route))
     finally:
         links.close()
+    yield from _ipvs(node, state_directory)
     if tables := _tables():
         yield Thing(f"tables {', '.join(tables)}", remove_tables)
     for path in (
@@ -60,6 +62,17 @@ def ours(
     ):
         if path.exists():
             yield Thing(str(path), path.unlink)
+
+
+def _ipvs(node: str, state_directory: Path) -> Iterator[Thing]:
+    """Yield the virtual servers that are ours by the site that is kept."""
+    try:
+        base = _base(node, state_directory)
+    except StateError:
+        return  # no rule leads to what may be left, once the tables are gone
+    ipvs = Ipvs()
+    if servers := ipvs.servers(base):
+        yield Thing(f"{len(servers)} virtual servers", partial(ipvs.remove, base))
 
 
 def _base(node: str, state_directory: Path) -> NodeBase:

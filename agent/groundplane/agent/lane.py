@@ -170,6 +170,7 @@ class Lane:
             if name in names:
                 try:
                     with self._busy_with(reconciler):
+                        reconciler.settle()
                         disturbed = reconciler.distrust() or name in distrusting
                 except (GroundplaneError, OSError) as error:
                     log.warning("%s: %s", name, error)

@@ -5,6 +5,7 @@ from typing import Final
 
 from groundplane.model.catalog import Catalog
 from groundplane.model.hint import did_you_mean
+from groundplane.model.ipvs import scheduler_fault
 from groundplane.model.path import join
 from groundplane.model.service import (
     ADDRESSES,
@@ -14,11 +15,12 @@ from groundplane.model.service import (
     LOAD_BALANCING,
     POOL,
     RANDOM,
+    SCHEDULER,
     Service,
 )
 
 _PREFIX: Final = "groundplane/"
-_KNOWN: Final = (ADDRESSES, KEEP_LAST, LOAD_BALANCING, POOL)
+_KNOWN: Final = (ADDRESSES, KEEP_LAST, LOAD_BALANCING, POOL, SCHEDULER)
 
 
 def check_annotations(catalog: Catalog, service: Service) -> Iterator[tuple[str, str]]:
@@ -29,6 +31,8 @@ def check_annotations(catalog: Catalog, service: Service) -> Iterator[tuple[str,
         path = join("metadata.annotations", name)
         if name == LOAD_BALANCING:
             fault = _balancing(service, value)
+        elif name == SCHEDULER:
+            fault = _scheduling(service, value)
         elif name == KEEP_LAST:
             fault = _keeping(service, value)
         elif name in _KNOWN and not service.ours_to_balance:
@@ -56,6 +60,15 @@ def _balancing(service: Service, value: str) -> str:
     if service.spec.session_affinity == "ClientIP":
         return "sessionAffinity ClientIP is given too: one of the two"
     return ""
+
+
+def _scheduling(service: Service, value: str) -> str:
+    if service.external or service.headless:
+        what = "of type ExternalName" if service.external else "that is headless"
+        return f"a service {what} balances nothing"
+    if service.consistent_hash:
+        return f'{LOAD_BALANCING} "{CONSISTENT_HASH}" is given too: one of the two'
+    return scheduler_fault(value) or ""
 
 
 def _keeping(service: Service, value: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from groundplane.check.ipvs import ipvs_warnings
 from groundplane.check.probes import probe_warnings
 from groundplane.check.slices import KUBERNETES, MANAGED_LABEL, SERVICE_LABEL
 from groundplane.errors import Fault
@@ -41,6 +42,7 @@ def warnings(catalog: Catalog) -> Iterator[Fault]:
             message = "skipped: Kubernetes wrote it for pods; the workloads of the selector count"
             yield catalog.fault(key_of(each), "metadata.labels", message)
     yield from probe_warnings(catalog)
+    yield from ipvs_warnings(catalog)
 
 
 def _external(catalog: Catalog, service: Service) -> Iterator[Fault]:

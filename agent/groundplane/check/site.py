@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import combinations
+from typing import Final
 
 from groundplane.check import names
 from groundplane.check.metadata import check_metadata
@@ -11,8 +12,11 @@ from groundplane.model import address
 from groundplane.model.catalog import Catalog, key_of
 from groundplane.model.external import external_ranges
 from groundplane.model.families import site_families
+from groundplane.model.ipvs import scheduler_fault
 from groundplane.model.ports import port_range
 from groundplane.model.site import Node
+
+_LONGEST_DRAIN_S: Final = 86400
 
 
 def check_site(catalog: Catalog) -> Iterator[Fault]:
@@ -20,6 +24,7 @@ def check_site(catalog: Catalog) -> Iterator[Fault]:
     yield from _cluster(catalog)
     yield from _external(catalog)
     yield from _limits(catalog)
+    yield from _ipvs(catalog)
     holders: dict[str, str] = {}
     if not catalog.nodes:
         message = "there is no Node document; at least one is needed"
@@ -52,6 +57,15 @@ def _cluster(catalog: Catalog) -> Iterator[Fault]:
         if address.overlap(one, other):
             yield catalog.fault(key, path, f"{other} overlaps {one}")
     yield from _outside(catalog)
+
+
+def _ipvs(catalog: Catalog) -> Iterator[Fault]:
+    key, ipvs = key_of(catalog.cluster), catalog.cluster.spec.ipvs
+    if fault := scheduler_fault(ipvs.scheduler):
+        yield catalog.fault(key, "spec.ipvs.scheduler", fault)
+    if not 0 <= ipvs.drain_seconds <= _LONGEST_DRAIN_S:
+        message = f"{ipvs.drain_seconds} is no time: 0 to {_LONGEST_DRAIN_S} seconds"
+        yield catalog.fault(key, "spec.ipvs.drainSeconds", message)
 
 
 def _limits(catalog: Catalog) -> Iterator[Fault]:

@@ -110,6 +110,7 @@ def run(
     from groundplane.dataplanes import Dataplane
     from groundplane.dataplanes.conntrack import StaleFlows
     from groundplane.dataplanes.dns import Bind
+    from groundplane.dataplanes.ipvs import Ipvs
     from groundplane.dataplanes.links import Links
     from groundplane.dataplanes.nftables import Nftables
     from groundplane.privileges import keep_capabilities_to_ourselves
@@ -120,7 +121,7 @@ def run(
     sole = become_the_agent()
     keep_capabilities_to_ourselves()
     flows = StaleFlows()
-    lanes: list[list[Dataplane[Any, Any]]] = [[Links(), Nftables(), flows]]
+    lanes: list[list[Dataplane[Any, Any]]] = [[Links(), Ipvs(), Nftables(), flows]]
     if not without_dns:
         lanes.append([Bind(dns_key, state_directory / SERIALS_FILE)])
     settings = Settings(

@@ -51,6 +51,9 @@ class Dataplane(Protocol[K, V]):
         heard until then is forgotten.
         """
 
+    def settle(self, base: NodeBase) -> None:
+        """Do what only time makes due, as often as *patience_s* says. GroundplaneError as in `write`."""
+
     def culprit(self) -> str:
         """Return which program made the change that `disturbed` saw last, "" when nobody knows."""
 

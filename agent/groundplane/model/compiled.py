@@ -11,10 +11,11 @@ from typing import Final, Literal, NamedTuple, TypeVar
 import msgspec
 
 from groundplane.model.address import pack, unpack
+from groundplane.model.ipvs import ProxyMode
 from groundplane.model.machine import DEFAULT_MTU
 from groundplane.model.service import Family, Protocol
 
-FORMAT: Final = 5
+FORMAT: Final = 6
 T = TypeVar("T")
 
 
@@ -31,6 +32,7 @@ class Node(msgspec.Struct, frozen=True):
     segment: str = ""
     mtu: int = DEFAULT_MTU
     public_key: str = ""
+    proxy_mode: ProxyMode = "nftables"
 
 
 class Workload(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -260,6 +262,7 @@ class Service(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     health_check_port: int = 0
     external_name: str = ""
     shared: tuple[str, ...] = ()
+    scheduler: str = ""  # of IPVS, where it is not the site's
     keep_last_endpoints: bool = False  # all of them, where the probes of all fail
 
     @property
@@ -300,6 +303,13 @@ class Overlay(msgspec.Struct, frozen=True):
     port: int
 
 
+class Ipvs(msgspec.Struct, frozen=True):
+    """How nodes balance whose proxy mode is ipvs, see `model.site.Ipvs`."""
+
+    scheduler: str = "rr"
+    drain_seconds: int = 600
+
+
 class Site(msgspec.Struct, frozen=True):
     """The whole site. The same documents and lock give the same value on every node."""
 
@@ -324,3 +334,4 @@ class Site(msgspec.Struct, frozen=True):
     tls_server_name: str = ""  # of the forwarders; "" where they are asked without TLS
     dnssec: bool = False
     overlay: Overlay | None = None  # none where no packet needs one
+    ipvs: Ipvs = Ipvs()

@@ -20,6 +20,7 @@ CONSISTENT_HASH: Final = "consistent-hash"
 POOL: Final = "groundplane/load-balancer-pool"  # the name of one of Cluster's loadBalancerPools
 ADDRESSES: Final = "groundplane/load-balancer-ips"  # one address of each family, comma-separated
 KEEP_LAST: Final = "groundplane/keep-last-endpoints"  # "true" or "false"
+SCHEDULER: Final = "groundplane/ipvs-scheduler"  # a scheduler and its flags (model.ipvs)
 LOAD_BALANCER_CLASS: Final = "groundplane/load-balancer"  # spec.loadBalancerClass, or none
 
 

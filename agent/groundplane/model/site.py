@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from groundplane.model.ipvs import ProxyMode
 from groundplane.model.machine import Management, Overlay, Uplink, Vm, WireGuard
 from groundplane.model.meta import Document, ObjectMeta
 from groundplane.model.service import Protocol
@@ -58,6 +59,17 @@ class ProbePolicy(Document, frozen=True):
     foreign_hosts: bool = False
 
 
+class Ipvs(Document, frozen=True):
+    """How nodes balance whose proxyMode is ipvs.
+
+    *scheduler* is a scheduler of IPVS with its flags (`model.ipvs`). An endpoint that is gone keeps
+    its connections for *drainSeconds* at most.
+    """
+
+    scheduler: str = "rr"
+    drain_seconds: int = 600
+
+
 class ClusterSpec(Document, frozen=True):
     service_cidrs: tuple[str, ...] = msgspec.field(name="serviceCIDRs")
     workload_cidrs: tuple[WorkloadCIDR, ...] = msgspec.field(name="workloadCIDRs")
@@ -74,6 +86,8 @@ class ClusterSpec(Document, frozen=True):
     )
     probes: ProbePolicy = ProbePolicy()
     overlay: Overlay = Overlay()
+    proxy_mode: ProxyMode = "nftables"
+    ipvs: Ipvs = Ipvs()
 
 
 class Cluster(Document, frozen=True):
@@ -86,7 +100,8 @@ class Cluster(Document, frozen=True):
 class NodeSpec(Document, frozen=True):
     """Nodes with the same *segment* reach each other on one layer-2 network.
 
-    The endpoints of a node with state drain are as workloads with that state are.
+    The endpoints of a node with state drain are as workloads with that state are. Its *proxyMode*
+    is the site's where it says none.
     """
 
     addresses: tuple[str, ...]
@@ -97,6 +112,7 @@ class NodeSpec(Document, frozen=True):
     uplink: Uplink | None = None
     vm: Vm | None = None
     wireguard: WireGuard | None = None
+    proxy_mode: ProxyMode | None = None
 
 
 class Node(Document, frozen=True):

@@ -93,6 +93,7 @@ def project_service(service: compiled.Service, place: Place, failing: Failing) -
         service.health_check_port,
         _ready_here(service, chosen, place) if service.health_check_port else 0,
         shared=service.shared,
+        scheduler=service.scheduler,
     )
 
 
@@ -144,6 +145,8 @@ def project_base(site: compiled.Site, name: str) -> NodeBase:
         dnssec=site.dnssec,
         overlay=site.overlay,
         mtu=node.mtu - (overhead(site.overlay, node) if site.overlay else 0),
+        proxy_mode=node.proxy_mode,
+        ipvs=site.ipvs,
     )
 
 

@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from groundplane.model.compiled import Overlay, Sizes, StubZone
+from groundplane.model.compiled import Ipvs, Overlay, Sizes, StubZone
+from groundplane.model.ipvs import ProxyMode
 from groundplane.model.machine import DEFAULT_MTU
 from groundplane.model.service import Family, Protocol
 from groundplane.sharded import Sharded
@@ -73,6 +74,8 @@ class NodeBase(msgspec.Struct, frozen=True):
     dnssec: bool = False
     overlay: Overlay | None = None
     mtu: int = DEFAULT_MTU  # of the bridge: the uplink's less what the overlay adds
+    proxy_mode: ProxyMode = "nftables"
+    ipvs: Ipvs = Ipvs()
 
 
 class Member(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -141,6 +144,7 @@ class VirtualService(msgspec.Struct, frozen=True, gc=False):
     local_endpoints: int = 0
     external_name: str = ""
     shared: tuple[str, ...] = ()
+    scheduler: str = ""
 
     @property
     def key(self) -> Key:

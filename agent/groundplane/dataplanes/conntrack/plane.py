@@ -51,6 +51,9 @@ class StaleFlows:
     def listen(self) -> None:
         """A packet that makes an entry is no change that somebody makes."""
 
+    def settle(self, base: NodeBase) -> None:
+        """Nothing of this becomes due."""
+
     def culprit(self) -> str:
         return ""
 

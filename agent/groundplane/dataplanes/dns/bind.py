@@ -124,6 +124,9 @@ class Bind:
     def listen(self) -> None:
         """The server tells nobody of updates."""
 
+    def settle(self, base: NodeBase) -> None:
+        """Nothing of this becomes due."""
+
     def culprit(self) -> str:
         return ""
 

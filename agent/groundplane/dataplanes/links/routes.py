@@ -182,6 +182,9 @@ class Links:
             _drain(self._notifications)
         return True
 
+    def settle(self, base: NodeBase) -> None:
+        """Nothing of this becomes due."""
+
     def culprit(self) -> str:
         return ""
 

@@ -21,6 +21,7 @@ to a map for every element it adds (nft_add_set_elem): with 126 classes of three
 element took twice as long.
 """
 
+import sys
 from bisect import bisect_left
 from typing import Final
 
@@ -39,7 +40,7 @@ def _sizes() -> tuple[int, ...]:
 
 
 SIZES: Final = _sizes()
-REFUSE, HASH, DROP = 0, 62, 63
+REFUSE, BALANCED, HASH, DROP = 0, 1, 62, 63  # BALANCED: by IPVS, which knows no class
 
 POOL_BITS: Final = 12  # below the pool
 LOCAL_POOL: Final = 1 << POOL_BITS
@@ -55,6 +56,11 @@ def class_of(slots: int) -> int:
     Behind MAX_ENDPOINTS there is no slot: the last class draws among the first ones.
     """
     return bisect_left(SIZES, min(slots, MAX_ENDPOINTS)) + 1 if slots else REFUSE
+
+
+def class_in(data: bytes) -> int:
+    """Return the class of the handle that is an element's *data*."""
+    return int.from_bytes(data, sys.byteorder) & CLASS_MASK
 
 
 def pool_of(handle: int) -> int:

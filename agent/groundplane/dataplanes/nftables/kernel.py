@@ -1,12 +1,13 @@
 """Reads and writes our tables in the kernel."""
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from groundplane import marks, nft
+from groundplane.dataplanes.nftables import handle
 from groundplane.dataplanes.nftables.batch import encode
 from groundplane.dataplanes.nftables.maps import AFFINITY, MAPS, Element, Map, map_of
 from groundplane.dataplanes.nftables.monitor import Monitor
@@ -22,17 +23,17 @@ from groundplane.dataplanes.nftables.text import (
 )
 from groundplane.diff import Delta, Union, pieces
 from groundplane.errors import KernelRefused
-from groundplane.privileges import net_admin_for_children
 from groundplane.project.state import NodeBase, Part
 
 _TRIES: Final = 10
 _PIECE: Final = 12_000  # elements of one transaction of a first load
+_ENTRANCES: Final = {m.code for f in MAPS.values() for m in (f.cluster_ips, f.external_ips)}
 _TAMPERED: Final = "tampered"  # in place of a digest: our framework, with rules of others
 
 
 def maps_of(base: NodeBase) -> list[Map]:
     """Return the maps that the framework of *base* has."""
-    maps = [each for family in base.families for each in MAPS[family].all]
+    maps = [each for family in base.families for each in MAPS[family].of(base.proxy_mode)]
     return maps + [each.guard for family, each in MAPS.items() if family not in base.families]
 
 
@@ -113,7 +114,7 @@ class Nftables:
         """Load the framework where there is no table of ours: nft takes its time."""
         with suppress(OSError), _hasty_threads():
             if self._digest_there(base) is None:
-                _nft(framework(base))
+                nft.load(framework(base))
 
     def write(self, base: NodeBase, delta: Delta[Element, bytes]) -> None:
         """Make the change in one transaction.
@@ -135,15 +136,17 @@ class Nftables:
         if there != wanted and known == wanted:
             # *delta* is the difference to what is gone.
             raise KernelRefused("others removed or changed our tables")
+        if base.proxy_mode == "ipvs" and there != wanted and _balances(delta):
+            self._require_ipvs(base)
         before, own = self._generation, 0
         replaced = known == _TAMPERED or there not in (wanted, None)
         self._refused = True
         if replaced:
-            _nft(ruleset(base, delta.create) + self._affinities(base))
+            nft.load(ruleset(base, delta.create) + self._affinities(base))
             own += 1
         else:
             if there is None:
-                _nft(framework(base))
+                nft.load(framework(base))
                 own += 1
             own += self._fill(delta) if isinstance(delta.create, Union) else self._change(delta)
         self._refused, self._framework = False, wanted
@@ -156,6 +159,12 @@ class Nftables:
         if self._monitor is not None and (replaced or there is None):
             self._monitor.touched()  # by nft, for us
             self._uncertain = self._connection.generation() != self._generation
+
+    def _require_ipvs(self, base: NodeBase) -> None:
+        """KernelRefused where rules would lead to IPVS, and nothing is there yet to take it on."""
+        families = ("ip" if family == "IPv4" else "ip6" for family in base.families)
+        if not all(self._connection.has_table(family, marks.TABLE) for family in families):
+            raise KernelRefused("IPVS is not ready, and the rules stay as they are: see ipvs")
 
     def _change(self, delta: Delta[Element, bytes]) -> int:
         """Make the change in one transaction; return how many there were."""
@@ -182,7 +191,7 @@ class Nftables:
 
         A number of an endpoint is the same in both; one that is none any more leads nowhere.
         """
-        if not base.affinity_timeouts:
+        if not base.affinity_timeouts or base.proxy_mode == "ipvs":
             return ""
         try:
             maps = (AFFINITY[family] for family in base.families)
@@ -211,6 +220,9 @@ class Nftables:
             self._port = self._connection.port
             self._monitor.ignore(self._port)
 
+    def settle(self, base: NodeBase) -> None:
+        """Nothing of this becomes due."""
+
     def culprit(self) -> str:
         return self._culprit
 
@@ -219,9 +231,17 @@ class Nftables:
         return f"{map_} {{ {map_.element_text(key, value)} }}"
 
 
+def _balances(delta: Delta[Element, bytes]) -> bool:
+    """Return whether *delta* creates a way to IPVS."""
+    return any(
+        element[0] in _ENTRANCES and handle.class_in(data) == handle.BALANCED
+        for element, data in delta.create.items()
+    )
+
+
 def remove_tables() -> None:
     """Remove our tables in one transaction, whether they are there or not."""
-    _nft(removal())
+    nft.load(removal())
 
 
 @contextmanager
@@ -233,16 +253,3 @@ def _hasty_threads() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(before)
-
-
-def _nft(script: str) -> None:
-    """Load *script* with nft(8)."""
-    try:
-        with net_admin_for_children():
-            subprocess.run(
-                ["nft", "-f", "-"], input=script, text=True, check=True, capture_output=True
-            )
-    except FileNotFoundError:
-        raise KernelRefused("nft is not installed") from None
-    except subprocess.CalledProcessError as error:
-        raise KernelRefused(f"nft refused the ruleset: {error.stderr.strip()}") from None

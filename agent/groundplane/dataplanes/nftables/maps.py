@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Final
 
 from groundplane.model.address import unpack
+from groundplane.model.ipvs import ProxyMode
 from groundplane.model.service import Family
 
 TABLE: Final = "groundplane"
@@ -96,10 +97,17 @@ class FamilyMaps:
     nodes: Map  # addresses of all nodes
     hairpin: Map  # own address . own address of this node's workloads
     guard: Map  # bridge port . its workload's address
+    marks: Map  # pool : mark that leads to it, where IPVS balances
 
     @property
     def all(self) -> tuple[Map, ...]:
         return tuple(getattr(self, each.name) for each in fields(self))
+
+    def of(self, mode: ProxyMode) -> tuple[Map, ...]:
+        """Return the maps that there are on a node with this proxy mode."""
+        drawn = (self.slots, self.choices, self.endpoints)
+        others = drawn if mode == "ipvs" else (self.marks,)
+        return tuple(each for each in self.all if each not in others)
 
 
 def _maps(code: int, table: str, address: Field) -> FamilyMaps:
@@ -115,18 +123,19 @@ def _maps(code: int, table: str, address: Field) -> FamilyMaps:
         nodes=Map(code + 8, table, "nodes", (address,)),
         hairpin=Map(code + 9, table, "hairpin", (address, address)),
         guard=Map(code + 10, "bridge", f"workloads_{table}", (IFNAME, address)),
+        marks=Map(code + 11, table, "marks", (HANDLE,), (HANDLE,)),
     )
 
 
 MAPS: Final[dict[Family, FamilyMaps]] = {
     "IPv4": _maps(0, "ip", IPV4),
-    "IPv6": _maps(11, "ip6", IPV6),
+    "IPv6": _maps(12, "ip6", IPV6),
 }
 # What packets wrote, not we: which client stays with which endpoint. A client's IPv6 address is
 # there as two hashes of it, see text.py.
 AFFINITY: Final[dict[Family, Map]] = {
-    "IPv4": Map(22, "ip", "affinity", (HANDLE, IPV4), (HANDLE,)),
-    "IPv6": Map(23, "ip6", "affinity", (HANDLE, HANDLE, HANDLE), (HANDLE,)),
+    "IPv4": Map(24, "ip", "affinity", (HANDLE, IPV4), (HANDLE,)),
+    "IPv6": Map(25, "ip6", "affinity", (HANDLE, HANDLE, HANDLE), (HANDLE,)),
 }
 BY_CODE: Final = (*(each for maps in MAPS.values() for each in maps.all), *AFFINITY.values())
 

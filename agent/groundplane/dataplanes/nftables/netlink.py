@@ -77,6 +77,14 @@ class Connection:
             return ""
         return userdata[2 : 2 + userdata[1]].rstrip(b"\0").decode(errors="replace")
 
+    def has_table(self, family: str, name: str) -> bool:
+        """Return whether there is a table *name*, whoever made it."""
+        body = netfilter(FAMILIES[family]) + attribute(1, name.encode() + b"\0")
+        try:
+            return bool(list(self._netlink.ask(_GET_TABLE, 0, body)))
+        except FileNotFoundError:
+            return False
+
     def framework_there(self, family: str) -> bytes:
         """Return a digest of what our table of *family* is but for the elements that we change:
         its flags, chains, rules (with their handles) and constant elements."""

@@ -6,6 +6,7 @@ import netaddr
 
 from groundplane.dataplanes.nftables import handle
 from groundplane.dataplanes.nftables.maps import MAPS, PROTOCOLS, Element, FamilyMaps, host32
+from groundplane.marks import mark_of
 from groundplane.model.address import family_of, pack
 from groundplane.model.limits import MAX_ENDPOINTS
 from groundplane.model.service import Family, Protocol
@@ -47,15 +48,13 @@ def _service(base: NodeBase, service: VirtualService) -> Elements:
             if ways or port.node_port:
                 outside = local | handle.LOCAL if service.external_local else cluster
                 _add_outside(elements, base, service, port, family, outside)
-            if service.affinity_seconds:
+            if base.proxy_mode == "ipvs":
+                if service.external_local:
+                    _add_mark(elements, maps, port, cluster)
+            elif service.affinity_seconds:
                 _add_sticky(elements, maps, targets, cluster, local)
-                continue
-            _add_slots(elements, maps.slots.prefix + host32(pool), targets.cluster)
-            if local:
-                pool |= handle.LOCAL_POOL
-                _add_slots(elements, maps.slots.prefix + host32(pool), targets.local)
-            if service.external_local:
-                elements[maps.handles.prefix + host32(handle.pool_of(cluster))] = host32(cluster)
+            else:
+                _add_drawn(elements, service, maps, targets, cluster, local)
     return elements
 
 
@@ -84,6 +83,8 @@ def _handles(
 
 def _draw(base: NodeBase, service: VirtualService, slots: int) -> int:
     """Return the part of a handle that says how one of *slots* is drawn."""
+    if base.proxy_mode == "ipvs":
+        return handle.BALANCED if slots else handle.REFUSE
     if slots and service.consistent_hash:
         return handle.HASH
     class_ = handle.class_of(slots)
@@ -91,6 +92,30 @@ def _draw(base: NodeBase, service: VirtualService, slots: int) -> int:
         return class_
     timeout = base.affinity_timeouts.index(service.affinity_seconds) + 1
     return timeout << handle.TIMEOUT_SHIFT | class_
+
+
+def _add_mark(elements: Elements, maps: FamilyMaps, port: ServicePort, cluster: int) -> None:
+    """Add how IPVS finds the pool of all endpoints where the address means those of this node."""
+    pool = host32(handle.pool_of(cluster))
+    elements[maps.handles.prefix + pool] = host32(cluster)
+    elements[maps.marks.prefix + pool] = host32(mark_of(port.protocol, port.pool))
+
+
+def _add_drawn(
+    elements: Elements,
+    service: VirtualService,
+    maps: FamilyMaps,
+    targets: Targets,
+    cluster: int,
+    local: int,
+) -> None:
+    """Add the slots of each pool, and the handle that a Local policy falls back to."""
+    pool = handle.pool_of(cluster)
+    _add_slots(elements, maps.slots.prefix + host32(pool), targets.cluster)
+    if local:
+        _add_slots(elements, maps.slots.prefix + host32(pool | handle.LOCAL_POOL), targets.local)
+    if service.external_local:
+        elements[maps.handles.prefix + host32(pool)] = host32(cluster)
 
 
 def _add_slots(elements: Elements, key: bytes, slots: tuple[bytes, ...]) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
+from groundplane import marks
 from groundplane.dataplanes.nftables.batch import Kept
 from groundplane.dataplanes.nftables.handle import (
+    BALANCED,
     DRAWS,
     DROP,
     EXACT,
@@ -76,6 +78,9 @@ def _framework(base: NodeBase) -> str:
         exact=EXACT,
         families=[_family(base, family) for family in base.families],
         foreign=_foreign(base),
+        mark=f"{marks.MARK:#x}",
+        mark_mask=f"{marks.MASK:#x}",
+        mark_label=marks.LABEL,
         hash_seed=f"{HASH_SEED:#x}",
         hash_slots=HASH_SLOTS,
         sizes=SIZES,
@@ -111,6 +116,9 @@ def _classes(base: NodeBase) -> Iterator[str]:
     for parity in (0, LOCAL_POOL):
         yield f"{parity | REFUSE:#x} : goto refuse"
         yield f"{parity | DROP:#x} : drop"
+        if base.proxy_mode == "ipvs":
+            yield f"{parity | BALANCED:#x} : goto balance"
+            continue
         yield f"{parity | HASH:#x} : goto consistent"
         for class_ in range(1, len(SIZES) + 1):
             yield f"{parity | class_:#x} : goto pick_{class_}"

@@ -1,0 +1,39 @@
+"""What IPVS cannot express: said of services on a site where a node's proxy mode is ipvs."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from groundplane.errors import Fault
+from groundplane.model.catalog import Catalog, key_of
+from groundplane.model.path import join
+from groundplane.model.service import LOAD_BALANCING, Service
+
+_WHERE: Final = "on nodes with proxyMode ipvs"
+
+
+def ipvs_warnings(catalog: Catalog) -> Iterator[Fault]:
+    """Yield what of each service is otherwise where IPVS balances. See docs/decisions/0024-ipvs.md."""
+    site = catalog.cluster.spec.proxy_mode
+    if "ipvs" not in {node.spec.proxy_mode or site for node in catalog.nodes.values()}:
+        return
+    for service in catalog.services.values():
+        for path, message in _differences(catalog, service):
+            yield catalog.fault(key_of(service), path, message)
+
+
+def _differences(catalog: Catalog, service: Service) -> Iterator[tuple[str, str]]:
+    if service.external or service.headless:
+        return
+    spec = service.spec
+    if service.affinity_seconds and spec.external_traffic_policy == "Local":
+        who = "a client inside the site that asks an address from outside"
+        yield "spec.sessionAffinity", f"{_WHERE}, {who} does not stay with its endpoint"
+    if service.consistent_hash and any(
+        workload.spec.weight != 1
+        for workload in catalog.workloads.values()
+        if workload.metadata.namespace == service.metadata.namespace
+        and spec.selector
+        and spec.selector.items() <= workload.metadata.labels.items()
+    ):
+        path = join("metadata.annotations", LOAD_BALANCING)
+        yield path, f"{_WHERE}, the weights of its workloads do not count"

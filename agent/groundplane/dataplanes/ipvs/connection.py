@@ -1,0 +1,102 @@
+"""IPVS over generic netlink: writes commands in batches, reads virtual servers."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Final, NamedTuple
+
+from groundplane.dataplanes.ipvs import messages
+from groundplane.dataplanes.ipvs.messages import Destination, Timeouts
+from groundplane.dataplanes.ipvs.objects import Key, Scheduling, Value
+from groundplane.dataplanes.ipvs.text import rule
+from groundplane.errors import KernelRefused
+from groundplane.netlink import (
+    DUMP,
+    REQUEST,
+    Socket,
+    acknowledging,
+    attribute,
+    attributes,
+    message,
+)
+
+_GENERIC: Final = 16  # NETLINK_GENERIC
+_CONTROLLER, _GET_FAMILY, _FAMILY_ID, _FAMILY_NAME = 0x10, 3, 1, 2  # CTRL_*
+_NAME: Final = b"IPVS\0"
+_BATCH: Final = 8000  # messages: a megabyte
+
+
+class Command(NamedTuple):
+    """What is to be done to one object; *number* is that of messages.py."""
+
+    number: int
+    key: Key
+    value: Value
+
+
+class Connection:
+    """A netlink socket to IPVS of the network namespace that the thread is in.
+
+    OSError where the kernel has no IPVS: to ask for it loads its module, where there is one.
+    """
+
+    def __init__(self) -> None:
+        self._netlink = Socket(_GENERIC)
+        try:
+            self._family = self._resolve()
+        except BaseException:
+            self._netlink.close()
+            raise
+
+    def _resolve(self) -> int:
+        request = bytes((_GET_FAMILY, 1, 0, 0)) + attribute(_FAMILY_NAME, _NAME)
+        (answer,) = self._netlink.ask(_CONTROLLER, 0, request)
+        return int.from_bytes(dict(attributes(answer, 4))[_FAMILY_ID], sys.byteorder)
+
+    def close(self) -> None:
+        self._netlink.close()
+
+    def run(self, commands: Iterable[Command]) -> None:
+        """Run *commands* in their order; KernelRefused names the first one that was refused.
+
+        IPVS knows no transactions: what stands after that one, up to the end of its batch, is done.
+        """
+        coming = iter(commands)
+        while batch := list(islice(coming, _BATCH)):
+            sent = [
+                message(self._family, REQUEST, number, messages.body(*each))
+                for number, each in enumerate(batch)
+            ]
+            sent[-1] = acknowledging(sent[-1])
+            try:
+                complaint = self._netlink.commit(b"".join(sent))
+            except OSError as error:
+                raise KernelRefused(f"IPVS took no change: {error.strerror}") from None
+            if complaint is not None:
+                refused = batch[complaint.sequence]
+                why = os.strerror(complaint.code)
+                raise KernelRefused(f"IPVS refused `{rule(refused.key, refused.value)}`: {why}")
+
+    def servers(self) -> Iterator[tuple[Key, Scheduling]]:
+        """Yield every virtual server, whoever made it."""
+        for answer in self._netlink.ask(self._family, DUMP, messages.header(messages.GET_SERVICE)):
+            if (found := messages.server_in(answer)) is not None:
+                yield found
+
+    def destinations(self, server: Key) -> list[Destination]:
+        """Return the destinations of *server*; none where there is no such server."""
+        request = messages.query(messages.GET_DEST, server)
+        answers = self._netlink.ask(self._family, DUMP, request)
+        return [
+            found
+            for answer in answers
+            if (found := messages.destination_in(answer, server)) is not None
+        ]
+
+    def keep(self, default: Timeouts, wanted: Timeouts) -> None:
+        """Set the timeouts *wanted*, where they are the kernel's *default*: others may have chosen."""
+        (answer,) = self._netlink.ask(self._family, 0, messages.header(messages.GET_CONFIG))
+        if messages.timeouts_in(answer) == default:
+            request = message(self._family, REQUEST, 1, messages.set_timeouts(wanted))
+            self._netlink.commit(acknowledging(request))

@@ -1,0 +1,164 @@
+"""IPVS's generic netlink messages as bytes, both ways. Pure.
+
+Format: include/uapi/linux/ip_vs.h, and net/netfilter/ipvs/ip_vs_ctl.c for what is needed.
+"""
+
+import struct
+import sys
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from groundplane.dataplanes.ipvs.objects import (
+    FLAGS,
+    PERSISTENT,
+    Key,
+    Scheduling,
+    Value,
+    server_of,
+    width_of,
+)
+from groundplane.model.address import pack
+from groundplane.netlink import attribute, attributes, nest
+
+VERSION: Final = 1
+NEW_SERVICE, SET_SERVICE, DEL_SERVICE, GET_SERVICE = 1, 2, 3, 4
+NEW_DEST, SET_DEST, DEL_DEST, GET_DEST = 5, 6, 7, 8
+SET_CONFIG, GET_CONFIG = 12, 13
+_SERVICE, _DEST = 1, 2  # IPVS_CMD_ATTR_*
+_TIMEOUTS: Final = (4, 5, 6)
+_AF, _PROTOCOL, _ADDRESS, _PORT, _MARK, _SCHEDULER, _FLAGS, _TIMEOUT, _NETMASK = range(1, 10)
+_D_ADDRESS, _D_PORT, _D_METHOD, _D_WEIGHT, _D_UPPER, _D_LOWER, _D_ACTIVE, _D_INACTIVE = range(1, 9)
+_D_FAMILY: Final = 11
+_FAMILIES: Final = {4: 2, 6: 10}  # AF_INET, AF_INET6
+_NUMBERS: Final = {2: 4, 10: 6}
+_ALL: Final = 0xFFFFFFFF
+# A host's netmask: of IPv4 the mask itself, of IPv6 the length of its prefix.
+_HOST: Final = {4: b"\xff\xff\xff\xff", 6: struct.pack("=I", 128)}
+_MASQUERADE: Final = 0  # IP_VS_CONN_F_MASQ: the destination is translated
+
+_generic = struct.Struct("=BBH")
+_u16, _u32, _be16 = struct.Struct("=H").pack, struct.Struct("=I").pack, struct.Struct(">H").pack
+
+
+class Destination(NamedTuple):
+    """A destination as the kernel has it, with how many connections it has."""
+
+    key: Key
+    weight: int
+    connections: int
+
+
+def header(command: int) -> bytes:
+    """Return the generic netlink header that a message's body begins with."""
+    return _generic.pack(command, VERSION, 0)
+
+
+def body(command: int, key: Key, value: Value) -> bytes:
+    """Return the body of the message that does *command* to the object *key*."""
+    width = width_of(key)
+    if len(key) == width:
+        scheduling = value if isinstance(value, Scheduling) else None
+        return header(command) + nest(_SERVICE, _identity(key), _entry(key[0], scheduling))
+    weight = value if isinstance(value, int) else 0
+    return header(command) + _nested(key[:width]) + nest(_DEST, _destination(key[width:], weight))
+
+
+def query(command: int, key: Key) -> bytes:
+    """Return the body of the message that asks *command* about the server *key*."""
+    return header(command) + _nested(key)
+
+
+def _identity(key: Key) -> bytes:
+    server = server_of(key)
+    family = attribute(_AF, _u16(_FAMILIES[server.family]))
+    if server.mark:
+        return family + attribute(_MARK, _u32(server.mark))
+    return (
+        family
+        + attribute(_PROTOCOL, _u16(server.protocol))
+        + attribute(_ADDRESS, pack(server.address).ljust(16, b"\0"))
+        + attribute(_PORT, _be16(server.port))
+    )
+
+
+@lru_cache(maxsize=64)
+def _nested(key: Key) -> bytes:
+    return nest(_SERVICE, _identity(key))
+
+
+def _entry(number: int, scheduling: Scheduling | None) -> bytes:
+    if scheduling is None:
+        return b""
+    return (
+        attribute(_SCHEDULER, scheduling.scheduler.encode() + b"\0")
+        + attribute(_FLAGS, _u32(scheduling.flags) + _u32(_ALL))
+        + attribute(_TIMEOUT, _u32(scheduling.timeout))
+        + attribute(_NETMASK, _HOST[number])
+    )
+
+
+@lru_cache(maxsize=4096)
+def _destination(target: bytes, weight: int) -> bytes:
+    """Return the attributes of the destination *target*, which is there once for each way to it."""
+    family = 10 if len(target) > 6 else 2
+    return (
+        attribute(_D_ADDRESS, target[:-2].ljust(16, b"\0"))
+        + attribute(_D_PORT, target[-2:])
+        + attribute(_D_METHOD, _u32(_MASQUERADE))
+        + attribute(_D_WEIGHT, _u32(weight))
+        + attribute(_D_UPPER, _u32(0))
+        + attribute(_D_LOWER, _u32(0))
+        + attribute(_D_FAMILY, _u16(family))
+    )
+
+
+def server_in(answer: bytes) -> tuple[Key, Scheduling] | None:
+    """Return the virtual server that an answer to GET_SERVICE has."""
+    found = dict(attributes(dict(attributes(answer, 4)).get(_SERVICE, b"")))
+    number = _NUMBERS.get(_number(found.get(_AF, b"")), 0)
+    if not number:
+        return None
+    if _MARK in found:
+        key = bytes((number, 0, 0, 0)) + _number(found[_MARK]).to_bytes(4)
+    else:
+        width = 4 if number == 4 else 16
+        protocol = _number(found[_PROTOCOL])
+        key = bytes((number, protocol)) + found[_PORT] + found[_ADDRESS][:width]
+    flags = _number(found[_FLAGS][:4]) & FLAGS
+    timeout = _number(found[_TIMEOUT]) if flags & PERSISTENT else 0
+    scheduler = found.get(_SCHEDULER, b"").rstrip(b"\0").decode()
+    return key, Scheduling(scheduler, flags, timeout)
+
+
+def destination_in(answer: bytes, server: Key) -> Destination | None:
+    """Return the destination of *server* that an answer to GET_DEST has."""
+    found = dict(attributes(dict(attributes(answer, 4)).get(_DEST, b"")))
+    if _D_ADDRESS not in found:
+        return None
+    address = found[_D_ADDRESS][: 4 if server[0] == 4 else 16]
+    connections = _number(found[_D_ACTIVE]) + _number(found[_D_INACTIVE])
+    return Destination(server + address + found[_D_PORT], _number(found[_D_WEIGHT]), connections)
+
+
+def _number(raw: bytes) -> int:
+    return int.from_bytes(raw, sys.byteorder)
+
+
+class Timeouts(NamedTuple):
+    """After how many seconds a connection is forgotten that nobody uses."""
+
+    tcp: int
+    tcp_fin: int
+    udp: int
+
+
+def timeouts_in(answer: bytes) -> Timeouts:
+    """Return what an answer to GET_CONFIG has."""
+    found = dict(attributes(answer, 4))
+    return Timeouts(*(_number(found[kind]) for kind in _TIMEOUTS))
+
+
+def set_timeouts(timeouts: Timeouts) -> bytes:
+    """Return the body of the message that sets *timeouts*."""
+    parts = zip(_TIMEOUTS, timeouts, strict=True)
+    return header(SET_CONFIG) + b"".join(attribute(kind, _u32(value)) for kind, value in parts)

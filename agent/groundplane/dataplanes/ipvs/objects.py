@@ -1,0 +1,103 @@
+"""What IPVS has: virtual servers, and the destinations behind each. Pure.
+
+A key is bytes, as an element of nftables is: a virtual server's says family, protocol, port and
+address, or the mark of the packets that it takes; a destination's is its server's, then its own
+address and port. All numbers are in network order.
+
+    family 4 | 6 . protocol . port (2) . address (4 | 16)                 by address
+    family 4 | 6 . 0 . 0 (2) . mark (4)                                   by mark
+    server . address (4 | 16) . port (2)                                  a destination
+"""
+
+import struct
+from typing import Final, NamedTuple
+
+from groundplane import marks
+from groundplane.model.address import family_of, pack, unpack
+from groundplane.model.service import Family, Protocol
+
+Key = bytes
+
+PROTOCOLS: Final[dict[Protocol, int]] = {"TCP": 6, "UDP": 17, "SCTP": 132}
+PERSISTENT: Final = 0x1  # IP_VS_SVC_F_PERSISTENT
+_SCHEDULER_FLAGS: Final = {  # IP_VS_SVC_F_SCHED_*
+    "sh-fallback": 0x08,
+    "sh-port": 0x10,
+    "mh-fallback": 0x08,
+    "mh-port": 0x10,
+}
+FLAGS: Final = PERSISTENT | 0x08 | 0x10 | 0x20  # that we set; the others are the kernel's
+
+_WIDTH: Final = {4: 4, 6: 16}
+_server = struct.Struct(">BBH")
+
+
+class Scheduling(NamedTuple):
+    """How a virtual server balances: its scheduler, flags, and how long a client is kept, in s."""
+
+    scheduler: str
+    flags: int = 0
+    timeout: int = 0
+
+
+Value = Scheduling | int  # of a virtual server, or the weight of a destination
+
+
+def server(address: str, protocol: Protocol, port: int) -> Key:
+    """Return the key of the virtual server at *address*."""
+    number = 4 if family_of(address) == "IPv4" else 6
+    return _server.pack(number, PROTOCOLS[protocol], port) + pack(address)
+
+
+def marked_server(family: Family, protocol: Protocol, pool: int) -> Key:
+    """Return the key of the virtual server that takes packets by the mark of *pool*."""
+    return _server.pack(4 if family == "IPv4" else 6, 0, 0) + marks.mark_of(
+        protocol, pool
+    ).to_bytes(4)
+
+
+def flags_of(names: tuple[str, ...]) -> int:
+    """Return the bits of a scheduler's flags."""
+    return sum(_SCHEDULER_FLAGS[name] for name in names)
+
+
+class Server(NamedTuple):
+    """A key taken apart. *mark* is 0 where the server goes by its address, else that is ""."""
+
+    family: int  # 4 or 6
+    protocol: int
+    address: str
+    port: int
+    mark: int
+
+
+def width_of(key: Key) -> int:
+    """Return how many bytes of *key*, or of the key of its destination, are the server's."""
+    return 4 + (_WIDTH[key[0]] if key[1] else 4)
+
+
+def is_destination(key: Key) -> bool:
+    return len(key) > width_of(key)
+
+
+def server_of(key: Key) -> Server:
+    """Return the server that *key*, or the key of a destination, is of."""
+    number, protocol, port = _server.unpack_from(key)
+    rest = key[4 : width_of(key)]
+    if protocol:
+        return Server(number, protocol, unpack(rest), port, 0)
+    return Server(number, 0, "", 0, int.from_bytes(rest))
+
+
+def drains(key: Key) -> bool:
+    """Whether connections of the destination *key* live on when it goes: TCP's do."""
+    protocol = key[1]
+    if protocol:
+        return protocol == PROTOCOLS["TCP"]
+    return int.from_bytes(key[4:8]) & marks.PROTOCOL_MASK == marks.PROTOCOLS["TCP"]
+
+
+def target_of(key: Key) -> tuple[str, int]:
+    """Return address and port of the destination *key*."""
+    rest = key[width_of(key) :]
+    return unpack(rest[:-2]), int.from_bytes(rest[-2:])

@@ -1,0 +1,223 @@
+"""Virtual servers and destinations in the kernel, and those that are leaving."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator
+from pathlib import Path
+from typing import Final
+
+from groundplane.dataplanes.ipvs import messages, steering
+from groundplane.dataplanes.ipvs.connection import Command, Connection
+from groundplane.dataplanes.ipvs.drift import Digests
+from groundplane.dataplanes.ipvs.messages import Timeouts
+from groundplane.dataplanes.ipvs.objects import (
+    Key,
+    Scheduling,
+    Value,
+    drains,
+    is_destination,
+    width_of,
+)
+from groundplane.dataplanes.ipvs.owner import owner
+from groundplane.dataplanes.ipvs.render import render
+from groundplane.dataplanes.ipvs.text import rule
+from groundplane.diff import Delta
+from groundplane.errors import KernelRefused
+from groundplane.project.state import NodeBase, Part
+
+_PRESENT: Final = Path("/proc/net/ip_vs")
+_SYSCTLS: Final = Path("/proc/sys/net/ipv4/vs")
+_NEEDED: Final = {"conntrack": "1", "expire_nodest_conn": "1"}
+_DEFAULT: Final = Timeouts(tcp=900, tcp_fin=120, udp=300)
+_LIKE_CONNTRACK: Final = Timeouts(tcp=432000, tcp_fin=120, udp=120)
+
+
+class Ipvs:
+    """The dataplane in the network namespace of this process. Implements `Dataplane`.
+
+    Ours is what owner.py says. A destination without weight is leaving: it keeps its connections,
+    gets no new one, and is taken away when they are gone. A server of which all destinations are
+    leaving is leaving, too. Neither is part of what is there.
+    """
+
+    name = "ipvs"
+    patience_s = 10.0
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._connection: Connection | None = None
+        self._leaving: dict[Key, float] = {}  # servers and destinations, and since when
+        self._steered: NodeBase | None = None  # for which packets are led here
+        self._is_clean = False  # whether nothing of an earlier mode is left
+        self._digests = Digests({})
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def context(self, base: NodeBase) -> Hashable:
+        return (
+            base.proxy_mode, base.ipvs, base.families, base.addresses, base.service_cidrs,
+            base.external_cidrs, base.node_ports,
+        )  # fmt: skip
+
+    def render(self, base: NodeBase, part: Part) -> dict[Key, Value]:
+        return render(base, part)
+
+    def prepare(self, base: NodeBase) -> None:
+        """Nothing of this takes long."""
+
+    def read(self, base: NodeBase) -> dict[Key, Value]:
+        """Return what is there; nothing in another proxy mode, where all of it leaves by itself."""
+        if base.proxy_mode != "ipvs":
+            return {}
+        connection = self._connected()
+        _require_sysctls()
+        now = self._clock()
+        found: dict[Key, Value] = {}
+        leaving: dict[Key, float] = {}
+        try:
+            connection.keep(_DEFAULT, _LIKE_CONNTRACK)
+            for server, scheduling in self._ours(base).items():
+                there = connection.destinations(server)
+                live = {each.key: each.weight for each in there if each.weight}
+                if live:
+                    found[server] = scheduling
+                    found |= live
+                gone = [each.key for each in there if not each.weight]
+                gone += [] if live else [server]
+                leaving |= {key: self._leaving.get(key, now) for key in gone}
+        except OSError as error:
+            raise KernelRefused(f"the kernel shows no virtual servers: {error.strerror}") from None
+        self._leaving = leaving
+        self._digests = Digests(found)
+        if found:
+            self._steer(base)
+        return found
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            try:
+                self._connection = Connection()
+            except OSError as error:
+                raise KernelRefused(f"the kernel has no IPVS: {error.strerror}") from None
+        return self._connection
+
+    def _ours(self, base: NodeBase) -> dict[Key, Scheduling]:
+        is_ours = owner(base)
+        return {key: value for key, value in self._connected().servers() if is_ours(key)}
+
+    def listen(self) -> None:
+        """Nobody tells of IPVS's changes."""
+
+    def disturbed(self, base: NodeBase) -> bool:
+        """Return whether a server, or the destinations of some, are not as known; see drift.py."""
+        if base.proxy_mode != "ipvs":
+            return False
+        if self._steered and not steering.is_steered(base):
+            self._steered = None
+            return True
+        there = {k: v for k, v in self._ours(base).items() if k not in self._leaving}
+        return self._digests.differ(there, self._connected().destinations)
+
+    def culprit(self) -> str:
+        return ""
+
+    def text(self, key: Key, value: Value) -> str:
+        return rule(key, value)
+
+    def write(self, base: NodeBase, delta: Delta[Key, Value]) -> None:
+        """Make the change: what is new first, what goes last. Nothing of it is a transaction.
+
+        Packets are led here once there is something that takes them; the rules wait for that.
+        """
+        self._connected().run(self._commands(delta, self._clock()))
+        self._digests.change(delta)
+        self._steer(base)
+
+    def _steer(self, base: NodeBase) -> None:
+        if self._steered != base:
+            steering.steer(base)
+            self._steered, self._is_clean = base, False
+
+    def _commands(self, delta: Delta[Key, Value], now: float) -> Iterator[Command]:
+        for key, value in delta.create.items():
+            back = self._leaving.pop(key, None) is not None
+            if is_destination(key):
+                yield Command(messages.SET_DEST if back else messages.NEW_DEST, key, value)
+            else:
+                yield Command(messages.SET_SERVICE if back else messages.NEW_SERVICE, key, value)
+        for key, (_, value) in delta.update.items():
+            number = messages.SET_DEST if is_destination(key) else messages.SET_SERVICE
+            yield Command(number, key, value)
+        servers = []
+        for key, value in delta.delete.items():
+            if not is_destination(key):
+                servers.append((key, value))
+            elif drains(key):
+                self._leaving[key] = now
+                yield Command(messages.SET_DEST, key, 0)
+            else:
+                yield Command(messages.DEL_DEST, key, 0)
+        held = {key[: width_of(key)] for key in self._leaving} if servers else set()
+        for key, value in servers:
+            if key in held:
+                self._leaving[key] = now
+            else:
+                yield Command(messages.DEL_SERVICE, key, value)
+
+    def settle(self, base: NodeBase) -> None:
+        """Take away what has left: it has no connection any more, or has had its time."""
+        if base.proxy_mode != "ipvs":
+            if not _PRESENT.exists() or steering.is_led_to():
+                return
+            self._let_all_leave(base)
+        if self._leaving:
+            self._connected().run(list(self._left(base)))
+
+    def servers(self, base: NodeBase) -> list[Key]:
+        """Return every virtual server of ours that is there, leaving or not."""
+        return list(self._ours(base)) if _PRESENT.exists() else []
+
+    def remove(self, base: NodeBase) -> None:
+        """Take everything of ours away at once, and what leads there."""
+        commands = [Command(messages.DEL_SERVICE, key, 0) for key in self.servers(base)]
+        self._connected().run(commands)
+        steering.let_go()
+
+    def _let_all_leave(self, base: NodeBase) -> None:
+        """Let everything leave: no rule leads to it any more."""
+        connection, now, keys = self._connected(), self._clock(), list[Key]()
+        for server in self._ours(base):
+            keys += [server, *(each.key for each in connection.destinations(server))]
+        if not keys and not self._is_clean:
+            steering.let_go()
+            self._steered, self._is_clean = None, True
+        self._leaving = {key: self._leaving.get(key, now) for key in keys}
+
+    def _left(self, base: NodeBase) -> Iterator[Command]:
+        now = self._clock()
+        leaving: dict[Key, list[Key]] = defaultdict(list)  # by server
+        for key in self._leaving:
+            leaving[key[: width_of(key)]].append(key)
+        for server, keys in leaving.items():
+            there = self._connected().destinations(server)
+            rest = {each.key: each.connections for each in there}
+            for key in filter(is_destination, keys):
+                is_late = now - self._leaving[key] >= base.ipvs.drain_seconds
+                if is_late or not rest.get(key):
+                    del self._leaving[key]
+                    if rest.pop(key, None) is not None:
+                        yield Command(messages.DEL_DEST, key, 0)
+            if server in self._leaving and not rest:
+                del self._leaving[server]
+                yield Command(messages.DEL_SERVICE, server, 0)
+
+
+def _require_sysctls() -> None:
+    """KernelRefused where IPVS would not work: its sysctls are not the agent's to set."""
+    for name, value in _NEEDED.items():
+        found = (_SYSCTLS / name).read_text().strip()
+        if found != value:
+            why = "the node's deploy sets it"
+            raise KernelRefused(f"net.ipv4.vs.{name} is {found}, and has to be {value}: {why}")

@@ -1,0 +1,137 @@
+"""What leads packets to IPVS, which takes only those that are delivered on this node.
+
+A mark does, with a policy rule and a route that makes everything local: no address of a service is
+on any device, none is answered for by ARP, and none reaches a listener of the node. Ours are the
+rule and the route with our numbers, and the table `groundplane-ipvs` of the families ip and ip6.
+"""
+
+import errno
+import hashlib
+from typing import Any, Final
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from groundplane import marks, nft
+from groundplane.errors import KernelRefused
+from groundplane.model.address import family_of
+from groundplane.netlink import AF, Socket, attribute, netfilter
+from groundplane.project.state import NodeBase
+from groundplane.rendering import render_template
+
+TABLES: Final = (f"ip {marks.TABLE}", f"ip6 {marks.TABLE}")
+_ROUTES: Final = 7071  # the routing table
+_PRIORITY: Final = 471  # of the policy rule
+_PROTOCOL: Final = 71  # named "groundplane" in /etc/iproute2/rt_protos.d
+_LOOPBACK: Final = 1  # the index of lo, in every network namespace
+_LOCAL: Final = 2  # RTN_LOCAL
+_DIGEST: Final = "@digest@"
+_GET_TABLE, _GET_CHAIN = 10 << 8 | 1, 10 << 8 | 4  # NFNL_SUBSYS_NFTABLES, NFT_MSG_*
+
+
+def rules(base: NodeBase) -> str:
+    """Return the nftables tables that lead packets to IPVS."""
+    text = render_template(
+        "ipvs.nft.j2",
+        digest=_DIGEST,
+        families=[
+            {
+                "ip": "ip" if family == "IPv4" else "ip6",
+                "icmp": "icmp" if family == "IPv4" else "icmpv6",
+                "balanced": [
+                    cidr
+                    for cidr in (*base.service_cidrs, *base.external_cidrs)
+                    if family_of(cidr) == family
+                ],
+            }
+            for family in base.families
+        ],
+        mark=f"{marks.MARK:#x}",
+        mask=f"{marks.MASK:#x}",
+        label=marks.LABEL,
+        table=marks.TABLE,
+    )
+    return text.replace(_DIGEST, hashlib.sha256(text.encode()).hexdigest()[:16])
+
+
+def removal() -> str:
+    """Return commands that remove our tables, whether they are there or not."""
+    return "".join(f"add table {each}\ndelete table {each}\n" for each in TABLES)
+
+
+def steer(base: NodeBase) -> None:
+    """Lead marked packets to IPVS, if they are not; KernelRefused if they cannot be."""
+    wanted = rules(base)
+    digest = wanted.split('comment "', 1)[1].split('"', 1)[0]
+    tables = TABLES if len(base.families) == 2 else TABLES[base.families == ("IPv6",) :][:1]
+    if not all(f'comment "{digest}"' in nft.listed(each) for each in tables):
+        nft.load(removal() + wanted)
+    with IPRoute() as netlink:
+        for family in base.families:
+            _accept(netlink, "add", AF[family], errno.EEXIST)
+
+
+def is_steered(base: NodeBase) -> bool:
+    """Return whether packets are led to IPVS: what does it is there, whatever is in it."""
+    netlink = Socket()
+    try:
+        tables = all(_has_table(netlink, AF[family]) for family in base.families)
+    finally:
+        netlink.close()
+    with IPRoute() as routes:
+        return tables and all(
+            routes.get_rules(family=AF[family], priority=_PRIORITY) for family in base.families
+        )
+
+
+def _has_table(netlink: Socket, family: int) -> bool:
+    body = netfilter(family) + attribute(1, marks.TABLE.encode() + b"\0")
+    try:
+        return bool(list(netlink.ask(_GET_TABLE, 0, body)))
+    except FileNotFoundError:
+        return False
+
+
+def let_go() -> None:
+    """Take away what leads packets to IPVS."""
+    with IPRoute() as netlink:
+        for family in AF.values():
+            _accept(netlink, "del", family, errno.ENOENT, errno.ESRCH, errno.EAFNOSUPPORT)
+    nft.load(removal())
+
+
+def _accept(netlink: IPRoute, verb: str, family: int, *done: int) -> None:
+    """Add or delete the rule and the route of *family*; errors of *done* say that it is so."""
+    rule: dict[str, Any] = {
+        "family": family, "table": _ROUTES, "priority": _PRIORITY,
+        "fwmark": marks.MARK, "fwmask": marks.MASK, "protocol": _PROTOCOL,
+    }  # fmt: skip
+    route: dict[str, Any] = {
+        "family": family, "table": _ROUTES, "dst": "default", "type": _LOCAL, "oif": _LOOPBACK,
+        "scope": 254, "proto": _PROTOCOL,
+    }  # fmt: skip
+    for function, arguments in ((netlink.route, route), (netlink.rule, rule)):
+        try:
+            function(verb, **arguments)
+        except NetlinkError as error:
+            if error.code not in done:
+                raise KernelRefused(f"no way to IPVS: {error}") from None
+
+
+def is_led_to() -> bool:
+    """Return whether the rules that choose still lead to IPVS: the chain is there that does."""
+    netlink = Socket()
+    try:
+        return any(
+            _has_chain(netlink, netfilter(family) + attribute(1, b"groundplane\0"))
+            for family in AF.values()
+        )
+    finally:
+        netlink.close()
+
+
+def _has_chain(netlink: Socket, table: bytes) -> bool:
+    try:
+        return bool(list(netlink.ask(_GET_CHAIN, 0, table + attribute(3, b"balance\0"))))
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,62 @@
+"""Generic netlink's messages: what is written is read as the same."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from groundplane.dataplanes.ipvs import messages
+from groundplane.dataplanes.ipvs.objects import Key, Scheduling, marked_server, server
+from groundplane.netlink import attributes
+
+SERVERS = (
+    server("10.96.0.1", "TCP", 443),
+    server("fd00:96::1", "UDP", 53),
+    server("10.96.0.1", "SCTP", 1),
+    marked_server("IPv4", "TCP", 0xFFFFE),
+    marked_server("IPv6", "UDP", 2),
+)
+
+
+@given(
+    st.sampled_from(SERVERS),
+    st.sampled_from(["rr", "wlc", "mh"]),
+    st.sampled_from([0, 0x08, 0x18]),
+    st.sampled_from([0, 1, 10800]),
+)
+def test_a_server_is_read_as_it_was_written(
+    key: Key, scheduler: str, flags: int, timeout: int
+) -> None:
+    value = Scheduling(scheduler, flags | bool(timeout), timeout)
+    body = messages.body(messages.NEW_SERVICE, key, value)
+    assert (key, value) == messages.server_in(body)
+
+
+def test_flags_of_the_kernel_are_none_of_ours() -> None:
+    """IP_VS_SVC_F_HASHED is set on whatever is there."""
+    key = SERVERS[0]
+    body = messages.body(messages.NEW_SERVICE, key, Scheduling("rr", 0x2))
+    assert (key, Scheduling("rr")) == messages.server_in(body)
+
+
+def test_an_answer_that_has_no_server_is_none() -> None:
+    assert messages.server_in(messages.header(messages.NEW_SERVICE)) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "address", "family"),
+    [
+        (SERVERS[0] + bytes((10, 244, 1, 10)) + b"\x1f\x90", "0af4010a", 2),
+        (SERVERS[1] + bytes(15) + b"\1\x1f\x90", "00" * 15 + "01", 10),
+        (SERVERS[4] + bytes(15) + b"\1\x1f\x90", "00" * 15 + "01", 10),
+    ],
+)
+def test_a_destination_has_all_that_the_kernel_asks_for(
+    key: Key, address: str, family: int
+) -> None:
+    """ip_vs_genl_parse_dest: address, port, method, weight, both thresholds."""
+    parts = dict(attributes(messages.body(messages.NEW_DEST, key, 7), 4))
+    found = dict(attributes(parts[2]))
+    assert address.ljust(32, "0") == found[1].hex()
+    assert (8080).to_bytes(2, "big") == found[2][:2]
+    assert [0, 7, 0, 0] == [int.from_bytes(found[kind], "little") for kind in (3, 4, 5, 6)]
+    assert family == found[11][0]

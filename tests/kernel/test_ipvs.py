@@ -1,0 +1,453 @@
+"""The IPVS dataplane and the kernel. Needs root, and a kernel with IPVS (tests/vms/test_ipvs.py)."""
+
+import contextlib
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from groundplane.dataplanes.ipvs import Ipvs, render, rules
+from groundplane.diff import Delta
+from groundplane.errors import KernelRefused
+from groundplane.model import compiled
+from groundplane.model.compiled import Ipvs as Settings
+from groundplane.model.ipvs import ProxyMode
+from groundplane.project import NodeState, project
+from groundplane.reconcile import Reconciler
+from tests.kernel.ipvs import need_ipvs
+from tests.kernel.spaces import based, namespace, own
+from tests.kernel.world import World, ask, run, sysctl, within, world
+from tests.states import full_states, service, state, states
+
+pytestmark = pytest.mark.kernel
+
+BASE = based(proxy_mode="ipvs", ipvs=Settings("rr", 600))
+ONE, OTHER = "10.244.1.10:80", "10.244.1.11:80"
+SYSCTLS = {"net__ipv4__vs__conntrack": 1, "net__ipv4__vs__expire_nodest_conn": 1}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _needs_ipvs() -> None:
+    need_ipvs()
+
+
+class Node:
+    """A namespace, and the dataplane in it, whose clock stands still."""
+
+    def __init__(self, netns: str) -> None:
+        self.netns, self.now = netns, 0.0
+        self.plane = Ipvs(lambda: self.now)
+        self.reconciler = Reconciler(self.plane)
+
+    def close(self) -> None:
+        self.plane.close()
+
+    def bring(self, wanted: NodeState) -> int:
+        return len(within(self.netns, partial(self.reconciler.bring, wanted)))
+
+    def settle(self) -> None:
+        within(self.netns, self.reconciler.settle)
+
+    def drifted(self) -> bool:
+        return within(self.netns, self.reconciler.distrust)
+
+    def restarted(self, wanted: NodeState) -> int:
+        """Return how much a freshly started agent changes for *wanted*."""
+        again = Node(self.netns)
+        try:
+            return again.bring(wanted)
+        finally:
+            again.close()
+
+    def saved(self) -> list[str]:
+        return sorted(run(self.netns, "ipvsadm", "--save", "--numeric").splitlines())
+
+    def ipvsadm(self, line: str) -> None:
+        run(self.netns, "ipvsadm", *line.split())
+
+
+@pytest.fixture
+def node() -> Iterator[Node]:
+    with namespace("ipvs") as netns:
+        sysctl(netns, **SYSCTLS)
+        made = Node(netns)
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[tuple[Node, str]]:
+    """Return a node that a property's examples share, and another namespace."""
+    with namespace("ipvs-1") as one, namespace("ipvs-2") as other:
+        sysctl(one, **SYSCTLS)
+        made = Node(one)
+        yield made, other
+        made.close()
+
+
+def ours(drawn: NodeState) -> NodeState:
+    base = msgspec.structs.replace(drawn.base, proxy_mode="ipvs", ipvs=BASE.ipvs)
+    return NodeState(base, drawn.services, drawn.workloads)
+
+
+def text(wanted: NodeState) -> str:
+    return rules({k: v for part in wanted.parts for k, v in render(wanted.base, part).items()})
+
+
+def web(*targets: str, protocol: str = "TCP") -> NodeState:
+    part = service("web", ["10.96.0.2"], targets, protocol=protocol)  # type: ignore[arg-type]
+    return state(part, base=BASE)
+
+
+_slowly = settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@_slowly
+@given(drawn=full_states())
+def test_text_and_netlink_make_the_same(pair: tuple[Node, str], drawn: NodeState) -> None:
+    node, other = pair
+    wanted = ours(drawn)
+    run(node.netns, "ipvsadm", "--clear")
+    node.reconciler.forget()
+    node.bring(wanted)
+    run(other, "ipvsadm", "--clear")
+    loaded = ["ip", "netns", "exec", other, "ipvsadm", "--restore"]
+    subprocess.run(loaded, input=text(wanted), text=True, check=True)
+    restored = sorted(run(other, "ipvsadm", "--save", "--numeric").splitlines())
+    assert sorted(text(wanted).splitlines()) == node.saved() == restored
+
+
+@_slowly
+@given(sequence=st.lists(states(), min_size=2, max_size=4))
+def test_after_writing_the_difference_it_is_empty(
+    pair: tuple[Node, str], sequence: list[NodeState]
+) -> None:
+    node, _ = pair
+    for wanted in map(ours, sequence):
+        node.bring(wanted)
+        assert not node.drifted()
+        assert 0 == node.restarted(wanted)
+
+
+def test_a_change_is_made_and_nothing_else(node: Node) -> None:
+    assert 3 == node.bring(web(ONE, OTHER))
+    assert 0 == node.bring(web(ONE, OTHER))
+    assert 1 == node.bring(web(ONE))
+    assert 0 == node.restarted(web(ONE))
+
+
+@pytest.mark.parametrize(
+    "by_hand",
+    [
+        "-D -t 10.96.0.2:80",
+        f"-d -t 10.96.0.2:80 -r {ONE}",
+        f"-e -t 10.96.0.2:80 -r {ONE} -m -w 7",
+        "-E -t 10.96.0.2:80 -s wlc",
+        "-E -t 10.96.0.2:80 -s rr -p 60",
+        "-a -t 10.96.0.2:80 -r 192.0.2.99:80 -m",
+        "-A -t 10.96.0.99:80 -s rr",
+        "-C",
+    ],
+)
+def test_what_is_changed_by_hand_is_seen_and_repaired(node: Node, by_hand: str) -> None:
+    node.bring(web(ONE, OTHER))
+    before = node.saved()
+    node.ipvsadm(by_hand)
+    assert node.drifted()
+    node.bring(web(ONE, OTHER))
+    node.settle()
+    assert before == node.saved()
+    assert not node.drifted()
+
+
+def test_servers_of_others_are_left_alone(node: Node) -> None:
+    """By an address, a port or a mark that the site has not."""
+    theirs = ["-A -t 192.0.2.1:80 -s rr", "-A -u 172.16.0.1:53 -s wlc", "-A -f 7 -s rr"]
+    for line in theirs:
+        node.ipvsadm(line)
+    node.bring(web(ONE))
+    node.bring(state(base=BASE))
+    node.settle()
+    assert sorted(theirs) == node.saved()
+
+
+def test_an_endpoint_of_tcp_leaves_when_it_has_no_connection(node: Node) -> None:
+    node.bring(web(ONE, OTHER))
+    node.bring(web(ONE))
+    assert f"-a -t 10.96.0.2:80 -r {OTHER} -m -w 0" in node.saved()
+    node.settle()
+    assert f"-a -t 10.96.0.2:80 -r {OTHER} -m -w 0" not in node.saved()
+    assert f"-a -t 10.96.0.2:80 -r {ONE} -m -w 1" in node.saved()
+
+
+def test_a_service_leaves_after_its_endpoints(node: Node) -> None:
+    node.bring(web(ONE))
+    node.bring(state(base=BASE))
+    assert ["-A -t 10.96.0.2:80 -s rr", f"-a -t 10.96.0.2:80 -r {ONE} -m -w 0"] == node.saved()
+    node.settle()
+    assert [] == node.saved()
+
+
+def test_what_is_leaving_comes_back(node: Node) -> None:
+    node.bring(web(ONE, OTHER))
+    node.bring(state(base=BASE))
+    assert 3 == node.bring(web(ONE, OTHER))
+    node.settle()
+    assert text(web(ONE, OTHER)).splitlines() == node.saved()
+
+
+def test_what_is_leaving_leaves_also_after_a_restart(node: Node) -> None:
+    node.bring(web(ONE, OTHER))
+    node.bring(web(ONE))
+    again = Node(node.netns)
+    again.bring(web(ONE))
+    again.settle()
+    again.close()
+    assert text(web(ONE)).splitlines() == node.saved()
+
+
+def test_endpoints_of_udp_go_at_once(node: Node) -> None:
+    node.bring(web(ONE, OTHER, protocol="UDP"))
+    node.bring(web(ONE, protocol="UDP"))
+    assert text(web(ONE, protocol="UDP")).splitlines() == node.saved()
+    node.bring(state(base=BASE))
+    assert [] == node.saved()
+
+
+def test_without_its_sysctls_nothing_is_written(node: Node) -> None:
+    sysctl(node.netns, net__ipv4__vs__conntrack=0)
+    with pytest.raises(KernelRefused, match=r"net\.ipv4\.vs\.conntrack is 0, and has to be 1"):
+        node.bring(web(ONE))
+    assert [] == node.saved()
+
+
+def test_what_the_kernel_refuses_is_named_as_ipvsadm_writes_it(node: Node) -> None:
+    node.bring(web(ONE))
+    delta = Delta(create=render(BASE, web(ONE).services["default", "web"]))
+    with pytest.raises(KernelRefused, match=r"IPVS refused `-A -t 10\.96\.0\.2:80 -s rr`: File ex"):
+        within(node.netns, lambda: node.plane.write(BASE, delta))
+
+
+def test_timeouts_are_conntracks_unless_somebody_chose_others(node: Node) -> None:
+    node.bring(web(ONE))
+    shown = run(node.netns, "ipvsadm", "-L", "--timeout")
+    assert "432000 120 120" in shown
+    node.ipvsadm("--set 60 0 0")
+    assert 0 == node.restarted(web(ONE))
+    assert "60 120 120" in run(node.netns, "ipvsadm", "-L", "--timeout")
+
+
+# ------------------------------------------------------------------------------------------------
+# With packets.
+
+
+@pytest.fixture(scope="module")
+def net(site: compiled.Site) -> Iterator[World]:
+    with world(in_mode(site, "ipvs"), own("v")) as built, contextlib.ExitStack() as echoes:
+        for name, port in (("a", 8080), ("b", 8081), ("c", 8080)):
+            echoes.enter_context(echo(built.workload(name), port))
+        yield built
+
+
+def in_mode(site: compiled.Site, mode: ProxyMode) -> compiled.Site:
+    nodes = tuple(msgspec.structs.replace(each, proxy_mode=mode) for each in site.nodes)
+    return msgspec.structs.replace(site, nodes=nodes)
+
+
+@contextlib.contextmanager
+def echo(netns: str, port: int) -> Iterator[None]:
+    """Send back what comes, for as long as the client likes."""
+
+    def listen() -> socket.socket:
+        return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+
+    def serve(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            while received := connection.recv(100):
+                connection.sendall(received)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=listener.accept()[:1], daemon=True).start()
+
+    listener = within(netns, listen)
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def connect(netns: str, address: str, port: int = 80) -> socket.socket:
+    return within(netns, lambda: socket.create_connection((address, port), timeout=5))
+
+
+def lives(connection: socket.socket) -> bool:
+    connection.sendall(b"?")
+    return connection.recv(1) == b"?"
+
+
+def address_of(net: World, name: str) -> str:
+    found = next(each for each in net.site.services if each.name == name)
+    return found.cluster_ips[0]
+
+
+def settle(net: World, node: str) -> None:
+    for reconciler in net.planes[node]:
+        within(net.node(node), reconciler.settle)
+
+
+def switched(net: World, mode: ProxyMode) -> None:
+    net.site = in_mode(net.site, mode)
+    net.apply()
+
+
+def servers(net: World, node: str) -> str:
+    return run(net.node(node), "ipvsadm", "--save", "--numeric")
+
+
+def test_an_established_connection_outlives_its_endpoint_and_no_new_one_goes_there(
+    net: World,
+) -> None:
+    web = address_of(net, "self")
+    with connect(net.place("near"), web) as connection:
+        assert lives(connection)
+        net.apply(frozenset({("default", "a")}))
+        try:
+            assert "refused" == ask(net.place("near"), web, 80, "TCP")[0]
+            settle(net, "n1")
+            assert lives(connection)
+            assert f"-t {web}:80 " in servers(net, "n1")
+        finally:
+            net.apply()
+        assert lives(connection)
+    assert f"-a -t {web}:80 -r 10.244.1.10:8080 -m -w 1" in servers(net, "n1")
+
+
+@contextlib.contextmanager
+def asking(*who: Callable[[], str]) -> Iterator[list[str]]:
+    """Ask again and again meanwhile; what went wrong is in the list."""
+    wrong: list[str] = []
+    ended = threading.Event()
+
+    def loop(once: Callable[[], str]) -> None:
+        while not ended.is_set():
+            if answer := once():
+                wrong.append(answer)
+
+    threads = [threading.Thread(target=loop, args=(each,)) for each in who]
+    for each in threads:
+        each.start()
+    try:
+        yield wrong
+    finally:
+        ended.set()
+        for each in threads:
+            each.join()
+
+
+def test_a_live_node_is_switched_and_back_and_nobody_notices(net: World) -> None:
+    """No established connection ends, and none is refused, whichever mode made it."""
+    places = [(client, address_of(net, name)) for client in ("a", "n1", "near", "far")
+              for name in ("web", "far")]  # fmt: skip
+
+    def once(client: str, address: str) -> str:
+        try:
+            with connect(net.place(client), address) as connection:
+                return "" if lives(connection) else f"{client} to {address}: no answer"
+        except OSError as error:
+            return f"{client} to {address}: {error}"
+
+    with contextlib.ExitStack() as kept:
+        by_ipvs = [kept.enter_context(connect(net.place(c), address)) for c, address in places]
+        assert all(map(lives, by_ipvs))
+        with asking(*(partial(once, *place) for place in places[:4])) as wrong:
+            switched(net, "nftables")
+            by_rules = [kept.enter_context(connect(net.place(c), a)) for c, a in places]
+            for node in ("n1", "n2"):
+                settle(net, node)
+            assert all(map(lives, by_ipvs))
+            assert all(map(lives, by_rules))
+            switched(net, "ipvs")
+            assert all(map(lives, by_ipvs))
+            assert all(map(lives, by_rules))
+        assert [] == wrong
+
+
+def test_without_ipvs_the_rules_of_the_other_mode_stay(net: World) -> None:
+    """A kernel without IPVS, or without its sysctls, as an agent finds it that is to switch."""
+    switched(net, "nftables")
+    netns = net.node("n1")
+    settle(net, "n1")
+    expire(net, "n1")
+    settle(net, "n1")
+    for reconciler in net.planes["n1"]:
+        reconciler.forget()
+    sysctl(netns, net__ipv4__vs__conntrack=0)
+    try:
+        net.site = in_mode(net.site, "ipvs")
+        state = project(net.site, "n1", frozenset())
+        for reconciler in net.planes["n1"][1:]:
+            with pytest.raises(KernelRefused, match=r"vs\.conntrack is 0|IPVS is not ready"):
+                within(netns, partial(reconciler.bring, state))
+        assert ask_echo(net, "near", "web")
+    finally:
+        sysctl(netns, net__ipv4__vs__conntrack=1)
+    net.apply()
+    assert "chain balance" in run(netns, "nft", "list", "table", "ip", "groundplane")
+    assert ask_echo(net, "near", "web")
+
+
+def test_what_leads_to_ipvs_is_put_back(net: World) -> None:
+    netns = net.node("n1")
+    ipvs = next(r for r in net.planes["n1"] if isinstance(r.plane, Ipvs))
+    for damage in (("nft", "flush", "ruleset"), ("ip", "rule", "del", "priority", "471")):
+        run(netns, *damage)
+        assert within(netns, ipvs.distrust)
+        for reconciler in net.planes["n1"]:
+            reconciler.forget()
+        net.apply()
+        assert ask_echo(net, "near", "web")
+
+
+def test_a_node_that_does_without_ipvs_is_left_with_nothing_of_it(net: World) -> None:
+    with connect(net.place("near"), address_of(net, "web")) as connection:
+        assert lives(connection)
+        switched(net, "nftables")
+        settle(net, "n1")
+        assert lives(connection)
+        assert 2 <= len(servers(net, "n1").splitlines())
+    expire(net, "n1")
+    assert "" == servers(net, "n1")
+    settle(net, "n1")
+    assert "groundplane-ipvs" not in run(net.node("n1"), "nft", "list", "tables")
+    assert "7071" not in run(net.node("n1"), "ip", "rule") + run(net.node("n1"), "ip", "-6", "rule")
+    switched(net, "ipvs")
+    assert ask_echo(net, "near", "web")
+
+
+def expire(net: World, node: str) -> None:
+    """Let the time be over that what is leaving has."""
+    for reconciler in net.planes[node]:
+        if isinstance(reconciler.plane, Ipvs):
+            reconciler.plane._clock = partial(_later, reconciler.plane._clock)
+    settle(net, node)
+
+
+def _later(clock: Callable[[], float]) -> float:
+    return clock() + 601
+
+
+def ask_echo(net: World, client: str, name: str) -> bool:
+    with connect(net.place(client), address_of(net, name)) as connection:
+        return lives(connection)
