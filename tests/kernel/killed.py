@@ -14,14 +14,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from groundplane import netlink
+from groundplane import netlink, nft
 from groundplane.agent import following
 from groundplane.agent.loop import Agent, Settings
 from groundplane.dataplanes import Dataplane
 from groundplane.dataplanes.conntrack import StaleFlows
 from groundplane.dataplanes.dns import Bind
+from groundplane.dataplanes.ipvs import Ipvs
 from groundplane.dataplanes.links import Links
-from groundplane.dataplanes.nftables import Nftables, kernel
+from groundplane.dataplanes.nftables import Nftables
 from groundplane.errors import GroundplaneError, SourceError
 from groundplane.pipeline import compile_source
 from groundplane.snapshot import encode
@@ -98,7 +99,7 @@ def _run(agent: Living, steps: Steps, names: Bind | None) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     steps.around(netlink.Socket, "commit")
-    steps.around(kernel, "_nft")
+    steps.around(nft, "load")
     steps.around(Links, "_change")
     steps.around(Links, "_give")
     steps.around(os, "fsync", saving=True)
@@ -106,7 +107,7 @@ def _run(agent: Living, steps: Steps, names: Bind | None) -> None:
     setattr(following, "save_site", steps.saving(following.__dict__["save_site"]))  # noqa: B010
     setattr(following, "compile_in_child", _compiled)  # noqa: B010
 
-    lanes: list[list[Dataplane[Any, Any]]] = [[Links(), Nftables(), StaleFlows()]]
+    lanes: list[list[Dataplane[Any, Any]]] = [[Links(), Ipvs(), Nftables(), StaleFlows()]]
     if names is not None:
         lanes.append([names])
 

@@ -4,6 +4,7 @@ What a command needs that the kernel of this machine has not (IPVS), it finds th
 programs and the same Python environment, over 9p and never written; what it writes is gone with it.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -38,8 +39,17 @@ $b mount -t tmpfs run /root/run
 $b mount -t tmpfs shm /root/dev/shm
 $b mount -t devpts devpts /root/dev/pts
 $b mount -t 9p -o $options,rw guest /root/guest
-exec $b switch_root /root /bin/sh /guest/script
+$b mkdir -p /root/run/systemd/system
+$b cp /root/guest/guest.service /root/run/systemd/system/
+exec $b switch_root /root $($b cat /root/guest/first)
 """
+_UNIT: Final = """\
+[Service]
+Type=oneshot
+ExecStart=/bin/sh /guest/script
+"""
+_ALONE: Final = "/bin/sh /guest/script"
+_BY_SYSTEMD: Final = "/lib/systemd/systemd --unit=guest.service"
 _SCRIPT: Final = """\
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
 release=$(uname -r)
@@ -60,13 +70,27 @@ def run_in_guest(
 ) -> tuple[int, str]:
     """Run the shell *command* in *directory*, with *memory* MiB; return its status and its output.
 
-    AssertionError, with what the guest printed, where it has not ended *within* seconds.
+    Nothing else runs there. AssertionError, with what the guest printed, where it has not ended
+    *within* seconds.
     """
+    return _run(_ALONE, command, directory, within, memory)
+
+
+def run_under_systemd(
+    command: str, directory: Path, *, within: float, memory: int = 2048
+) -> tuple[int, str]:
+    """Do as `run_in_guest`, where systemd is the first process, as on any Debian."""
+    return _run(_BY_SYSTEMD, command, directory, within, memory)
+
+
+def _run(first: str, command: str, directory: Path, within: float, memory: int) -> tuple[int, str]:
     kernel = _kernel()
     with tempfile.TemporaryDirectory(prefix="guest-") as name:
         guest = Path(name)
         script = _SCRIPT.format(kernel=kernel, directory=directory, command=command)
         (guest / "script").write_text(script)
+        (guest / "guest.service").write_text(_UNIT)
+        (guest / "first").write_text(first)
         try:
             done = subprocess.run(
                 _qemu(kernel, guest, memory), capture_output=True, text=True, timeout=within
@@ -104,7 +128,7 @@ def _kernel() -> Path:
     name = shown[shown.index("Depends:") + 1]
     cache = cache_directory().with_name("kernels")
     cache.mkdir(parents=True, exist_ok=True)
-    made = cache / name
+    made = cache / f"{name}-{hashlib.sha256(_INIT.encode()).hexdigest()[:8]}"
     with lock_file(cache / "lock", "another download of a kernel"):
         if not made.is_dir():
             new = Path(tempfile.mkdtemp(prefix="making-", dir=cache))
