@@ -73,6 +73,11 @@ apiVersion: groundplane/v1
 kind: Workload
 metadata: {name: a, labels: {app: web}}
 spec: {node: n1, addresses: [10.244.0.9], weight: 3}
+---
+apiVersion: groundplane/v1
+kind: Workload
+metadata: {name: b, labels: {app: web}}
+spec: {node: n1, addresses: [10.244.0.8]}
 """
 STICKY = service(
     "type: NodePort", "externalTrafficPolicy: Local", "sessionAffinity: ClientIP",
@@ -97,3 +102,11 @@ def test_what_ipvs_cannot_express_is_a_warning_where_it_balances(
     (warning,) = warned(source, text + WORKLOAD, site)
     assert path in warning
     assert message in warning
+
+
+def test_clients_are_hashed_otherwise_where_rules_choose(source: Path) -> None:
+    other = "---\napiVersion: groundplane/v1\nkind: Node\nmetadata: {name: n2}\nspec: {addresses: [192.0.2.2]}\n"
+    site = SITE.replace("1]}", "1], proxyMode: ipvs}") + other
+    text = HASHED + WORKLOAD.replace(", weight: 3", "")
+    (warning,) = warned(source, text, site)
+    assert "a client gets another endpoint than on the other nodes" in warning

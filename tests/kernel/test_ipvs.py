@@ -179,6 +179,36 @@ def test_servers_of_others_are_left_alone(node: Node) -> None:
     assert sorted(theirs) == node.saved()
 
 
+def test_in_the_other_mode_servers_of_others_are_left_alone_wherever_they_are(node: Node) -> None:
+    """Where nothing of ours leads to IPVS, nothing there is ours."""
+    theirs = ["-A -t 10.96.0.2:80 -s rr", "-A -t 192.0.2.1:30000 -s rr"]
+    for line in theirs:
+        node.ipvsadm(line)
+    node.bring(state(base=based()))
+    node.settle()
+    node.now += 10000
+    node.settle()
+    assert sorted(theirs) == node.saved()
+
+
+def test_what_falls_out_of_the_ranges_leaves(node: Node) -> None:
+    node.bring(web(ONE, protocol="UDP"))
+    moved = msgspec.structs.replace(BASE, service_cidrs=("10.97.0.0/24", "fd00:97::/112"))
+    node.bring(state(service("web", ["10.97.0.2"], [ONE]), base=moved))
+    node.settle()
+    assert ["-A -t 10.97.0.2:80 -s rr", f"-a -t 10.97.0.2:80 -r {ONE} -m -w 1"] == node.saved()
+    assert not node.drifted()
+
+
+def test_what_is_refused_keeps_nothing_else_from_being_written(node: Node) -> None:
+    node.ipvsadm("-A -t 10.96.0.2:80 -s rr")
+    parts = [service("a", ["10.96.0.2"], [ONE]), service("b", ["10.96.0.3"], [ONE], pool=4)]
+    delta = Delta(create={k: v for part in parts for k, v in render(BASE, part).items()})
+    with pytest.raises(KernelRefused, match=r"-A -t 10\.96\.0\.2:80 -s rr`: File exists"):
+        within(node.netns, lambda: node.plane.write(BASE, delta))
+    assert f"-a -t 10.96.0.3:80 -r {ONE} -m -w 1" in node.saved()
+
+
 def test_an_endpoint_of_tcp_leaves_when_it_has_no_connection(node: Node) -> None:
     node.bring(web(ONE, OTHER))
     node.bring(web(ONE))
@@ -332,6 +362,26 @@ def test_an_established_connection_outlives_its_endpoint_and_no_new_one_goes_the
             net.apply()
         assert lives(connection)
     assert f"-a -t {web}:80 -r 10.244.1.10:8080 -m -w 1" in servers(net, "n1")
+
+
+@pytest.mark.parametrize("scheduler", ["rr", "wlc", "sh", "mh", "dh", "sed", "nq", "lblc", "lblcr"])
+def test_nobody_is_refused_while_an_endpoint_is_leaving(net: World, scheduler: str) -> None:
+    """Whoever it is that the scheduler would lead there."""
+    before = net.site
+    net.site = msgspec.structs.replace(before, ipvs=Settings(scheduler, 600))
+    try:
+        net.apply()
+        web = address_of(net, "web")
+        with contextlib.ExitStack() as kept:
+            for _ in range(6):
+                assert lives(kept.enter_context(connect(net.place("near"), web)))
+            net.apply(frozenset({("default", "a"), ("default", "c")}))
+            for client in ("near", "far", "a", "b", "n1"):
+                for _ in range(3):
+                    assert ask_echo(net, client, "web"), client
+    finally:
+        net.site = before
+        net.apply()
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from groundplane.agent.report import Report
 _UNHEALTHY_S: Final = 60.0  # how long the proxy may be behind before it counts as unhealthy
 _TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 _DIGITS: Final = 18  # of the number of an event
-PROXIES: Final = ("nftables",)
+PROXIES: Final = ("nftables", "ipvs")
 
 
 class Answers:

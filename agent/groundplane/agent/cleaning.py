@@ -5,6 +5,7 @@ The bridge, the workloads' namespaces and what is in /etc are the deploy's.
 
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +14,12 @@ from groundplane.agent import SOCKET
 from groundplane.agent.status import STATUS_FILE
 from groundplane.agent.store import PREVIOUS_FILE, SERIALS_FILE, SITE_FILE, VERDICTS_FILE, load_site
 from groundplane.dataplanes.dns import Bind, Record
-from groundplane.dataplanes.ipvs import Ipvs
+from groundplane.dataplanes.ipvs import (
+    count_servers,
+    leads_to_ipvs,
+    let_go_of_ipvs,
+    remove_servers,
+)
 from groundplane.dataplanes.links import Links
 from groundplane.dataplanes.nftables import TABLES, remove_tables
 from groundplane.diff import Delta
@@ -65,14 +71,13 @@ def ours(
 
 
 def _ipvs(node: str, state_directory: Path) -> Iterator[Thing]:
-    """Yield the virtual servers that are ours by the site that is kept."""
-    try:
+    """Yield what leads packets to IPVS, and the virtual servers that are ours by the site that is kept."""
+    if leads_to_ipvs():
+        yield Thing("what leads packets to IPVS", let_go_of_ipvs)
+    with suppress(StateError):
         base = _base(node, state_directory)
-    except StateError:
-        return  # no rule leads to what may be left, once the tables are gone
-    ipvs = Ipvs()
-    if servers := ipvs.servers(base):
-        yield Thing(f"{len(servers)} virtual servers", partial(ipvs.remove, base))
+        if count := count_servers(base):
+            yield Thing(f"{count} virtual servers", partial(remove_servers, base))
 
 
 def _base(node: str, state_directory: Path) -> NodeBase:

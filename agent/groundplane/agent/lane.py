@@ -164,7 +164,7 @@ class Lane:
 
     def _look(self, names: Collection[str], distrusting: Collection[str]) -> bool:
         found, now = False, time.monotonic()
-        for reconciler in self._reconcilers:
+        for number, reconciler in enumerate(self._reconcilers):
             name = reconciler.plane.name
             contest = self._contests[name]
             if name in names:
@@ -172,6 +172,9 @@ class Lane:
                     with self._busy_with(reconciler):
                         reconciler.settle()
                         disturbed = reconciler.distrust() or name in distrusting
+                        if disturbed:  # what those before it do for it may be gone, too
+                            for each in self._reconcilers[:number]:
+                                found |= each.distrust()
                 except (GroundplaneError, OSError) as error:
                     log.warning("%s: %s", name, error)
                     disturbed = True

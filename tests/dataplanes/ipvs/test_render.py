@@ -71,10 +71,21 @@ def test_a_service_may_have_a_scheduler_of_its_own() -> None:
     assert "-A -t 10.96.0.5:80 -s mh -b mh-fallback,mh-port" in lines(part, "lc")
 
 
+@pytest.mark.parametrize("name", ["sh", "mh"])
+def test_a_scheduler_that_hashes_has_its_fallback_in_any_case(name: str) -> None:
+    """Or it would refuse those whom it leads to an endpoint that is leaving."""
+    assert f"-A -t 10.96.0.5:80 -s {name} -b {name}-fallback" in lines(WEB, name)
+    assert f"-A -t 10.96.0.5:80 -s {name} -b {name}-fallback,{name}-port" in lines(
+        WEB, f"{name},{name}-port"
+    )
+
+
 def test_consistent_hashing_is_mh_whatever_slots_there_are() -> None:
     one, other = target("10.244.1.10:80"), target("10.244.1.11:80")
     part = changed(with_targets(WEB, Targets((one, one, other))), consistent_hash=True)
-    assert ["-A -t 10.96.0.5:80 -s mh"] == [each for each in lines(part) if "-A" in each]
+    assert ["-A -t 10.96.0.5:80 -s mh -b mh-fallback"] == [
+        each for each in lines(part) if "-A" in each
+    ]
     assert ["1", "1"] == [each.split()[-1] for each in lines(part) if "-a" in each]
 
 

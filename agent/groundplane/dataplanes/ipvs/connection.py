@@ -60,9 +60,9 @@ class Connection:
     def run(self, commands: Iterable[Command]) -> None:
         """Run *commands* in their order; KernelRefused names the first one that was refused.
 
-        IPVS knows no transactions: what stands after that one, up to the end of its batch, is done.
+        IPVS knows no transactions: all the others are done.
         """
-        coming = iter(commands)
+        coming, refused = iter(commands), ""
         while batch := list(islice(coming, _BATCH)):
             sent = [
                 message(self._family, REQUEST, number, messages.body(*each))
@@ -73,10 +73,11 @@ class Connection:
                 complaint = self._netlink.commit(b"".join(sent))
             except OSError as error:
                 raise KernelRefused(f"IPVS took no change: {error.strerror}") from None
-            if complaint is not None:
-                refused = batch[complaint.sequence]
-                why = os.strerror(complaint.code)
-                raise KernelRefused(f"IPVS refused `{rule(refused.key, refused.value)}`: {why}")
+            if complaint is not None and not refused:
+                _, key, value = batch[complaint.sequence]
+                refused = f"`{rule(key, value)}`: {os.strerror(complaint.code)}"
+        if refused:
+            raise KernelRefused(f"IPVS refused {refused}")
 
     def servers(self) -> Iterator[tuple[Key, Scheduling]]:
         """Yield every virtual server, whoever made it."""

@@ -33,6 +33,11 @@ class Digests:
         self._add(delta.create.items())
         self._add((key, new) for key, (_, new) in delta.update.items())
 
+    def scheduler_of(self, server: Key) -> str:
+        """Return the scheduler of *server*, "" where it is not known."""
+        found = self._servers.get(server)
+        return found.scheduler if found else ""
+
     def _add(self, objects: Iterable[tuple[Key, Value]]) -> None:
         for key, value in objects:
             if isinstance(value, Scheduling):

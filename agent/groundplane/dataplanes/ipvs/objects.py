@@ -26,7 +26,7 @@ _SCHEDULER_FLAGS: Final = {  # IP_VS_SVC_F_SCHED_*
     "mh-fallback": 0x08,
     "mh-port": 0x10,
 }
-FLAGS: Final = PERSISTENT | 0x08 | 0x10 | 0x20  # that we set; the others are the kernel's
+FLAGS: Final = PERSISTENT | 0x08 | 0x10  # that we set; the others are the kernel's
 
 _WIDTH: Final = {4: 4, 6: 16}
 _server = struct.Struct(">BBH")
@@ -58,7 +58,7 @@ def marked_server(family: Family, protocol: Protocol, pool: int) -> Key:
 
 def flags_of(names: tuple[str, ...]) -> int:
     """Return the bits of a scheduler's flags."""
-    return sum(_SCHEDULER_FLAGS[name] for name in names)
+    return sum(_SCHEDULER_FLAGS[name] for name in set(names))
 
 
 class Server(NamedTuple):

@@ -1,5 +1,6 @@
 """Virtual servers and destinations in the kernel, and those that are leaving."""
 
+import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator
@@ -47,8 +48,11 @@ class Ipvs:
         self._clock = clock
         self._connection: Connection | None = None
         self._leaving: dict[Key, float] = {}  # servers and destinations, and since when
-        self._steered: NodeBase | None = None  # for which packets are led here
-        self._is_clean = False  # whether nothing of an earlier mode is left
+        self._steered: tuple[NodeBase, str] | None = (
+            None  # how packets are led here, and for which base
+        )
+        self._last: NodeBase | None = None  # that was read for
+        self._past: list[NodeBase] = []  # those before it, what was theirs may be there yet
         self._digests = Digests({})
 
     def close(self) -> None:
@@ -73,12 +77,15 @@ class Ipvs:
             return {}
         connection = self._connected()
         _require_sysctls()
+        if self._last and self.context(self._last) != self.context(base):
+            self._past.append(self._last)
+        self._last = base
         now = self._clock()
         found: dict[Key, Value] = {}
         leaving: dict[Key, float] = {}
         try:
             connection.keep(_DEFAULT, _LIKE_CONNTRACK)
-            for server, scheduling in self._ours(base).items():
+            for server, scheduling in self._ours(base, *self._past).items():
                 there = connection.destinations(server)
                 live = {each.key: each.weight for each in there if each.weight}
                 if live:
@@ -103,9 +110,11 @@ class Ipvs:
                 raise KernelRefused(f"the kernel has no IPVS: {error.strerror}") from None
         return self._connection
 
-    def _ours(self, base: NodeBase) -> dict[Key, Scheduling]:
-        is_ours = owner(base)
-        return {key: value for key, value in self._connected().servers() if is_ours(key)}
+    def _ours(self, *bases: NodeBase) -> dict[Key, Scheduling]:
+        """Return the servers that are ours by one of *bases*."""
+        owners = [owner(base) for base in bases]
+        there = self._connected().servers()
+        return {key: value for key, value in there if any(is_ours(key) for is_ours in owners)}
 
     def listen(self) -> None:
         """Nobody tells of IPVS's changes."""
@@ -132,13 +141,17 @@ class Ipvs:
         Packets are led here once there is something that takes them; the rules wait for that.
         """
         self._connected().run(self._commands(delta, self._clock()))
+        self._past.clear()
         self._digests.change(delta)
         self._steer(base)
 
     def _steer(self, base: NodeBase) -> None:
-        if self._steered != base:
+        if self._steered and self._steered[0] is base:
+            return
+        rules = steering.rules(base)
+        if not self._steered or self._steered[1] != rules:
             steering.steer(base)
-            self._steered, self._is_clean = base, False
+        self._steered = base, rules
 
     def _commands(self, delta: Delta[Key, Value], now: float) -> Iterator[Command]:
         for key, value in delta.create.items():
@@ -152,9 +165,13 @@ class Ipvs:
             yield Command(number, key, value)
         servers = []
         for key, value in delta.delete.items():
-            if not is_destination(key):
+            server = key[: width_of(key)]
+            if not server[1] and server in delta.delete:
+                # By mark: the rules lead here until they are written too, and `settle` is after that.
+                self._leaving[key] = now
+            elif not is_destination(key):
                 servers.append((key, value))
-            elif drains(key):
+            elif drains(key) and self._digests.scheduler_of(server) != "dh":  # which would refuse
                 self._leaving[key] = now
                 yield Command(messages.SET_DEST, key, 0)
             else:
@@ -169,30 +186,20 @@ class Ipvs:
     def settle(self, base: NodeBase) -> None:
         """Take away what has left: it has no connection any more, or has had its time."""
         if base.proxy_mode != "ipvs":
-            if not _PRESENT.exists() or steering.is_led_to():
+            if not steering.is_there() or steering.is_led_to():
                 return
             self._let_all_leave(base)
         if self._leaving:
             self._connected().run(list(self._left(base)))
-
-    def servers(self, base: NodeBase) -> list[Key]:
-        """Return every virtual server of ours that is there, leaving or not."""
-        return list(self._ours(base)) if _PRESENT.exists() else []
-
-    def remove(self, base: NodeBase) -> None:
-        """Take everything of ours away at once, and what leads there."""
-        commands = [Command(messages.DEL_SERVICE, key, 0) for key in self.servers(base)]
-        self._connected().run(commands)
-        steering.let_go()
 
     def _let_all_leave(self, base: NodeBase) -> None:
         """Let everything leave: no rule leads to it any more."""
         connection, now, keys = self._connected(), self._clock(), list[Key]()
         for server in self._ours(base):
             keys += [server, *(each.key for each in connection.destinations(server))]
-        if not keys and not self._is_clean:
+        if not keys:
             steering.let_go()
-            self._steered, self._is_clean = None, True
+            self._steered = None
         self._leaving = {key: self._leaving.get(key, now) for key in keys}
 
     def _left(self, base: NodeBase) -> Iterator[Command]:
@@ -212,6 +219,25 @@ class Ipvs:
             if server in self._leaving and not rest:
                 del self._leaving[server]
                 yield Command(messages.DEL_SERVICE, server, 0)
+
+
+def count_servers(base: NodeBase) -> int:
+    """Return how many virtual servers of ours there are, leaving or not."""
+    return len(_servers(base))
+
+
+def remove_servers(base: NodeBase) -> None:
+    """Take every virtual server of ours away at once."""
+    with contextlib.closing(Connection()) as connection:
+        connection.run([Command(messages.DEL_SERVICE, key, 0) for key in _servers(base)])
+
+
+def _servers(base: NodeBase) -> list[Key]:
+    if not _PRESENT.exists():  # asking would load the module
+        return []
+    is_ours = owner(base)
+    with contextlib.closing(Connection()) as connection:
+        return [key for key, _ in connection.servers() if is_ours(key)]
 
 
 def _require_sysctls() -> None:

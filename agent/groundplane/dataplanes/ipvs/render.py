@@ -18,6 +18,7 @@ from groundplane.model.address import family_of
 from groundplane.model.ipvs import scheduler_of
 from groundplane.project.state import NodeBase, Part, ServicePort, VirtualService
 
+_HASHING: Final = ("sh", "mh")
 _WEIGHTED: Final = {"rr": "wrr", "lc": "wlc"}  # what does the same, and heeds weights
 
 
@@ -79,11 +80,12 @@ def _add(
 
 def _scheduling(base: NodeBase, service: VirtualService, key: Key, *, equal: bool) -> Scheduling:
     if service.consistent_hash:
-        return Scheduling("mh")
+        return Scheduling("mh", flags_of(("mh-fallback",)))
     name, names = scheduler_of(service.scheduler or base.ipvs.scheduler)
     if not equal:
         name = _WEIGHTED.get(name, name)
-    flags = flags_of(names)
+    # Without its fallback, a scheduler that hashes refuses whom it leads to an endpoint that is leaving.
+    flags = flags_of((*names, f"{name}-fallback")) if name in _HASHING else flags_of(names)
     # Behind a mark, a connection that is kept goes to the port that was asked (ip_vs_sched_persist).
     if service.affinity_seconds and key[1]:
         return Scheduling(name, flags | PERSISTENT, service.affinity_seconds)

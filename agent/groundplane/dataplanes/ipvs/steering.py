@@ -63,12 +63,21 @@ def steer(base: NodeBase) -> None:
     """Lead marked packets to IPVS, if they are not; KernelRefused if they cannot be."""
     wanted = rules(base)
     digest = wanted.split('comment "', 1)[1].split('"', 1)[0]
-    tables = TABLES if len(base.families) == 2 else TABLES[base.families == ("IPv6",) :][:1]
+    tables = [f"{'ip' if family == 'IPv4' else 'ip6'} {marks.TABLE}" for family in base.families]
     if not all(f'comment "{digest}"' in nft.listed(each) for each in tables):
         nft.load(removal() + wanted)
     with IPRoute() as netlink:
         for family in base.families:
             _accept(netlink, "add", AF[family], errno.EEXIST)
+
+
+def is_there() -> bool:
+    """Return whether anything of what leads packets to IPVS is there."""
+    netlink = Socket()
+    try:
+        return any(_has_table(netlink, family) for family in AF.values())
+    finally:
+        netlink.close()
 
 
 def is_steered(base: NodeBase) -> bool:
@@ -96,7 +105,15 @@ def let_go() -> None:
     """Take away what leads packets to IPVS."""
     with IPRoute() as netlink:
         for family in AF.values():
-            _accept(netlink, "del", family, errno.ENOENT, errno.ESRCH, errno.EAFNOSUPPORT)
+            _accept(
+                netlink,
+                "del",
+                family,
+                errno.ENOENT,
+                errno.ESRCH,
+                errno.EAFNOSUPPORT,
+                errno.EOPNOTSUPP,
+            )
     nft.load(removal())
 
 

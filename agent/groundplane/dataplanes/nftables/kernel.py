@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import chain
 from typing import Final
 
 from groundplane import marks, nft
@@ -136,7 +137,7 @@ class Nftables:
         if there != wanted and known == wanted:
             # *delta* is the difference to what is gone.
             raise KernelRefused("others removed or changed our tables")
-        if base.proxy_mode == "ipvs" and there != wanted and _balances(delta):
+        if base.proxy_mode == "ipvs" and _balances(delta):
             self._require_ipvs(base)
         before, own = self._generation, 0
         replaced = known == _TAMPERED or there not in (wanted, None)
@@ -232,10 +233,11 @@ class Nftables:
 
 
 def _balances(delta: Delta[Element, bytes]) -> bool:
-    """Return whether *delta* creates a way to IPVS."""
+    """Return whether *delta* makes a way to IPVS."""
+    updates = ((element, new) for element, (_, new) in delta.update.items())
     return any(
         element[0] in _ENTRANCES and handle.class_in(data) == handle.BALANCED
-        for element, data in delta.create.items()
+        for element, data in chain(delta.create.items(), updates)
     )
 
 
