@@ -1,6 +1,6 @@
 """The mark, the label and the table by which rules lead a connection to IPVS. Pure.
 
-A mark that leads there has these ten bits, the protocol of the pool and its number:
+A mark that leads there, the whole of it, is these ten bits, the protocol of a pool and its number:
 
     31        22  21  20  19              0
     0100011101  | proto | pool (20 bits)

@@ -79,6 +79,13 @@ kind: Workload
 metadata: {name: b, labels: {app: web}}
 spec: {node: n1, addresses: [10.244.0.8]}
 """
+OTHER_NODE = """\
+---
+apiVersion: groundplane/v1
+kind: Node
+metadata: {name: n2}
+spec: {addresses: [192.0.2.2]}
+"""
 STICKY = service(
     "type: NodePort", "externalTrafficPolicy: Local", "sessionAffinity: ClientIP",
     "selector: {app: web}", PORTS,
@@ -105,8 +112,7 @@ def test_what_ipvs_cannot_express_is_a_warning_where_it_balances(
 
 
 def test_clients_are_hashed_otherwise_where_rules_choose(source: Path) -> None:
-    other = "---\napiVersion: groundplane/v1\nkind: Node\nmetadata: {name: n2}\nspec: {addresses: [192.0.2.2]}\n"
-    site = SITE.replace("1]}", "1], proxyMode: ipvs}") + other
+    site = SITE.replace("1]}", "1], proxyMode: ipvs}") + OTHER_NODE
     text = HASHED + WORKLOAD.replace(", weight: 3", "")
     (warning,) = warned(source, text, site)
     assert "a client gets another endpoint than on the other nodes" in warning

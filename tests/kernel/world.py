@@ -292,7 +292,7 @@ class World:
             net__ipv6__conf__all__forwarding=1,
         )
         let_icmp_flow(name)
-        if node.proxy_mode == "ipvs":  # as templates/sysctl.conf.j2 has it
+        if node.proxy_mode == "ipvs":  # as the deploy sets them
             sysctl(name, net__ipv4__vs__conntrack=1, net__ipv4__vs__expire_nodest_conn=1)
         ways = {self.site.nodes[0].name: self.client, self.site.nodes[-1].name: self.far}
         if node.name in ways:
