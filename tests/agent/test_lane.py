@@ -261,3 +261,20 @@ def test_who_tries_again_all_the_time_loses_no_change(tmp_path: Path) -> None:
         convergence.close()
 
     lived(steps)
+
+
+def test_with_a_plane_that_others_changed_those_before_it_are_looked_at(tmp_path: Path) -> None:
+    """Who flushes the rules takes along what leads to IPVS, which nobody tells of."""
+    before, plane = Plane("before"), Plane()
+    lane = Lane([before, plane], report(tmp_path, before, plane))
+    ((state, _),) = states(1)
+
+    async def steps() -> None:
+        await lane.bring(state, None)
+        before.there = {}
+        assert not await repaired(lane, state)
+        plane.there = {}
+        assert await repaired(lane, state)
+
+    lived(steps)
+    assert {"10.96.0.0": "s0"} == before.there == plane.there
