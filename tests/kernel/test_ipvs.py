@@ -134,6 +134,7 @@ def test_after_writing_the_difference_it_is_empty(
     for wanted in map(ours, sequence):
         node.bring(wanted)
         assert not node.drifted()
+        node.settle()
         assert 0 == node.restarted(wanted)
 
 

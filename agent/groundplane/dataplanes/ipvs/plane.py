@@ -87,11 +87,15 @@ class Ipvs:
             connection.keep(_DEFAULT, _LIKE_CONNTRACK)
             for server, scheduling in self._ours(base, *self._past).items():
                 there = connection.destinations(server)
-                live = {each.key: each.weight for each in there if each.weight}
+                live = {
+                    each.key: each.weight
+                    for each in there
+                    if each.weight and each.key not in self._leaving
+                }
                 if live:
                     found[server] = scheduling
                     found |= live
-                gone = [each.key for each in there if not each.weight]
+                gone = [each.key for each in there if each.key not in live]
                 gone += [] if live else [server]
                 leaving |= {key: self._leaving.get(key, now) for key in gone}
         except OSError as error:
