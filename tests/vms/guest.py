@@ -39,17 +39,8 @@ $b mount -t tmpfs run /root/run
 $b mount -t tmpfs shm /root/dev/shm
 $b mount -t devpts devpts /root/dev/pts
 $b mount -t 9p -o $options,rw guest /root/guest
-$b mkdir -p /root/run/systemd/system
-$b cp /root/guest/guest.service /root/run/systemd/system/
-exec $b switch_root /root $($b cat /root/guest/first)
+exec $b switch_root /root /bin/sh /guest/script
 """
-_UNIT: Final = """\
-[Service]
-Type=oneshot
-ExecStart=/bin/sh /guest/script
-"""
-_ALONE: Final = "/bin/sh /guest/script"
-_BY_SYSTEMD: Final = "/lib/systemd/systemd --unit=guest.service"
 _SCRIPT: Final = """\
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
 release=$(uname -r)
@@ -73,24 +64,11 @@ def run_in_guest(
     Nothing else runs there. AssertionError, with what the guest printed, where it has not ended
     *within* seconds.
     """
-    return _run(_ALONE, command, directory, within, memory)
-
-
-def run_under_systemd(
-    command: str, directory: Path, *, within: float, memory: int = 2048
-) -> tuple[int, str]:
-    """Do as `run_in_guest`, where systemd is the first process, as on any Debian."""
-    return _run(_BY_SYSTEMD, command, directory, within, memory)
-
-
-def _run(first: str, command: str, directory: Path, within: float, memory: int) -> tuple[int, str]:
     kernel = _kernel()
     with tempfile.TemporaryDirectory(prefix="guest-") as name:
         guest = Path(name)
         script = _SCRIPT.format(kernel=kernel, directory=directory, command=command)
         (guest / "script").write_text(script)
-        (guest / "guest.service").write_text(_UNIT)
-        (guest / "first").write_text(first)
         try:
             done = subprocess.run(
                 _qemu(kernel, guest, memory), capture_output=True, text=True, timeout=within
