@@ -48,7 +48,7 @@ rm -rf /lib/modules/$release
 ln -s {kernel}/lib/modules/$release /lib/modules/$release
 ip link set lo up
 cd {directory}
-{command} >/guest/output 2>&1 </dev/null
+( {command} ) >/guest/output 2>&1 </dev/null
 echo $? >/guest/status
 sync
 echo o >/proc/sysrq-trigger
