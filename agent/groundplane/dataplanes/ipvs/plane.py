@@ -127,7 +127,7 @@ class Ipvs:
         """Return whether a server, or the destinations of some, are not as known; see drift.py."""
         if base.proxy_mode != "ipvs":
             return False
-        if self._steered and not steering.is_steered(base):
+        if self._steered and not steering.is_steered(self._steered[0]):
             self._steered = None
             return True
         there = {k: v for k, v in self._ours(base).items() if k not in self._leaving}
