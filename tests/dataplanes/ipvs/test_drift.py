@@ -56,6 +56,7 @@ def test_own_changes_are_known() -> None:
     assert not differ(known, wanted)
     known.change(diff(wanted, {}))
     assert not differ(known, {})
+    assert not known._behind  # nothing is kept of what is gone
 
 
 def test_of_very_many_servers_some_are_looked_at_each_time() -> None:
