@@ -81,6 +81,8 @@ def down(lab: Lab) -> None:
         if not (owned or names or namespace_path(lab.prefix).exists()):
             say(f"{lab.prefix}: nothing to take down")
             return
+        if owned:
+            ssh.close_connections(lab)
         _sweep(lab, keeper, {*names, *SERVERS})
         keeper.close()
         remove_lab_network(lab.prefix)
@@ -104,6 +106,7 @@ def stop(lab: Lab) -> None:
                 say(f"{node.name}: saving its VMs")
                 command = ["ssh", "-F", str(ssh.ssh_config(lab)), node.name, _SAVE]
                 run(inside(lab.prefix, command))
+        ssh.close_connections(lab)
         _sweep(lab, keeper, {*_find_nodes(lab, keeper), *SERVERS})
         keeper.close()
         remove_lab_network(lab.prefix)

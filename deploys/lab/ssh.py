@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from deploys.lab.command import LabError, run
+from deploys.lab.command import LabError, attempt, run
 from deploys.lab.model import GIT, Lab, LabNode
 from deploys.lab.namespace import entered
 from deploys.vm_keys import pinned_file
@@ -83,11 +83,26 @@ def format_config(lab: Lab) -> str:
         "    StrictHostKeyChecking yes",
         "    PasswordAuthentication no",
         "    ConnectTimeout 10",
+        # A shared connection to a node that died is given up, and not waited for by who shares it.
+        "    ServerAliveInterval 5",
+        "    ServerAliveCountMax 12",
         "    LogLevel ERROR",
         # For clients that ask for a shared connection (ControlMaster): one login, many commands.
         f"    ControlPath {lab.ssh_dir}/%C",
     ]
     return "".join(f"{line}\n" for line in lines)
+
+
+def close_connections(lab: Lab) -> None:
+    """End the shared connections to nodes, which outlive the commands that opened them.
+
+    One that is left would hang: its client retransmits into a network that is gone, and a VM that
+    was saved still has its own end of it.
+    """
+    for path in lab.ssh_dir.glob("*"):
+        if path.is_socket():
+            attempt(["ssh", "-F", "none", "-o", f"ControlPath={path}", "-O", "exit", lab.prefix])
+            path.unlink(missing_ok=True)
 
 
 def wait_for_ssh(lab: Lab, is_running: Callable[[str], bool], limit: float) -> None:

@@ -3,6 +3,7 @@
 The kernel is Debian's own, systemd the first process, libvirt a real one on a hypervisor of the lab.
 """
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -23,7 +24,7 @@ def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
     """Wait until *condition* holds; a request of it may fail meanwhile."""
     deadline = time.monotonic() + seconds
     while True:
-        with suppress(AssertionError):
+        with suppress(AssertionError, subprocess.TimeoutExpired):
             if condition():
                 return
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"

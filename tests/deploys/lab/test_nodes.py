@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from deploys.lab import Lab, LabError, LabNode, down, entered, ssh_config, status, up
+from deploys.lab import Lab, LabError, LabNode, down, entered, ssh_config, status, stop, up
 from deploys.lab.cgroups import hierarchies
 from deploys.lab.network import node_namespace
 
@@ -220,6 +220,23 @@ def test_a_node_that_lost_its_power_comes_back_with_its_disk(lab: Lab) -> None:
     assert on("n1", "cat /root/kept", lab) == "kept"
     assert on("n2", "cat /proc/sys/kernel/random/boot_id", lab) == other
     assert all(each.reachable for each in status(lab))
+
+
+def test_a_lab_that_was_switched_off_goes_on_and_no_client_waits_for_its_old_nodes(
+    lab: Lab,
+) -> None:
+    """A connection that several commands share outlives each of them, and would the network too."""
+    on("n1", "echo kept > /root/kept && sync", lab)
+    argv = ["ssh", "-F", str(ssh_config(lab)), "-o", "ControlMaster=yes", "-fN", "n1"]
+    with entered(lab):
+        subprocess.run(argv, check=True, timeout=60, stderr=subprocess.DEVNULL)
+    assert any(path.is_socket() for path in lab.ssh_dir.iterdir())
+
+    stop(lab)
+
+    assert not any(path.is_socket() for path in lab.ssh_dir.iterdir())
+    up(lab)
+    assert on("n1", "cat /root/kept", lab) == "kept"
 
 
 def test_a_node_can_be_added_to_a_running_lab(lab: Lab) -> None:
