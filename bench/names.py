@@ -69,7 +69,7 @@ def name_of(service: VirtualService) -> str:
 class Scene:
     """BIND with the zones of many services, and what the agent knows of it."""
 
-    def __init__(self, directory: Path, services: int) -> None:
+    def __init__(self, directory: Path, journals: Path, services: int) -> None:
         made = [standing(number) for number in range(1, services - MOVING + 1)]
         made += [moving(number, 0) for number in range(MOVING)]
         self.state = NodeState.of(BASE, made)
@@ -82,6 +82,7 @@ class Scene:
         config = server_config(
             BASE,
             directory=str(directory),
+            journals=str(journals),
             cache=str(directory),
             key_file=str(directory / "key"),
             port=PORT,
@@ -264,10 +265,13 @@ def main() -> None:
     options = parser.parse_args()
     new_network()
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    with tempfile.TemporaryDirectory() as name:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        tempfile.TemporaryDirectory(dir="/dev/shm") as journals,
+    ):
         directory = Path(name)
         directory.chmod(0o755)
-        scene = Scene(directory, options.services)
+        scene = Scene(directory, Path(journals), options.services)
         try:
             scene.server.until_it_answers(scene.names[0])
             start = time.monotonic()

@@ -13,6 +13,7 @@ from deploys.machine.defaults import DEFAULTS, SERIALS
 from deploys.operations import dns
 from deploys.units import put_unit
 from groundplane.dataplanes.dns.zones import (
+    JOURNAL_DIRECTORY,
     KEY_FILE,
     KEY_NAME,
     ZONE_DIRECTORY,
@@ -22,6 +23,7 @@ from groundplane.dataplanes.dns.zones import (
 from groundplane.files import zone_files
 from groundplane.rendering import render_template
 
+JOURNALS_UNIT = "var-lib-bind-groundplane-journals.mount"  # systemd.mount(5): as the path
 TLS_TO_FORWARDERS = (9, 20)  # the first BIND that asks them so
 
 
@@ -49,19 +51,28 @@ def name_server() -> None:
     serials = host.get_fact(FirstSerials, path=SERIALS)
     for name, text in zone_files(state, serials).items():
         zone = name.removeprefix("zones/")
-        dns.seed(name=f"{zone} is there", path=f"{ZONE_DIRECTORY}/{zone}", content=text)
+        dns.seed(
+            name=f"{zone} is there",
+            path=f"{ZONE_DIRECTORY}/{zone}",
+            journal=f"{JOURNAL_DIRECTORY}/{zone.removesuffix('.zone')}.jnl",
+            content=text,
+        )
     config = files.put(
         name="BIND has its configuration",
         src=StringIO(server_config(state.base)),
         dest="/etc/bind/groundplane.conf",
         mode="644",
     )
-    unit = put_unit("named.service.d/groundplane.conf", render_template("named.service.d.conf.j2"))
+    names = {"journals": JOURNAL_DIRECTORY, "mount": JOURNALS_UNIT}
+    mount = put_unit(JOURNALS_UNIT, render_template("journals.mount.j2", **names))
+    unit = put_unit(
+        "named.service.d/groundplane.conf", render_template("named.service.d.conf.j2", **names)
+    )
     systemd.service(
         name="BIND uses its new configuration",
         service="named.service",
         restarted=True,
-        _if=lambda: config.did_change() or unit.did_change(),
+        _if=lambda: any(each.did_change() for each in (config, mount, unit)),
     )
     systemd.service(name="BIND runs", service="named.service", running=True, enabled=True)
     resolver_link = host.get_fact(Link, path="/etc/resolv.conf")

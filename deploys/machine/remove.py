@@ -14,9 +14,11 @@ from deploys.exec_probes import USER as EXEC_USER
 from deploys.facts.machine import NetnsUnits
 from deploys.machine.defaults import DEFAULTS, STATE_DIRECTORY
 from deploys.machine.links import CONNTRACK_FILE, OVERLAY_UNIT
+from deploys.machine.name_server import JOURNALS_UNIT
 from deploys.operations import dns
 from deploys.operations import links as link_operations
 from deploys.operations.firewall import closed
+from deploys.units import remove_unit
 from groundplane.dataplanes.dns.zones import KEY_FILE, ZONE_DIRECTORY
 from groundplane.project.state import BRIDGE, OVERLAY
 
@@ -95,6 +97,7 @@ def _name_server() -> None:
         systemd.service(
             name="BIND does not run", service="named.service", running=False, enabled=False
         )
+        remove_unit(JOURNALS_UNIT)
     dns.no_local_resolver(name="The node asks its own server no more")
 
 

@@ -26,13 +26,17 @@ def tsig_key(path: str, key_name: str, user: str, group: str) -> Generator[Strin
 
 
 @operation()
-def seed(path: str, content: str) -> Generator[FileUploadCommand | StringCommand]:
-    """Have a zone file in *path*: *content* where there is none; what the server wrote is kept."""
+def seed(path: str, journal: str, content: str) -> Generator[FileUploadCommand | StringCommand]:
+    """Have a zone file in *path*: *content* where there is none; what the server wrote is kept.
+
+    A *journal* of a file that was lost goes too: with another file than its own no zone is loaded.
+    """
     if host.get_fact(File, path=path):
         host.noop(f"zone file {path} is the server's")
         return
     yield FileUploadCommand(io.StringIO(content), f"{path}.new")
     yield StringCommand("chown bind:bind", QuoteString(f"{path}.new"))
+    yield StringCommand("rm -f", QuoteString(journal))
     yield StringCommand("mv", QuoteString(f"{path}.new"), QuoteString(path))
 
 

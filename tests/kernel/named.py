@@ -78,6 +78,7 @@ class Server:
         self, netns: str, directory: Path, base: NodeBase = BASE, *, port: int = PORT
     ) -> None:
         self.netns, self.directory, self.base, self.port = netns, directory, base, port
+        self.journals = directory / "journals"
         self.key = directory / "groundplane.key"
         self.key.write_text(KEY % SECRET)
         for zone in zones_of(base):
@@ -90,9 +91,11 @@ class Server:
         """Write the configuration for *base*, whose zones are those that it was made for."""
         cache = self.directory / "cache"
         cache.mkdir(exist_ok=True)
+        self.journals.mkdir(exist_ok=True)
         config = server_config(
             msgspec.structs.replace(base, forwarders=(FORWARDER,)),
             directory=str(self.directory),
+            journals=str(self.journals),
             cache=str(cache),
             key_file=str(self.key),
             port=self.port,

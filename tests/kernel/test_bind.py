@@ -265,7 +265,7 @@ def test_a_serial_does_not_fall_when_the_server_forgets_it(server: Server, tmp_p
     server.stop()
     for zone in zones_of(BASE):
         (server.directory / f"{zone}.zone").write_text(zone_file(zone, []))
-        (server.directory / f"{zone}.zone.jnl").unlink(missing_ok=True)
+        (server.journals / f"{zone}.jnl").unlink(missing_ok=True)
     server.process = server.start()
     assert {1} == set(server.serials().values())
     server.bring(state(), kept)
@@ -274,6 +274,24 @@ def test_a_serial_does_not_fall_when_the_server_forgets_it(server: Server, tmp_p
     assert later(after["cluster.local"], before["cluster.local"])
     server.bring(state(), kept)
     assert after == server.serials()
+
+
+def test_what_the_server_forgets_without_power_is_there_again_by_the_agent(
+    server: Server, tmp_path: Path
+) -> None:
+    """Journals are in memory: what was changed since a file was written is gone with it."""
+    kept = tmp_path / "serials.json"
+    server.bring(state(WEB), kept)
+    before = server.serials()
+    server.stop()
+    for journal in server.journals.iterdir():
+        journal.unlink()
+    server.process = server.start()
+    assert server.serials() != before
+    assert server.bring(state(WEB), kept) > 0
+    after = server.serials()
+    assert [] == [zone for zone in before if later(before[zone], after[zone])]
+    assert [f"{INSIDE} A 10.96.0.5"] == answered(server, INSIDE)
 
 
 def test_a_server_that_stopped_is_told_and_serves_the_same_when_it_is_back(server: Server) -> None:
@@ -326,7 +344,10 @@ def test_what_is_on_disk_is_what_is_served(server: Server, tmp_path: Path) -> No
     for zone in zones_of(BASE):
         file, out = server.directory / f"{zone}.zone", tmp_path / "zone"
         subprocess.run(
-            ["named-compilezone", "-j", "-k", "ignore", "-o", str(out), zone, str(file)],
+            [
+                *("named-compilezone", "-J", str(server.journals / f"{zone}.jnl")),
+                *("-k", "ignore", "-o", str(out), zone, str(file)),
+            ],
             check=True,
             capture_output=True,
         )

@@ -86,7 +86,9 @@ def test_every_rendered_configuration_is_one(
         (tmp_path / f"{zone}.zone").write_text(text)
     (tmp_path / "key").write_text(KEY % SECRET)
     place = str(tmp_path)
-    config = server_config(base, directory=place, cache=place, key_file=f"{place}/key")
+    config = server_config(
+        base, directory=place, journals=place, cache=place, key_file=f"{place}/key"
+    )
     (tmp_path / "named.conf").write_text(config)
     accepted("named-checkconf", "-z", tmp_path / "named.conf")
 

@@ -100,7 +100,9 @@ def own(directory: Path, name: str) -> str:
     for zone in zones_of(base):
         (directory / f"{zone}.zone").write_text(zone_file(zone, []))
     (directory / "key").write_text(KEY % SECRET)
-    config = server_config(base, directory="/mnt", cache="/mnt", key_file="/mnt/key", port=PORT)
+    config = server_config(
+        base, directory="/mnt", journals="/mnt", cache="/mnt", key_file="/mnt/key", port=PORT
+    )
     private = "options {\n  pid-file none; session-keyfile none;"
     (directory / "named.conf").write_text(
         "controls { };\n" + config.replace("options {", private, 1)

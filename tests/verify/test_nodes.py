@@ -14,7 +14,7 @@ from deploys.catalog import read_source
 from deploys.machine.defaults import PACKAGES, SERIALS
 from deploys.machine.links import IPVS_SYSCTLS, SYSCTLS
 from groundplane.dataplanes import links
-from groundplane.dataplanes.dns.zones import ZONE_DIRECTORY
+from groundplane.dataplanes.dns.zones import JOURNAL_DIRECTORY, ZONE_DIRECTORY
 from groundplane.files import node_files, zone_files
 from groundplane.model.address import network
 from groundplane.project import NodeState
@@ -170,13 +170,22 @@ def test_zones_are_the_rendered_ones(on: Any, wanted: NodeState) -> None:
     for name, text in zone_files(wanted).items():
         zone = name.removeprefix("zones/").removesuffix(".zone")
         served, serial = _records(
-            on.check_output(f"{_COMPILE} -j %s %s", zone, f"{ZONE_DIRECTORY}/{zone}.zone")
+            on.check_output(
+                f"{_COMPILE} -J %s %s %s",
+                f"{JOURNAL_DIRECTORY}/{zone}.jnl",
+                zone,
+                f"{ZONE_DIRECTORY}/{zone}.zone",
+            )
         )
         with _put(on, text) as file:
             command = f"base64 -d {file} | gunzip | {_COMPILE} %s -"
             rendered, _ = _records(on.check_output(command, zone))
         assert rendered == served, zone
         assert kept[zone] == serial, zone
+
+
+def test_the_names_server_waits_for_no_disk(on: Any) -> None:
+    assert "tmpfs" == on.check_output("stat -f -c %%T %s", JOURNAL_DIRECTORY).strip()
 
 
 def test_agent_says_that_all_is_as_declared(on: Any, node: str) -> None:

@@ -111,6 +111,14 @@ def test_a_zone_is_written_and_transferred_over_loopback_with_the_key_only() -> 
     assert [f"allow-transfer {only}"] * 6 == lines(text, "allow-transfer {")[1:]
 
 
+def test_journals_are_apart_from_the_files() -> None:
+    """In memory: BIND answers nobody while it waits for a disk."""
+    zones = zones_of(BASE)
+    text = server_config(BASE, directory="/z", journals="/j")
+    assert [f'file "/z/{zone}.zone";' for zone in zones] == lines(text, "file ")
+    assert [f'journal "/j/{zone}.jnl";' for zone in zones] == lines(text, "journal ")
+
+
 def test_systemd_resolved_routes_every_zone_of_ours_to_the_local_server() -> None:
     server, domains = resolved_conf(BASE).splitlines()[1:]
     assert "DNS=127.0.0.1" == server

@@ -9,6 +9,7 @@ from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
 
 ZONE_DIRECTORY: Final = "/var/lib/bind/groundplane"
+JOURNAL_DIRECTORY: Final = f"{ZONE_DIRECTORY}/journals"
 CACHE_DIRECTORY: Final = "/var/cache/bind"
 KEY_FILE: Final = "/etc/bind/groundplane.key"
 KEY_NAME: Final = "groundplane"
@@ -77,6 +78,7 @@ def server_config(
     base: NodeBase,
     *,
     directory: str = ZONE_DIRECTORY,
+    journals: str = JOURNAL_DIRECTORY,
     cache: str = CACHE_DIRECTORY,
     key_file: str = KEY_FILE,
     port: int = 53,
@@ -87,6 +89,7 @@ def server_config(
         base=base,
         zones=zones_of(base),
         directory=directory,
+        journals=journals,
         cache=cache,
         key_file=key_file,
         port=port,
