@@ -127,8 +127,8 @@ def test_a_killed_agent_changes_no_rule(site: Deployed) -> None:
     site.on("n1", "systemctl kill -s KILL groundplane-agent")
     counts = site.connect("n1", "", WEB, 80, count=300)
     assert EVERY_WEB == set(counts)
-    site.wait(lambda: site.status("n1")["started"] != started, 10, "the agent is back")
-    site.wait(lambda: site.status("n1")["healthy"], 10, "the agent is content")
+    site.wait(lambda: site.status("n1")["started"] != started, 60, "the agent is back")
+    site.wait(lambda: site.status("n1")["healthy"], 60, "the agent is content")
     assert before == _rules(site, "n1")
 
 
@@ -146,7 +146,7 @@ def test_a_restarted_name_server_knows_the_same(site: Deployed) -> None:
 
     before = serial()
     site.on("n1", "systemctl restart named")
-    site.wait(lambda: site.on("n1", f"dig +short {WEB} @127.0.0.1") != "", 10, "BIND is back")
+    site.wait(lambda: site.on("n1", f"dig +short {WEB} @127.0.0.1") != "", 60, "BIND is back")
     assert EVERY_WEB == set(site.connect("n1", "default-echo-1", WEB, 80, count=60))
     assert before == serial()
 
