@@ -74,12 +74,6 @@ def test_addresses(address: Address, severity: str, told: str) -> None:
     assert [deletion] == commands(finding)
 
 
-def test_ipvs_needs_service_addresses_on_an_interface() -> None:
-    ours = (Address("lo", "10.96.0.10", 32), Address("lo", "203.0.113.9", 32))
-    facts = replace(GOOD, addresses=(*GOOD.addresses, *ours))
-    assert [] == found(facts, replace(EXPOSED, ipvs=True))
-
-
 @pytest.mark.parametrize(
     ("route", "severity", "told", "command"),
     [

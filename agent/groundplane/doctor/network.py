@@ -91,9 +91,9 @@ def _addresses(base: NodeBase, facts: Facts, exposed: Exposed) -> Iterator[Findi
                 f"It is the address of Node/{peers[each.address]}: what is sent there stays here.",
                 remedy,
             )
-        elif message := _taken(base, each, exposed):
+        elif message := _taken(base, each):
             yield Finding("error", subject, message, remedy)
-        elif each.address in exposed.addresses and not exposed.ipvs:
+        elif each.address in exposed.addresses:
             yield Finding(
                 "warning",
                 subject,
@@ -103,10 +103,10 @@ def _addresses(base: NodeBase, facts: Facts, exposed: Exposed) -> Iterator[Findi
             )
 
 
-def _taken(base: NodeBase, each: Address, exposed: Exposed) -> str:
+def _taken(base: NodeBase, each: Address) -> str:
     """Return why the address *each* may not be on its interface, "" when it may."""
     for cidr in base.service_cidrs:
-        if contains(cidr, each.address) and not exposed.ipvs:
+        if contains(cidr, each.address):
             return (
                 f"It lies in the service range {cidr}: what groundplane does not translate there "
                 "is answered by programs of the node itself."
