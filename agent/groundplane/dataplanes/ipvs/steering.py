@@ -20,6 +20,7 @@ from groundplane.model.service import Family
 from groundplane.netlink import AF, Socket, attribute, netfilter
 from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
+from groundplane.tables import has_table
 
 TABLES: Final = (f"ip {marks.TABLE}", f"ip6 {marks.TABLE}")
 _ROUTES: Final = 7071  # the routing table
@@ -28,7 +29,7 @@ _PROTOCOL: Final = 71  # named "groundplane" in /etc/iproute2/rt_protos.d
 _LOOPBACK: Final = 1  # the index of lo, in every network namespace
 _LOCAL: Final = 2  # RTN_LOCAL
 _DIGEST: Final = "@digest@"
-_GET_TABLE, _GET_CHAIN = 10 << 8 | 1, 10 << 8 | 4  # NFNL_SUBSYS_NFTABLES, NFT_MSG_*
+_GET_CHAIN: Final = 10 << 8 | 4  # NFNL_SUBSYS_NFTABLES, NFT_MSG_GETCHAIN
 
 
 def rules(base: NodeBase) -> str:
@@ -85,7 +86,7 @@ def is_there() -> bool:
     """Return whether anything of what leads packets to IPVS is there."""
     netlink = Socket()
     try:
-        return any(_has_table(netlink, family) for family in AF.values())
+        return any(has_table(netlink, family, marks.TABLE) for family in AF.values())
     finally:
         netlink.close()
 
@@ -94,7 +95,7 @@ def is_steered(base: NodeBase) -> bool:
     """Return whether packets are led to IPVS: tables, rules and routes are there."""
     netlink = Socket()
     try:
-        tables = all(_has_table(netlink, AF[family]) for family in base.families)
+        tables = all(has_table(netlink, AF[family], marks.TABLE) for family in base.families)
     finally:
         netlink.close()
     with IPRoute() as routes:
@@ -111,14 +112,6 @@ def _routed(netlink: IPRoute, family: int) -> set[str]:
     """Return the ranges that our routing table has."""
     found = netlink.get_routes(family=family, table=_ROUTES)
     return {f"{each.get('dst')}/{each['dst_len']}" for each in found}
-
-
-def _has_table(netlink: Socket, family: int) -> bool:
-    body = netfilter(family) + attribute(1, marks.TABLE.encode() + b"\0")
-    try:
-        return bool(list(netlink.ask(_GET_TABLE, 0, body)))
-    except FileNotFoundError:
-        return False
 
 
 def let_go() -> None:
