@@ -12,9 +12,9 @@ from groundplane.project.tunnelled import tunnelled
 @deploy("Workloads", data_defaults=DEFAULTS)
 def workloads() -> None:
     """Have the workloads that run answer by the addresses that come to them in tunnels."""
-    services = compiled_site().services
+    site = compiled_site()
     base = node_state(host.data.node_name).base
     tunnels.answered(
         name="Workloads answer by the addresses that come to them in tunnels",
-        wanted={each.instance: list(tunnelled(services, each)) for each in base.workloads},
+        wanted={each.instance: list(tunnelled(site, each)) for each in base.workloads},
     )

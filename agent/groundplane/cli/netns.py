@@ -35,7 +35,7 @@ def up(instance: str, node: str, state_directory: Path) -> None:
     base = project_base(site, node)
     workload = links.find(base, instance)
     links.up(base, workload)
-    links.answer_for(instance, tunnelled(site.services, workload))
+    links.answer_for(instance, tunnelled(site, workload))
 
 
 @netns.command()

@@ -100,10 +100,16 @@ def project_service(service: compiled.Service, place: Place, failing: Failing) -
 
 
 def _here(service: compiled.Service, place: Place) -> tuple[str, ...]:
-    """Return the addresses of all endpoints of *service* at *place*, also of those that are leaving."""
+    """Return the addresses of all endpoints of *service* that are, or may be, at *place*.
+
+    Also of those that are leaving; of what an EndpointSlice names it is not known where it is.
+    """
     rows = service.endpoints.rows()
     here = [
-        row.address(family) for row in rows if row.node == place.node for family in service.families
+        row.address(family)
+        for row in rows
+        if row.node in (place.node, "")
+        for family in service.families
     ]
     return tuple(filter(None, here))
 
