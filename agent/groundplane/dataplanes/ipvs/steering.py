@@ -100,12 +100,19 @@ def is_steered(base: NodeBase) -> bool:
         netlink.close()
     with IPRoute() as routes:
         return tables and all(
-            routes.get_rules(family=AF[family], priority=_PRIORITY)
+            _is_ruled(routes, AF[family])
             and _routed(routes, AF[family]).issuperset(
                 str(network(cidr).cidr) for cidr in balanced(base, family)
             )
             for family in base.families
         )
+
+
+def _is_ruled(netlink: IPRoute, family: int) -> bool:
+    """Return whether our rule is there, with our mark and our table."""
+    wanted = marks.MARK, marks.MASK, _ROUTES
+    found = netlink.get_rules(family=family, priority=_PRIORITY)
+    return any((e.get("fwmark"), e.get("fwmask"), e.get("table")) == wanted for e in found)
 
 
 def _routed(netlink: IPRoute, family: int) -> set[str]:
