@@ -172,8 +172,12 @@ def test_what_is_changed_by_hand_is_seen_and_repaired(node: Node, by_hand: str) 
     assert not node.drifted()
 
 
-@pytest.mark.parametrize(("way", "option"), [("direct", "-g"), ("tunnel", "-i")])
-def test_every_way_is_as_ipvsadm_has_it(node: Node, way: Forwarding, option: str) -> None:
+@pytest.mark.parametrize(
+    ("way", "option", "more"), [("direct", "-g", ""), ("tunnel", "-i", " --tun-type ipip")]
+)
+def test_every_way_is_as_ipvsadm_has_it(
+    node: Node, way: Forwarding, option: str, more: str
+) -> None:
     """By netlink and as text; it is kept while an endpoint leaves, and another one is drift."""
 
     def there(*targets: str) -> NodeState:
@@ -184,11 +188,11 @@ def test_every_way_is_as_ipvsadm_has_it(node: Node, way: Forwarding, option: str
     wanted = there(ONE, OTHER, six)
     node.bring(wanted)
     assert sorted(text(wanted).splitlines()) == node.saved()
-    assert f"-a -t 10.96.0.2:80 -r {ONE} {option} -w 1" in node.saved()
+    assert f"-a -t 10.96.0.2:80 -r {ONE} {option} -w 1{more}" in node.saved()
     assert not node.drifted()
     assert 0 == node.restarted(wanted)
     node.bring(there(ONE, six))
-    assert f"-a -t 10.96.0.2:80 -r {OTHER} {option} -w 0" in node.saved()
+    assert f"-a -t 10.96.0.2:80 -r {OTHER} {option} -w 0{more}" in node.saved()
     node.ipvsadm(f"-e -t 10.96.0.2:80 -r {ONE} -m -w 1")
     assert node.drifted()
     node.bring(web(ONE))

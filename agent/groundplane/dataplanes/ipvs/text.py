@@ -19,15 +19,15 @@ from groundplane.dataplanes.ipvs.objects import (
 )
 
 _PROTOCOLS: Final = {6: "-t", 17: "-u", 132: "--sctp-service"}
-_WAYS: Final = {0: "-m", 2: "-i", 3: "-g"}  # by METHODS
+_WAYS: Final = {0: ("-m", ""), 2: ("-i", " --tun-type ipip"), 3: ("-g", "")}  # by METHODS
 
 
 def rule(key: Key, value: Value) -> str:
     """Return the line that `ipvsadm --restore` takes for one object."""
     if isinstance(value, Scheduling):
         return f"-A {_service(key)} -s {value.scheduler}{_options(value)}"
-    way, weight = _WAYS[method_of(value)], weight_of(value)
-    return f"-a {_service(key)} -r {_place(*target_of(key))} {way} -w {weight}"
+    way, more = _WAYS[method_of(value)]
+    return f"-a {_service(key)} -r {_place(*target_of(key))} {way} -w {weight_of(value)}{more}"
 
 
 def rules(objects: Mapping[Key, Value]) -> str:
