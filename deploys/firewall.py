@@ -7,16 +7,29 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from groundplane.doctor import exposed
+from groundplane.doctor.opening import (
+    POLICY,
+    UFW_FILES,
+    balanced_ranges,
+    firewalld_settings,
+    ufw_insertion,
+    ufw_rule,
+)
 from groundplane.model import compiled
 from groundplane.project.state import BRIDGE, OVERLAY, NodeBase
 
 
 @dataclass(frozen=True)
 class Openings:
-    """Links whose traffic passes, and ports of the node itself: protocol in lower case, number."""
+    """Links whose traffic passes, and ports of the node itself: protocol in lower case, number.
+
+    Where IPVS balances, services' *ranges* and *node_ports* pass input, too.
+    """
 
     links: tuple[str, ...]
     ports: tuple[tuple[str, int], ...]
+    ranges: tuple[str, ...] = ()
+    node_ports: tuple[tuple[str, int], ...] = ()
 
 
 def openings(site: compiled.Site, base: NodeBase) -> Openings:
@@ -26,7 +39,11 @@ def openings(site: compiled.Site, base: NodeBase) -> Openings:
     ports |= {(each.protocol.lower(), each.port) for each in asked.host_ports}
     if base.overlay:
         ports.add(("udp", base.overlay.port))
-    return Openings((BRIDGE, OVERLAY) if base.overlay else (BRIDGE,), tuple(sorted(ports)))
+    links = (BRIDGE, OVERLAY) if base.overlay else (BRIDGE,)
+    if base.proxy_mode != "ipvs":
+        return Openings(links, tuple(sorted(ports)))
+    node_ports = tuple((protocol.lower(), number) for protocol, number in asked.node_ports)
+    return Openings(links, tuple(sorted(ports)), balanced_ranges(base), node_ports)
 
 
 def firewalld(wanted: Openings) -> Iterator[tuple[str, str]]:
@@ -42,6 +59,38 @@ def firewalld(wanted: Openings) -> Iterator[tuple[str, str]]:
     yield f"{policy} --query-egress-zone=trusted", f"{policy} --add-egress-zone=trusted"
     for protocol, port in wanted.ports:
         yield f"{ask} --query-port={port}/{protocol}", f"{ask} --add-port={port}/{protocol}"
+    if wanted.ranges:
+        yield from _firewalld_to_ipvs(wanted)
+
+
+def _firewalld_to_ipvs(wanted: Openings) -> Iterator[tuple[str, str]]:
+    ask = "firewall-cmd --permanent"
+    yield f"{ask} --get-policies | grep -qw {POLICY}", f"{ask} --new-policy={POLICY}"
+    for setting in firewalld_settings(wanted.ranges, wanted.node_ports):
+        query = setting.replace("--add-", "--query-", 1)
+        yield f"{ask} --policy={POLICY} {query}", f"{ask} --policy={POLICY} {setting}"
+
+
+def firewalld_without_ipvs() -> Iterator[tuple[str, str]]:
+    """Yield the same for letting nothing to IPVS."""
+    ask = "firewall-cmd --permanent"
+    yield f"! {ask} --get-policies | grep -qw {POLICY}", f"{ask} --delete-policy={POLICY}"
+
+
+def ufw_to_ipvs() -> Iterator[tuple[str, str]]:
+    """Yield for each file of ufw the command that asks for the rule for IPVS, and that adds it."""
+    for file in UFW_FILES:
+        yield _ufw_has(file), ufw_insertion(file)
+
+
+def ufw_without_ipvs() -> Iterator[tuple[str, str]]:
+    """Yield the same for having no such rule."""
+    for file in UFW_FILES:
+        yield f"! {_ufw_has(file)}", f"sed -i '\\|^{ufw_rule(file)}$|d' {file}"
+
+
+def _ufw_has(file: str) -> str:
+    return f"grep -qxF -e '{ufw_rule(file)}' {file}"
 
 
 def ufw(wanted: Openings, added: Collection[str]) -> Iterator[str]:

@@ -13,6 +13,13 @@ from groundplane.agent.store import PREVIOUS_FILE, SITE_FILE
 
 _PATIENCE_S: Final = 30.0
 _BYTES: Final = 32 << 20  # of one file
+
+
+def _where_loaded(command: str) -> tuple[str, ...]:
+    """Return *command* for a kernel that has IPVS loaded already: to ask would load it."""
+    return "sh", "-c", f"test -e /proc/net/ip_vs || exec echo IPVS is not loaded; exec {command}"
+
+
 _COMMANDS: Final = {
     "agent/status.json": ("groundplane", "agent", "status", "-o", "json"),
     "agent/events.json": ("groundplane", "events", "-o", "json"),
@@ -31,6 +38,10 @@ _COMMANDS: Final = {
     "kernel/routes.txt": ("ip", "route", "show", "table", "all"),
     "kernel/routes6.txt": ("ip", "-6", "route", "show", "table", "all"),
     "kernel/rules.txt": ("ip", "rule"),
+    "kernel/rules6.txt": ("ip", "-6", "rule"),
+    "kernel/ipvs.txt": _where_loaded("ipvsadm --list --numeric"),
+    "kernel/ipvs-stats.txt": _where_loaded("ipvsadm --list --numeric --stats"),
+    "kernel/ipvs-timeouts.txt": _where_loaded("ipvsadm --list --timeout"),
     "kernel/neighbours.txt": ("ip", "neighbour"),
     "kernel/sysctl.txt": ("sysctl", "-a", "--pattern", r"^net\.(ipv[46]|netfilter|bridge)"),
     "kernel/connections.txt": ("conntrack", "-C"),

@@ -16,6 +16,8 @@ MARK: Final = 0x47400000
 MASK: Final = 0xFFC00000
 TABLE: Final = "groundplane-ipvs"  # of nftables; there where marked packets are led to IPVS
 LABEL: Final = 15  # the bit of the conntrack label of what IPVS was given
+# By which masqueraded connections leave where IPVS balances: no node's own sockets have them.
+MASQUERADE_PORTS: Final = (1024, 29999)
 PROTOCOL_MASK: Final = 3 << 20
 PROTOCOLS: Final[dict[Protocol, int]] = {"TCP": 1 << 20, "UDP": 2 << 20, "SCTP": 3 << 20}
 

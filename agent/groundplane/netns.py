@@ -7,6 +7,7 @@ agent keeps. Safe to run again, and after a crash in between.
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -15,10 +16,14 @@ from groundplane.dataplanes.links import resolv_conf
 from groundplane.errors import GroundplaneError, KernelRefused
 from groundplane.model.address import family_of
 from groundplane.model.hint import did_you_mean
+from groundplane.model.service import Family
 from groundplane.project.state import BRIDGE, LocalWorkload, NodeBase
 
 INTERFACE: Final = "eth0"
 NETNS_DIRECTORY: Final = Path("/run/netns")
+# What takes packets out of tunnels, in every namespace where the module is loaded.
+TUNNELS: Final[dict[Family, str]] = {"IPv4": "tunl0", "IPv6": "ip6tnl0"}
+MODULES: Final[dict[Family, str]] = {"IPv4": "ipip", "IPv6": "ip6_tunnel"}
 CONFIG_DIRECTORY: Final = Path("/etc/netns")  # ip-netns(8): files bound over those of /etc
 
 
@@ -105,6 +110,52 @@ def down(instance: str) -> None:
         (config / "resolv.conf").unlink(missing_ok=True)
         if not any(config.iterdir()):
             config.rmdir()
+
+
+def answer_for(name: str, addresses: Sequence[str]) -> None:
+    """Let the namespace *name* take what comes in IP's own tunnels to *addresses*, to no others.
+
+    Answers leave by the way that all take, with the address that was asked.
+    """
+    for family, device in TUNNELS.items():
+        wanted = {f"{text}/{_length(text)}" for text in addresses if family_of(text) == family}
+        here = ("-n", name, "-4" if family == "IPv4" else "-6")
+        if not wanted and not _there(*here, "link", "show", device):
+            continue
+        _have(name, device, MODULES[family])
+        shown = _ip("-j", *here, "address", "show", "dev", device, "scope", "global")
+        present = {
+            f"{each['local']}/{each['prefixlen']}"
+            for link in json.loads(shown or "[]")
+            for each in link.get("addr_info", ())
+            if each
+        }
+        for old in present - wanted:
+            _ip(*here, "address", "del", old, "dev", device)
+        if family == "IPv4" and wanted:
+            # The way back to a client is another one than the tunnel.
+            for setting in ("all", device):
+                _sysctl(name, f"net/ipv4/conf/{setting}/rp_filter", "0")
+        _ip(*here, "link", "set", device, "up" if wanted else "down")
+        for new in wanted - present:
+            extra = [] if family == "IPv4" else ["nodad"]
+            _ip(*here, "address", "add", new, "dev", device, *extra)
+
+
+def _have(name: str, device: str, module: str) -> None:
+    """Have the *device* that every namespace has where *module* is loaded."""
+    if _there("-n", name, "link", "show", device):
+        return
+    subprocess.run(["modprobe", module], check=False, capture_output=True)
+    if not _there("-n", name, "link", "show", device):
+        raise KernelRefused(
+            f"there is no {device} in {name}: the kernel has no module {module}, or "
+            "net.core.fb_tunnels_only_for_init_net keeps it from there"
+        )
+
+
+def _sysctl(name: str, path: str, value: str) -> None:
+    _ip("netns", "exec", name, "sh", "-c", f"echo {value} >/proc/sys/{path}")
 
 
 def _there(*arguments: str) -> bool:

@@ -144,6 +144,7 @@ def _service(
         external_local=spec.external_traffic_policy == "Local",
         health_check_port=allocations.health_checks[name],
         scheduler=service.metadata.annotations.get(SCHEDULER, ""),
+        forwarding=service.forwarding,
         keep_last_endpoints=service.keep_last_endpoints,
     )
 

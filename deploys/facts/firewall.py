@@ -11,13 +11,33 @@ class FirewalldDenies(FactBase[list[int]]):
     default = list
 
     def command(self, questions: tuple[str, ...]) -> str:
-        asks = "; ".join(
-            f"{ask} >/dev/null 2>&1 || echo {number}" for number, ask in enumerate(questions)
-        )
-        return f"if firewall-cmd --state >/dev/null 2>&1; then {asks}; fi; true"
+        return _denied("firewall-cmd --state >/dev/null 2>&1", questions)
 
     def process(self, output: Iterable[str]) -> list[int]:
-        return [int(line) for line in output if line.strip()]
+        return _numbers(output)
+
+
+class UfwDenies(FactBase[list[int]]):
+    """The numbers of those of *questions* that are answered with no; none where ufw is not on."""
+
+    default = list
+
+    def command(self, questions: tuple[str, ...]) -> str:
+        return _denied("ufw status 2>/dev/null | grep -q '^Status: active'", questions)
+
+    def process(self, output: Iterable[str]) -> list[int]:
+        return _numbers(output)
+
+
+def _denied(runs: str, questions: tuple[str, ...]) -> str:
+    asks = "; ".join(
+        f"{ask} >/dev/null 2>&1 || echo {number}" for number, ask in enumerate(questions)
+    )
+    return f"if {runs}; then {asks}; fi; true"
+
+
+def _numbers(output: Iterable[str]) -> list[int]:
+    return [int(line) for line in output if line.strip()]
 
 
 class UfwRules(FactBase[list[str] | None]):

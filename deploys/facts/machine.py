@@ -84,6 +84,29 @@ class NetnsUnits(FactBase[list[str]]):
         return sorted(unit for unit in units if "@." not in unit)
 
 
+class TunnelAddresses(FactBase[dict[str, list[str]]]):
+    """The addresses on the tunnels' ends of each network namespace that has a name."""
+
+    default = dict
+
+    def command(self) -> str:
+        show = 'ip -n "${each##*/}" -br address show dev "$link" scope global 2>/dev/null'
+        return (
+            'for each in /run/netns/*; do [ -e "$each" ] || continue; echo "${each##*/}";'
+            f" for link in tunl0 ip6tnl0; do {show}; done; done; true"
+        )
+
+    def process(self, output: Iterable[str]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for line in output:
+            name, *rest = line.split()
+            if not rest:
+                addresses = found.setdefault(name, [])
+            else:
+                addresses += [each.partition("/")[0] for each in rest[1:]]
+        return found
+
+
 class LinkNames(FactBase[list[str]]):
     """The names of the host's links."""
 

@@ -6,8 +6,9 @@ from deploys.machine.links import links
 from deploys.machine.name_server import name_server
 from deploys.machine.system import system
 from deploys.machine.uplink import uplink
+from deploys.machine.workloads import workloads
 
-__all__ = ["agent", "firewall", "links", "name_server", "node", "system", "uplink"]
+__all__ = ["agent", "firewall", "links", "name_server", "node", "system", "uplink", "workloads"]
 
 
 def node() -> None:
@@ -18,3 +19,4 @@ def node() -> None:
     name_server()
     firewall()
     agent()
+    workloads()

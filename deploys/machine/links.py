@@ -25,11 +25,13 @@ SYSCTLS = {
     "net.ipv4.conf.all.rp_filter": 2,
 }
 # Of the mode ipvs. IPVS's connections are conntrack's too, so that they can be masqueraded; what is
-# kept at an endpoint that is gone goes to another one, at once.
+# kept at an endpoint that is gone goes to another one, at once. What is too big for a tunnel goes in
+# parts: a client cannot be told of it, since nobody here has the service's address.
 IPVS_SYSCTLS = {
     "net.ipv4.vs.conntrack": 1,
     "net.ipv4.vs.expire_nodest_conn": 1,
     "net.ipv4.vs.expire_quiescent_template": 1,
+    "net.ipv4.vs.pmtu_disc": 0,
 }
 OVERLAY_UNIT = "groundplane-overlay.service"
 CONNTRACK_FILE = "/etc/sysctl.d/60-groundplane-conntrack.conf"

@@ -6,7 +6,7 @@ from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
 from deploys import firewall
-from deploys.facts.firewall import FirewalldDenies, UfwRules
+from deploys.facts.firewall import FirewalldDenies, UfwDenies, UfwRules
 from deploys.firewall import Openings
 
 
@@ -14,17 +14,22 @@ from deploys.firewall import Openings
 def opened(wanted: Openings) -> Generator[StringCommand]:
     """Have *wanted* pass whichever of firewalld and ufw is on; nothing where none is."""
     rules = host.get_fact(UfwRules)
-    yield from _firewalld(tuple(firewall.firewalld(wanted)))
+    to_ipvs = bool(wanted.ranges)
+    settings = [*firewall.firewalld(wanted)]
+    yield from _firewalld((*settings, *(() if to_ipvs else firewall.firewalld_without_ipvs())))
     yield from _ufw([] if rules is None else firewall.ufw(wanted, rules))
+    yield from _ufw_files(firewall.ufw_to_ipvs() if to_ipvs else firewall.ufw_without_ipvs())
     host.noop("no firewall is in the way")
 
 
 @operation()
 def closed(links: tuple[str, ...]) -> Generator[StringCommand]:
     """Have nothing of *links* in firewalld and ufw any more."""
-    yield from _firewalld(tuple(firewall.firewalld_without(links)))
+    settings = *firewall.firewalld_without(links), *firewall.firewalld_without_ipvs()
+    yield from _firewalld(settings)
     rules = host.get_fact(UfwRules)
     yield from _ufw(firewall.ufw_without(links, rules or ()))
+    yield from _ufw_files(firewall.ufw_without_ipvs())
     host.noop("no firewall knows of them")
 
 
@@ -39,3 +44,12 @@ def _firewalld(pairs: tuple[tuple[str, str], ...]) -> Generator[StringCommand]:
 def _ufw(commands: Iterable[str]) -> Generator[StringCommand]:
     for command in commands:
         yield StringCommand(command)
+
+
+def _ufw_files(pairs: Iterable[tuple[str, str]]) -> Generator[StringCommand]:
+    listed = tuple(pairs)
+    missing = host.get_fact(UfwDenies, questions=tuple(ask for ask, _ in listed))
+    for number in missing:
+        yield StringCommand(listed[number][1])
+    if missing:
+        yield StringCommand("ufw reload")

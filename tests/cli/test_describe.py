@@ -40,6 +40,22 @@ def test_a_service_with_everything_about_it(groundplane: Command, site: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("annotation", "scheduler"),
+    [("", "wlc"), ("groundplane/ipvs-scheduler: 'sh,sh-port'", "sh,sh-port"),
+     ("groundplane/load-balancing: consistent-hash", "mh")],
+)  # fmt: skip
+def test_where_ipvs_balances_its_scheduler_is_shown(
+    groundplane: Command, site: Path, annotation: str, scheduler: str
+) -> None:
+    text = SITE.replace("spec:\n", "spec:\n  proxyMode: ipvs\n  ipvs: {scheduler: wlc}\n", 1)
+    text = text.replace("{name: web}", f"{{name: web, annotations: {{{annotation}}}}}", 1)
+    (site / "site.yaml").write_text(text)
+    done = groundplane("describe", "service", "web", "./site")
+    shown = dict(line.split(":", 1) for line in done.out.splitlines() if ":" in line)
+    assert scheduler == shown["IPVS Scheduler"].strip()
+
+
+@pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
         ("state: drain", "state: off", "- b  -  ports -  node n1  (its state is off)"),

@@ -1,12 +1,25 @@
 """What firewalld and ufw have to let through, as their own commands."""
 
+import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from deploys.catalog import ROOT
 from deploys.facts.firewall import UfwRules
-from deploys.firewall import Openings, firewalld, firewalld_without, openings, ufw, ufw_without
+from deploys.firewall import (
+    Openings,
+    firewalld,
+    firewalld_without,
+    firewalld_without_ipvs,
+    openings,
+    ufw,
+    ufw_to_ipvs,
+    ufw_without,
+    ufw_without_ipvs,
+)
+from groundplane.doctor.opening import UFW_FILES
 from groundplane.model.compiled import Overlay
 from groundplane.pipeline import compile_source
 from groundplane.project.node import project_base
@@ -14,15 +27,63 @@ from tests.kernel.spaces import based
 
 PAGE = (ROOT / "docs/coexistence.md").read_text()
 BRIDGE = Openings(("groundplane0",), ())
+BALANCED = Openings(("groundplane0",), (), ("10.96.0.0/16", "fd00:96::/112"), (("tcp", 30080),))
 
 
-def page(section: str) -> list[str]:
+def page(section: str, number: int = 0) -> list[str]:
+    """Return the lines of a section's listing with that number."""
     text = PAGE.split(f"\n## {section}\n")[1].split("\n## ")[0]
-    return text.split("```\n")[1].splitlines()
+    return text.split("```\n")[1 + 2 * number].splitlines()
 
 
 def test_firewalld_is_told_what_the_page_says() -> None:
     assert [*(make for _, make in firewalld(BRIDGE)), "firewall-cmd --reload"] == page("firewalld")
+
+
+def test_firewalld_is_told_to_let_in_what_is_for_ipvs() -> None:
+    """And to do so no more, on a node that goes back to the other mode."""
+    told = [make for _, make in firewalld(BALANCED)][len([*firewalld(BRIDGE)]) :]
+    assert [*told, "firewall-cmd --reload"] == page("firewalld", 1)
+    asked = [ask for ask, _ in firewalld(BALANCED)]
+    assert "firewall-cmd --permanent --policy=groundplane_ipvs --query-port=30080/tcp" in asked
+    assert 0 == sum("--add" in ask for ask in asked)
+    ((_, removal),) = firewalld_without_ipvs()
+    assert "firewall-cmd --permanent --delete-policy=groundplane_ipvs" == removal
+
+
+def test_the_policy_of_the_one_mode_is_not_taken_for_that_of_the_other(tmp_path: Path) -> None:
+    ask = next(ask for ask, make in firewalld(BRIDGE) if make.endswith("--new-policy=groundplane"))
+    firewall = tmp_path / "firewall-cmd"
+    firewall.write_text("#!/bin/sh\necho allow-host-ipv6 groundplane_ipvs\n")
+    firewall.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    assert 1 == subprocess.run(["sh", "-c", ask], env=environment, check=False).returncode
+
+
+def test_ufws_files_get_the_rules_of_the_page_in_front_of_the_others_and_lose_them(
+    tmp_path: Path,
+) -> None:
+    required = "*filter\n:{0} - [0:0]\n# End required lines\n"
+    others = "\n-A {0} -i lo -j ACCEPT\nCOMMIT\n"
+    lines = page("ufw", 1)
+    for (ask, make), (ask_gone, unmake), line, (file, chain) in zip(
+        ufw_to_ipvs(), ufw_without_ipvs(), lines, UFW_FILES.items(), strict=True
+    ):
+        mine = tmp_path / Path(file).name
+        mine.write_text((required + others).format(chain))
+
+        def holds(command: str, file: str = file, mine: Path = mine) -> bool:
+            words = ["sh", "-c", command.replace(file, str(mine))]
+            return subprocess.run(words, check=False).returncode == 0
+
+        assert not holds(ask)
+        assert holds(ask_gone)
+        assert holds(make)
+        assert f"{required.format(chain)}{line}\n{others.format(chain)}" == mine.read_text()
+        assert holds(ask)
+        assert not holds(ask_gone)
+        assert holds(unmake)
+        assert (required + others).format(chain) == mine.read_text()
 
 
 def test_ufw_is_told_what_the_page_says() -> None:
@@ -73,3 +134,13 @@ def test_tunnels_come_in(example: Path) -> None:
     wanted = openings(compile_source(example), base)
     assert ("groundplane0", "groundplane1") == wanted.links
     assert ("udp", 4790) in wanted.ports
+
+
+def test_where_ipvs_balances_services_come_in(example: Path) -> None:
+    site = compile_source(example)
+    base = project_base(site, "n1")
+    assert () == openings(site, base).ranges
+    wanted = openings(site, msgspec.structs.replace(base, proxy_mode="ipvs"))
+    assert {*base.service_cidrs, *base.external_cidrs} == {*wanted.ranges}
+    ports = {(p.protocol.lower(), p.node_port) for s in site.services for p in s.ports}
+    assert {*wanted.node_ports} == {each for each in ports if each[1]} != set()

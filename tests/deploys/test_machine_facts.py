@@ -12,6 +12,7 @@ from deploys.facts.machine import (
     NetnsUnits,
     SettableNumber,
     TimeServices,
+    TunnelAddresses,
     WireGuardKey,
 )
 from tests.kernel import spaces
@@ -82,3 +83,13 @@ def test_units_of_workloads_are_instances() -> None:
 
 def test_links_by_name() -> None:
     assert "lo" in LinkNames().process(shell(LinkNames().command()))
+
+
+def test_addresses_on_tunnels_are_known_by_namespace() -> None:
+    lines = ["default-a", "tunl0@NONE UNKNOWN 10.96.0.9/32 10.96.0.8/32",
+             "ip6tnl0@NONE UNKNOWN fd00:96::9/128", "default-b"]  # fmt: skip
+    found = TunnelAddresses().process(lines)
+    assert {"default-a": ["10.96.0.9", "10.96.0.8", "fd00:96::9"], "default-b": []} == found
+    assert {} == TunnelAddresses().process([])
+    with spaces.namespace("facts-named") as netns:
+        assert [] == TunnelAddresses().process(shell(TunnelAddresses().command()))[netns]

@@ -34,6 +34,8 @@ GOOD = Facts(
         "net/netfilter/nf_conntrack_max": "262144",
         "net/ipv4/ip_local_port_range": "32768\t60999",
         "net/ipv4/ip_local_reserved_ports": "",
+        "net/ipv4/vs/conntrack": "1",
+        "net/ipv4/vs/expire_nodest_conn": "1",
     },
     interfaces={"lo": True, "uplink": True, "groundplane0": True},
     addresses=(

@@ -20,6 +20,8 @@ table ip filter { # handle 1
 		meta l4proto ipv6-icmp icmpv6 type nd-neighbor-solicit ip6 hoplimit 255 counter accept # handle 14
 		meta l4proto icmp icmp type echo-request icmp code 0 counter packets 0 bytes 0 accept # handle 15
 		meta l4proto ipv6-icmp xt match icmp6 ip6 hoplimit 255 counter packets 0 bytes 0 accept # handle 16
+		Warning: cannot open /etc/xtables/connlabel.conf: No such file or directory
+ct label 15 counter packets 0 bytes 0 accept # handle 17
 	}
 }
 """
@@ -46,6 +48,7 @@ LOCAL = match({"fib": {"result": "type", "flags": ["daddr"]}}, "==", "local")
         (rule(8, "conntrack"), [match(STATUS, "in", "dnat")]),
         (rule(9, "state"), [match(STATE, "!=", "new")]),
         (rule(10, "addrtype"), [LOCAL]),
+        (rule(17, "connlabel"), [match({"ct": {"key": "label"}}, "in", 15)]),
         (rule(13, "addrtype", "conntrack"), [match(STATE, "in", "new"), LOCAL]),
         (
             rule(14, "icmp6", "hl"),

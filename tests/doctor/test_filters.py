@@ -228,6 +228,11 @@ def test_what_services_ask_of_a_node_is_told_by_its_addresses() -> None:
         HostPort("UDP", "2001:db8::1", 5300),
     ) == asked.host_ports
     assert () == exposed(services, ["192.0.2.9"]).host_ports
+    assert () == asked.direct
+    direct = compiled.Service(
+        "default", "direct", endpoints=compiled.columns(places[2:]), forwarding="direct"
+    )
+    assert ("10.244.1.10", "192.0.2.2") == exposed([direct], []).direct
 
 
 def test_an_output_chain_swallows_what_the_node_asks_of_services() -> None:

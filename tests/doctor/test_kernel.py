@@ -10,6 +10,7 @@ from groundplane.doctor import (
     diagnose,
 )
 from tests.doctor.findings import EXPOSED, GOOD, commands, found, sysctls, the
+from tests.kernel.spaces import based
 from tests.states import BASE, of_family
 
 
@@ -148,3 +149,28 @@ def test_a_setting_of_an_interface_with_a_dot_is_named_so_that_sysctl_takes_it()
     facts = sysctls(replace(GOOD, addresses=addresses))
     facts = replace(facts, sysctls={**facts.sysctls, "net/ipv4/conf/eth0.7/forwarding": "0"})
     assert ["sysctl -w net/ipv4/conf/eth0.7/forwarding=1"] == commands(the(facts))
+
+
+IPVS = based(proxy_mode="ipvs")
+
+
+@pytest.mark.parametrize("name", ["conntrack", "expire_nodest_conn"])
+def test_ipvs_needs_settings_of_its_own(name: str) -> None:
+    facts = sysctls(GOOD, **{f"net__ipv4__vs__{name}": "0"})
+    finding = the(facts, base=IPVS)
+    assert ("error", f"sysctl net.ipv4.vs.{name}") == (finding.severity, finding.subject)
+    assert [f"sysctl -w net.ipv4.vs.{name}=1"] == commands(finding)
+    assert [] == found(facts)
+    without = replace(GOOD, sysctls={k: v for k, v in GOOD.sysctls.items() if "vs" not in k})
+    assert [("error", "IPVS")] == found(without, base=IPVS)
+    assert [] == found(without)
+
+
+@pytest.mark.parametrize(("first", "told"), [(1024, True), (29999, True), (30000, False)])
+def test_where_ipvs_balances_ports_of_the_nodes_own_are_not_those_of_the_masqueraded(
+    first: int, told: bool
+) -> None:
+    facts = sysctls(net__ipv4__ip_local_port_range=f"{first}\t60999")
+    wanted = [("warning", "sysctl net.ipv4.ip_local_port_range")] if told else []
+    assert wanted == found(facts, base=IPVS)
+    assert [] == found(facts)

@@ -74,12 +74,6 @@ def test_addresses(address: Address, severity: str, told: str) -> None:
     assert [deletion] == commands(finding)
 
 
-def test_ipvs_needs_service_addresses_on_an_interface() -> None:
-    ours = (Address("lo", "10.96.0.10", 32), Address("lo", "203.0.113.9", 32))
-    facts = replace(GOOD, addresses=(*GOOD.addresses, *ours))
-    assert [] == found(facts, replace(EXPOSED, ipvs=True))
-
-
 @pytest.mark.parametrize(
     ("route", "severity", "told", "command"),
     [
@@ -148,3 +142,28 @@ def test_listeners(listener: Listener, expected: int) -> None:
     facts = replace(GOOD, listeners=(listener,))
     subject = f"listener on {listener.address} port {listener.port}/{listener.protocol}"
     assert [("warning", subject)] * expected == found(facts, EXPOSED)
+
+
+@pytest.mark.parametrize(
+    ("address", "where"),
+    [
+        ("192.0.2.50", ""),
+        ("198.51.100.9", "behind the router 192.0.2.254"),
+        ("10.244.2.9", "behind the router 192.0.2.2"),
+        ("2001:db8:9::9", "behind the router 2001:db8::fe"),
+    ],
+)
+def test_direct_routing_reaches_what_is_on_a_link(address: str, where: str) -> None:
+    direct = replace(EXPOSED, direct=(address,))
+    assert [] == found(GOOD, direct)
+    findings = diagnose(based(proxy_mode="ipvs"), GOOD, direct)
+    assert [f"endpoint {address}"] * bool(where) == [each.subject for each in findings]
+    assert all(where in each.message for each in findings)
+
+
+def test_direct_routing_needs_a_way() -> None:
+    facts = replace(GOOD, routes=tuple(each for each in GOOD.routes if not each.gateway))
+    (finding,) = diagnose(
+        based(proxy_mode="ipvs"), facts, replace(EXPOSED, direct=("198.51.100.9",))
+    )
+    assert "on none of its links" in finding.message

@@ -89,7 +89,9 @@ _OPTIONS = {
     "-d": "daddr {}",
     "-i": "iifname {}",
     "-p": "meta l4proto {}",
-    "--ctstate": "ct status {}",
+    "--ctstate": "ct {}",
+    "--mark": "meta mark {}",
+    "--label": "ct label {}",
     "--dport": "th dport {}",
     "-j": "{}",
 }
@@ -104,7 +106,13 @@ def as_nft(program: str, arguments: list[str]) -> str:
         if option == "-m":
             continue
         prefix = f"{family} " if option in ("-s", "-d") else ""
-        parts.append(prefix + _OPTIONS[option].format(value.lower() if value.isupper() else value))
+        said = value.lower() if value.replace(",", "").isupper() else value
+        if option == "--ctstate":
+            said = f"status {said}" if said == "dnat" else f"state {said}"
+        if option == "--mark":
+            wanted, mask = value.split("/")
+            said = f"and {mask} == {wanted}"
+        parts.append(prefix + _OPTIONS[option].format(said))
     return " ".join(parts)
 
 

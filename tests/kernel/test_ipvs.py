@@ -1,26 +1,28 @@
 """The IPVS dataplane and the kernel. Needs root, and a kernel with IPVS (tests/vms/test_ipvs.py)."""
 
 import contextlib
-import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from groundplane.bundle import collect
 from groundplane.dataplanes.ipvs import Ipvs, render, rules
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
 from groundplane.model import compiled
 from groundplane.model.compiled import Ipvs as Settings
-from groundplane.model.ipvs import ProxyMode
+from groundplane.model.ipvs import Forwarding, ProxyMode
 from groundplane.project import NodeState, project
 from groundplane.reconcile import Reconciler
-from tests.kernel.ipvs import need_ipvs
+from tests.kernel.echo import connect, echo, lives
+from tests.kernel.ipvs import in_mode, need_ipvs
 from tests.kernel.spaces import based, namespace, own
 from tests.kernel.world import World, ask, run, sysctl, within, world
 from tests.states import full_states, service, state, states
@@ -151,6 +153,7 @@ def test_a_change_is_made_and_nothing_else(node: Node) -> None:
         "-D -t 10.96.0.2:80",
         f"-d -t 10.96.0.2:80 -r {ONE}",
         f"-e -t 10.96.0.2:80 -r {ONE} -m -w 7",
+        f"-e -t 10.96.0.2:80 -r {ONE} -i -w 1",
         "-E -t 10.96.0.2:80 -s wlc",
         "-E -t 10.96.0.2:80 -s rr -p 60",
         "-a -t 10.96.0.2:80 -r 192.0.2.99:80 -m",
@@ -167,6 +170,33 @@ def test_what_is_changed_by_hand_is_seen_and_repaired(node: Node, by_hand: str) 
     node.settle()
     assert before == node.saved()
     assert not node.drifted()
+
+
+@pytest.mark.parametrize(
+    ("way", "option", "more"), [("direct", "-g", ""), ("tunnel", "-i", " --tun-type ipip")]
+)
+def test_every_way_is_as_ipvsadm_has_it(
+    node: Node, way: Forwarding, option: str, more: str
+) -> None:
+    """By netlink and as text; it is kept while an endpoint leaves, and another one is drift."""
+
+    def there(*targets: str) -> NodeState:
+        part = service("web", ["10.96.0.2", "fd00:96::2"], targets)
+        return state(msgspec.structs.replace(part, forwarding=way), base=BASE)
+
+    six = "fd00:244:0:1::10:80"
+    wanted = there(ONE, OTHER, six)
+    node.bring(wanted)
+    assert sorted(text(wanted).splitlines()) == node.saved()
+    assert f"-a -t 10.96.0.2:80 -r {ONE} {option} -w 1{more}" in node.saved()
+    assert not node.drifted()
+    assert 0 == node.restarted(wanted)
+    node.bring(there(ONE, six))
+    assert f"-a -t 10.96.0.2:80 -r {OTHER} {option} -w 0{more}" in node.saved()
+    node.ipvsadm(f"-e -t 10.96.0.2:80 -r {ONE} -m -w 1")
+    assert node.drifted()
+    node.bring(web(ONE))
+    assert f"-a -t 10.96.0.2:80 -r {ONE} -m -w 1" in node.saved()
 
 
 def test_servers_of_others_are_left_alone(node: Node) -> None:
@@ -286,46 +316,6 @@ def net(site: compiled.Site) -> Iterator[World]:
         for name, port in (("a", 8080), ("b", 8081), ("c", 8080)):
             echoes.enter_context(echo(built.workload(name), port))
         yield built
-
-
-def in_mode(site: compiled.Site, mode: ProxyMode) -> compiled.Site:
-    nodes = tuple(msgspec.structs.replace(each, proxy_mode=mode) for each in site.nodes)
-    return msgspec.structs.replace(site, nodes=nodes)
-
-
-@contextlib.contextmanager
-def echo(netns: str, port: int) -> Iterator[None]:
-    """Send back what comes, for as long as the client likes."""
-
-    def listen() -> socket.socket:
-        return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
-
-    def serve(connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            while received := connection.recv(100):
-                connection.sendall(received)
-
-    def accept() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                threading.Thread(target=serve, args=listener.accept()[:1], daemon=True).start()
-
-    listener = within(netns, listen)
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-
-
-def connect(netns: str, address: str, port: int = 80) -> socket.socket:
-    return within(netns, lambda: socket.create_connection((address, port), timeout=5))
-
-
-def lives(connection: socket.socket) -> bool:
-    connection.sendall(b"?")
-    return connection.recv(1) == b"?"
 
 
 def address_of(net: World, name: str) -> str:
@@ -462,13 +452,30 @@ def test_without_ipvs_the_rules_of_the_other_mode_stay(net: World) -> None:
 def test_what_leads_to_ipvs_is_put_back(net: World) -> None:
     netns = net.node("n1")
     ipvs = next(r for r in net.planes["n1"] if isinstance(r.plane, Ipvs))
-    for damage in (("nft", "flush", "ruleset"), ("ip", "rule", "del", "priority", "471")):
+    for damage in (
+        ("nft", "flush", "ruleset"),
+        ("ip", "rule", "del", "priority", "471"),
+        ("sh", "-c", "ip rule del priority 471; ip rule add priority 471 fwmark 1/1 table 7071"),
+        ("ip", "-6", "route", "del", "local", "fd00:96::/112", "table", "7071"),
+    ):
         run(netns, *damage)
         assert within(netns, ipvs.distrust)
         for reconciler in net.planes["n1"]:
             reconciler.forget()
         net.apply()
         assert ask_echo(net, "near", "web")
+
+
+def test_a_maintainer_sees_what_ipvs_has_and_what_leads_there(net: World, tmp_path: Path) -> None:
+    assert ask_echo(net, "near", "web")
+    found = within(net.node("n1"), partial(collect, tmp_path, tmp_path))
+    web = f"TCP  {address_of(net, 'web')}:80".encode()
+    assert web in found["kernel/ipvs.txt"]
+    assert web in found["kernel/ipvs-stats.txt"]
+    assert b"432000 120 120" in found["kernel/ipvs-timeouts.txt"]
+    for name in ("rules", "rules6"):
+        assert b"fwmark 0x47400000/0xffc00000 lookup 7071" in found[f"kernel/{name}.txt"]
+    assert b"local 10.96.0.0/16 dev lo table 7071" in found["kernel/routes.txt"]
 
 
 def test_a_node_that_does_without_ipvs_is_left_with_nothing_of_it(net: World) -> None:

@@ -293,7 +293,12 @@ class World:
         )
         let_icmp_flow(name)
         if node.proxy_mode == "ipvs":  # as the deploy sets them
-            sysctl(name, net__ipv4__vs__conntrack=1, net__ipv4__vs__expire_nodest_conn=1)
+            sysctl(
+                name,
+                net__ipv4__vs__conntrack=1,
+                net__ipv4__vs__expire_nodest_conn=1,
+                net__ipv4__vs__pmtu_disc=0,
+            )
         ways = {self.site.nodes[0].name: self.client, self.site.nodes[-1].name: self.far}
         if node.name in ways:
             for cidr in (*self.site.service_cidrs, *self.site.external_cidrs):

@@ -9,12 +9,15 @@ from tests.vms.guest import run_in_guest
 
 pytestmark = pytest.mark.vms
 
-TESTS = ("tests/conformance", "tests/kernel/test_ipvs.py")
+CONFORMANCE = ("tests/conformance", "tests/kernel/test_ipvs.py")
+# Other ways than masquerading, SCTP's own sockets, filters of others.
+MORE = tuple(f"tests/kernel/test_ipvs_{each}.py" for each in ("forwarding", "sctp", "coexistence"))
 
 
-def test_the_conformance_suite_and_what_is_of_ipvs_alone() -> None:
+@pytest.mark.parametrize("tests", [CONFORMANCE, MORE], ids=["conformance", "more"])
+def test_the_conformance_suite_and_what_is_of_ipvs_alone(tests: tuple[str, ...]) -> None:
     """Not one of them is skipped there."""
     pytest_ = f"{sys.executable} -m pytest -p no:cacheprovider -q --color=no"
-    status, output = run_in_guest(f"{pytest_} -k ipvs {' '.join(TESTS)}", ROOT, within=1200)
+    status, output = run_in_guest(f"{pytest_} -k ipvs {' '.join(tests)}", ROOT, within=1800)
     assert status == 0, output
     assert "skipped" not in output, output

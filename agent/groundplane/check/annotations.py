@@ -1,15 +1,16 @@
 """Annotations of a Service: those that start with groundplane/ are known, or errors."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from groundplane.model.catalog import Catalog
 from groundplane.model.hint import did_you_mean
-from groundplane.model.ipvs import scheduler_fault
+from groundplane.model.ipvs import FORWARDINGS, scheduler_fault
 from groundplane.model.path import join
 from groundplane.model.service import (
     ADDRESSES,
     CONSISTENT_HASH,
+    FORWARDING,
     KEEP_LAST,
     LOAD_BALANCER_CLASS,
     LOAD_BALANCING,
@@ -20,7 +21,7 @@ from groundplane.model.service import (
 )
 
 _PREFIX: Final = "groundplane/"
-_KNOWN: Final = (ADDRESSES, KEEP_LAST, LOAD_BALANCING, POOL, SCHEDULER)
+_KNOWN: Final = (ADDRESSES, FORWARDING, KEEP_LAST, LOAD_BALANCING, POOL, SCHEDULER)
 
 
 def check_annotations(catalog: Catalog, service: Service) -> Iterator[tuple[str, str]]:
@@ -29,12 +30,8 @@ def check_annotations(catalog: Catalog, service: Service) -> Iterator[tuple[str,
         if not name.startswith(_PREFIX):
             continue
         path = join("metadata.annotations", name)
-        if name == LOAD_BALANCING:
-            fault = _balancing(service, value)
-        elif name == SCHEDULER:
-            fault = _scheduling(service, value)
-        elif name == KEEP_LAST:
-            fault = _keeping(service, value)
+        if name in _OF_ANY_TYPE:
+            fault = _OF_ANY_TYPE[name](service, value)
         elif name in _KNOWN and not service.ours_to_balance:
             fault = (
                 f"it needs type LoadBalancer, and no loadBalancerClass but {LOAD_BALANCER_CLASS}"
@@ -71,6 +68,16 @@ def _scheduling(service: Service, value: str) -> str:
     return scheduler_fault(value) or ""
 
 
+def _forwarding(service: Service, value: str) -> str:
+    if value not in FORWARDINGS:
+        hint = did_you_mean(value, FORWARDINGS) or f"; there are: {', '.join(FORWARDINGS)}"
+        return f'IPVS has no way "{value}"{hint}'
+    if service.external or service.headless:
+        what = "of type ExternalName" if service.external else "that is headless"
+        return f"a service {what} balances nothing"
+    return ""
+
+
 def _keeping(service: Service, value: str) -> str:
     if value not in ("true", "false"):
         return f'expected "true" or "false", got "{value}"{did_you_mean(value, ("true", "false"))}'
@@ -83,3 +90,11 @@ def _pool(catalog: Catalog, value: str) -> str:
         return ""
     hint = did_you_mean(value, pools) or f"; there are: {', '.join(pools) or 'none'}"
     return f'there is no load-balancer pool "{value}"{hint}'
+
+
+_OF_ANY_TYPE: Final[dict[str, Callable[[Service, str], str]]] = {
+    FORWARDING: _forwarding,
+    KEEP_LAST: _keeping,
+    LOAD_BALANCING: _balancing,
+    SCHEDULER: _scheduling,
+}

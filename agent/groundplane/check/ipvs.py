@@ -6,7 +6,7 @@ from typing import Final
 from groundplane.errors import Fault
 from groundplane.model.catalog import Catalog, key_of
 from groundplane.model.path import join
-from groundplane.model.service import LOAD_BALANCING, Service
+from groundplane.model.service import FORWARDING, LOAD_BALANCING, Service
 
 _WHERE: Final = "on nodes with proxyMode ipvs"
 
@@ -29,6 +29,9 @@ def _differences(catalog: Catalog, service: Service, *, mixed: bool) -> Iterator
     if service.affinity_seconds and spec.external_traffic_policy == "Local":
         who = "a client inside the site that asks an address from outside"
         yield "spec.sessionAffinity", f"{_WHERE}, {who} does not stay with its endpoint"
+    if service.forwarding != "masquerading" and mixed:
+        path = join("metadata.annotations", FORWARDING)
+        yield path, "on nodes with proxyMode nftables, its endpoints are translated to"
     if not service.consistent_hash:
         return
     path = join("metadata.annotations", LOAD_BALANCING)

@@ -7,6 +7,7 @@ from groundplane.check import names
 from groundplane.check.annotations import check_annotations
 from groundplane.check.endpoints import check_endpoints, check_timeouts, slices_by_service
 from groundplane.check.external import check_external
+from groundplane.check.forwarding import check_forwarding
 from groundplane.check.metadata import check_labels, check_metadata
 from groundplane.check.service_types import check_type
 from groundplane.errors import Fault
@@ -39,6 +40,7 @@ def check_services(catalog: Catalog) -> Iterator[Fault]:
         if not service.external:
             yield from _cluster_ips(catalog, key, service)
             yield from check_endpoints(catalog, key, service, index, slices)
+            yield from check_forwarding(catalog, service, index, slices)
     yield from check_external(catalog)
     yield from check_timeouts(catalog)
 

@@ -57,15 +57,18 @@ def describe(
         shown["endpoints"] = endpoint_documents(found)
         (print_json if output == "json" else print_yaml)(shown)
         return 0
-    for line in _lines(catalog, site.domain, service, found):
+    for line in _lines(catalog, site, service, found):
         click.echo(line)
     return 0
 
 
 def _lines(
-    catalog: "Catalog", domain: str, service: "compiled.Service", found: "Sequence[Verdict]"
+    catalog: "Catalog",
+    site: "compiled.Site",
+    service: "compiled.Service",
+    found: "Sequence[Verdict]",
 ) -> Iterator[str]:
-    from groundplane.cli.services import described
+    from groundplane.cli.services import described, ipvs_rows
     from groundplane.model.catalog import key_of
 
     document = catalog.services[service.key]
@@ -77,8 +80,9 @@ def _lines(
         ("Labels", labels or "<none>"),
         ("Written at", str(catalog.origins[key_of(document)])),
         ("Selector", selector or "<none>"),
-        ("DNS", f"{service.name}.{service.namespace}.svc.{domain}"),
+        ("DNS", f"{service.name}.{service.namespace}.svc.{site.domain}"),
         *described(document, service),
+        *ipvs_rows(site, service),
     ]
     width = max(len(heading) for heading, _ in rows) + 2
     for heading, text in rows:

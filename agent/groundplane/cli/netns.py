@@ -28,10 +28,27 @@ def up(instance: str, node: str, state_directory: Path) -> None:
     from groundplane import netns as links
     from groundplane.agent.store import load_site
     from groundplane.project.node import project_base
+    from groundplane.project.tunnelled import tunnelled
     from groundplane.snapshot import decode
 
-    base = project_base(decode(load_site(state_directory)).site(node), node)
-    links.up(base, links.find(base, instance))
+    site = decode(load_site(state_directory)).site(node)
+    base = project_base(site, node)
+    workload = links.find(base, instance)
+    links.up(base, workload)
+    links.answer_for(instance, tunnelled(site, workload))
+
+
+@netns.command()
+@_instance
+@click.argument("addresses", nargs=-1, metavar="[ADDRESS]...")
+def answer(instance: str, addresses: tuple[str, ...]) -> None:
+    """Let a workload take what comes to services' ADDRESSES in tunnels, and to no others.
+
+    `up` does so for those that the site says.
+    """
+    from groundplane import netns as links
+
+    links.answer_for(instance, addresses)
 
 
 @netns.command()

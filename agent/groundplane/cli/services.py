@@ -105,3 +105,14 @@ def _traffic(document: Service, service: compiled.Service) -> Iterator[tuple[str
     if spec.load_balancer_source_ranges:
         ranges = (text.strip() for text in spec.load_balancer_source_ranges)
         yield "LoadBalancer Source Ranges", ",".join(ranges)
+
+
+def ipvs_rows(site: compiled.Site, service: compiled.Service) -> Iterator[tuple[str, str]]:
+    """Yield how IPVS balances *service*; nothing on a site where no node's proxy mode is ipvs."""
+    nodes = [node.name for node in site.nodes if node.proxy_mode == "ipvs"]
+    if not nodes or not service.cluster_ips:
+        return
+    name = "mh" if service.consistent_hash else service.scheduler or site.ipvs.scheduler
+    where = "" if len(nodes) == len(site.nodes) else f" (on {', '.join(nodes)})"
+    yield "IPVS Scheduler", f"{name}{where}"
+    yield "IPVS Forwarding", f"{service.forwarding}{where}"

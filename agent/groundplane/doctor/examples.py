@@ -31,6 +31,16 @@ class Examples(NamedTuple):
     masquerader: str  # the address that the peer masquerades such packets with
 
 
+def sending(of: Examples) -> str:
+    """Return what iptables says of packets that workloads send."""
+    return f"-s {of.workloads}"
+
+
+def receiving(of: Examples) -> str:
+    """Return what iptables says of packets to workloads."""
+    return f"-d {of.workloads}"
+
+
 def uplink(addresses: Sequence[str], facts: Facts) -> str | None:
     """Return the interface that has one of the node's *addresses*, None where none has."""
     return next((each.interface for each in facts.addresses if each.address in addresses), None)

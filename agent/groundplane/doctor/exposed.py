@@ -13,6 +13,7 @@ def exposed(services: Iterable[Service], here: Sequence[str]) -> Exposed:
     node_ports: set[tuple[str, int]] = set()
     health_checks: set[int] = set()
     host_ports: set[HostPort] = set()
+    direct: set[str] = set()
     packed = frozenset(pack(each).hex() for each in here)
     for service in services:
         addresses.update(service.external_ips, service.load_balancer_ips)
@@ -21,6 +22,9 @@ def exposed(services: Iterable[Service], here: Sequence[str]) -> Exposed:
         )
         if service.health_check_port:
             health_checks.add(service.health_check_port)
+        if service.forwarding == "direct":
+            rows = service.endpoints.rows()
+            direct.update(each for row in rows for each in (row.ipv4, row.ipv6) if each)
         columns = service.endpoints.ipv4, service.endpoints.ipv6
         # Rows are made for few: most services have no endpoint here.
         if any(each in column for each in packed for column in columns):
@@ -30,6 +34,7 @@ def exposed(services: Iterable[Service], here: Sequence[str]) -> Exposed:
         tuple(sorted(node_ports)),
         tuple(sorted(health_checks)),
         tuple(sorted(host_ports)),
+        tuple(sorted(direct)),
     )
 
 

@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-_READ: Final = {"conntrack", "state", "addrtype", "icmp", "icmp6", "hl"}
+_READ: Final = {"conntrack", "connlabel", "state", "addrtype", "icmp", "icmp6", "hl"}
 _HANDLE: Final = re.compile(r"# handle (\d+)$")
 _CONNTRACK: Final = re.compile(r"\bct (state|status) (!= )?([a-z]+(?:,[a-z]+)*)")
+_LABEL: Final = re.compile(r"\bct label (!= )?(\d+)")
 _ICMP: Final = re.compile(r"\b(icmp|icmpv6) type (!= )?([a-z-]+)")
 _HOPS: Final = re.compile(r"\bip6 (hoplimit) (!= )?(\d+)")
 # Everything of these kinds that a line has, read or not.
@@ -65,6 +66,9 @@ def _matches(line: str) -> Iterator[dict[str, Any]]:
         op = "!=" if negated else "in"
         listed = right if len(right) > 1 else right[0]
         yield {"match": {"op": op, "left": {"ct": {"key": key}}, "right": listed}}
+    for negated, number in _LABEL.findall(line):
+        op = "!=" if negated else "in"
+        yield {"match": {"op": op, "left": {"ct": {"key": "label"}}, "right": int(number)}}
     plain: list[tuple[dict[str, Any], str, Any]] = [
         ({"fib": {"result": "type", "flags": [flag]}}, negated, kind)
         for flag, negated, kind in _FIB.findall(line)

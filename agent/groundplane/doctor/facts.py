@@ -71,15 +71,15 @@ class Exposed(msgspec.Struct, frozen=True):
     """What the services of a node ask of it beyond cluster addresses.
 
     *addresses* are external and load-balancer ones; *node_ports* are protocols (TCP, UDP, SCTP)
-    and numbers; *host_ports* are those of endpoints on the node's own network. With *ipvs* the
-    service addresses have to be on an interface of the node.
+    and numbers; *host_ports* are those of endpoints on the node's own network; *direct* are the
+    endpoints that IPVS sends to by direct routing.
     """
 
     addresses: tuple[str, ...] = ()
     node_ports: tuple[tuple[str, int], ...] = ()
     health_check_ports: tuple[int, ...] = ()
     host_ports: tuple[HostPort, ...] = ()
-    ipvs: bool = False
+    direct: tuple[str, ...] = ()
 
 
 class Finding(msgspec.Struct, frozen=True):

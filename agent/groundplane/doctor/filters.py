@@ -8,8 +8,17 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
+from groundplane.doctor.balanced import MARKED
 from groundplane.doctor.facts import Exposed, Facts, Finding
-from groundplane.doctor.probes import Probe, probes
+from groundplane.doctor.opening import (
+    POLICY,
+    UFW_FILES,
+    balanced_ranges,
+    firewalld_settings,
+    ufw_insertion,
+)
+from groundplane.doctor.probe import Probe
+from groundplane.doctor.probes import probes
 from groundplane.doctor.ruleset import Chain, Ruleset
 from groundplane.doctor.trace import fate, outcomes
 from groundplane.project.state import BRIDGE, NodeBase
@@ -81,7 +90,7 @@ def filters(base: NodeBase, facts: Facts, exposed: Exposed, ruleset: Ruleset) ->
             "warning" if minor else "error",
             str(loss.chain),
             f"It {verb} {families} {how}: {whats}.",
-            _remedy(owner(ruleset, loss.chain), loss),
+            _remedy(base, exposed, owner(ruleset, loss.chain), loss),
         )
     yield from _bridged(facts, ruleset, probes(base, facts, exposed))
 
@@ -116,9 +125,9 @@ def _bridged(facts: Facts, ruleset: Ruleset, tried: Sequence[Probe]) -> Iterator
 # ------------------------------------------------------------------------------------------------
 
 
-def _remedy(by: Owner, loss: Loss) -> str:
+def _remedy(base: NodeBase, exposed: Exposed, by: Owner, loss: Loss) -> str:
     if by is Owner.FIREWALLD:
-        return _by_firewalld(loss)
+        return _by_firewalld(base, exposed, loss)
     if by is Owner.UFW:
         return _by_ufw(loss)
     if by is Owner.HAND:
@@ -160,10 +169,17 @@ _POLICY = (
 )
 
 
-def _by_firewalld(loss: Loss) -> str:
+def _by_firewalld(base: NodeBase, exposed: Exposed, loss: Loss) -> str:
     commands: list[str] = []
     for probe in loss.probes:
-        if probe.hook == "input" and probe.packet.incoming != BRIDGE:
+        if probe.nft == MARKED[0]:
+            ports = [(protocol.lower(), port) for protocol, port in exposed.node_ports]
+            commands.append(f"firewall-cmd --permanent --new-policy={POLICY}")
+            commands += [
+                f"firewall-cmd --permanent --policy={POLICY} {setting}"
+                for setting in firewalld_settings(balanced_ranges(base), ports)
+            ]
+        elif probe.hook == "input" and probe.packet.incoming != BRIDGE:
             port = f"{probe.packet.port}/{probe.packet.protocol}"
             commands.append(f"firewall-cmd --permanent --add-port={port}")
         else:
@@ -177,7 +193,10 @@ def _by_ufw(loss: Loss) -> str:
     commands = []
     for probe in loss.probes:
         packet = probe.packet
-        if probe.hook == "forward" and packet.incoming == BRIDGE:
+        if probe.nft == MARKED[0]:
+            file, *others = UFW_FILES
+            commands.append(ufw_insertion(others[0] if packet.family == "ip6" else file))
+        elif probe.hook == "forward" and packet.incoming == BRIDGE:
             commands.append(f"ufw route allow in on {BRIDGE}")
         elif probe.hook == "forward":
             commands.append(f"ufw route allow out on {BRIDGE}")
@@ -190,4 +209,6 @@ def _by_ufw(loss: Loss) -> str:
             commands.append(f"ufw allow in on {BRIDGE}{port}")
         else:
             commands.append(f"ufw allow {packet.port}/{packet.protocol}")
+    if any(command.startswith("sed ") for command in commands):
+        commands.append("ufw reload")
     return _run(commands) + "."

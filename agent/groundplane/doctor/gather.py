@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from groundplane.doctor.extensions import has_extensions, spelled_out
 from groundplane.doctor.facts import Address, Facts, Listener, Route
-from groundplane.doctor.ruleset import OURS
+from groundplane.doctor.ruleset import ALL_OURS
 from groundplane.errors import KernelRefused
 from groundplane.model.address import unpack
 from groundplane.privileges import net_admin_for_children
@@ -24,6 +24,8 @@ _WHOLE_NODE: Final = (
     "net/ipv4/ip_forward",
     "net/ipv4/ip_local_port_range",
     "net/ipv4/ip_local_reserved_ports",
+    "net/ipv4/vs/conntrack",
+    "net/ipv4/vs/expire_nodest_conn",
     "net/bridge/bridge-nf-call-iptables",
     "net/bridge/bridge-nf-call-ip6tables",
     "net/netfilter/nf_conntrack_count",
@@ -137,9 +139,9 @@ def _ruleset() -> Iterator[dict[str, Any]]:
                 name = content["name"] if what == "table" else content.get("table", "")
                 tables.setdefault((content.get("family", ""), name), []).append(listed)
     for (family, name), found in tables.items():
-        if name != OURS and any({"set", "map"} & each.keys() for each in found):
+        if name not in ALL_OURS and any({"set", "map"} & each.keys() for each in found):
             found = _nft("-j", "list", "table", family, name)  # noqa: PLW2901
-        if name != OURS and has_extensions(found):
+        if name not in ALL_OURS and has_extensions(found):
             found = spelled_out(found, _run_nft("-a", "list", "table", family, name))  # noqa: PLW2901
         yield from found
 

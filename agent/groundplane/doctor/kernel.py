@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from groundplane.doctor.examples import uplink
 from groundplane.doctor.facts import Exposed, Facts, Finding, Severity
+from groundplane.marks import MASQUERADE_PORTS
 from groundplane.project.state import BRIDGE, NodeBase
 
 _ENTRIES = 65_536  # what a node of little memory has by default
@@ -20,6 +21,8 @@ def kernel(base: NodeBase, facts: Facts, exposed: Exposed) -> Iterator[Finding]:
     yield from _router_advertisements(base, facts)
     yield from _conntrack(facts)
     yield from _ports(base, facts, exposed)
+    if base.proxy_mode == "ipvs":
+        yield from _ipvs(facts)
 
 
 def _finding(
@@ -158,6 +161,36 @@ def _ports(base: NodeBase, facts: Facts, exposed: Exposed) -> Iterator[Finding]:
             "of a node port may be taken for an answer.",
             "Run `sysctl -w net.ipv4.ip_local_reserved_ports="
             f"{_joined(reserved, low, high)}`, and keep it in a file of /etc/sysctl.d.",
+        )
+
+
+def _ipvs(facts: Facts) -> Iterator[Finding]:
+    """Yield what keeps IPVS from balancing, or takes from it the answers that it waits for."""
+    for name in ("conntrack", "expire_nodest_conn"):
+        setting = f"net/ipv4/vs/{name}"
+        if setting not in facts.sysctls:
+            yield Finding(
+                "error",
+                "IPVS",
+                "The kernel has none, or its module is not loaded, and the node's proxy mode is "
+                "ipvs: services change no more.",
+                "Run `modprobe ip_vs`, or deploy the node again.",
+            )
+            return
+        if facts.number(setting) != 1:
+            message = "The agent writes no virtual server without it: services change no more."
+            yield _finding("error", setting, message, "1")
+    setting = "net/ipv4/ip_local_port_range"
+    local = facts.sysctls.get(setting, "").split()
+    first, last = MASQUERADE_PORTS
+    if len(local) == 2 and int(local[0]) <= last:
+        yield Finding(
+            "warning",
+            f"sysctl {_name(setting)}",
+            f"Connections of the node itself may take ports of {first} to {last}, by which other "
+            "nodes masquerade: IPVS may take an answer that only passes here for one of its own.",
+            f"Run `sysctl -w '{_name(setting)}=32768 60999'`, and keep it in a file of "
+            "/etc/sysctl.d.",
         )
 
 

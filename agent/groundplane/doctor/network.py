@@ -16,6 +16,8 @@ def network(base: NodeBase, facts: Facts, exposed: Exposed) -> Iterator[Finding]
     yield from _addresses(base, facts, exposed)
     yield from _routes(base, facts)
     yield from _listeners(base, facts, exposed)
+    if base.proxy_mode == "ipvs":
+        yield from _direct(facts, exposed)
 
 
 def _bridge(base: NodeBase, facts: Facts) -> Iterator[Finding]:
@@ -91,9 +93,9 @@ def _addresses(base: NodeBase, facts: Facts, exposed: Exposed) -> Iterator[Findi
                 f"It is the address of Node/{peers[each.address]}: what is sent there stays here.",
                 remedy,
             )
-        elif message := _taken(base, each, exposed):
+        elif message := _taken(base, each):
             yield Finding("error", subject, message, remedy)
-        elif each.address in exposed.addresses and not exposed.ipvs:
+        elif each.address in exposed.addresses:
             yield Finding(
                 "warning",
                 subject,
@@ -103,10 +105,10 @@ def _addresses(base: NodeBase, facts: Facts, exposed: Exposed) -> Iterator[Findi
             )
 
 
-def _taken(base: NodeBase, each: Address, exposed: Exposed) -> str:
+def _taken(base: NodeBase, each: Address) -> str:
     """Return why the address *each* may not be on its interface, "" when it may."""
     for cidr in base.service_cidrs:
-        if contains(cidr, each.address) and not exposed.ipvs:
+        if contains(cidr, each.address):
             return (
                 f"It lies in the service range {cidr}: what groundplane does not translate there "
                 "is answered by programs of the node itself."
@@ -210,4 +212,25 @@ def _listeners(base: NodeBase, facts: Facts, exposed: Exposed) -> Iterator[Findi
                 "the service, not this listener.",
                 f"Let the program listen elsewhere; `ss -H -lnp 'sport = :{listener.port}'` "
                 "shows which it is.",
+            )
+
+
+def _direct(facts: Facts, exposed: Exposed) -> Iterator[Finding]:
+    """Yield endpoints of direct routing that are not on a link of this node."""
+    for address in exposed.direct:
+        ways = [
+            each
+            for each in facts.routes
+            if each.kind == "unicast" and contains(each.destination, address)
+        ]
+        way = max(ways, key=lambda each: int(each.destination.partition("/")[2]), default=None)
+        if way is None or way.gateway:
+            where = f"behind the router {way.gateway}" if way else "on none of its links"
+            yield Finding(
+                "error",
+                f"endpoint {address}",
+                f"IPVS is to send to it by direct routing, and it is {where}: who gets such a packet "
+                "there sends it back to a node.",
+                "Let the annotation groundplane/ipvs-forwarding of the service be tunnel, or bring the "
+                "endpoint to a link of this node.",
             )

@@ -23,7 +23,8 @@ class Packet(msgspec.Struct, frozen=True, kw_only=True):
 
     *incoming* and *outgoing* are interfaces, "" where the hook has none. None is "not known".
     *translated* says that a service's translation has been made; *local* that the destination is
-    an address of the node.
+    an address of the node. *mark* is the packet's, *label* the one bit of its connection's labels
+    that is known to be set.
     """
 
     family: Literal["ip", "ip6"]
@@ -37,6 +38,8 @@ class Packet(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["new", "established"] = "new"
     translated: bool = False
     local: bool | None = None
+    mark: int | None = None
+    label: int | None = None
 
     @property
     def ip_family(self) -> Family:
@@ -49,6 +52,8 @@ class _Special(Enum):
         1  # a field of another protocol: nft's implicit dependency fails, the rule does not match
     )
 
+
+_MARK_BITS: Final = 32  # the one number that nft writes as a prefix where a rule has a mask
 
 Elements = Mapping[str, tuple[Any, ...]]  # of the named sets and maps of a table
 
@@ -105,6 +110,9 @@ def _value(packet: Packet, left: Any) -> Any:
                 return _conntrack(packet, content)
             if kind == "fib":
                 return _fib(packet, content)
+            if kind == "&" and isinstance(content[1], int):
+                masked = _value(packet, content[0])
+                return masked & content[1] if isinstance(masked, int) else _Special.UNKNOWN
             if kind == "concat":
                 parts = [_value(packet, part) for part in content]
                 return _Special.ABSENT if _Special.ABSENT in parts else tuple(parts)
@@ -125,6 +133,7 @@ def _meta(packet: Packet, key: str) -> Any:
         "protocol": packet.family,
         "l4proto": _PROTOCOLS[packet.protocol],
         "pkttype": "host",
+        "mark": packet.mark,
     }
     return _known(fields.get(key))
 
@@ -161,6 +170,8 @@ def _conntrack(packet: Packet, content: Mapping[str, Any]) -> Any:
         return packet.state
     if key == "status":
         return frozenset({"dnat"} if packet.translated else ())
+    if key == "label" and packet.label is not None:
+        return frozenset({packet.label})
     if key == "direction" and packet.state == "new":
         return "original"
     return _Special.UNKNOWN
@@ -180,8 +191,9 @@ def _fib(packet: Packet, content: Mapping[str, Any]) -> Any:
 def _compared(op: str, value: Any, right: Any, elements: Elements) -> bool | None:
     if value is _Special.UNKNOWN:
         return None
-    if isinstance(value, frozenset):  # conntrack's status: of its bits only this one is known
-        return "dnat" in value if op in ("in", "==") and right == "dnat" else None
+    if isinstance(value, frozenset):  # bits, of which only some are known
+        known = right == "dnat" or right in value
+        return right in value if op in ("in", "==") and known else None
     if op in ("==", "in"):
         return _equal(value, right, elements)
     if op == "!=":
@@ -229,6 +241,8 @@ def _composed(value: Any, right: Mapping[str, Any], elements: Elements) -> bool 
     if kind == "concat" and isinstance(value, tuple):
         parts = [_equal(one, other, elements) for one, other in zip(value, content, strict=False)]
         return False if False in parts else None if None in parts else True
+    if kind == "prefix" and isinstance(value, int) and isinstance(content["addr"], int):
+        return bool(value ^ content["addr"] < 1 << _MARK_BITS - content["len"])
     if kind == "prefix":
         return _within(value, f"{content['addr']}/{content['len']}")
     if kind == "range":

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from groundplane.doctor.examples import Examples, examples
 from groundplane.doctor.facts import Exposed, Facts, Finding
 from groundplane.doctor.packet import Packet
-from groundplane.doctor.probes import TRANSLATED_AT
+from groundplane.doctor.probe import TRANSLATED_AT
 from groundplane.doctor.ruleset import Chain, Key, Ruleset
 from groundplane.doctor.trace import Outcome, outcomes
 from groundplane.model.address import family_of

@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple, TypeVar
 import msgspec
 
 from groundplane.model.address import pack, unpack
-from groundplane.model.ipvs import ProxyMode
+from groundplane.model.ipvs import Forwarding, ProxyMode
 from groundplane.model.machine import DEFAULT_MTU
 from groundplane.model.service import Family, Protocol
 
@@ -263,6 +263,7 @@ class Service(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     external_name: str = ""
     shared: tuple[str, ...] = ()
     scheduler: str = ""  # of IPVS, where it is not the site's
+    forwarding: Forwarding = "masquerading"  # by IPVS
     keep_last_endpoints: bool = False  # all of them, where the probes of all fail
 
     @property

@@ -1,10 +1,13 @@
-"""The proxy mode of a node, and IPVS's schedulers as the catalog writes them."""
+"""The proxy mode of a node, and IPVS's schedulers and ways as the catalog writes them."""
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from groundplane.model.hint import did_you_mean
 
 ProxyMode = Literal["nftables", "ipvs"]
+# How a packet comes to its endpoint: ipvsadm(8), --masquerading, --gatewaying, --ipip.
+Forwarding = Literal["masquerading", "direct", "tunnel"]
+FORWARDINGS: Final[tuple[Forwarding, ...]] = get_args(Forwarding)
 
 # Schedulers and their flags: ipvsadm(8), --scheduler and --sched-flags.
 _FLAGS: Final[dict[str, tuple[str, ...]]] = {

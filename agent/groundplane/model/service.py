@@ -8,10 +8,12 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from groundplane.model.ipvs import FORWARDINGS, Forwarding
 from groundplane.model.meta import Document, ObjectMeta
 
 Protocol = Literal["TCP", "UDP", "SCTP"]
 Family = Literal["IPv4", "IPv6"]
+NUMBERS: Final[dict[Protocol, int]] = {"TCP": 6, "UDP": 17, "SCTP": 132}  # IANA's, in IP's header
 
 # Annotations of a Service, and the values they have.
 LOAD_BALANCING: Final = "groundplane/load-balancing"
@@ -21,6 +23,7 @@ POOL: Final = "groundplane/load-balancer-pool"  # the name of one of Cluster's l
 ADDRESSES: Final = "groundplane/load-balancer-ips"  # one address of each family, comma-separated
 KEEP_LAST: Final = "groundplane/keep-last-endpoints"  # "true" or "false"
 SCHEDULER: Final = "groundplane/ipvs-scheduler"  # a scheduler and its flags (model.ipvs)
+FORWARDING: Final = "groundplane/ipvs-forwarding"  # one of model.ipvs.FORWARDINGS
 LOAD_BALANCER_CLASS: Final = "groundplane/load-balancer"  # spec.loadBalancerClass, or none
 
 
@@ -108,6 +111,12 @@ class Service(Document, frozen=True):
     def consistent_hash(self) -> bool:
         """Whether the client's address alone says which endpoint it gets, on every node alike."""
         return self.metadata.annotations.get(LOAD_BALANCING) == CONSISTENT_HASH
+
+    @property
+    def forwarding(self) -> Forwarding:
+        """How IPVS sends its packets to endpoints; what is no such way is an error of `check`."""
+        written = self.metadata.annotations.get(FORWARDING)
+        return next((each for each in FORWARDINGS if each == written), "masquerading")
 
     @property
     def keep_last_endpoints(self) -> bool:

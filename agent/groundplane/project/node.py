@@ -94,7 +94,24 @@ def project_service(service: compiled.Service, place: Place, failing: Failing) -
         _ready_here(service, chosen, place) if service.health_check_port else 0,
         shared=service.shared,
         scheduler=service.scheduler,
+        forwarding=service.forwarding,
+        answering=() if service.forwarding == "masquerading" else _here(service, place),
     )
+
+
+def _here(service: compiled.Service, place: Place) -> tuple[str, ...]:
+    """Return the addresses of all endpoints of *service* that are, or may be, at *place*.
+
+    Also of those that are leaving; of what an EndpointSlice names it is not known where it is.
+    """
+    rows = service.endpoints.rows()
+    here = [
+        row.address(family)
+        for row in rows
+        if row.node in (place.node, "")
+        for family in service.families
+    ]
+    return tuple(filter(None, here))
 
 
 def _ready_here(service: compiled.Service, chosen: Chosen, place: Place) -> int:

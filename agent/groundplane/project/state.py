@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from groundplane.model.compiled import Ipvs, Overlay, Sizes, StubZone
-from groundplane.model.ipvs import ProxyMode
+from groundplane.model.ipvs import Forwarding, ProxyMode
 from groundplane.model.machine import DEFAULT_MTU
 from groundplane.model.service import Family, Protocol
 from groundplane.sharded import Sharded
@@ -125,7 +125,8 @@ class VirtualService(msgspec.Struct, frozen=True, gc=False):
     """A service on this node; fields as in `model.compiled.Service`.
 
     *members* are kept for headless services only, for their names; *local_endpoints* counts what
-    a health check node port reports.
+    a health check node port reports. *answering* are the addresses of this node's workloads that
+    answer by the service's own ones, where *forwarding* leaves those as they are.
     """
 
     namespace: str
@@ -145,6 +146,8 @@ class VirtualService(msgspec.Struct, frozen=True, gc=False):
     external_name: str = ""
     shared: tuple[str, ...] = ()
     scheduler: str = ""
+    forwarding: Forwarding = "masquerading"
+    answering: tuple[str, ...] = ()
 
     @property
     def key(self) -> Key:

@@ -5,8 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.dataplanes.ipvs import messages
-from groundplane.dataplanes.ipvs.objects import Key, Scheduling, marked_server, server
-from groundplane.netlink import attributes
+from groundplane.dataplanes.ipvs.objects import (
+    METHODS,
+    Key,
+    Scheduling,
+    destination_value,
+    marked_server,
+    server,
+)
+from groundplane.netlink import attribute, attributes, nest
 
 SERVERS = (
     server("10.96.0.1", "TCP", 443),
@@ -60,3 +67,16 @@ def test_a_destination_has_all_that_the_kernel_asks_for(
     assert (8080).to_bytes(2, "big") == found[2][:2]
     assert [0, 7, 0, 0] == [int.from_bytes(found[kind], "little") for kind in (3, 4, 5, 6)]
     assert family == found[11][0]
+
+
+@pytest.mark.parametrize("method", METHODS.values())
+@pytest.mark.parametrize("weight", [0, 1, 65536])
+def test_a_destination_is_read_as_it_was_written(weight: int, method: int) -> None:
+    key = SERVERS[0] + bytes((10, 244, 1, 10)) + b"\x1f\x90"
+    value = destination_value(weight, method)
+    body = messages.body(messages.NEW_DEST, key, value)
+    parts = dict(attributes(body, 4))
+    # The kernel's answer has the numbers of connections too.
+    counted = attribute(7, bytes(4)) + attribute(8, bytes(4))
+    answer = messages.header(messages.NEW_DEST) + nest(2, parts[2] + counted)
+    assert messages.Destination(key, value, 0) == messages.destination_in(answer, SERVERS[0])

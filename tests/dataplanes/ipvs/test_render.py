@@ -164,3 +164,18 @@ def test_rules_have_every_object_once(data: st.DataObject) -> None:
     objects = {k: v for part in drawn.parts for k, v in render(base, part).items()}
     listed = rules(objects).splitlines()
     assert len(objects) == len({*listed}) == len(listed)
+
+
+@pytest.mark.parametrize(
+    ("way", "option", "more"), [("direct", "-g", ""), ("tunnel", "-i", " --tun-type ipip")]
+)
+def test_packets_go_there_as_they_are_where_the_service_says_so(
+    way: str, option: str, more: str
+) -> None:
+    one, other = target("10.244.1.10:80"), target("10.244.1.11:80")
+    part = changed(with_targets(WEB, Targets((one, other, other))), forwarding=way)
+    assert [
+        "-A -t 10.96.0.5:80 -s wrr",
+        f"-a -t 10.96.0.5:80 -r 10.244.1.10:80 {option} -w 1{more}",
+        f"-a -t 10.96.0.5:80 -r 10.244.1.11:80 {option} -w 2{more}",
+    ] == lines(part)

@@ -67,6 +67,8 @@ def test_widths_are_whole_registers_of_four_bytes(maps: FamilyMaps, address: int
         "nodes": (address, 0),
         "hairpin": (2 * address, 0),
         "marks": (4, 4),
+        "untranslated": (address + 8, 0),
+        "untranslated_addresses": (address, 0),
         f"workloads_{maps.slots.family}": (16 + address, 0),
     } == widths
     assert [] == [width for pair in widths.values() for width in pair if width % 4]

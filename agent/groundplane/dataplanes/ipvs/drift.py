@@ -66,12 +66,12 @@ class Digests:
         due, self._turn = self._turn[:_AT_ONCE], self._turn[_AT_ONCE:]
         return any(
             self._behind[server]
-            != sum(_number(each.key, each.weight) for each in destinations(server) if each.weight)
+            != sum(_number(each.key, each.value) for each in destinations(server) if each.weight)
             for server in due
             if server in self._servers
         )
 
 
-def _number(key: Key, weight: int) -> int:
+def _number(key: Key, value: int) -> int:
     """Return a number for a destination: of one text, since tuples' differ little by their last part."""
-    return hash(key + weight.to_bytes(4))
+    return hash(key + value.to_bytes(4))

@@ -14,7 +14,10 @@ from groundplane.dataplanes.ipvs.objects import (
     Key,
     Scheduling,
     Value,
+    destination_value,
+    method_of,
     server_of,
+    weight_of,
     width_of,
 )
 from groundplane.model.address import pack
@@ -34,7 +37,7 @@ _NUMBERS: Final = {2: 4, 10: 6}
 _ALL: Final = 0xFFFFFFFF
 # A host's netmask: of IPv4 the mask itself, of IPv6 the length of its prefix.
 _HOST: Final = {4: b"\xff\xff\xff\xff", 6: struct.pack("=I", 128)}
-_MASQUERADE: Final = 0  # IP_VS_CONN_F_MASQ: the destination is translated
+_METHODS: Final = 0x7  # IP_VS_CONN_F_FWD_MASK
 
 _generic = struct.Struct("=BBH")
 _u16, _u32, _be16 = struct.Struct("=H").pack, struct.Struct("=I").pack, struct.Struct(">H").pack
@@ -44,8 +47,12 @@ class Destination(NamedTuple):
     """A destination as the kernel has it, with how many connections it has."""
 
     key: Key
-    weight: int
+    value: int
     connections: int
+
+    @property
+    def weight(self) -> int:
+        return weight_of(self.value)
 
 
 def header(command: int) -> bytes:
@@ -59,8 +66,8 @@ def body(command: int, key: Key, value: Value) -> bytes:
     if len(key) == width:
         scheduling = value if isinstance(value, Scheduling) else None
         return header(command) + nest(_SERVICE, _identity(key), _entry(key[0], scheduling))
-    weight = value if isinstance(value, int) else 0
-    return header(command) + _nested(key[:width]) + nest(_DEST, _destination(key[width:], weight))
+    number = value if isinstance(value, int) else 0
+    return header(command) + _nested(key[:width]) + nest(_DEST, _destination(key[width:], number))
 
 
 def query(command: int, key: Key) -> bytes:
@@ -98,14 +105,14 @@ def _entry(number: int, scheduling: Scheduling | None) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _destination(target: bytes, weight: int) -> bytes:
+def _destination(target: bytes, value: int) -> bytes:
     """Return the attributes of the destination *target*, which is there once for each way to it."""
     family = 10 if len(target) > 6 else 2
     return (
         attribute(_D_ADDRESS, target[:-2].ljust(16, b"\0"))
         + attribute(_D_PORT, target[-2:])
-        + attribute(_D_METHOD, _u32(_MASQUERADE))
-        + attribute(_D_WEIGHT, _u32(weight))
+        + attribute(_D_METHOD, _u32(method_of(value)))
+        + attribute(_D_WEIGHT, _u32(weight_of(value)))
         + attribute(_D_UPPER, _u32(0))
         + attribute(_D_LOWER, _u32(0))
         + attribute(_D_FAMILY, _u16(family))
@@ -137,7 +144,9 @@ def destination_in(answer: bytes, server: Key) -> Destination | None:
         return None
     address = found[_D_ADDRESS][: 4 if server[0] == 4 else 16]
     connections = _number(found[_D_ACTIVE]) + _number(found[_D_INACTIVE])
-    return Destination(server + address + found[_D_PORT], _number(found[_D_WEIGHT]), connections)
+    method = _number(found[_D_METHOD]) & _METHODS
+    value = destination_value(_number(found[_D_WEIGHT]), method)
+    return Destination(server + address + found[_D_PORT], value, connections)
 
 
 def _number(raw: bytes) -> int:

@@ -14,18 +14,14 @@ from typing import Final, NamedTuple
 
 from groundplane import marks
 from groundplane.model.address import family_of, pack, unpack
-from groundplane.model.service import Family, Protocol
+from groundplane.model.ipvs import Forwarding
+from groundplane.model.service import NUMBERS, Family, Protocol
 
 Key = bytes
 
-PROTOCOLS: Final[dict[Protocol, int]] = {"TCP": 6, "UDP": 17, "SCTP": 132}
 PERSISTENT: Final = 0x1  # IP_VS_SVC_F_PERSISTENT
-_SCHEDULER_FLAGS: Final = {  # IP_VS_SVC_F_SCHED_*
-    "sh-fallback": 0x08,
-    "sh-port": 0x10,
-    "mh-fallback": 0x08,
-    "mh-port": 0x10,
-}
+# IP_VS_SVC_F_SCHED1 and 2, by what their names end with: sh-fallback, mh-port.
+_SCHEDULER_FLAGS: Final = {"fallback": 0x08, "port": 0x10}
 FLAGS: Final = PERSISTENT | 0x08 | 0x10  # that we set; the others are the kernel's
 
 _WIDTH: Final = {4: 4, 6: 16}
@@ -40,13 +36,33 @@ class Scheduling(NamedTuple):
     timeout: int = 0
 
 
-Value = Scheduling | int  # of a virtual server, or the weight of a destination
+# Of a virtual server, or of a destination: its weight, and above that how packets go there.
+Value = Scheduling | int
+_WEIGHT_BITS: Final = 24
+METHODS: Final[dict[Forwarding, int]] = {  # IP_VS_CONN_F_*
+    "masquerading": 0,
+    "tunnel": 2,
+    "direct": 3,
+}
+
+
+def destination_value(weight: int, method: int) -> int:
+    """Return the value of a destination of that *weight*, and with a number of METHODS."""
+    return method << _WEIGHT_BITS | weight
+
+
+def weight_of(value: int) -> int:
+    return value & (1 << _WEIGHT_BITS) - 1
+
+
+def method_of(value: int) -> int:
+    return value >> _WEIGHT_BITS
 
 
 def server(address: str, protocol: Protocol, port: int) -> Key:
     """Return the key of the virtual server at *address*."""
     number = 4 if family_of(address) == "IPv4" else 6
-    return _server.pack(number, PROTOCOLS[protocol], port) + pack(address)
+    return _server.pack(number, NUMBERS[protocol], port) + pack(address)
 
 
 def marked_server(family: Family, protocol: Protocol, pool: int) -> Key:
@@ -58,7 +74,14 @@ def marked_server(family: Family, protocol: Protocol, pool: int) -> Key:
 
 def flags_of(names: tuple[str, ...]) -> int:
     """Return the bits of a scheduler's flags."""
-    return sum(_SCHEDULER_FLAGS[name] for name in set(names))
+    return sum(_SCHEDULER_FLAGS[name.partition("-")[2]] for name in set(names))
+
+
+def flag_names(value: Scheduling) -> list[str]:
+    """Return the flags of a scheduler by name, without that it keeps clients."""
+    return [
+        f"{value.scheduler}-{end}" for end, bit in _SCHEDULER_FLAGS.items() if value.flags & bit
+    ]
 
 
 class Server(NamedTuple):
@@ -93,7 +116,7 @@ def drains(key: Key) -> bool:
     """Whether connections of the destination *key* live on when it goes: TCP's do."""
     protocol = key[1]
     if protocol:
-        return protocol == PROTOCOLS["TCP"]
+        return protocol == NUMBERS["TCP"]
     return int.from_bytes(key[4:8]) & marks.PROTOCOL_MASK == marks.PROTOCOLS["TCP"]
 
 

@@ -15,8 +15,10 @@ from groundplane.dataplanes.ipvs.objects import (
     Key,
     Scheduling,
     Value,
+    destination_value,
     drains,
     is_destination,
+    method_of,
     width_of,
 )
 from groundplane.dataplanes.ipvs.owner import owner
@@ -88,7 +90,7 @@ class Ipvs:
             for server, scheduling in self._ours(base, *self._past).items():
                 there = connection.destinations(server)
                 live = {
-                    each.key: each.weight
+                    each.key: each.value
                     for each in there
                     if each.weight and each.key not in self._leaving
                 }
@@ -177,7 +179,7 @@ class Ipvs:
                 servers.append((key, value))
             elif drains(key) and self._digests.scheduler_of(server) != "dh":  # which would refuse
                 self._leaving[key] = now
-                yield Command(messages.SET_DEST, key, 0)
+                yield Command(messages.SET_DEST, key, _weightless(value))
             else:
                 yield Command(messages.DEL_DEST, key, 0)
         held = {key[: width_of(key)] for key in self._leaving} if servers else set()
@@ -223,6 +225,11 @@ class Ipvs:
             if server in self._leaving and not rest:
                 del self._leaving[server]
                 yield Command(messages.DEL_SERVICE, server, 0)
+
+
+def _weightless(value: Value) -> int:
+    """Return the value of a destination that gets nothing new."""
+    return destination_value(0, method_of(value)) if isinstance(value, int) else 0
 
 
 def count_servers(base: NodeBase) -> int:

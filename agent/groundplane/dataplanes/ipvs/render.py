@@ -6,10 +6,12 @@ from math import gcd
 from typing import Final
 
 from groundplane.dataplanes.ipvs.objects import (
+    METHODS,
     PERSISTENT,
     Key,
     Scheduling,
     Value,
+    destination_value,
     flags_of,
     marked_server,
     server,
@@ -75,7 +77,10 @@ def _add(
         common = gcd(*weights.values())
         weights = {target: count // common for target, count in weights.items()}
     objects[key] = _scheduling(base, service, key, equal=len(set(weights.values())) == 1)
-    objects.update((key + target[:-2], weight) for target, weight in weights.items())
+    method = METHODS[service.forwarding]
+    objects.update(
+        (key + target[:-2], destination_value(weight, method)) for target, weight in weights.items()
+    )
 
 
 def _scheduling(base: NodeBase, service: VirtualService, key: Key, *, equal: bool) -> Scheduling:

@@ -1,12 +1,13 @@
 """What leads packets to IPVS, which takes only those that are delivered on this node.
 
-A mark does, with a policy rule and a route that makes everything local: no address of a service is
-on any device, none is answered for by ARP, and none reaches a listener of the node. Ours are the
-rule and the route with our numbers, and the table `groundplane-ipvs` of the families ip and ip6.
+A mark does, with a policy rule and routes that make services' ranges local: no address of a service
+is on any device, none is answered for by ARP, and none reaches a listener of the node. Ours are the
+rule and the routes with our numbers, and the table `groundplane-ipvs` of the families ip and ip6.
 """
 
 import errno
 import hashlib
+from collections.abc import Callable
 from typing import Any, Final
 
 from pyroute2 import IPRoute
@@ -14,10 +15,12 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from groundplane import marks, nft
 from groundplane.errors import KernelRefused
-from groundplane.model.address import family_of
+from groundplane.model.address import family_of, network
+from groundplane.model.service import Family
 from groundplane.netlink import AF, Socket, attribute, netfilter
 from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
+from groundplane.tables import has_table
 
 TABLES: Final = (f"ip {marks.TABLE}", f"ip6 {marks.TABLE}")
 _ROUTES: Final = 7071  # the routing table
@@ -26,7 +29,7 @@ _PROTOCOL: Final = 71  # named "groundplane" in /etc/iproute2/rt_protos.d
 _LOOPBACK: Final = 1  # the index of lo, in every network namespace
 _LOCAL: Final = 2  # RTN_LOCAL
 _DIGEST: Final = "@digest@"
-_GET_TABLE, _GET_CHAIN = 10 << 8 | 1, 10 << 8 | 4  # NFNL_SUBSYS_NFTABLES, NFT_MSG_*
+_GET_CHAIN: Final = 10 << 8 | 4  # NFNL_SUBSYS_NFTABLES, NFT_MSG_GETCHAIN
 
 
 def rules(base: NodeBase) -> str:
@@ -38,11 +41,7 @@ def rules(base: NodeBase) -> str:
             {
                 "ip": "ip" if family == "IPv4" else "ip6",
                 "icmp": "icmp" if family == "IPv4" else "icmpv6",
-                "balanced": [
-                    cidr
-                    for cidr in (*base.service_cidrs, *base.external_cidrs)
-                    if family_of(cidr) == family
-                ],
+                "balanced": balanced(base, family),
             }
             for family in base.families
         ],
@@ -52,6 +51,16 @@ def rules(base: NodeBase) -> str:
         table=marks.TABLE,
     )
     return text.replace(_DIGEST, hashlib.sha256(text.encode()).hexdigest()[:16])
+
+
+def balanced(base: NodeBase, family: Family) -> list[str]:
+    """Return the ranges of *family* whose addresses are services' and on no device.
+
+    No more than these is routed here: whoever asks for the way back to a client, by the mark that
+    its packet has (firewalld's IPv6_rpfilter, src_valid_mark), finds the client's own.
+    """
+    ranges = (*base.service_cidrs, *base.external_cidrs)
+    return [cidr for cidr in ranges if family_of(cidr) == family]
 
 
 def removal() -> str:
@@ -68,71 +77,84 @@ def steer(base: NodeBase) -> None:
         nft.load(removal() + wanted)
     with IPRoute() as netlink:
         for family in base.families:
-            _accept(netlink, "add", AF[family], errno.EEXIST)
+            for cidr in balanced(base, family):
+                _accept(netlink.route, "add", _route(AF[family], cidr), errno.EEXIST)
+            _accept(netlink.rule, "add", _rule(AF[family]), errno.EEXIST)
 
 
 def is_there() -> bool:
     """Return whether anything of what leads packets to IPVS is there."""
     netlink = Socket()
     try:
-        return any(_has_table(netlink, family) for family in AF.values())
+        return any(has_table(netlink, family, marks.TABLE) for family in AF.values())
     finally:
         netlink.close()
 
 
 def is_steered(base: NodeBase) -> bool:
-    """Return whether packets are led to IPVS: what does it is there, whatever is in it."""
+    """Return whether packets are led to IPVS: tables, rules and routes are there."""
     netlink = Socket()
     try:
-        tables = all(_has_table(netlink, AF[family]) for family in base.families)
+        tables = all(has_table(netlink, AF[family], marks.TABLE) for family in base.families)
     finally:
         netlink.close()
     with IPRoute() as routes:
         return tables and all(
-            routes.get_rules(family=AF[family], priority=_PRIORITY) for family in base.families
+            _is_ruled(routes, AF[family])
+            and _routed(routes, AF[family]).issuperset(
+                str(network(cidr).cidr) for cidr in balanced(base, family)
+            )
+            for family in base.families
         )
 
 
-def _has_table(netlink: Socket, family: int) -> bool:
-    body = netfilter(family) + attribute(1, marks.TABLE.encode() + b"\0")
-    try:
-        return bool(list(netlink.ask(_GET_TABLE, 0, body)))
-    except FileNotFoundError:
-        return False
+def _is_ruled(netlink: IPRoute, family: int) -> bool:
+    """Return whether our rule is there, with our mark and our table."""
+    wanted = marks.MARK, marks.MASK, _ROUTES
+    found = netlink.get_rules(family=family, priority=_PRIORITY)
+    return any((e.get("fwmark"), e.get("fwmask"), e.get("table")) == wanted for e in found)
+
+
+def _routed(netlink: IPRoute, family: int) -> set[str]:
+    """Return the ranges that our routing table has."""
+    found = netlink.get_routes(family=family, table=_ROUTES)
+    return {f"{each.get('dst')}/{each['dst_len']}" for each in found}
 
 
 def let_go() -> None:
     """Take away what leads packets to IPVS."""
+    absent = errno.ENOENT, errno.ESRCH, errno.EAFNOSUPPORT, errno.EOPNOTSUPP
     with IPRoute() as netlink:
         for family in AF.values():
-            _accept(
-                netlink,
-                "del",
-                family,
-                errno.ENOENT,
-                errno.ESRCH,
-                errno.EAFNOSUPPORT,
-                errno.EOPNOTSUPP,
-            )
+            _accept(netlink.rule, "del", _rule(family), *absent)
+            for cidr in _routed(netlink, family):
+                _accept(netlink.route, "del", _route(family, cidr), *absent)
     nft.load(removal())
 
 
-def _accept(netlink: IPRoute, verb: str, family: int, *done: int) -> None:
-    """Add or delete the rule and the route of *family*; errors of *done* say that it is so."""
-    rule: dict[str, Any] = {
+def _rule(family: int) -> dict[str, Any]:
+    return {
         "family": family, "table": _ROUTES, "priority": _PRIORITY,
         "fwmark": marks.MARK, "fwmask": marks.MASK, "protocol": _PROTOCOL,
     }  # fmt: skip
-    route: dict[str, Any] = {
-        "family": family, "table": _ROUTES, "dst": "default", "type": _LOCAL, "oif": _LOOPBACK,
+
+
+def _route(family: int, cidr: str) -> dict[str, Any]:
+    return {
+        "family": family, "table": _ROUTES, "dst": cidr, "type": _LOCAL, "oif": _LOOPBACK,
         "scope": 254, "proto": _PROTOCOL,
     }  # fmt: skip
-    for function, arguments in ((netlink.route, route), (netlink.rule, rule)):
-        try:
-            function(verb, **arguments)
-        except NetlinkError as error:
-            if error.code not in done:
-                raise KernelRefused(f"no way to IPVS: {error}") from None
+
+
+def _accept(
+    function: Callable[..., object], verb: str, arguments: dict[str, Any], *done: int
+) -> None:
+    """Add or delete a rule or a route; errors of *done* say that it is so already."""
+    try:
+        function(verb, **arguments)
+    except NetlinkError as error:
+        if error.code not in done:
+            raise KernelRefused(f"no way to IPVS: {error}") from None
 
 
 def is_led_to() -> bool:

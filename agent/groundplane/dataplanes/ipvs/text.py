@@ -9,21 +9,25 @@ from groundplane.dataplanes.ipvs.objects import (
     Key,
     Scheduling,
     Value,
+    flag_names,
     is_destination,
+    method_of,
     server_of,
     target_of,
+    weight_of,
     width_of,
 )
 
 _PROTOCOLS: Final = {6: "-t", 17: "-u", 132: "--sctp-service"}
-_FLAGS: Final = {"sh": ("sh-fallback", "sh-port"), "mh": ("mh-fallback", "mh-port")}
+_WAYS: Final = {0: ("-m", ""), 2: ("-i", " --tun-type ipip"), 3: ("-g", "")}  # by METHODS
 
 
 def rule(key: Key, value: Value) -> str:
     """Return the line that `ipvsadm --restore` takes for one object."""
     if isinstance(value, Scheduling):
         return f"-A {_service(key)} -s {value.scheduler}{_options(value)}"
-    return f"-a {_service(key)} -r {_place(*target_of(key))} -m -w {value}"
+    way, more = _WAYS[method_of(value)]
+    return f"-a {_service(key)} -r {_place(*target_of(key))} {way} -w {weight_of(value)}{more}"
 
 
 def rules(objects: Mapping[Key, Value]) -> str:
@@ -47,10 +51,6 @@ def _place(address: str, port: int) -> str:
 
 
 def _options(value: Scheduling) -> str:
-    names = [
-        name
-        for name, bit in zip(_FLAGS.get(value.scheduler, ()), (0x08, 0x10), strict=False)
-        if value.flags & bit
-    ]
+    names = flag_names(value)
     text = f" -p {value.timeout}" if value.flags & PERSISTENT else ""
     return text + (f" -b {','.join(names)}" if names else "")

@@ -66,3 +66,8 @@ def class_in(data: bytes) -> int:
 def pool_of(handle: int) -> int:
     """Return the pool in *handle*, shifted as it is there: the first part of the keys of slots."""
     return handle >> POOL_BITS << POOL_BITS
+
+
+def is_balanced(handle: int) -> bool:
+    """Return whether *handle* leads to IPVS."""
+    return handle & CLASS_MASK == BALANCED

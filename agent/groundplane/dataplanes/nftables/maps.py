@@ -14,11 +14,10 @@ from typing import Final
 
 from groundplane.model.address import unpack
 from groundplane.model.ipvs import ProxyMode
-from groundplane.model.service import Family
+from groundplane.model.service import NUMBERS, Family
 
 TABLE: Final = "groundplane"
-PROTOCOLS: Final = {"TCP": 6, "UDP": 17, "SCTP": 132}
-_PROTOCOL_NAMES: Final = {number: name.lower() for name, number in PROTOCOLS.items()}
+_PROTOCOL_NAMES: Final = {number: name.lower() for name, number in NUMBERS.items()}
 
 _host32 = struct.Struct("=I")
 host32 = _host32.pack
@@ -98,6 +97,8 @@ class FamilyMaps:
     hairpin: Map  # own address . own address of this node's workloads
     guard: Map  # bridge port . its workload's address
     marks: Map  # pool : mark that leads to it, where IPVS balances
+    untranslated: Map  # address . protocol . port of what IPVS sends on as it is
+    untranslated_addresses: Map  # their addresses, for what ICMP says of such packets
 
     @property
     def all(self) -> tuple[Map, ...]:
@@ -106,7 +107,8 @@ class FamilyMaps:
     def of(self, mode: ProxyMode) -> tuple[Map, ...]:
         """Return the maps that there are on a node with this proxy mode."""
         drawn = (self.slots, self.choices, self.endpoints)
-        others = drawn if mode == "ipvs" else (self.marks,)
+        balanced = (self.marks, self.untranslated, self.untranslated_addresses)
+        others = drawn if mode == "ipvs" else balanced
         return tuple(each for each in self.all if each not in others)
 
 
@@ -124,18 +126,20 @@ def _maps(code: int, table: str, address: Field) -> FamilyMaps:
         hairpin=Map(code + 9, table, "hairpin", (address, address)),
         guard=Map(code + 10, "bridge", f"workloads_{table}", (IFNAME, address)),
         marks=Map(code + 11, table, "marks", (HANDLE,), (HANDLE,)),
+        untranslated=Map(code + 12, table, "untranslated", (address, PROTOCOL, PORT)),
+        untranslated_addresses=Map(code + 13, table, "untranslated_addresses", (address,)),
     )
 
 
 MAPS: Final[dict[Family, FamilyMaps]] = {
     "IPv4": _maps(0, "ip", IPV4),
-    "IPv6": _maps(12, "ip6", IPV6),
+    "IPv6": _maps(14, "ip6", IPV6),
 }
 # What packets wrote, not we: which client stays with which endpoint. A client's IPv6 address is
 # there as two hashes of it, see text.py.
 AFFINITY: Final[dict[Family, Map]] = {
-    "IPv4": Map(24, "ip", "affinity", (HANDLE, IPV4), (HANDLE,)),
-    "IPv6": Map(25, "ip6", "affinity", (HANDLE, HANDLE, HANDLE), (HANDLE,)),
+    "IPv4": Map(28, "ip", "affinity", (HANDLE, IPV4), (HANDLE,)),
+    "IPv6": Map(29, "ip6", "affinity", (HANDLE, HANDLE, HANDLE), (HANDLE,)),
 }
 BY_CODE: Final = (*(each for maps in MAPS.values() for each in maps.all), *AFFINITY.values())
 

@@ -20,6 +20,7 @@ from groundplane.dataplanes.nftables.maps import TABLE, Element, Map
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
 from groundplane.netlink import DUMP, Socket, attribute, attributes, netfilter
+from groundplane.tables import has_table
 
 _GET_TABLE, _GET_CHAINS, _GET_RULES, _GET_ELEMENTS, _GET_GENERATION = (
     SUBSYSTEM << 8 | command for command in (1, 4, 7, 13, 16)
@@ -79,11 +80,7 @@ class Connection:
 
     def has_table(self, family: str, name: str) -> bool:
         """Return whether there is a table *name*, whoever made it."""
-        body = netfilter(FAMILIES[family]) + attribute(1, name.encode() + b"\0")
-        try:
-            return bool(list(self._netlink.ask(_GET_TABLE, 0, body)))
-        except FileNotFoundError:
-            return False
+        return has_table(self._netlink, FAMILIES[family], name)
 
     def framework_there(self, family: str) -> bytes:
         """Return a digest of what our table of *family* is but for the elements that we change:

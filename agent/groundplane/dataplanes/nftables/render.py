@@ -5,12 +5,19 @@ from collections.abc import Iterable, Iterator
 import netaddr
 
 from groundplane.dataplanes.nftables import handle
-from groundplane.dataplanes.nftables.maps import MAPS, PROTOCOLS, Element, FamilyMaps, host32
+from groundplane.dataplanes.nftables.maps import MAPS, Element, FamilyMaps, host32
 from groundplane.marks import mark_of
 from groundplane.model.address import family_of, pack
 from groundplane.model.limits import MAX_ENDPOINTS
-from groundplane.model.service import Family, Protocol
-from groundplane.project.state import NodeBase, Part, ServicePort, Targets, VirtualService
+from groundplane.model.service import NUMBERS, Family, Protocol
+from groundplane.project.state import (
+    LocalWorkload,
+    NodeBase,
+    Part,
+    ServicePort,
+    Targets,
+    VirtualService,
+)
 from groundplane.sizes import RANGE_STEP
 
 _SLOTS = tuple(host32(number) for number in range(MAX_ENDPOINTS))
@@ -49,12 +56,13 @@ def _service(base: NodeBase, service: VirtualService) -> Elements:
                 outside = local | handle.LOCAL if service.external_local else cluster
                 _add_outside(elements, base, service, port, family, outside)
             if base.proxy_mode == "ipvs":
-                if service.external_local:
-                    _add_mark(elements, maps, port, cluster)
+                _add_balanced(elements, service, port, address, inside, cluster)
             elif service.affinity_seconds:
                 _add_sticky(elements, maps, targets, cluster, local)
             else:
                 _add_drawn(elements, service, maps, targets, cluster, local)
+    if service.answering:
+        _add_answering(elements, base, service)
     return elements
 
 
@@ -62,7 +70,7 @@ def _port(protocol: Protocol, number: int) -> bytes:
     return _PROTOCOLS[protocol] + number.to_bytes(2, "big") + _PAD
 
 
-_PROTOCOLS = {name: bytes((number, 0, 0, 0)) for name, number in PROTOCOLS.items()}
+_PROTOCOLS = {name: bytes((number, 0, 0, 0)) for name, number in NUMBERS.items()}
 
 
 def _handles(
@@ -94,11 +102,53 @@ def _draw(base: NodeBase, service: VirtualService, slots: int) -> int:
     return timeout << handle.TIMEOUT_SHIFT | class_
 
 
+def _add_balanced(
+    elements: Elements,
+    service: VirtualService,
+    port: ServicePort,
+    address: str,
+    inside: int,
+    cluster: int,
+) -> None:
+    """Add what leads the packets of a port to IPVS, at the cluster IP *address* and from outside."""
+    family = family_of(address)
+    if service.external_local:
+        _add_mark(elements, MAPS[family], port, cluster)
+    if service.forwarding != "masquerading":
+        ways = _of_family(service.external_ips + service.load_balancer_ips, family)
+        _add_untranslated(elements, port, (address,), inside)
+        _add_untranslated(elements, port, ways, cluster)
+
+
 def _add_mark(elements: Elements, maps: FamilyMaps, port: ServicePort, cluster: int) -> None:
     """Add how IPVS finds the pool of all endpoints where the address means those of this node."""
     pool = host32(handle.pool_of(cluster))
     elements[maps.handles.prefix + pool] = host32(cluster)
     elements[maps.marks.prefix + pool] = host32(mark_of(port.protocol, port.pool))
+
+
+def _add_untranslated(
+    elements: Elements, port: ServicePort, addresses: Iterable[str], way: int
+) -> None:
+    """Add what IPVS sends on as it is, where the handle *way* leads to it.
+
+    Conntrack, which sees no answer, must not see it either.
+    """
+    if not handle.is_balanced(way):
+        return
+    for address in addresses:
+        maps, packed = MAPS[family_of(address)], pack(address)
+        elements[maps.untranslated.prefix + packed + _port(port.protocol, port.port)] = b""
+        elements[maps.untranslated_addresses.prefix + packed] = b""
+
+
+def _add_answering(elements: Elements, base: NodeBase, service: VirtualService) -> None:
+    """Let workloads of this node that have the service's addresses themselves answer by them."""
+    addresses = service.cluster_ips + service.external_ips + service.load_balancer_ips
+    for workload in base.workloads:
+        for family in {family_of(each) for each in workload.addresses if each in service.answering}:
+            prefix = MAPS[family].guard.prefix + _interface(workload)
+            elements.update((prefix + pack(each), b"") for each in _of_family(addresses, family))
 
 
 def _add_drawn(
@@ -187,6 +237,9 @@ def _base(base: NodeBase) -> Elements:
         for text in workload.addresses:
             maps, address = MAPS[family_of(text)], pack(text)
             elements[maps.hairpin.prefix + address + address] = b""
-            port = workload.interface.encode().ljust(16, b"\0")
-            elements[maps.guard.prefix + port + address] = b""
+            elements[maps.guard.prefix + _interface(workload) + address] = b""
     return elements
+
+
+def _interface(workload: LocalWorkload) -> bytes:
+    return workload.interface.encode().ljust(16, b"\0")

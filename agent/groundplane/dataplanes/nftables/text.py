@@ -30,6 +30,10 @@ from groundplane.sizes import RANGE_STEP
 TABLES: Final = (("ip", TABLE), ("ip6", TABLE), ("bridge", TABLE))
 AFFINITY_SIZE: Final = 262144  # clients that are kept; what is beyond is balanced without affinity
 _DIGEST: Final = "@digest@"
+_COMPLAINTS: Final[dict[Family, str]] = {  # what ICMP says of a packet that it shows
+    "IPv4": "{ destination-unreachable, time-exceeded, parameter-problem }",
+    "IPv6": "{ destination-unreachable, packet-too-big, time-exceeded, parameter-problem }",
+}
 _NAMES: Final[dict[Family, str]] = {"IPv4": "ip", "IPv6": "ip6"}
 
 
@@ -81,6 +85,7 @@ def _framework(base: NodeBase) -> str:
         mark=f"{marks.MARK:#x}",
         mark_mask=f"{marks.MASK:#x}",
         mark_label=marks.LABEL,
+        masquerade_ports=marks.MASQUERADE_PORTS,
         hash_seed=f"{HASH_SEED:#x}",
         hash_slots=HASH_SLOTS,
         sizes=SIZES,
@@ -98,6 +103,7 @@ def _family(base: NodeBase, family: Family) -> dict[str, Any]:
     return {
         "ip": ip,
         "icmp": "icmp" if family == "IPv4" else "icmpv6",
+        "complaints": _COMPLAINTS[family],
         "client": "ip saddr" if family == "IPv4" else " . ".join(halves),
         "client_type": "ip saddr" if family == "IPv4" else " . ".join(["numgen random mod 1"] * 2),
         "ranges": list(zip(lengths, masks, strict=True)),

@@ -1,0 +1,136 @@
+"""Services whose packets IPVS sends on as they are: what such a way cannot be, each an error.
+
+docs/decisions/0025-ipvs-forwarding.md says why each is one.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+
+from groundplane.errors import Fault
+from groundplane.model.address import canonical, contains
+from groundplane.model.catalog import Catalog, key_of
+from groundplane.model.path import join
+from groundplane.model.selector import LabelIndex
+from groundplane.model.service import ADDRESSES, FORWARDING, EndpointSlice, Service, ServicePort
+from groundplane.model.site import Workload
+
+_PATH = join("metadata.annotations", FORWARDING)
+
+
+def check_forwarding(
+    catalog: Catalog,
+    service: Service,
+    index: LabelIndex,
+    slices: Mapping[tuple[str, str], Sequence[EndpointSlice]],
+) -> Iterator[Fault]:
+    """Yield what a service with `groundplane/ipvs-forwarding` cannot have."""
+    way = service.forwarding
+    if way == "masquerading" or service.external or service.headless:
+        return
+    key = key_of(service)
+    namespace = service.metadata.namespace
+    for path, message in _traffic(service):
+        yield catalog.fault(key, path, f"{FORWARDING} {way}: {message}")
+    for path, message in _targets(service):
+        yield catalog.fault(key, path, f"{FORWARDING} {way}: {message}")
+    selected = index.matching(namespace, service.spec.selector)
+    messages = [message for each in selected for message in _workload(service, each)]
+    for each in slices.get((namespace, service.metadata.name), ()):
+        messages += _slice(catalog, service, each)
+    messages += _sharing(catalog, service)
+    for message in messages:
+        yield catalog.fault(key, _PATH, message)
+
+
+def _traffic(service: Service) -> Iterator[tuple[str, str]]:
+    spec = service.spec
+    if service.has_node_ports and spec.type == "NodePort":
+        yield "spec.type", "a node port is an address of the node, which no endpoint can have"
+    elif service.has_node_ports:
+        message = "it has node ports, whose address no endpoint can have: set it to false"
+        yield "spec.allocateLoadBalancerNodePorts", message
+    if spec.external_traffic_policy == "Local":
+        message = (
+            "every client keeps its address anyway, and no rule sees where a packet comes from"
+        )
+        yield "spec.externalTrafficPolicy", message
+    if spec.load_balancer_source_ranges:
+        yield "spec.loadBalancerSourceRanges", "no rule sees where a packet comes from"
+
+
+def _targets(service: Service) -> Iterator[tuple[str, str]]:
+    for number, port in enumerate(service.spec.ports):
+        if isinstance(port.target, int) and port.target != port.port:
+            message = f"the port stays as it is, so {port.target} has to be {port.port}"
+            yield f"spec.ports[{number}].targetPort", message
+
+
+def _workload(service: Service, workload: Workload) -> Iterator[str]:
+    name, way = workload.metadata.name, service.forwarding
+    if workload.spec.host_network:
+        yield (
+            f"Workload/{name} has its node's own network, and a node balances what comes to it for "
+            "a service once more"
+        )
+    elif way == "direct":
+        yield (
+            f"direct reaches what is on the nodes' own link, and Workload/{name} is behind its "
+            "node: tunnel reaches it"
+        )
+    for port in service.spec.ports:
+        found = _named(workload, port)
+        if found and found != port.port:
+            yield f"the port stays as it is: {port.target} of Workload/{name} is {found}, not {port.port}"
+
+
+def _named(workload: Workload, port: ServicePort) -> int:
+    """Return the port that *workload* has for the named target of *port*, 0 for none."""
+    for each in workload.spec.ports:
+        if each.name == port.target and each.protocol == port.protocol:
+            return each.port
+    return 0
+
+
+def _slice(catalog: Catalog, service: Service, each: EndpointSlice) -> Iterator[str]:
+    name = each.metadata.name
+    wanted = {(port.name, port.protocol): port.port for port in service.spec.ports}
+    for port in each.ports:
+        number = wanted.get((port.name or "", port.protocol))
+        if number and port.port and port.port != number:
+            yield f"the port stays as it is: {port.port} of EndpointSlice/{name} is not {number}"
+    for endpoint in each.endpoints:
+        with suppress(ValueError):  # a fault of the slice
+            for text in map(canonical, endpoint.addresses):
+                yield from _address(catalog, service, text)
+
+
+def _address(catalog: Catalog, service: Service, text: str) -> Iterator[str]:
+    for node in catalog.nodes.values():
+        if text in map(canonical, node.spec.addresses):
+            yield (
+                f"{text} is Node/{node.name}, and a node balances what comes to it for a service "
+                "once more"
+            )
+    ranges = [each.cidr for each in catalog.cluster.spec.workload_cidrs]
+    if service.forwarding == "direct" and any(contains(cidr, text) for cidr in ranges):
+        yield (
+            f"direct reaches what is on the nodes' own link, and {text} is behind a node: tunnel "
+            "reaches it"
+        )
+
+
+def _sharing(catalog: Catalog, service: Service) -> Iterator[str]:
+    """Yield the addresses from outside that another service has too: an endpoint has both then."""
+    own = _outside(service)
+    for other in catalog.services.values():
+        if other is not service:
+            for text in own & _outside(other):
+                yield f"{text} is an address of Service/{other.metadata.name} too"
+
+
+def _outside(service: Service) -> set[str]:
+    listed = service.metadata.annotations.get(ADDRESSES, "").split(",")
+    texts = (*service.spec.external_ips, service.spec.load_balancer_ip or "", *listed)
+    with suppress(ValueError):  # a fault of its own
+        return {canonical(text.strip()) for text in texts if text.strip()}
+    return set()

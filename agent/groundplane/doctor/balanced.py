@@ -1,0 +1,76 @@
+"""The packets that have to pass where IPVS balances. Pure.
+
+What is marked for IPVS passes input, whoever sent it; what IPVS sends passes output; and answers
+pass forward. docs/decisions/0024-ipvs.md draws the way.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec.structs import replace
+
+from groundplane import marks
+from groundplane.doctor.examples import Examples, sending
+from groundplane.doctor.packet import Packet
+from groundplane.doctor.probe import FROM_BRIDGE, Probe
+from groundplane.project.state import BRIDGE
+
+# What a rule says of packets of each kind, first in the words of nft, then in those of iptables.
+MARKED: Final = (
+    f"meta mark and {marks.MASK:#x} == {marks.MARK:#x}",
+    f"-m mark --mark {marks.MARK:#x}/{marks.MASK:#x}",
+)
+_LABELLED: Final = (f"ct label {marks.LABEL}", f"-m connlabel --label {marks.LABEL}")
+_ANSWERS: Final = ("ct state established,related", "-m conntrack --ctstate ESTABLISHED,RELATED")
+
+
+def to_ipvs(of: Examples, *, clients: bool) -> Iterator[Probe]:
+    """Yield what services take to IPVS and from there; with *clients* outside, theirs too."""
+    asking = Packet(
+        family=of.ip,
+        protocol="tcp",
+        source=of.own,
+        destination=of.service,
+        incoming=BRIDGE,
+        port=80,
+        local=False,
+    )
+    what = "workloads to services"
+    marked = replace(asking, mark=marks.MARK, label=marks.LABEL)
+    yield Probe("prerouting", what, marked, FROM_BRIDGE, sending(of), early=asking)
+    yield Probe("input", what, marked, *MARKED)
+    yield from _to_endpoints(of, replace(asking, port=8080, label=marks.LABEL, mark=0))
+    yield from _answers(of, clients=clients)
+    if clients:
+        what = "clients outside to services"
+        entering = replace(marked, source=None, destination=None, incoming=of.uplink)
+        yield Probe("input", what, entering, *MARKED, outside=True)
+
+
+def _to_endpoints(of: Examples, sent: Packet) -> Iterator[Probe]:
+    what = "what IPVS sends to endpoints"
+    leaving = replace(sent, destination=of.neighbour, incoming="", outgoing=BRIDGE)
+    yield Probe("output", what, leaving, *_LABELLED)
+    if of.peer:
+        far = replace(leaving, destination=of.peer_workload, outgoing=of.between)
+        yield Probe("output", what, far, *_LABELLED)
+
+
+def _answers(of: Examples, *, clients: bool) -> Iterator[Probe]:
+    what = "answers of services' endpoints"
+    near = Packet(
+        family=of.ip,
+        protocol="tcp",
+        source=of.neighbour,
+        destination=of.own,
+        incoming=BRIDGE,
+        outgoing=BRIDGE,
+        state="established",
+        label=marks.LABEL,
+        local=False,
+    )
+    yield Probe("forward", what, near, *_ANSWERS)
+    if clients:
+        to_client = replace(near, source=None, destination=None, incoming=of.uplink)
+        passing = replace(to_client, outgoing=of.uplink)
+        yield Probe("forward", what, passing, *_ANSWERS, outside=True)

@@ -1,0 +1,36 @@
+"""A packet that has to pass a node, and the words of rules that accept it. Pure."""
+
+from typing import Final, Literal, NamedTuple
+
+from groundplane.doctor.packet import Packet
+from groundplane.project.state import BRIDGE
+
+Hook = Literal["prerouting", "input", "forward", "output"]
+
+TRANSLATED_AT = -100  # the priority of our translation in prerouting and output
+
+
+class Probe(NamedTuple):
+    """A packet that has to pass *hook*, and what accepts it.
+
+    *what* tells the traffic. *nft* is what a rule of nft says to accept it, *iptables* what one
+    of iptables says. *early* is the packet in chains that come before our translation. *outside*
+    marks what has an end outside of the site, which an operator may mean to keep out.
+    """
+
+    hook: Hook
+    what: str
+    packet: Packet
+    nft: str
+    iptables: str
+    early: Packet | None = None
+    outside: bool = False
+
+    def at(self, priority: int) -> Packet:
+        """Return the packet as a chain of *priority* at the hook sees it."""
+        return self.early if self.early and priority < TRANSLATED_AT else self.packet
+
+
+# What a rule says of traffic that comes from or goes to the bridge, in the words of nft.
+FROM_BRIDGE: Final = f"iifname {BRIDGE}"
+TO_BRIDGE: Final = f"oifname {BRIDGE}"

@@ -1,0 +1,20 @@
+"""Workloads that IPVS reaches in tunnels: what services' addresses they answer by."""
+
+from pyinfra import host
+from pyinfra.api import deploy
+
+from deploys.catalog import compiled_site, node_state
+from deploys.machine.defaults import DEFAULTS
+from deploys.operations import tunnels
+from groundplane.project.tunnelled import tunnelled
+
+
+@deploy("Workloads", data_defaults=DEFAULTS)
+def workloads() -> None:
+    """Have the workloads that run answer by the addresses that come to them in tunnels."""
+    site = compiled_site()
+    base = node_state(host.data.node_name).base
+    tunnels.answered(
+        name="Workloads answer by the addresses that come to them in tunnels",
+        wanted={each.instance: list(tunnelled(site, each)) for each in base.workloads},
+    )
