@@ -48,7 +48,7 @@ class NodeStatus:
     reachable: bool
 
 
-def up(lab: Lab, limit: float = 60.0) -> None:
+def up(lab: Lab, limit: float = 180.0) -> None:
     """Boot every node that is not running, and return when all of them answer by ssh.
 
     The limit, in seconds, is for their boot; the base tree may take its time.
