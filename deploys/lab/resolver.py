@@ -34,7 +34,7 @@ def start_resolver(lab: Lab, services: Services) -> None:
     services.start(RESOLVER, inside(lab.prefix, argv), lab.log(RESOLVER))
 
 
-def wait_for_resolver(lab: Lab, limit: float = 15.0) -> None:
+def wait_for_resolver(lab: Lab, limit: float) -> None:
     """Wait until it listens on every gateway address."""
     deadline = time.monotonic() + limit
     with entered(lab):

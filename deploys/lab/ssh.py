@@ -117,7 +117,7 @@ def wait_for_ssh(lab: Lab, is_running: Callable[[str], bool], limit: float) -> N
         raise LabError("\n".join(failures))
 
 
-def answers(host: str, timeout: float = 2.0) -> bool:
+def answers(host: str, timeout: float = 5.0) -> bool:
     """Whether an sshd greets on an address, as seen from the calling thread's network."""
     try:
         with socket.create_connection((host, 22), timeout) as connection:
