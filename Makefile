@@ -109,7 +109,7 @@ test: root lint ## All the tests, on booted nodes too
 	$(RUN)/pytest -m nodes
 	$(RUN)/pytest -m 'vms and not slow'
 
-vms: root setup ## The tests of VMs that take longest, besides: images of both Debians, cloud-init, VLANs
+vms: root setup ## The tests of VMs that take longest, besides: images, cloud-init, VLANs, bonds, the lab itself
 	$(RUN)/pytest -m 'vms and slow'
 
 bench: root setup ## Load and change up to 50,000 services, beside nft in the same run

@@ -4,12 +4,12 @@ Hosts whose NIC ifupdown or netplan configures keep their own set-up: their owne
 addresses that the catalog says.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from deploys.bridging import networkd
-from deploys.bridging.change import Change, Made
+from deploys.bridging.change import Change, Made, digest
 from deploys.bridging.errors import BridgeError
 from deploys.bridging.plan import manager_of
 from deploys.facts.bridging import Link, Managers
@@ -69,9 +69,9 @@ def plan(
     addresses: tuple[str, ...],
     links: Mapping[str, Link],
     found: Managers,
-    there: Iterable[str],
+    there: Mapping[str, str],
 ) -> Change:
-    """Return the change that makes *uplink*; *there* are the paths of networkd's files.
+    """Return the change that makes *uplink*; *there* are the SHA-256 of networkd's files by path.
 
     Raises BridgeError where a NIC is missing, or where something else configures it.
     """
@@ -97,7 +97,15 @@ def plan(
         tuple(each for each in all_layers if each.name in nics),
         tuple((name, uplink.device) for name in nics if uplink.bond),
         tuple(sorted(before - {each.name for each in made})),
+        tuple(sorted(_remade(wanted, there))),
     )
+
+
+def _remade(wanted: Mapping[str, str | None], there: Mapping[str, str]) -> Iterator[str]:
+    """Yield the links whose .netdev file says something else: networkd keeps a bond's mode."""
+    for path, text in wanted.items():
+        if text is not None and path in there and digest(text) != there[path]:
+            yield from networkd.links_of(path)
 
 
 def _interface(address: str, cidrs: tuple[str, ...]) -> str:

@@ -18,13 +18,19 @@ class Made(NamedTuple):
     addresses: tuple[str, ...] = ()
 
 
+def digest(text: str) -> str:
+    """Return the SHA-256 of a file with this *text*."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 @dataclass(frozen=True)
 class Change:
     """What *manager* is to have: *files* by absolute path, None for one that is to go.
 
     *made* are links that the files make, in the order in which they need each other; *kept* those
     that are there already and are configured anew. *ports* are pairs of a link and its master,
-    *removed* links of ours that are wanted no more.
+    *removed* links of ours that are wanted no more, *remade* those that are another kind of what
+    they were, and which the manager makes but once.
     """
 
     manager: str
@@ -33,12 +39,12 @@ class Change:
     kept: tuple[Made, ...] = ()
     ports: tuple[tuple[str, str], ...] = ()
     removed: tuple[str, ...] = ()
+    remade: tuple[str, ...] = ()
 
     def is_written(self, digests: Mapping[str, str]) -> bool:
         """Whether files with these SHA-256 *digests* (by path) are those wanted."""
         return all(
-            digests.get(path)
-            == (None if text is None else hashlib.sha256(text.encode()).hexdigest())
+            digests.get(path) == (None if text is None else digest(text))
             for path, text in self.files.items()
         )
 
@@ -63,6 +69,7 @@ class Change:
             "files": sorted(self.files),
             "links": [each.name for each in self.made],
             "removed": self.removed,
+            "remade": self.remade,
             "uplinks": [each.name for each in self.kept],
             "ports": [f"{port} {master}" for port, master in self.ports],
             "addresses": [

@@ -1,7 +1,7 @@
 """Bridges as stanzas of ifupdown (interfaces(5)), without packages that it would take for more."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from deploys.bridging.wanted import Bridge, uplinks_of
@@ -9,6 +9,8 @@ from groundplane.rendering import render_template
 
 PATH: Final = "/etc/network/interfaces.d/groundplane-bridges"
 _STANZA: Final = re.compile(r"\s*(iface|mapping|auto|allow-\S+|no-\S+|source\S*|rename|template)\b")
+# A stanza of a bond (interfaces-bond(5)); the words of its own, older ones with an underscore.
+_BOND: Final = re.compile(r"\s*(bond[-_]\S+|slaves)\s")
 _LISTS: Final = re.compile(r"\s*(auto|allow-\S+|no-auto-down|no-scripts)\s+(.*)")
 
 
@@ -18,7 +20,7 @@ def files(
     """Return the files that make *bridges*, by absolute path.
 
     *interfaces* are the texts of ifupdown's files by path; those of a NIC that becomes the port of
-    a bridge lose its stanzas.
+    a bridge lose its stanzas. What makes a bond goes with it, to before the bridge.
     """
     uplinks = uplinks_of(bridges)
     ports = {uplink.name for uplink in uplinks if uplink.bridge}
@@ -27,20 +29,38 @@ def files(
     if not bridges:
         return changed
     mtus = {uplink.name: uplink.mtu for uplink in uplinks}
+    made = {port: bond_of(interfaces.values(), port) for port in sorted(ports)}
     text = render_template(
-        "bridge/interfaces.j2", bridges=bridges, ports=sorted(ports), macs=macs, mtus=mtus
+        "bridge/interfaces.j2", bridges=bridges, ports=made, macs=macs, mtus=mtus
     )
     return {**changed, PATH: text}
 
 
 def links_of(text: str) -> set[str]:
-    """Return the links that a file of ours makes."""
-    return set(re.findall(r"^auto (\S+)$", text, re.M))
+    """Return the links that a file of ours makes; a bond was there before."""
+    names = re.findall(r"^auto (\S+)$", text, re.M)
+    return {name for name in names if not bond_of([text], name)}
+
+
+def bond_of(texts: Iterable[str], name: str) -> tuple[str, ...]:
+    """Return the lines that make the link *name* a bond, each once; none where it is none."""
+    lines = (line.strip() for text in texts for line in _stanzas(text, name) if _BOND.match(line))
+    return tuple(dict.fromkeys(lines))
 
 
 def without(text: str, names: set[str]) -> str:
     """Return the *text* of an interfaces file without what it says of the links *names*."""
     return "".join(_without(text, names))
+
+
+def _stanzas(text: str, name: str) -> Iterator[str]:
+    """Yield the lines of the stanzas of a link, but for their heads."""
+    inside = False
+    for line in text.splitlines():
+        if _STANZA.match(line):
+            inside = line.split()[:2] == ["iface", name]
+        elif inside:
+            yield line
 
 
 def _without(text: str, names: set[str]) -> Iterator[str]:

@@ -15,6 +15,8 @@ _ITS_NETWORK: Final = (
     "addresses", "dhcp4", "dhcp4-overrides", "dhcp6", "dhcp6-overrides", "gateway4", "gateway6",
     "nameservers", "routes", "routing-policy",
 )  # fmt: skip
+# What may be below a bridge; only the first of them may stand for a NIC by what it matches.
+_KINDS: Final = ("ethernets", "bonds")
 _NO_NETWORK: Final[dict[str, Any]] = {
     "accept-ra": False, "dhcp4": False, "dhcp6": False, "link-local": []
 }  # fmt: skip
@@ -30,14 +32,15 @@ def files(
     """
     others = {path: _read(path, text) for path, text in texts.items() if path != PATH}
     changed: dict[str, str] = {}
-    ethernets: dict[str, dict[str, Any]] = {}
+    nics: dict[str, dict[str, Any]] = {kind: {} for kind in _KINDS}
     ids: dict[str, str] = {}
     for uplink in uplinks_of(bridges):
         named = list(_definitions(others, uplink.name, macs.get(uplink.name, "")))
-        ids[uplink.name] = named[0][1] if named else uplink.name
-        ethernets[ids[uplink.name]] = {"mtu": uplink.mtu} | (_NO_NETWORK if uplink.bridge else {})
-        for path, key in named if uplink.bridge else ():
-            definition = others[path]["network"]["ethernets"][key]
+        kind, ids[uplink.name] = named[0][1:] if named else (_KINDS[0], uplink.name)
+        own = {"mtu": uplink.mtu} | (_NO_NETWORK if uplink.bridge else {})
+        nics[kind][ids[uplink.name]] = own
+        for path, section, key in named if uplink.bridge else ():
+            definition = others[path]["network"][section][key]
             if any(definition.pop(word, None) is not None for word in _ITS_NETWORK):
                 for word in _ITS_NETWORK:
                     definition.pop(word, None)
@@ -50,7 +53,7 @@ def files(
         for bridge in bridges
         if bridge.vlan and bridge.uplink and bridge.port
     }
-    network: dict[str, Any] = {"version": 2, "ethernets": ethernets, "vlans": vlans}
+    network: dict[str, Any] = {"version": 2, **nics, "vlans": vlans}
     network["bridges"] = {bridge.name: _bridge(bridge, ids, macs) for bridge in bridges}
     kept = {key: value for key, value in network.items() if value}
     return {**changed, PATH: _HEAD + _write({"network": kept})}
@@ -87,24 +90,31 @@ def _bridge(bridge: Bridge, ids: Mapping[str, str], macs: Mapping[str, str]) -> 
 
 def _definitions(
     others: Mapping[str, dict[str, Any]], nic: str, mac: str
-) -> Iterator[tuple[str, str]]:
-    """Yield where a NIC is defined: path and id. One that stands for more is in the way."""
-    for path, document in others.items():
-        ethernets = document.get("network", {}).get("ethernets") or {}
-        for key, definition in ethernets.items():
+) -> Iterator[tuple[str, str, str]]:
+    """Yield where a NIC, or a bond, is defined: path, kind and id.
+
+    One that stands for more is in the way.
+    """
+    networks = {path: document.get("network", {}) for path, document in others.items()}
+    bonds = [path for path, network in networks.items() if nic in (network.get("bonds") or {})]
+    if bonds:  # its hardware address may be that of a member
+        yield from ((path, "bonds", nic) for path in bonds)
+        return
+    for path, network in networks.items():
+        for key, definition in (network.get("ethernets") or {}).items():
             match = (definition or {}).get("match")
             if match is None:
                 if key == nic:
-                    yield path, key
+                    yield path, "ethernets", key
             elif definition.get("set-name") == nic or match.get("macaddress", "").lower() == mac:
-                yield path, key
+                yield path, "ethernets", key
             elif fnmatch(nic, match.get("name", "")):
                 if match["name"] != nic:
                     raise BridgeError(
                         f"{path}: {key} matches {match['name']}, which may be more than {nic}: "
                         "define that NIC alone"
                     )
-                yield path, key
+                yield path, "ethernets", key
 
 
 def _read(path: str, text: str) -> dict[str, Any]:

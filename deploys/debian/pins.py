@@ -14,11 +14,26 @@ class Versions:
     offered: tuple[str, ...] = ()
 
 
-def pins_of(packages: Iterable[str], pins: Mapping[str, str]) -> dict[str, str]:
-    """Return the versions that *pins* want of those of *packages* that they name."""
+def by_source(pins: Iterable[str]) -> bool:
+    """Whether some of *pins* name packages by what they were built from."""
+    return any(one.startswith("src:") for key in pins for one in key.split())
+
+
+def pins_of(
+    packages: Iterable[str], pins: Mapping[str, str], sources: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the versions that *pins* want of those of *packages* that they name.
+
+    *sources* are the source packages of those, where they have another name.
+    """
     found = {}
     for package in packages:
-        names = [key for key in sorted(pins) if any(_matches(one, package) for one in key.split())]
+        own = (package, f"src:{(sources or {}).get(package, package)}")
+        names = [
+            key
+            for key in sorted(pins)
+            if any(_matches(one, text) for one in key.split() for text in own)
+        ]
         if names:
             # The name itself comes before what it is matched by.
             found[package] = pins[package if package in names else names[0]]

@@ -44,6 +44,27 @@ class PackageVersions(FactBase[dict[str, Versions]]):
         return {name: Versions(installed[name], tuple(offered[name])) for name in installed}
 
 
+class PackageSources(FactBase[dict[str, str]]):
+    """The source packages of *packages*, of those that have another name (apt-cache show)."""
+
+    default = dict
+
+    def command(self, packages: tuple[str, ...]) -> StringCommand:
+        shown = map(QuoteString, packages)
+        return StringCommand("apt-cache show --no-all-versions", *shown, "2>/dev/null || true")
+
+    def process(self, output: Iterable[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        name = ""
+        for line in output:
+            field, _, rest = line.partition(": ")
+            if field == "Package":
+                name = rest.strip()
+            elif field == "Source":
+                found[name] = rest.split()[0]
+        return found
+
+
 class OnHold(FactBase[list[str]]):
     """The packages that stay as they are, whatever apt is told (apt-mark hold)."""
 

@@ -69,7 +69,7 @@ def start_git_server(lab: Lab, services: Services) -> None:
     services.start(GIT, inside(lab.prefix, argv), lab.log(GIT))
 
 
-def wait_for_git_server(lab: Lab, limit: float = 15.0) -> None:
+def wait_for_git_server(lab: Lab, limit: float) -> None:
     """Wait until it greets on every gateway address."""
     deadline = time.monotonic() + limit
     with entered(lab):

@@ -48,7 +48,7 @@ class NodeStatus:
     reachable: bool
 
 
-def up(lab: Lab, limit: float = 60.0) -> None:
+def up(lab: Lab, limit: float = 180.0) -> None:
     """Boot every node that is not running, and return when all of them answer by ssh.
 
     The limit, in seconds, is for their boot; the base tree may take its time.
@@ -151,8 +151,8 @@ def _boot(lab: Lab, bases: Mapping[Tree, Path], keeper: Services, limit: float) 
         say(f"booting {', '.join(node.name for node in waiting)}")
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda node: _start(lab, node, bases[node.tree], keeper), waiting))
-    wait_for_resolver(lab)
-    wait_for_git_server(lab)
+    wait_for_resolver(lab, limit)
+    wait_for_git_server(lab, limit)
     ssh.wait_for_ssh(lab, keeper.is_running, limit)
 
 

@@ -1,5 +1,6 @@
 """The name server that stands for the site's own: the one that nodes forward to."""
 
+import shutil
 import socket
 import time
 from pathlib import Path
@@ -33,7 +34,7 @@ def start_resolver(lab: Lab, services: Services) -> None:
     services.start(RESOLVER, inside(lab.prefix, argv), lab.log(RESOLVER))
 
 
-def wait_for_resolver(lab: Lab, limit: float = 15.0) -> None:
+def wait_for_resolver(lab: Lab, limit: float) -> None:
     """Wait until it listens on every gateway address."""
     deadline = time.monotonic() + limit
     with entered(lab):
@@ -82,9 +83,13 @@ def format_zone(lab: Lab) -> str:
 
 
 def _unconfine() -> list[str]:
-    """Distributions' profiles let named read only the directories of the host's own server."""
+    """Distributions' profiles let named read only the directories of the host's own server.
+
+    They come with what also brings aa-exec; a kernel with AppArmor alone confines nothing.
+    """
     enabled = _APPARMOR.is_file() and _APPARMOR.read_text().strip() == "Y"
-    return ["aa-exec", "--profile=unconfined", "--"] if enabled else []
+    confined = enabled and shutil.which("aa-exec") is not None
+    return ["aa-exec", "--profile=unconfined", "--"] if confined else []
 
 
 def _listens(host: str) -> bool:

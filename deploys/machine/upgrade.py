@@ -3,9 +3,11 @@
 import json
 import sys
 import time
+from typing import Final
+from weakref import WeakSet
 
 from pyinfra import host, inventory, state
-from pyinfra.api import DeployError, OperationError, deploy
+from pyinfra.api import DeployError, Host, OperationError, deploy
 from pyinfra.operations import apt, python
 
 from deploys.catalog import read_source
@@ -22,6 +24,10 @@ UPGRADE_DEFAULTS = {
     # Seconds until a node has to be well again, once it is upgraded.
     "well_timeout": 120,
 }
+
+
+# To pyinfra these have failed, too.
+_NOT_BEGUN: Final[WeakSet[Host]] = WeakSet()
 
 
 @deploy("Before", data_defaults=UPGRADE_DEFAULTS)
@@ -75,8 +81,9 @@ def _serves() -> bool:
 
 def _stop_after_a_failure() -> None:
     if state.failed_hosts:
-        failed = ", ".join(sorted(each.name for each in state.failed_hosts))
-        raise OperationError(f"not begun, since {failed} failed")
+        failed = sorted(each.name for each in state.failed_hosts if each not in _NOT_BEGUN)
+        _NOT_BEGUN.add(inventory.get_host(host.name))
+        raise OperationError(f"not begun, since {', '.join(failed)} failed")
 
 
 def _wait_until_well(seconds: int) -> None:

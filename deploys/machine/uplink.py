@@ -28,7 +28,7 @@ def uplink() -> None:
             spec.addresses,
             links,
             host.get_fact(LinkManagers),
-            [f"{networkd.DIRECTORY}/{name}" for name in there],
+            {f"{networkd.DIRECTORY}/{name}": digest for name, digest in there.items()},
         )
     except BridgeError as error:
         refusal.refuse(name="The uplink is as declared", reason=str(error))

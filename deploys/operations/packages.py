@@ -5,8 +5,8 @@ from collections.abc import Generator, Mapping
 from pyinfra import host
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
 
-from deploys.debian.pins import Versions, choose, is_kept, pins_of
-from deploys.facts.packages import OnHold, PackageVersions, UpgradeWaits
+from deploys.debian.pins import Versions, by_source, choose, is_kept, pins_of
+from deploys.facts.packages import OnHold, PackageSources, PackageVersions, UpgradeWaits
 from deploys.operations.refusal import refusal
 
 # Files of /etc stay as they are. Only a pin may have apt take an older version.
@@ -14,6 +14,11 @@ _INSTALL = (
     "DEBIAN_FRONTEND=noninteractive apt-get -y -o Dpkg::Options::=--force-confold"
     " --no-install-recommends --allow-downgrades"
 )
+
+
+def _wanted(packages: tuple[str, ...], pins: Mapping[str, str]) -> dict[str, str]:
+    sources = host.get_fact(PackageSources, packages=packages) if by_source(pins) else {}
+    return pins_of(packages, pins, sources)
 
 
 @operation()
@@ -25,7 +30,7 @@ def listed(
     A new host may have no lists at all, and others may have some from before a version was there.
     """
     there = host.get_fact(PackageVersions, packages=packages)
-    wanted = pins_of(packages, pins or {})
+    wanted = _wanted(packages, pins or {})
     versions = {package: there.get(package, Versions()) for package in packages}
     if all(is_kept(wanted.get(package, "*"), each) for package, each in versions.items()):
         host.noop("nothing is to be installed")
@@ -38,7 +43,7 @@ def pinned(
     packages: tuple[str, ...], pins: Mapping[str, str]
 ) -> Generator[FunctionCommand | StringCommand]:
     """Have those of *packages* that *pins* name at versions that they allow, be they older ones."""
-    wanted = pins_of(packages, pins)
+    wanted = _wanted(packages, pins)
     there = host.get_fact(PackageVersions, packages=tuple(wanted)) if wanted else {}
     versions = {package: there.get(package, Versions()) for package in wanted}
     off = {

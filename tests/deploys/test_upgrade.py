@@ -1,5 +1,6 @@
 """What frames an upgrade, on hosts that only pretend to do what they are told."""
 
+import re
 import sys
 
 import pytest
@@ -18,9 +19,15 @@ HOSTS = ("@fake/n1", "@fake/n2", "@fake/n3")
 
 @pytest.mark.parametrize(("well", "touched"), [(True, 3), (False, 1)])
 def test_no_node_is_touched_after_one_that_failed(
-    monkeypatch: pytest.MonkeyPatch, well: bool, touched: int
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    well: bool,
+    touched: int,
 ) -> None:
-    """Each of the three would fail: in which order pyinfra takes them is its own affair."""
+    """Each of the three would fail: in which order pyinfra takes them is its own affair.
+
+    The two others name that one, and not each other.
+    """
     monkeypatch.setattr(sys, "argv", ["pyinfra", "--serial"])
     answers = {CHANGE: {"success": well}}
     pretended = {"fake_delay": 0, "fake_delay_jitter": 0, "fake_responses": answers}
@@ -33,6 +40,9 @@ def test_no_node_is_touched_after_one_that_failed(
 
     state = run(HOSTS, pretended, begun, changed, serial=True)
     assert touched == sum(CHANGE in "\n".join(told(host)) for host in state.inventory)
+    reasons = re.findall(r"OperationError\('not begun, since (.*) failed'", caplog.text)
+    assert 3 - touched == len(reasons)
+    assert 1 >= len({*reasons}), reasons
 
 
 def told(host: Host) -> list[str]:

@@ -1,8 +1,9 @@
 """A bare node's own link: plain, bonded, on a VLAN, as networkd's files."""
 
+import msgspec
 import pytest
 
-from deploys.bridging.change import Made
+from deploys.bridging.change import Made, digest
 from deploys.bridging.errors import BridgeError
 from deploys.facts.bridging import Link, Managers
 from deploys.uplink import files, plan
@@ -28,6 +29,10 @@ def link(name: str, **more: object) -> Link:
 
 LINKS = {"lo": link("lo"), "eth0": link("eth0"), "eth1": link("eth1")}
 NETWORKD = Managers({}, True, False, {}, {})
+
+
+def digests(uplink: Uplink) -> dict[str, str]:
+    return {path: digest(text) for path, text in files(uplink, ADDRESSES).items()}
 
 
 def test_a_nic_has_the_nodes_addresses() -> None:
@@ -59,7 +64,7 @@ def test_a_vlan_on_a_bond_has_them_and_nothing_below_has_any() -> None:
 
 
 def test_the_change_makes_what_is_not_there_and_keeps_nics() -> None:
-    change = plan(BONDED, ADDRESSES, LINKS, NETWORKD, [])
+    change = plan(BONDED, ADDRESSES, LINKS, NETWORKD, {})
     assert ("bond0", "bond0.12") == tuple(each.name for each in change.made)
     assert (Made("eth0", 9000), Made("eth1", 9000)) == change.kept
     assert (("eth0", "bond0"), ("eth1", "bond0")) == change.ports
@@ -67,26 +72,34 @@ def test_the_change_makes_what_is_not_there_and_keeps_nics() -> None:
 
 
 def test_it_is_seen_once_the_kernel_has_it() -> None:
-    change = plan(PLAIN, ADDRESSES, LINKS, NETWORKD, [])
+    change = plan(PLAIN, ADDRESSES, LINKS, NETWORKD, {})
     assert not change.is_seen(LINKS)
     whole = link("eth0", addresses=frozenset({"192.0.2.1/24", "2001:db8::1/64", "fe80::1/64"}))
     assert change.is_seen(LINKS | {"eth0": whole})
 
 
 def test_what_an_uplink_was_before_goes() -> None:
-    before = files(BONDED, ADDRESSES)
-    change = plan(PLAIN, ADDRESSES, LINKS, NETWORKD, before)
+    change = plan(PLAIN, ADDRESSES, LINKS, NETWORKD, digests(BONDED))
     assert {"bond0", "bond0.12"} == {*change.removed}
     assert change.files[f"{DIRECTORY}bond0.netdev"] is None
     assert change.files[f"{DIRECTORY}eth0.network"] is not None
 
 
+def test_a_bond_of_another_mode_is_made_anew() -> None:
+    """networkd sets the mode of a bond that it makes, and of no other."""
+    before = msgspec.structs.replace(BONDED, bond=Bond(members=("eth0", "eth1")))
+    there = digests(before)
+    assert ("bond0",) == plan(BONDED, ADDRESSES, LINKS, NETWORKD, there).remade
+    assert "bond0\n" == plan(BONDED, ADDRESSES, LINKS, NETWORKD, there).members()["remade"]
+    assert () == plan(before, ADDRESSES, LINKS, NETWORKD, there).remade
+
+
 def test_a_nic_that_is_not_there() -> None:
     with pytest.raises(BridgeError, match="there is no NIC eth9: there are eth0, eth1"):
-        plan(Uplink(device="eth9", cidrs=CIDRS), ADDRESSES, LINKS, NETWORKD, [])
+        plan(Uplink(device="eth9", cidrs=CIDRS), ADDRESSES, LINKS, NETWORKD, {})
 
 
 def test_who_configures_nics_otherwise_keeps_doing_so() -> None:
     ifupdown = Managers({}, True, False, {}, {"/etc/network/interfaces": "iface eth0 inet dhcp\n"})
     with pytest.raises(BridgeError, match="ifupdown configures the network here, and keeps it"):
-        plan(PLAIN, ADDRESSES, LINKS, ifupdown, [])
+        plan(PLAIN, ADDRESSES, LINKS, ifupdown, {})

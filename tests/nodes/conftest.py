@@ -146,7 +146,7 @@ class Deployed:
 
     def start_git_server(self) -> None:
         start_git_server(self.lab, services(PREFIX))
-        wait_for_git_server(self.lab)
+        wait_for_git_server(self.lab, 15)
 
     def edit(self, node: str, file: str, change: Callable[[str], str]) -> None:
         """Change *file* of the node's catalog in place, atomically, as an editor does."""

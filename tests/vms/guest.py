@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -64,14 +64,26 @@ def run_in_guest(
     Nothing else runs there. AssertionError, with what the guest printed, where it has not ended
     *within* seconds.
     """
-    kernel = _kernel()
+    kernel = kernel_directory()
+    script = _SCRIPT.format(kernel=kernel, directory=directory, command=command)
+    return boot(kernel, {"script": script}, within=within, memory=memory)
+
+
+def boot(
+    kernel: Path, files: Mapping[str, str], *, within: float, memory: int, disk: Path | None = None
+) -> tuple[int, str]:
+    """Boot the kernel in *kernel*, with *files* in /guest by name; "script" is the first process.
+
+    *disk* is its /dev/vda. Returns what it left in /guest/status and /guest/output; AssertionError,
+    with what it printed, where it has not ended *within* seconds, or has left no status.
+    """
     with tempfile.TemporaryDirectory(prefix="guest-") as name:
         guest = Path(name)
-        script = _SCRIPT.format(kernel=kernel, directory=directory, command=command)
-        (guest / "script").write_text(script)
+        for path, text in files.items():
+            (guest / path).write_text(text)
         try:
             done = subprocess.run(
-                _qemu(kernel, guest, memory), capture_output=True, text=True, timeout=within
+                _qemu(kernel, guest, memory, disk), capture_output=True, text=True, timeout=within
             )
             printed = done.stdout + done.stderr
         except subprocess.TimeoutExpired as error:
@@ -82,7 +94,8 @@ def run_in_guest(
         return int((guest / "status").read_text()), text
 
 
-def _qemu(kernel: Path, guest: Path, memory: int) -> Sequence[str]:
+def _qemu(kernel: Path, guest: Path, memory: int, disk: Path | None) -> Sequence[str]:
+    block = ["-drive", f"file={disk},format=raw,if=virtio,cache=unsafe"] if disk else []
     (image,) = (kernel / "boot").glob("vmlinuz-*")
     share = "security_model=none,multidevs=remap"
     return [
@@ -96,10 +109,11 @@ def _qemu(kernel: Path, guest: Path, memory: int) -> Sequence[str]:
         "-fsdev", f"local,id=guest,path={guest},{share}",
         "-device", "virtio-9p-pci,fsdev=guest,mount_tag=guest",
         "-device", "virtio-rng-pci",
+        *block,
     ]  # fmt: skip
 
 
-def _kernel() -> Path:
+def kernel_directory() -> Path:
     """Return the directory of a kernel, its modules and an initrd; taken from Debian's archive once."""
     meta = _KERNELS[run(["dpkg", "--print-architecture"]).strip()]
     shown = run(["apt-cache", "depends", "--important", meta]).split()

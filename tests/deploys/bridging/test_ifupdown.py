@@ -1,6 +1,8 @@
 """ifupdown: our stanzas, and what is left of those that a NIC had."""
 
-from deploys.bridging.ifupdown import PATH, files, links_of, without
+from dataclasses import replace
+
+from deploys.bridging.ifupdown import PATH, bond_of, files, links_of, without
 from deploys.bridging.wanted import Bridge
 
 INTERFACES = """\
@@ -84,3 +86,33 @@ def test_a_second_plan_is_the_same() -> None:
     there = {"/etc/network/interfaces": INTERFACES}
     first = files((LAN,), MACS, there)
     assert files((LAN,), MACS, there | first) == {PATH: first[PATH]}
+
+
+BONDED = """\
+auto bond0
+iface bond0 inet static
+    address 192.0.2.10/24
+    bond-slaves eno1 eno2
+    bond_mode 802.3ad
+iface bond0 inet6 static
+    address 2001:db8::10/64
+    bond-slaves eno1 eno2
+
+iface eno1 inet manual
+"""
+
+
+def test_a_bond_is_made_before_the_bridge_that_takes_its_addresses() -> None:
+    there = {"/etc/network/interfaces": BONDED}
+    lan = replace(LAN, uplink="bond0")
+    first = files((lan,), {"bond0": "02:00:00:00:00:01"}, there)
+    assert first["/etc/network/interfaces"] == "iface eno1 inet manual\n"
+    stanza = (
+        "auto bond0\niface bond0 inet manual\n    bond-slaves eno1 eno2\n    bond_mode 802.3ad\n"
+    )
+    assert stanza in first[PATH]
+    assert first[PATH].index(stanza) < first[PATH].index("auto br0")
+    assert {"br0"} == links_of(first[PATH]), "a bond is not ours to delete"
+    again = files((lan,), {"bond0": "02:00:00:00:00:01"}, there | first)
+    assert {PATH: first[PATH]} == again
+    assert () == bond_of([INTERFACES], "eno1")

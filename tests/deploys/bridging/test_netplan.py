@@ -1,5 +1,9 @@
 """netplan: our file, and what is left of those that define a NIC."""
 
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -62,3 +66,56 @@ def test_a_definition_of_several_nics_is_in_the_way() -> None:
     text = "network: {ethernets: {all: {match: {name: 'e*'}, dhcp4: true}}}\n"
     with pytest.raises(BridgeError, match="all matches e\\*, which may be more than eno1"):
         files((LAN,), MACS, {"/etc/netplan/a.yaml": text})
+
+
+BONDED = """\
+network:
+  version: 2
+  ethernets:
+    one: {match: {macaddress: "02:00:00:00:00:01"}, set-name: eno1}
+    eno2: {}
+  bonds:
+    bond0:
+      interfaces: [one, eno2]
+      parameters: {mode: 802.3ad}
+      addresses: [192.0.2.10/24]
+"""
+
+
+def test_a_bond_stays_one_and_gives_the_bridge_its_addresses() -> None:
+    """It may have the hardware address of a member."""
+    there = {"/etc/netplan/50-installed.yaml": BONDED}
+    lan, tagged = (replace(each, uplink="bond0") for each in (LAN, TAGGED))
+    macs = {"bond0": "02:00:00:00:00:01"}
+    first = files((lan, tagged), macs, there)
+    installed = yaml.safe_load(first["/etc/netplan/50-installed.yaml"])["network"]
+    assert {"interfaces": ["one", "eno2"], "parameters": {"mode": "802.3ad"}} == installed["bonds"][
+        "bond0"
+    ]
+    network = yaml.safe_load(first[PATH])["network"]
+    assert {"bond0"} == network["bonds"].keys()
+    assert "ethernets" not in network
+    assert ["bond0"] == network["bridges"]["br0"]["interfaces"]
+    assert "bond0" == network["vlans"]["bond0.42"]["link"]
+    assert {PATH: first[PATH]} == files((lan, tagged), macs, there | first)
+
+
+def test_netplan_itself_takes_it_for_a_bond_with_a_bridge_and_a_vlan(tmp_path: Path) -> None:
+    there = {"/etc/netplan/50-installed.yaml": BONDED}
+    lan, tagged = (replace(each, uplink="bond0") for each in (LAN, TAGGED))
+    (tmp_path / "etc/netplan").mkdir(parents=True)
+    macs = {"bond0": "02:00:00:00:00:01"}
+    for path, text in (there | files((lan, tagged), macs, there)).items():
+        (tmp_path / path[1:]).touch(mode=0o600)
+        (tmp_path / path[1:]).write_text(text)
+    done = subprocess.run(
+        ["netplan", "generate", "--root-dir", str(tmp_path)], text=True, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    made = tmp_path / "run/systemd/network"
+    assert "Mode=802.3ad" in (made / "10-netplan-bond0.netdev").read_text()
+    assert "Bond=bond0" in (made / "10-netplan-eno2.network").read_text()
+    bond = (made / "10-netplan-bond0.network").read_text().splitlines()
+    assert {"Bridge=br0", "VLAN=bond0.42"} <= {*bond}
+    assert not [line for line in bond if line.startswith("Address=")]
+    assert "Bridge=br42" in (made / "10-netplan-bond0.42.network").read_text()

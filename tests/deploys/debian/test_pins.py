@@ -2,8 +2,8 @@
 
 import pytest
 
-from deploys.debian.pins import Versions, choose, is_kept, pins_of
-from deploys.facts.packages import OnHold, PackageVersions, UpgradeWaits
+from deploys.debian.pins import Versions, by_source, choose, is_kept, pins_of
+from deploys.facts.packages import OnHold, PackageSources, PackageVersions, UpgradeWaits
 
 POLICY = """\
 bind9:
@@ -51,12 +51,22 @@ def test_versions_are_read_from_the_policy_of_apt() -> None:
         ({"bind9-utils kmod": "1"}, {"bind9-utils": "1", "kmod": "1"}),
         ({"/^bind9-/": "1"}, {"bind9-utils": "1"}),
         ({"other": "1"}, {}),
+        ({"src:bind9": "1"}, {"bind9": "1", "bind9-utils": "1"}),
+        ({"src:bind9": "1", "bind9-utils": "2"}, {"bind9": "1", "bind9-utils": "2"}),
+        ({"src:k*": "1"}, {"kmod": "1"}),
     ],
 )
 def test_a_pin_names_packages_as_in_the_preferences_of_apt(
     pins: dict[str, str], found: dict[str, str]
 ) -> None:
-    assert found == pins_of(["bind9", "bind9-utils", "kmod"], pins)
+    assert found == pins_of(["bind9", "bind9-utils", "kmod"], pins, {"bind9-utils": "bind9"})
+
+
+def test_what_packages_were_built_from_is_asked_where_a_pin_names_it() -> None:
+    shown = ["Package: bind9", "Version: 1", "", "Package: bind9-utils", "Source: bind9 (1)"]
+    assert {"bind9-utils": "bind9"} == PackageSources().process(shown)
+    assert by_source({"kmod src:bind9": "1"})
+    assert not by_source({"kmod": "1"})
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from deploys.lab import resolver
 from deploys.lab.model import Lab
 from deploys.lab.resolver import format_config, format_zone
 
@@ -29,3 +32,18 @@ def test_the_zone_has_the_records_that_deploys_look_for() -> None:
     assert ["www", "IN", "AAAA", "2001:db8::80"] in lines
     assert ["ns", "IN", "AAAA", "fd50::1"] in lines
     assert any(line[0] == "@" and line[2] == "TXT" for line in lines if len(line) == 4)
+
+
+def test_named_leaves_a_profile_only_where_there_may_be_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian's kernel has AppArmor, and a machine without its package no profiles and no aa-exec."""
+    enabled = tmp_path / "enabled"
+    enabled.write_text("Y\n")
+    monkeypatch.setattr(resolver, "_APPARMOR", enabled)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert [] == resolver._unconfine()
+    (tmp_path / "aa-exec").touch(mode=0o755)
+    assert ["aa-exec", "--profile=unconfined", "--"] == resolver._unconfine()
+    enabled.write_text("N\n")
+    assert [] == resolver._unconfine()

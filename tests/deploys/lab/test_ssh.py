@@ -1,7 +1,12 @@
 """What the ssh client is told about the nodes, and what a person is told about a failure."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
+import pytest
+
+from deploys.lab import ssh
+from deploys.lab.command import LabError
 from deploys.lab.model import Lab, LabNode
 from deploys.lab.ssh import format_config, format_known_hosts, tail
 
@@ -35,3 +40,21 @@ def test_the_tail_of_a_log_says_when_there_is_none(tmp_path: Path) -> None:
     assert tail(log) == "    (it is empty)"
     log.write_text("one\n\ntwo\r\nthree\n")
     assert tail(log, 2) == "    two\n    three"
+
+
+def test_while_it_boots_a_node_is_asked_for_once_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time starts a process of systemctl, and thirty nodes boot at once."""
+    asked: list[str] = []
+
+    def is_running(name: str) -> bool:
+        asked.append(name)
+        return True
+
+    monkeypatch.setattr(ssh, "entered", lambda _: nullcontext())
+    monkeypatch.setattr(ssh, "answers", lambda _: False)
+    lab = Lab(nodes=(LabNode("n1", ("192.168.50.11/24",)),), state=tmp_path)
+    with pytest.raises(LabError, match="n1: no ssh"):
+        ssh.wait_for_ssh(lab, is_running, 0.6)
+    assert ["n1"] == asked
