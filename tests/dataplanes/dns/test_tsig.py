@@ -1,6 +1,7 @@
 """Signatures of messages, beside dnspython's, and what is no signature of ours."""
 
 import time
+from collections.abc import Iterator
 
 import dns.message
 import dns.rcode
@@ -19,6 +20,14 @@ THEIRS = dns.tsig.Key(KEY.name, KEY.secret)
 OTHER = dns.tsig.Key(KEY.name, b"another secret")
 NOW = int(time.time())
 QUESTION = sign(wire.query("cluster.local", wire.AXFR, 7), KEY, NOW)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def now() -> Iterator[None]:
+    """dnspython signs with the time that it is: here it stands still."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time", lambda: float(NOW))
+        yield
 
 
 def answers(
