@@ -84,8 +84,8 @@ def wrong(net: World) -> list[str]:
     def once(each: tuple[Asked, str, str]) -> str:
         asked, family, protocol = each
         address, port = destination(net.site, asked, family, protocol)
-        # Twice: every endpoint of the services with several is asked.
-        answers = ask(net.place(asked.client), address, port, protocol, times=3, patience=2.0)
+        # More than once: every endpoint of the services with several is asked.
+        answers = ask(net.place(asked.client), address, port, protocol, times=3, patience=4.0)
         bad = [answer for answer in answers if answer.split()[0] not in NAMES]
         return f"{asked}, {family} {protocol}: {bad[0]}" if bad else ""
 
