@@ -455,7 +455,6 @@ def test_what_leads_to_ipvs_is_put_back(net: World) -> None:
     for damage in (
         ("nft", "flush", "ruleset"),
         ("ip", "rule", "del", "priority", "471"),
-        ("sh", "-c", "ip rule del priority 471; ip rule add priority 471 fwmark 1/1 table 7071"),
         ("ip", "-6", "route", "del", "local", "fd00:96::/112", "table", "7071"),
     ):
         run(netns, *damage)

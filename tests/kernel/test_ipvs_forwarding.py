@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 from pyinfra.api.operation import add_op
 
@@ -136,6 +137,7 @@ def host_of(net: World, site: compiled.Site) -> str:
 
 
 def addresses(site: compiled.Site, name: str) -> tuple[str, ...]:
+    """Return the cluster IPs of the service *name*, then its external ones."""
     service = next(each for each in site.services if each.name == name)
     return service.cluster_ips + service.external_ips
 
@@ -324,3 +326,21 @@ def test_the_deploy_gives_workloads_that_run_what_they_answer_by(
         assert 0 == changes()
     finally:
         answer_for(netns, kept)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_cluster_ips_are_kept_from_outside_where_the_site_says_so(
+    net: World, family: Family
+) -> None:
+    before = net.site
+    inside, outside = (each for each in addresses(before, "tunnelled") if family_of(each) == family)
+    net.site = msgspec.structs.replace(before, cluster_ips_from_outside=False)
+    net.apply()
+    try:
+        assert ["dropped"] == ask(net.place("near"), inside, 8080, "TCP")
+        for client, address in (("near", outside), ("b", inside), ("n1", inside)):
+            (answer,) = ask(net.place(client), address, 8080, "TCP", patience=3.0)
+            assert answer.split()[0] in ("a", "c"), client
+    finally:
+        net.site = before
+        net.apply()

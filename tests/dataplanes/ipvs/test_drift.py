@@ -3,7 +3,6 @@
 import pytest
 
 from groundplane.dataplanes.ipvs.drift import Digests
-from groundplane.dataplanes.ipvs.messages import Destination
 from groundplane.dataplanes.ipvs.objects import Key, Scheduling, Value, is_destination, server
 from groundplane.diff import diff
 
@@ -16,9 +15,9 @@ THERE: dict[Key, Value] = {WEB: RR, WEB + ONE: 1, WEB + OTHER: 2, API: RR, API +
 def differ(known: Digests, there: dict[Key, Value]) -> bool:
     servers = {key: value for key, value in there.items() if isinstance(value, Scheduling)}
 
-    def destinations(of: Key) -> list[Destination]:
+    def destinations(of: Key) -> list[tuple[Key, int]]:
         return [
-            Destination(key, value, 7)
+            (key, value)
             for key, value in there.items()
             if isinstance(value, int) and key.startswith(of)
         ]

@@ -80,3 +80,34 @@ def test_a_destination_is_read_as_it_was_written(weight: int, method: int) -> No
     counted = attribute(7, bytes(4)) + attribute(8, bytes(4))
     answer = messages.header(messages.NEW_DEST) + nest(2, parts[2] + counted)
     assert messages.Destination(key, value, 0) == messages.destination_in(answer, SERVERS[0])
+    assert (key, value) == messages.weighted_in(answer, SERVERS[0])
+
+
+@pytest.mark.parametrize("server", [SERVERS[1], SERVERS[4]])
+def test_a_destination_is_the_same_in_whatever_order_its_attributes_are(server: Key) -> None:
+    key = server + bytes(15) + b"\1\x1f\x90"
+    value = destination_value(7, METHODS["tunnel"])
+    parts = list(attributes(dict(attributes(messages.body(messages.NEW_DEST, key, value), 4))[2]))
+    parts += [(7, bytes(4)), (8, bytes(4))]
+    for ordered in (parts, parts[::-1]):
+        answer = messages.header(messages.NEW_DEST) + nest(
+            2, *(attribute(*each) for each in ordered)
+        )
+        assert (key, value) == messages.weighted_in(answer, server)
+    assert messages.weighted_in(messages.header(messages.NEW_DEST), server) is None
+
+
+@pytest.mark.parametrize("key", SERVERS)
+def test_what_packets_change_is_behind_what_a_server_is(key: Key) -> None:
+    def answer(packets: int, scheduler: str = "rr") -> bytes:
+        body = messages.body(messages.NEW_SERVICE, key, Scheduling(scheduler))
+        own = dict(attributes(body, 4))[1]
+        return body[:4] + nest(1, own, nest(10, attribute(1, packets.to_bytes(4))))
+
+    one, other = answer(1), answer(2)
+    start = messages.statistics_at(one)
+    assert one != other
+    assert one[:start] == other[: messages.statistics_at(other)]
+    assert one[:start] != answer(1, "wrr")[: messages.statistics_at(answer(1, "wrr"))]
+    without = messages.body(messages.NEW_SERVICE, key, Scheduling("rr"))
+    assert len(without) == messages.statistics_at(without)

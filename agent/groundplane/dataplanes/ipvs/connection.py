@@ -48,6 +48,8 @@ class Connection:
         except BaseException:
             self._netlink.close()
             raise
+        # What the last dump's answers said, by the bytes of each that no packet changes.
+        self._known: dict[bytes, tuple[Key, Scheduling] | None] = {}
 
     def _resolve(self) -> int:
         request = bytes((_GET_FAMILY, 1, 0, 0)) + attribute(_FAMILY_NAME, _NAME)
@@ -81,9 +83,19 @@ class Connection:
 
     def servers(self) -> Iterator[tuple[Key, Scheduling]]:
         """Yield every virtual server, whoever made it."""
+        known: dict[bytes, tuple[Key, Scheduling] | None] = {}
+        tail, mark = 0, b""
         for answer in self._netlink.ask(self._family, DUMP, messages.header(messages.GET_SERVICE)):
-            if (found := messages.server_in(answer)) is not None:
+            start = len(answer) - tail
+            if not mark or answer[start : start + 4] != mark:
+                start = messages.statistics_at(answer)
+                tail, mark = len(answer) - start, answer[start : start + 4]
+            head = answer[:start]
+            found = self._known[head] if head in self._known else messages.server_in(answer)
+            known[head] = found
+            if found is not None:
                 yield found
+        self._known = known
 
     def destinations(self, server: Key) -> list[Destination]:
         """Return the destinations of *server*; none where there is no such server."""
@@ -94,6 +106,13 @@ class Connection:
             for answer in answers
             if (found := messages.destination_in(answer, server)) is not None
         ]
+
+    def weighted(self, server: Key) -> list[tuple[Key, int]]:
+        """Return the keys and values of the destinations of *server*, without their connections."""
+        request = messages.query(messages.GET_DEST, server)
+        answers = self._netlink.ask(self._family, DUMP, request)
+        found = [messages.weighted_in(answer, server) for answer in answers]
+        return [each for each in found if each is not None]
 
     def keep(self, default: Timeouts, wanted: Timeouts) -> None:
         """Set the timeouts *wanted*, where they are the kernel's *default*: others may have chosen."""

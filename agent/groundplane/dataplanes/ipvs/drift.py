@@ -7,8 +7,14 @@ are looked at each time, which is one dump, and the destinations of some, in tur
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from groundplane.dataplanes.ipvs.messages import Destination
-from groundplane.dataplanes.ipvs.objects import Key, Scheduling, Value, is_destination, width_of
+from groundplane.dataplanes.ipvs.objects import (
+    Key,
+    Scheduling,
+    Value,
+    is_destination,
+    weight_of,
+    width_of,
+)
 from groundplane.diff import Delta
 
 _AT_ONCE: Final = 1000  # servers whose destinations are looked at each time
@@ -32,6 +38,10 @@ class Digests:
                 del self._behind[key]
         self._add(delta.create.items())
         self._add((key, new) for key, (_, new) in delta.update.items())
+
+    def knows(self, server: Key) -> bool:
+        """Return whether *server* is one that is known to be there."""
+        return server in self._servers
 
     def scheduler_of(self, server: Key) -> str:
         """Return the scheduler of *server*, "" where it is not known."""
@@ -57,7 +67,7 @@ class Digests:
     def differ(
         self,
         servers: Mapping[Key, Scheduling],
-        destinations: Callable[[Key], Iterable[Destination]],
+        destinations: Callable[[Key], Iterable[tuple[Key, int]]],
     ) -> bool:
         """Return whether *servers*, or the *destinations* of some that are due, are not as known."""
         if servers != self._servers:
@@ -66,7 +76,7 @@ class Digests:
         due, self._turn = self._turn[:_AT_ONCE], self._turn[_AT_ONCE:]
         return any(
             self._behind[server]
-            != sum(_number(each.key, each.value) for each in destinations(server) if each.weight)
+            != sum(_number(key, value) for key, value in destinations(server) if weight_of(value))
             for server in due
             if server in self._servers
         )

@@ -32,6 +32,7 @@ _TIMEOUTS: Final = (4, 5, 6)
 _AF, _PROTOCOL, _ADDRESS, _PORT, _MARK, _SCHEDULER, _FLAGS, _TIMEOUT, _NETMASK = range(1, 10)
 _D_ADDRESS, _D_PORT, _D_METHOD, _D_WEIGHT, _D_UPPER, _D_LOWER, _D_ACTIVE, _D_INACTIVE = range(1, 9)
 _D_FAMILY: Final = 11
+_STATISTICS: Final = 10
 _FAMILIES: Final = {4: 2, 6: 10}  # AF_INET, AF_INET6
 _NUMBERS: Final = {2: 4, 10: 6}
 _ALL: Final = 0xFFFFFFFF
@@ -147,6 +148,38 @@ def destination_in(answer: bytes, server: Key) -> Destination | None:
     method = _number(found[_D_METHOD]) & _METHODS
     value = destination_value(_number(found[_D_WEIGHT]), method)
     return Destination(server + address + found[_D_PORT], value, connections)
+
+
+def statistics_at(answer: bytes) -> int:
+    """Return where in an answer to GET_SERVICE the numbers begin that every packet changes.
+
+    What is before them says all of the server: ip_vs_genl_fill_service writes them last.
+    """
+    place = 8  # behind the headers of generic netlink and of the server
+    for kind, value in attributes(dict(attributes(answer, 4)).get(_SERVICE, b"")):
+        if kind == _STATISTICS:
+            return place
+        place += 4 + len(value) + -len(value) % 4
+    return len(answer)
+
+
+# An answer to GET_DEST as ip_vs_genl_dump_dest begins it: address, port, method, weight.
+_dest = struct.Struct("=8xI16sI2s2xIIII")
+_DEST_HEADS: Final = [
+    int.from_bytes(attribute(kind, bytes(width))[:4], sys.byteorder)
+    for kind, width in ((_D_ADDRESS, 16), (_D_PORT, 2), (_D_METHOD, 4), (_D_WEIGHT, 4))
+]
+
+
+def weighted_in(answer: bytes, server: Key) -> tuple[Key, int] | None:
+    """Return key and value of `destination_in`; most of a look for drift is this."""
+    if len(answer) >= _dest.size:
+        first, address, second, port, third, method, fourth, weight = _dest.unpack_from(answer)
+        if [first, second, third, fourth] == _DEST_HEADS:
+            place = address[: 4 if server[0] == 4 else 16] + port
+            return server + place, destination_value(weight, method & _METHODS)
+    found = destination_in(answer, server)
+    return (found.key, found.value) if found else None
 
 
 def _number(raw: bytes) -> int:

@@ -132,8 +132,13 @@ class Ipvs:
         if self._steered and not steering.is_steered(self._steered[0]):
             self._steered = None
             return True
-        there = {k: v for k, v in self._ours(base).items() if k not in self._leaving}
-        return self._digests.differ(there, self._connected().destinations)
+        is_ours, connection = owner(base), self._connected()
+        there = {
+            key: value
+            for key, value in connection.servers()
+            if self._digests.knows(key) or (is_ours(key) and key not in self._leaving)
+        }
+        return self._digests.differ(there, connection.weighted)
 
     def culprit(self) -> str:
         return ""
