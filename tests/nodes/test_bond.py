@@ -188,7 +188,7 @@ def test_a_vlan_on_the_bond_while_the_switch_is_changed_too(site: Site) -> None:
     switched = root_of(site.lab, "u1") / "var/lib/groundplane-bridge/pending/switched"
     with ThreadPoolExecutor() as pool:
         deploying = pool.submit(declare, site, VLAN)
-        until(lambda: switched.exists() or deploying.done(), 120, "the node has its new network")
+        until(lambda: switched.exists() or deploying.done(), 300, "the node has its new network")
         on_switch(
             f"link add link {BRIDGE} name vlan12 type vlan id 12",
             "link set vlan12 up",
@@ -207,7 +207,7 @@ def test_a_nic_alone_again(site: Site) -> None:
     switched = root_of(site.lab, "u1") / "var/lib/groundplane-bridge/pending/switched"
     with ThreadPoolExecutor() as pool:
         deploying = pool.submit(declare, site, PLAIN)
-        until(lambda: switched.exists() or deploying.done(), 120, "the node has its new network")
+        until(lambda: switched.exists() or deploying.done(), 300, "the node has its new network")
         on_switch(
             "link delete vlan12",
             "link delete lacp",
