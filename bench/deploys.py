@@ -1,10 +1,10 @@
 """Deploys to growing numbers of booted nodes, each from nothing and then for no change.
 
-    python -m bench.deploys [--nodes 3,6,15]
+    python -m bench.deploys [--nodes 3,10,30]
 
 Ratios are to the first number of nodes in the same run: a deploy whose time for each node stays
-the same grows linearly. More nodes than fs.inotify.max_user_instances of the machine allows are
-refused: 18 where it is 128 (see deploys.lab.preflight).
+the same grows linearly. fs.inotify.max_user_instances, of which each node takes seven (see
+deploys.lab.preflight), is raised for as long as the nodes are there.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from typing import NamedTuple
 from deploys.catalog import ROOT
 from deploys.lab import down, up
 from deploys.lab.model import Lab
+from deploys.lab.preflight import INOTIFY, INOTIFY_LIMIT, count_inotify
 from deploys.lab.site import lab_of
 from groundplane.pipeline import read_catalog
 
@@ -55,12 +56,16 @@ spec: {{node: n{number}}}
 
 
 class Times(NamedTuple):
-    """Seconds of a deploy: from nothing, for no change, and of booting before."""
+    """Seconds of a deploy: from nothing, for no change, and of booting before.
+
+    *memory* is what the machine had less at the end than before it booted the nodes, in MiB.
+    """
 
     nodes: int
     boot: float
     first: float
     again: float
+    memory: int
 
 
 def catalog(nodes: int) -> str:
@@ -93,33 +98,58 @@ def booted(source: Path) -> Iterator[float]:
         down(lab)
 
 
+def available() -> int:
+    """Return the machine's memory that is to be had, in MiB (proc_meminfo(5))."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    fields = dict(line.split(":", 1) for line in lines)
+    return int(fields["MemAvailable"].split()[0]) >> 10
+
+
+@contextmanager
+def enough_inotify(nodes: int) -> Iterator[None]:
+    """Have as many inotify instances as *nodes* need, for the length of a block."""
+    setting = Path("/proc/sys", *INOTIFY_LIMIT.split("."))
+    before = int(setting.read_text())
+    setting.write_text(str(max(before, count_inotify(Path("/proc")) + nodes * INOTIFY["node"])))
+    try:
+        yield
+    finally:
+        setting.write_text(str(before))
+
+
 def measure(nodes: int, directory: Path) -> Times:
     source = directory / str(nodes)
     source.mkdir()
     (source / "site.yaml").write_text(catalog(nodes))
     os.environ |= {"GROUNDPLANE_LAB": PREFIX, "GROUNDPLANE_SOURCE": str(source)}
     timed("groundplane", "allocate", str(source))
-    with booted(source) as boot:
+    free = available()
+    with enough_inotify(nodes), booted(source) as boot:
         deploy = ("pyinfra", "-y", "inventories/lab.py", "deploys/site.py")
-        return Times(nodes, boot, timed(*deploy), timed(*deploy))
+        return Times(nodes, boot, timed(*deploy), timed(*deploy), free - available())
 
 
 def shown(times: Sequence[Times]) -> Iterator[str]:
     """Yield the lines of the table."""
     least = times[0]
-    yield f"{'nodes':>6} {'boot':>8} {'deploy':>9} {'a node':>8} {'again':>9} {'a node':>8}"
+    yield (
+        f"{'nodes':>6} {'boot':>8} {'deploy':>9} {'a node':>8} {'again':>9} {'a node':>8}"
+        f" {'memory':>10} {'a node':>8}"
+    )
     for each in times:
         first, again = each.first / each.nodes, each.again / each.nodes
         yield (
             f"{each.nodes:>6} {each.boot:>6.1f} s {each.first:>7.1f} s {first:>6.2f} s "
-            f"{each.again:>7.1f} s {again:>6.2f} s   a node: {first * least.nodes / least.first:.2f} x, "
+            f"{each.again:>7.1f} s {again:>6.2f} s {each.memory:>6} MiB"
+            f" {each.memory / each.nodes:>4.0f} MiB"
+            f"   a node: {first * least.nodes / least.first:.2f} x, "
             f"{again * least.nodes / least.again:.2f} x"
         )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.deploys", description=__doc__)
-    parser.add_argument("--nodes", default="3,6,15", metavar="NUMBER,...")
+    parser.add_argument("--nodes", default="3,10,30", metavar="NUMBER,...")
     numbers = [int(each) for each in parser.parse_args().nodes.split(",")]
     with tempfile.TemporaryDirectory(prefix="gp-bench-") as directory:
         found = []

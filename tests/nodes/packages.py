@@ -16,14 +16,9 @@ class NoPackages(Exception):
 
 def fetch(lab: Lab, node: str, name: str) -> list[Path]:
     """Return the packages that *name* needs on *node*, kept beside the lab's base tree."""
-    return fetch_for(root_of(lab, node), lab.cache, name)
-
-
-def fetch_for(root: Path, kept: Path, name: str) -> list[Path]:
-    """Return the packages that *name* needs in the file system *root*; *kept* is the lab's cache."""
-    cache = kept / "packages" / name
+    cache = lab.cache / "packages" / name
     (cache / "archives" / "partial").mkdir(parents=True, exist_ok=True)
-    status = root / "var/lib/dpkg/status"
+    status = root_of(lab, node) / "var/lib/dpkg/status"
     options = [f"Dir::Cache={cache}", f"Dir::State::status={status}", "Debug::NoLocking=1"]
     apt = ["apt-get", "-qq", *(f"-o{each}" for each in options)]
     for arguments in (

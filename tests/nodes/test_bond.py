@@ -6,14 +6,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_interface
 from pathlib import Path
 
 import pytest
 
 from deploys.catalog import ROOT
-from deploys.lab.disk import root_of
 from deploys.lab.network import BRIDGE, node_namespace
 from tests.nodes.bonding import needs_bonds
 from tests.sites import Site, site_of
@@ -47,10 +45,6 @@ spec:
     mtu: 1400
 """
 LACP = SITE.replace("active-backup", "802.3ad")
-VLAN = LACP.replace("    mtu:", "    vlan: 12\n    mtu:")
-PLAIN = SITE.replace("bond0", "host0").replace(
-    "    bond: {members: [host0, host1], mode: active-backup}\n", ""
-)
 # No wheels are built, as for what installs the agent.
 INVENTORY = """\
 from deploys.catalog import read_source
@@ -63,7 +57,6 @@ enter(lab)
 own = {"ssh_key": str(client_key(lab)), "ssh_known_hosts_file": str(known_hosts(lab))}
 nodes = [(name, data | own) for name, data in groups_of(read_source())["nodes"]]
 """
-GATEWAY = ("192.168.50.1/24", "fd50::1/64")
 PORTS = {"host0": "to-u1", "host1": "to-u1-too"}  # and what they are to the switch
 
 
@@ -181,43 +174,6 @@ def test_a_bond_that_would_be_lost_is_undone_with_its_mode(site: Site) -> None:
     assert "Bonding Mode: IEEE 802.3ad" in bond(site)
     assert {"192.168.50.31/24", "fd50::31/64"} == addresses(site, "bond0")
     assert not is_made(declare(site, LACP))
-
-
-def test_a_vlan_on_the_bond_while_the_switch_is_changed_too(site: Site) -> None:
-    """Who is at the switch has as long as the node waits to be confirmed."""
-    switched = root_of(site.lab, "u1") / "var/lib/groundplane-bridge/pending/switched"
-    with ThreadPoolExecutor() as pool:
-        deploying = pool.submit(declare, site, VLAN)
-        until(lambda: switched.exists() or deploying.done(), 120, "the node has its new network")
-        on_switch(
-            f"link add link {BRIDGE} name vlan12 type vlan id 12",
-            "link set vlan12 up",
-            *(f"addr del {each} dev {BRIDGE}" for each in GATEWAY),
-            *(f"addr add {each} dev vlan12{' nodad' if ':' in each else ''}" for each in GATEWAY),
-        )
-        assert is_made(deploying.result())
-    assert {"192.168.50.31/24", "fd50::31/64"} == addresses(site, "bond0.12")
-    assert set() == addresses(site, "bond0")
-    assert "vlan protocol 802.1Q id 12" in site.on("u1", "ip -d link show bond0.12")
-    assert "www.example.test" in site.on("u1", "dig @192.168.50.1 www.example.test")
-    test_either_nic_may_be_cut_off(site, "host1")
-
-
-def test_a_nic_alone_again(site: Site) -> None:
-    switched = root_of(site.lab, "u1") / "var/lib/groundplane-bridge/pending/switched"
-    with ThreadPoolExecutor() as pool:
-        deploying = pool.submit(declare, site, PLAIN)
-        until(lambda: switched.exists() or deploying.done(), 120, "the node has its new network")
-        on_switch(
-            "link delete vlan12",
-            "link delete lacp",
-            *(f"addr add {each} dev {BRIDGE}{' nodad' if ':' in each else ''}" for each in GATEWAY),
-            *(f"link set {port} master {BRIDGE} up" for port in PORTS.values()),
-        )
-        assert is_made(deploying.result())
-    assert {"192.168.50.31/24", "fd50::31/64"} == addresses(site, "host0")
-    assert "host1" in site.on("u1", "ls /sys/class/net")
-    assert "bond0" not in site.on("u1", "ls /sys/class/net")
 
 
 def aggregate() -> None:

@@ -46,7 +46,7 @@ metadata: {{name: web-{number}, labels: {{app: web}}}}
 spec: {{node: n{number}, ports: [{{name: http, port: 8080}}]}}
 """
 
-# What a lab could leave. A slice above the lab's own stays, as systemd has it.
+# What a lab could leave.
 COMMAND = """
 set -eu
 mkdir /root/small
@@ -66,6 +66,10 @@ traces() {
   ps -e -o args= | grep -E 'gp-lab|nspawn' | grep -v grep
   nft list ruleset
 }
+# These two iproute2 and systemd-nspawn make once, and keep.
+ip netns add first
+ip netns delete first
+mkdir -p /run/systemd/nspawn/propagate /run/systemd/nspawn/locks
 aa-exec --profile=named true || echo "no profile of named"
 traces >/tmp/before || true
 make up LAB=nspawn GROUNDPLANE_SOURCE=/root/small
@@ -98,5 +102,6 @@ def test_it_comes_up_is_repaired_and_leaves_nothing() -> None:
     units = {line.split()[0] for line in output.splitlines() if line.startswith("gp-lab-")}
     assert {f"gp-lab-{each}.service" for each in ("git", "n1", "n2", "resolver")} == units
     assert "The lab is up." in output
+    assert "no profile of named" not in output
     before, after = output.split("n2 booted: ")[1].splitlines()[0].split(", then ")
     assert before != after, output
