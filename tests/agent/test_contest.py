@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from groundplane.agent.contest import AT_ONCE, Contest
 
-WINDOW, FIRST, LONGEST = 60.0, 5.0, 300.0
+WINDOW, FIRST, LONGEST = 60.0, 5.0, 10.0
 pauses = st.lists(st.integers(0, 600).map(float), max_size=60)  # whole: sums are exact
 
 
@@ -19,8 +19,8 @@ def insisting(count: int) -> list[float]:
     return waited
 
 
-def test_the_first_repairs_are_made_at_once_then_pauses_double_up_to_five_minutes() -> None:
-    assert [0, 0, 0, 5, 10, 20, 40, 80, 160, 300, 300] == insisting(AT_ONCE + 8)
+def test_the_first_repairs_are_made_at_once_then_pauses_are_five_and_ten_seconds() -> None:
+    assert [0, 0, 0, 5, 10, 10, 10] == insisting(AT_ONCE + 4)
 
 
 @given(pauses)
@@ -37,7 +37,7 @@ def test_no_more_than_the_first_in_any_minute_are_made_without_a_pause(
 
 
 @given(pauses)
-def test_no_repair_waits_longer_than_five_minutes(between: list[float]) -> None:
+def test_no_repair_waits_longer_than_ten_seconds(between: list[float]) -> None:
     contest, now = Contest(), 1000.0
     for each in between:
         now += each
@@ -56,7 +56,7 @@ def test_after_a_quiet_time_it_begins_anew() -> None:
     contest = Contest()
     for _ in range(AT_ONCE + 2):
         contest.repaired(max(1000.0, contest.until))
-    quiet = contest.until + LONGEST + 1
+    quiet = contest.until + WINDOW + 1
     contest.repaired(quiet)
     assert not contest.waits(quiet)
 

@@ -1,14 +1,15 @@
 """How often what others change again and again is repaired. Pure: times are given.
 
-The first repairs are made at once. A program that insists gets its way for longer and longer,
+The first repairs are made at once. A program that insists gets its way for some seconds each time,
 since two programs that undo each other's work help nobody; it is named in the status meanwhile.
+No longer, since what it undoes may be no more than a side effect, and is missed by traffic.
 """
 
 from typing import Final
 
 AT_ONCE: Final = 3  # repairs within _WINDOW_S that are made without waiting
 _WINDOW_S: Final = 60.0
-_FIRST_S, _LONGEST_S = 5.0, 300.0
+_FIRST_S, _LONGEST_S = 5.0, 10.0
 
 
 class Contest:
@@ -23,7 +24,7 @@ class Contest:
     def repaired(self, now: float) -> None:
         """Take note of a repair at *now*, and of how long the next one has to wait."""
         self.pending = False
-        if self._pause and now > self.until + _LONGEST_S:
+        if self._pause and now > self.until + _WINDOW_S:
             self._pause = 0.0
         self._repairs = [each for each in self._repairs if now - each < _WINDOW_S] + [now]
         if len(self._repairs) >= AT_ONCE or self._pause:
