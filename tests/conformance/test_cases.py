@@ -117,7 +117,7 @@ def answers(net: World) -> dict[Run, list[str]]:
         address, port = _destination(net.site, run)
         many = 16 * len(run.case.expected) if isinstance(run.case.expected, tuple) else 1
         place = net.place(run.case.client)
-        patience = _PATIENCE if run.case.expected == DROPPED else 2.0
+        patience = _PATIENCE if run.case.expected == DROPPED else 10.0
         return ask(place, address, port, run.protocol, times=many, patience=patience)
 
     runs = [*RUNS, *STICKY_RUNS]

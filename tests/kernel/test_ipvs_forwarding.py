@@ -148,7 +148,7 @@ def asked(net: World, client: str, name: str, family: str, protocol: str) -> set
         answer
         for address in addresses(net.site, name)
         if family_of(address) == family
-        for answer in ask(net.place(client), address, 8080, protocol, times=4, patience=3.0)
+        for answer in ask(net.place(client), address, 8080, protocol, times=4, patience=10.0)
     }
 
 
@@ -339,7 +339,7 @@ def test_cluster_ips_are_kept_from_outside_where_the_site_says_so(
     try:
         assert ["dropped"] == ask(net.place("near"), inside, 8080, "TCP")
         for client, address in (("near", outside), ("b", inside), ("n1", inside)):
-            (answer,) = ask(net.place(client), address, 8080, "TCP", patience=3.0)
+            (answer,) = ask(net.place(client), address, 8080, "TCP", patience=10.0)
             assert answer.split()[0] in ("a", "c"), client
     finally:
         net.site = before
