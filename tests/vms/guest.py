@@ -10,12 +10,12 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from deploys.images.cache import cache_directory
-from deploys.locks import lock_file
 from deploys.process import run
+from tests.vms.kernels import kept, unpack
 
 # What the first program has to load before it sees this machine's files.
 _MODULES: Final = ("virtio_pci", "9p", "9pnet_virtio", "overlay", "virtio_rng")
@@ -118,30 +118,12 @@ def kernel_directory() -> Path:
     meta = _KERNELS[run(["dpkg", "--print-architecture"]).strip()]
     shown = run(["apt-cache", "depends", "--important", meta]).split()
     name = shown[shown.index("Depends:") + 1]
-    cache = cache_directory().with_name("kernels")
-    cache.mkdir(parents=True, exist_ok=True)
-    made = cache / f"{name}-{hashlib.sha256(_INIT.encode()).hexdigest()[:8]}"
-    with lock_file(cache / "lock", "another download of a kernel"):
-        if not made.is_dir():
-            new = Path(tempfile.mkdtemp(prefix="making-", dir=cache))
-            try:
-                _make(new, name)
-                new.chmod(0o755)
-                new.rename(made)
-            finally:
-                shutil.rmtree(new, ignore_errors=True)
-    return made
+    digest = hashlib.sha256(_INIT.encode()).hexdigest()[:8]
+    return kept(f"{name}-{digest}", partial(_make, name))
 
 
-def _make(directory: Path, package: str) -> None:
-    subprocess.run(
-        ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", package],
-        cwd=directory,
-        check=True,
-    )
-    (archive,) = directory.glob("*.deb")
-    run(["dpkg", "-x", str(archive), str(directory)])
-    archive.unlink()
+def _make(package: str, directory: Path) -> None:
+    unpack(package, directory)
     (release,) = (each.name for each in (directory / "lib/modules").iterdir())
     run(["depmod", "-b", str(directory), release])
     root = directory / "initrd.d"

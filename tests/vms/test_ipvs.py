@@ -11,7 +11,9 @@ pytestmark = pytest.mark.vms
 
 CONFORMANCE = ("tests/conformance", "tests/kernel/test_ipvs.py")
 # Other ways than masquerading, SCTP's own sockets, filters of others.
-MORE = tuple(f"tests/kernel/test_ipvs_{each}.py" for each in ("forwarding", "sctp", "coexistence"))
+MORE = tuple(
+    f"tests/kernel/test_ipvs_{each}.py" for each in ("encoder", "forwarding", "sctp", "coexistence")
+)
 
 
 @pytest.mark.parametrize("tests", [CONFORMANCE, MORE], ids=["conformance", "more"])
