@@ -20,7 +20,7 @@ def insisting(count: int) -> list[float]:
 
 
 def test_the_first_repairs_are_made_at_once_then_pauses_are_five_and_ten_seconds() -> None:
-    assert [0, 0, 0, 5, 10, 10, 10] == insisting(AT_ONCE + 4)
+    assert [0] * AT_ONCE + [5, 10, 10, 10] == insisting(AT_ONCE + 4)
 
 
 @given(pauses)

@@ -7,7 +7,7 @@ No longer, since what it undoes may be no more than a side effect, and is missed
 
 from typing import Final
 
-AT_ONCE: Final = 3  # repairs within _WINDOW_S that are made without waiting
+AT_ONCE: Final = 10  # repairs within _WINDOW_S that are made without waiting
 _WINDOW_S: Final = 60.0
 _FIRST_S, _LONGEST_S = 5.0, 10.0
 
