@@ -20,6 +20,13 @@ def _deviation(count: int, shares: int) -> float:
 
 def test_the_site_is_as_declared(site: Deployed) -> None:
     """The suite that users run against their own site passes."""
+    show = "ip -4 route show proto 71"
+    for node in (
+        "n1",
+        "n2",
+        "n3",
+    ):  # networkd was reconfigured: the kernel drops routes, and is silent
+        site.wait(partial(lambda on: "groundplane0" in site.on(on, show), node), 30, "its routes")
     output = site.run("pytest", "-q", "-p", "no:cacheprovider", "tests/verify")
     assert " failed" not in output
 
