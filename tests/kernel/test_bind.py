@@ -294,6 +294,19 @@ def test_what_the_server_forgets_without_power_is_there_again_by_the_agent(
     assert [f"{INSIDE} A 10.96.0.5"] == answered(server, INSIDE)
 
 
+def test_a_server_that_is_told_to_stop_has_everything_in_its_files(server: Server) -> None:
+    """As at a reboot, which takes the journals."""
+    server.bring(state(WEB))
+    before = server.serials()
+    server.process.terminate()
+    server.process.wait(20)
+    for journal in server.journals.iterdir():
+        journal.unlink()
+    server.process = server.start()
+    assert before == server.serials()
+    assert 0 == server.bring(state(WEB))
+
+
 def test_a_server_that_stopped_is_told_and_serves_the_same_when_it_is_back(server: Server) -> None:
     server.bring(state(WEB))
     before = server.serials()
