@@ -19,15 +19,31 @@ _PATH = join("metadata.annotations", FORWARDING)
 
 def check_forwarding(
     catalog: Catalog,
-    service: Service,
     index: LabelIndex,
     slices: Mapping[tuple[str, str], Sequence[EndpointSlice]],
 ) -> Iterator[Fault]:
-    """Yield what a service with `groundplane/ipvs-forwarding` cannot have."""
-    way = service.forwarding
-    if way == "masquerading" or service.external or service.headless:
+    """Yield what services with `groundplane/ipvs-forwarding` cannot have."""
+    sent_on = [
+        each
+        for each in catalog.services.values()
+        if not (each.forwarding == "masquerading" or each.external or each.headless)
+    ]
+    if not sent_on:
         return
-    key = key_of(service)
+    nodes, owners = _nodes(catalog), _owners(catalog)
+    for service in sent_on:
+        yield from _service(catalog, service, index, slices, nodes, owners)
+
+
+def _service(
+    catalog: Catalog,
+    service: Service,
+    index: LabelIndex,
+    slices: Mapping[tuple[str, str], Sequence[EndpointSlice]],
+    nodes: Mapping[str, str],
+    owners: Mapping[str, Sequence[Service]],
+) -> Iterator[Fault]:
+    key, way = key_of(service), service.forwarding
     namespace = service.metadata.namespace
     for path, message in _traffic(service):
         yield catalog.fault(key, path, f"{FORWARDING} {way}: {message}")
@@ -36,8 +52,8 @@ def check_forwarding(
     selected = index.matching(namespace, service.spec.selector)
     messages = [message for each in selected for message in _workload(service, each)]
     for each in slices.get((namespace, service.metadata.name), ()):
-        messages += _slice(catalog, service, each)
-    messages += _sharing(catalog, service)
+        messages += _slice(catalog, service, each, nodes)
+    messages += _sharing(service, owners)
     for message in messages:
         yield catalog.fault(key, _PATH, message)
 
@@ -91,7 +107,9 @@ def _named(workload: Workload, port: ServicePort) -> int:
     return 0
 
 
-def _slice(catalog: Catalog, service: Service, each: EndpointSlice) -> Iterator[str]:
+def _slice(
+    catalog: Catalog, service: Service, each: EndpointSlice, nodes: Mapping[str, str]
+) -> Iterator[str]:
     name = each.metadata.name
     wanted = {(port.name, port.protocol): port.port for port in service.spec.ports}
     for port in each.ports:
@@ -101,16 +119,17 @@ def _slice(catalog: Catalog, service: Service, each: EndpointSlice) -> Iterator[
     for endpoint in each.endpoints:
         with suppress(ValueError):  # a fault of the slice
             for text in map(canonical, endpoint.addresses):
-                yield from _address(catalog, service, text)
+                yield from _address(catalog, service, text, nodes)
 
 
-def _address(catalog: Catalog, service: Service, text: str) -> Iterator[str]:
-    for node in catalog.nodes.values():
-        if text in map(canonical, node.spec.addresses):
-            yield (
-                f"{text} is Node/{node.name}, and a node balances what comes to it for a service "
-                "once more"
-            )
+def _address(
+    catalog: Catalog, service: Service, text: str, nodes: Mapping[str, str]
+) -> Iterator[str]:
+    if text in nodes:
+        yield (
+            f"{text} is Node/{nodes[text]}, and a node balances what comes to it for a service "
+            "once more"
+        )
     ranges = [each.cidr for each in catalog.cluster.spec.workload_cidrs]
     if service.forwarding == "direct" and any(contains(cidr, text) for cidr in ranges):
         yield (
@@ -119,13 +138,30 @@ def _address(catalog: Catalog, service: Service, text: str) -> Iterator[str]:
         )
 
 
-def _sharing(catalog: Catalog, service: Service) -> Iterator[str]:
+def _sharing(service: Service, owners: Mapping[str, Sequence[Service]]) -> Iterator[str]:
     """Yield the addresses from outside that another service has too: an endpoint has both then."""
-    own = _outside(service)
-    for other in catalog.services.values():
-        if other is not service:
-            for text in own & _outside(other):
+    for text in sorted(_outside(service)):
+        for other in owners[text]:
+            if other is not service:
                 yield f"{text} is an address of Service/{other.metadata.name} too"
+
+
+def _nodes(catalog: Catalog) -> dict[str, str]:
+    """Return the name of the node that has an address."""
+    found: dict[str, str] = {}
+    for node in catalog.nodes.values():
+        with suppress(ValueError):  # a fault of the node
+            found.update((canonical(text), node.name) for text in node.spec.addresses)
+    return found
+
+
+def _owners(catalog: Catalog) -> dict[str, list[Service]]:
+    """Return the services that have an address from outside."""
+    found: dict[str, list[Service]] = {}
+    for service in catalog.services.values():
+        for text in _outside(service):
+            found.setdefault(text, []).append(service)
+    return found
 
 
 def _outside(service: Service) -> set[str]:

@@ -40,7 +40,7 @@ def check_services(catalog: Catalog) -> Iterator[Fault]:
         if not service.external:
             yield from _cluster_ips(catalog, key, service)
             yield from check_endpoints(catalog, key, service, index, slices)
-            yield from check_forwarding(catalog, service, index, slices)
+    yield from check_forwarding(catalog, index, slices)
     yield from check_external(catalog)
     yield from check_timeouts(catalog)
 
