@@ -133,9 +133,8 @@ def answer_for(name: str, addresses: Sequence[str]) -> None:
         for old in present - wanted:
             _ip(*here, "address", "del", old, "dev", device)
         if family == "IPv4" and wanted:
-            # The way back to a client is another one than the tunnel.
-            for setting in ("all", device):
-                _sysctl(name, f"net/ipv4/conf/{setting}/rp_filter", "0")
+            # Loose (RFC 3704, 2.4): the way back to a client is another one than the tunnel.
+            _sysctl(name, f"net/ipv4/conf/{device}/rp_filter", "2")
         _ip(*here, "link", "set", device, "up" if wanted else "down")
         for new in wanted - present:
             extra = [] if family == "IPv4" else ["nodad"]

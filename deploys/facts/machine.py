@@ -119,6 +119,35 @@ class LinkNames(FactBase[list[str]]):
         return [name for line in output for name in line.split()]
 
 
+class LinkAddresses(FactBase[dict[str, list[str]]]):
+    """The global addresses of each link that has any, with their prefix lengths."""
+
+    default = dict
+
+    def command(self) -> str:
+        return "ip -o address show scope global"
+
+    def process(self, output: Iterable[str]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for line in output:
+            _, link, _, address, *_ = line.split()
+            found.setdefault(link, []).append(address)
+        return found
+
+
+class Routes(FactBase[dict[str, str]]):
+    """The next hop to each destination of the routes with *protocol* (ip-route(8): proto)."""
+
+    default = dict
+
+    def command(self, protocol: int) -> str:
+        return f"ip -4 route show proto {protocol}; ip -6 route show proto {protocol}"
+
+    def process(self, output: Iterable[str]) -> dict[str, str]:
+        rows = (line.split() for line in output)
+        return {row[0]: row[2] for row in rows if row[1:2] == ["via"]}
+
+
 class BootIdentity(FactBase[str]):
     """What tells one boot from another: the kernel's, and when its first process began."""
 

@@ -6,7 +6,7 @@ from pyinfra.api import deploy
 from deploys.catalog import compiled_site, node_state
 from deploys.machine.defaults import DEFAULTS
 from deploys.operations import tunnels
-from groundplane.project.tunnelled import tunnelled
+from groundplane.project.sent_on import sent_on
 
 
 @deploy("Workloads", data_defaults=DEFAULTS)
@@ -16,5 +16,7 @@ def workloads() -> None:
     base = node_state(host.data.node_name).base
     tunnels.answered(
         name="Workloads answer by the addresses that come to them in tunnels",
-        wanted={each.instance: list(tunnelled(site, each)) for each in base.workloads},
+        wanted={
+            each.instance: list(sent_on(site, "tunnel", each.addresses)) for each in base.workloads
+        },
     )

@@ -8,8 +8,10 @@ import pytest
 
 from deploys.facts.machine import (
     LearnsRoutes,
+    LinkAddresses,
     LinkNames,
     NetnsUnits,
+    Routes,
     SettableNumber,
     TimeServices,
     TunnelAddresses,
@@ -93,3 +95,21 @@ def test_addresses_on_tunnels_are_known_by_namespace() -> None:
     assert {} == TunnelAddresses().process([])
     with spaces.namespace("facts-named") as netns:
         assert [] == TunnelAddresses().process(shell(TunnelAddresses().command()))[netns]
+
+
+def test_addresses_are_known_by_link_and_routes_by_their_protocol() -> None:
+    with spaces.namespace("facts-links") as netns:
+        ip(
+            f"-n {netns} link add uplink type bridge",
+            f"-n {netns} link set uplink up",
+            f"-n {netns} address add 192.0.2.50/24 dev uplink",
+            f"-n {netns} address add 192.0.2.51/24 dev uplink",
+            f"-n {netns} route add 10.244.1.0/24 via 192.0.2.1 proto 71",
+            f"-n {netns} route add 10.244.2.0/24 via 192.0.2.1",
+        )
+        shown = run(netns, "sh", "-c", LinkAddresses().command())
+        assert {"uplink": ["192.0.2.50/24", "192.0.2.51/24"]} == LinkAddresses().process(
+            shown.splitlines()
+        )
+        shown = run(netns, "sh", "-c", Routes().command(protocol=71))
+        assert {"10.244.1.0/24": "192.0.2.1"} == Routes().process(shown.splitlines())

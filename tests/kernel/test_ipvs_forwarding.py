@@ -22,6 +22,8 @@ import msgspec
 import pytest
 from pyinfra.api.operation import add_op
 
+from deploys.answering import answering
+from deploys.machine.backend import SYSCTLS
 from deploys.operations import tunnels
 from groundplane.allocate import Lock, allocate
 from groundplane.check import check
@@ -58,6 +60,28 @@ spec:
   ipFamilyPolicy: RequireDualStack
   externalIPs: [203.0.113.41, "2001:db8:113::41"]
   ports: [{name: http, port: 8080}, {name: dns, port: 8080, protocol: UDP}, {name: echo, port: 9000}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: outside, annotations: {groundplane/ipvs-forwarding: tunnel}}
+spec:
+  ipFamilyPolicy: RequireDualStack
+  externalIPs: [203.0.113.42, "2001:db8:113::42"]
+  ports: [{name: http, port: 8080}, {name: dns, port: 8080, protocol: UDP}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: outside-4, labels: {kubernetes.io/service-name: outside}}
+addressType: IPv4
+ports: [{name: http, port: 8080}, {name: dns, port: 8080, protocol: UDP}]
+endpoints: [{addresses: [192.168.77.50]}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: outside-6, labels: {kubernetes.io/service-name: outside}}
+addressType: IPv6
+ports: [{name: http, port: 8080}, {name: dns, port: 8080, protocol: UDP}]
+endpoints: [{addresses: ["fd77::50"]}]
 ---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
@@ -106,15 +130,18 @@ def net(forwarded: compiled.Site) -> Iterator[World]:
             # A datagram's answer has to come from the address that was asked.
             built.serve(built.workload(name), name, 8080, addresses(forwarded, "tunnelled"))
         host = host_of(built, forwarded)
-        built.serve(host, "host", 8080, addresses(forwarded, "direct"))
+        both = addresses(forwarded, "direct") + addresses(forwarded, "outside")
+        built.serve(host, "host", 8080, both)
         echoes.enter_context(echo(host, 9000))
         yield built
 
 
 def host_of(net: World, site: compiled.Site) -> str:
-    """Make the host as docs/catalog.md says, and return its namespace."""
+    """Make the host as its deploy does, and return its namespace."""
     name = f"{net.prefix}-host"
     ip(f"netns add {name}")
+    # What a careful owner has said before.
+    sysctl(name, net__ipv4__conf__all__rp_filter=1, net__ipv4__conf__default__rp_filter=1)
     sysctl(name, net__ipv6__conf__default__accept_dad=0, net__ipv6__conf__all__accept_dad=0)
     ip(
         f"-n {net.client} link add host type veth peer name eth0 netns {name}",
@@ -123,16 +150,10 @@ def host_of(net: World, site: compiled.Site) -> str:
         f"-n {name} link set lo up",
         f"-n {name} address add 192.168.77.50/24 dev eth0",
         f"-n {name} address add fd77::50/64 dev eth0 nodad",
-        f"-n {name} link add services type dummy",
-        f"-n {name} link set services up",
     )
-    sysctl(name, net__ipv4__conf__all__arp_ignore=1, net__ipv4__conf__all__arp_announce=2)
-    for address in addresses(site, "direct"):
-        bits = 32 if family_of(address) == "IPv4" else 128
-        ip(f"-n {name} address add {address}/{bits} dev services")
-    for node in site.nodes:  # nothing is masqueraded: workloads are answered by their nodes
-        for subnet, via in zip(node.subnets, node.addresses, strict=True):
-            ip(f"-n {name} route add {subnet} via {via}")
+    sysctl(name, **{key.replace(".", "__"): value for key, value in SYSCTLS.items()})
+    script = answering(site, {"eth0": ["192.168.77.50/24", "fd77::50/64"]}).script
+    run(name, "sh", "-c", script)
     return name
 
 
@@ -166,6 +187,29 @@ def test_the_endpoint_sees_the_client_and_answers_it(
     if client not in endpoints:
         known = {each for each in net.addresses(client) if family_of(each) == family}
         assert known == {answer.split()[1] for answer in seen}
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("client", ["near", "n1", "b"])
+def test_a_host_that_is_no_node_takes_tunnels_too(
+    net: World, client: str, family: Family, protocol: str
+) -> None:
+    seen = asked(net, client, "outside", family, protocol)
+    known = {each for each in net.addresses(client) if family_of(each) == family}
+    assert {("host", each) for each in known} == {tuple(answer.split()[:2]) for answer in seen}
+
+
+def test_the_link_is_not_told_that_the_host_has_the_address(net: World) -> None:
+    """Two hosts on it would quarrel, and a client there would pass by IPVS."""
+    for name in ("direct", "outside"):
+        address = of(net, name, "IPv4")
+        sent = f"-n {net.client} route replace {address}/32 dev lan"
+        ip(sent)
+        try:
+            assert ["dropped"] == ask(net.place("near"), address, 8080, "TCP", times=1)
+        finally:
+            ip(sent.replace("replace", "delete"))
 
 
 WAYS: Final = [(name, family) for name in ("tunnelled", "direct") for family in FAMILIES]

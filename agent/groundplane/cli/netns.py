@@ -28,14 +28,14 @@ def up(instance: str, node: str, state_directory: Path) -> None:
     from groundplane import netns as links
     from groundplane.agent.store import load_site
     from groundplane.project.node import project_base
-    from groundplane.project.tunnelled import tunnelled
+    from groundplane.project.sent_on import sent_on
     from groundplane.snapshot import decode
 
     site = decode(load_site(state_directory)).site(node)
     base = project_base(site, node)
     workload = links.find(base, instance)
     links.up(base, workload)
-    links.answer_for(instance, tunnelled(site, workload))
+    links.answer_for(instance, sent_on(site, "tunnel", workload.addresses))
 
 
 @netns.command()

@@ -1,14 +1,13 @@
-"""Which services' addresses come to a workload in tunnels."""
+"""Which services' addresses come to an endpoint as they are."""
 
 import msgspec
 
 from groundplane.model.compiled import FORMAT, Endpoint, Node, Port, Service, Site, columns
 from groundplane.model.ipvs import ProxyMode
-from groundplane.project.tunnelled import tunnelled
-from tests.states import BASE
+from groundplane.project.sent_on import sent_on
 
-WORKLOAD = BASE.workloads[0]
-HERE = Endpoint("a", "n1", "", WORKLOAD.addresses[0], "", (80,))
+OWN = ("10.244.1.2", "fd00:10:244:1::2")
+HERE = Endpoint("a", "n1", "", OWN[0], "", (80,))
 TUNNELLED = Service(
     "default", "web", ("IPv4",), ("10.96.0.9",), (Port("", "TCP", 80),), columns([HERE]),
     external_ips=("203.0.113.9",), load_balancer_ips=("203.0.113.10",), forwarding="tunnel",
@@ -32,13 +31,16 @@ def test_all_addresses_of_a_service_whose_endpoint_it_is() -> None:
         name="far", cluster_ips=("10.96.0.8",), endpoints=columns([HERE._replace(ipv4="10.9.9.9")])
     )
     services = elsewhere, TUNNELLED, changed(forwarding="direct", cluster_ips=("10.96.0.7",))
-    assert ("10.96.0.9", "203.0.113.10", "203.0.113.9") == tunnelled(site(*services), WORKLOAD)
+    outside = ("203.0.113.10", "203.0.113.9")
+    assert ("10.96.0.9", *outside) == sent_on(site(*services), "tunnel", OWN)
+    assert ("10.96.0.7", *outside) == sent_on(site(*services), "direct", OWN)
 
 
-def test_where_no_node_balances_by_ipvs_nothing_comes_in_tunnels() -> None:
-    assert () == tunnelled(site(TUNNELLED, mode="nftables"), WORKLOAD)
+def test_where_no_node_balances_by_ipvs_nothing_is_sent_on() -> None:
+    assert () == sent_on(site(TUNNELLED, mode="nftables"), "tunnel", OWN)
 
 
 def test_one_that_is_leaving_answers_what_it_has() -> None:
     leaving = HERE._replace(ready=False, terminating=True)
-    assert "10.96.0.9" in tunnelled(site(changed(endpoints=columns([leaving]))), WORKLOAD)
+    changed_site = site(changed(endpoints=columns([leaving])))
+    assert "10.96.0.9" in sent_on(changed_site, "tunnel", OWN)

@@ -1,0 +1,61 @@
+"""What a host that is no node needs to answer for services by direct routing or tunnels; pure.
+
+docs/catalog.md, "IPVS forwarding", says who can be an endpoint, and what it needs.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_interface
+from typing import Final
+
+from groundplane.dataplanes.links.routes import PROTOCOL
+from groundplane.model import compiled
+from groundplane.model.address import BITS, family_of
+from groundplane.netns import TUNNELS
+from groundplane.project.sent_on import sent_on
+from groundplane.rendering import render_template
+
+LINK: Final = "groundplane2"
+
+
+@dataclass(frozen=True)
+class Answering:
+    """Addresses with their prefix lengths, tunnels' ends by name, and the next hop to each subnet."""
+
+    addresses: tuple[str, ...] = ()
+    tunnels: tuple[str, ...] = ()
+    routes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def script(self) -> str:
+        """The program of the shell that makes a host have that and no more of ours."""
+        return render_template("backend.sh.j2", link=LINK, protocol=PROTOCOL, wanted=self)
+
+
+def answering(site: compiled.Site, links: Mapping[str, Sequence[str]]) -> Answering:
+    """Return what the host has to have whose links have those addresses, with prefix lengths."""
+    networks = [ip_interface(text) for link in links if link != LINK for text in links[link]]
+    own = {str(each.ip) for each in networks}
+    direct, tunnelled = sent_on(site, "direct", own), sent_on(site, "tunnel", own)
+    answered = sorted({*direct, *tunnelled})
+    if not answered:
+        return Answering()
+    families = {family_of(text) for text in tunnelled}
+    return Answering(
+        tuple(f"{text}/{BITS[family_of(text)]}" for text in answered),
+        tuple(TUNNELS[family] for family in BITS if family in families),
+        {
+            subnet: address
+            for node in site.nodes
+            for subnet in node.subnets
+            for address in node.addresses
+            if family_of(address) == family_of(subnet)
+            and any(ip_interface(address).ip in each.network for each in networks)
+        },
+    )
+
+
+def node_with(site: compiled.Site, links: Mapping[str, Collection[str]]) -> str:
+    """Return the name of the node that has one of these addresses, "" for none."""
+    own = {text.partition("/")[0] for each in links.values() for text in each}
+    return next((node.name for node in site.nodes if own.intersection(node.addresses)), "")

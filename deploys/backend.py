@@ -1,0 +1,9 @@
+"""A host that is no node, as an endpoint of IPVS: `pyinfra HOST,... deploys/backend.py`.
+
+The catalog's EndpointSlices say by its own addresses what comes to it, by direct routing or in
+tunnels. What comes to it no more is taken away again.
+"""
+
+from deploys.machine.backend import backend
+
+backend()

@@ -1,0 +1,85 @@
+"""A host that is no node, and an endpoint that IPVS reaches by direct routing or by tunnels."""
+
+from io import StringIO
+
+from pyinfra import host, logger
+from pyinfra.api import deploy
+from pyinfra.api.operation import OperationMeta
+from pyinfra.facts.files import File
+from pyinfra.operations import files, server, systemd
+
+from deploys.answering import LINK, Answering, answering, node_with
+from deploys.catalog import compiled_site, read_source
+from deploys.facts.machine import LinkAddresses, Routes
+from deploys.operations.refusal import refuse
+from deploys.units import put_unit, remove_unit
+from groundplane.dataplanes.links.routes import PROTOCOL
+from groundplane.rendering import render_template
+
+UNIT = "groundplane-backend.service"
+SCRIPT = "/etc/groundplane/backend"
+SYSCTL_FILE = "/etc/sysctl.d/60-groundplane-backend.conf"
+# Nobody on the link learns that this host has the services' addresses (ip-sysctl: arp_ignore).
+SYSCTLS = {"net.ipv4.conf.all.arp_ignore": 1, "net.ipv4.conf.all.arp_announce": 2}
+
+
+@deploy("Backend")
+def backend() -> None:
+    """Have the services' addresses that come to this host, and nothing of ours where none does."""
+    read_source()
+    site, links = compiled_site(), host.get_fact(LinkAddresses)
+    node = node_with(site, links)
+    if node:
+        refuse(name="The host is no node", reason=f"it is Node/{node}: deploys/node.py is for it")
+        return
+    wanted = answering(site, links)
+    if wanted.addresses:
+        _have(wanted, links.get(LINK, []))
+    elif host.get_fact(File, path=SCRIPT):
+        _remove()
+    else:
+        host.log_styled(
+            "no service is sent on to this host: no EndpointSlice of one names its addresses",
+            fg="yellow",
+            log_func=logger.warning,
+        )
+
+
+def _have(wanted: Answering, there: list[str]) -> None:
+    for key, value in SYSCTLS.items():
+        server.sysctl(
+            name=f"{key} is {value}",
+            key=key,
+            value=value,
+            persist=True,
+            persist_file=SYSCTL_FILE,
+        )
+    script = _put(wanted)
+    unit = put_unit(UNIT, render_template("groundplane-backend.service.j2", script=SCRIPT))
+    as_declared = {*wanted.addresses} == {*there} and wanted.routes == host.get_fact(
+        Routes, protocol=PROTOCOL
+    )
+    systemd.service(
+        name="The host answers by the services' addresses",
+        service=UNIT,
+        restarted=True,
+        _if=lambda: not as_declared or script.did_change() or unit.did_change(),
+    )
+    systemd.service(name="It does after a boot, too", service=UNIT, running=True, enabled=True)
+
+
+def _put(wanted: Answering) -> OperationMeta:
+    return files.put(
+        name=f"{SCRIPT} says what comes to the host",
+        src=StringIO(wanted.script),
+        dest=SCRIPT,
+        mode="755",
+    )
+
+
+def _remove() -> None:
+    _put(Answering())
+    server.shell(name="The host answers by no service's address", commands=[SCRIPT])
+    remove_unit(UNIT)
+    for path in (SCRIPT, SYSCTL_FILE):
+        files.file(name=f"{path} is gone", path=path, present=False)
