@@ -16,6 +16,7 @@ from groundplane.project.sent_on import sent_on
 from groundplane.rendering import render_template
 
 LINK: Final = "groundplane2"
+_NOBODY: Final = "127.0.0.71/32"  # of the end of tunnels: an address that nothing on any link has
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ class Answering:
     @property
     def script(self) -> str:
         """The program of the shell that makes a host have that and no more of ours."""
-        return render_template("backend.sh.j2", link=LINK, protocol=PROTOCOL, wanted=self)
+        return render_template(
+            "backend.sh.j2", link=LINK, nobody=_NOBODY, protocol=PROTOCOL, wanted=self
+        )
 
 
 def answering(site: compiled.Site, links: Mapping[str, Sequence[str]]) -> Answering:

@@ -306,6 +306,27 @@ def test_timeouts_are_conntracks_unless_somebody_chose_others(node: Node) -> Non
     assert "60 120 120" in run(node.netns, "ipvsadm", "-L", "--timeout")
 
 
+def test_in_the_other_mode_nothing_of_it_stays(node: Node) -> None:
+    node.bring(web(ONE))
+    node.bring(state(base=based(proxy_mode="nftables")))
+    node.settle()
+    node.settle()
+    assert [] == node.saved()
+    assert "900 120 300" in run(node.netns, "ipvsadm", "-L", "--timeout")
+    assert "" == run(node.netns, "nft", "list", "tables")
+
+
+def test_rules_that_lead_to_it_are_looked_at(node: Node) -> None:
+    node.bring(web(ONE))
+    assert not node.drifted()
+    run(node.netns, "nft", "flush", "chain", "ip", "groundplane-ipvs", "leaving")
+    assert node.drifted()
+    node.bring(web(ONE))
+    assert "meta mark set" in run(
+        node.netns, "nft", "list", "chain", "ip", "groundplane-ipvs", "leaving"
+    )
+
+
 # ------------------------------------------------------------------------------------------------
 # With packets.
 

@@ -114,9 +114,9 @@ class Connection:
         found = [messages.weighted_in(answer, server) for answer in answers]
         return [each for each in found if each is not None]
 
-    def keep(self, default: Timeouts, wanted: Timeouts) -> None:
-        """Set the timeouts *wanted*, where they are the kernel's *default*: others may have chosen."""
+    def replace_timeouts(self, old: Timeouts, new: Timeouts) -> None:
+        """Set the timeouts *new*, where they are *old* ones: others may have chosen."""
         (answer,) = self._netlink.ask(self._family, 0, messages.header(messages.GET_CONFIG))
-        if messages.timeouts_in(answer) == default:
-            request = message(self._family, REQUEST, 1, messages.set_timeouts(wanted))
+        if messages.timeouts_in(answer) == old:
+            request = message(self._family, REQUEST, 1, messages.set_timeouts(new))
             self._netlink.commit(acknowledging(request))

@@ -23,6 +23,7 @@ from groundplane.dataplanes.ipvs.objects import (
 )
 from groundplane.dataplanes.ipvs.owner import owner
 from groundplane.dataplanes.ipvs.render import render
+from groundplane.dataplanes.ipvs.steering import Steering
 from groundplane.dataplanes.ipvs.text import rule
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
@@ -50,9 +51,7 @@ class Ipvs:
         self._clock = clock
         self._connection: Connection | None = None
         self._leaving: dict[Key, float] = {}  # servers and destinations, and since when
-        self._steered: tuple[NodeBase, str] | None = (
-            None  # how packets are led here, and for which base
-        )
+        self._steering = Steering()
         self._last: NodeBase | None = None  # that was read for
         self._past: list[NodeBase] = []  # those before it, what was theirs may be there yet
         self._digests = Digests({})
@@ -86,7 +85,7 @@ class Ipvs:
         found: dict[Key, Value] = {}
         leaving: dict[Key, float] = {}
         try:
-            connection.keep(_DEFAULT, _LIKE_CONNTRACK)
+            connection.replace_timeouts(_DEFAULT, _LIKE_CONNTRACK)
             for server, scheduling in self._ours(base, *self._past).items():
                 there = connection.destinations(server)
                 live = {
@@ -105,7 +104,7 @@ class Ipvs:
         self._leaving = leaving
         self._digests = Digests(found)
         if found:
-            self._steer(base)
+            self._steering.lead(base)
         return found
 
     def _connected(self) -> Connection:
@@ -129,8 +128,7 @@ class Ipvs:
         """Return whether a server, or the destinations of some, are not as known; see drift.py."""
         if base.proxy_mode != "ipvs":
             return False
-        if self._steered and not steering.is_steered(self._steered[0]):
-            self._steered = None
+        if not self._steering.holds():
             return True
         is_ours, connection = owner(base), self._connected()
         there = {
@@ -154,15 +152,7 @@ class Ipvs:
         self._connected().run(self._commands(delta, self._clock()))
         self._past.clear()
         self._digests.change(delta)
-        self._steer(base)
-
-    def _steer(self, base: NodeBase) -> None:
-        if self._steered and self._steered[0] is base:
-            return
-        rules = steering.rules(base)
-        if not self._steered or self._steered[1] != rules:
-            steering.steer(base)
-        self._steered = base, rules
+        self._steering.lead(base)
 
     def _commands(self, delta: Delta[Key, Value], now: float) -> Iterator[Command]:
         for key, value in delta.create.items():
@@ -210,7 +200,8 @@ class Ipvs:
             keys += [server, *(each.key for each in connection.destinations(server))]
         if not keys:
             steering.let_go()
-            self._steered = None
+            self._steering = Steering()
+            connection.replace_timeouts(_LIKE_CONNTRACK, _DEFAULT)
         self._leaving = {key: self._leaving.get(key, now) for key in keys}
 
     def _left(self, base: NodeBase) -> Iterator[Command]:
@@ -243,9 +234,10 @@ def count_servers(base: NodeBase) -> int:
 
 
 def remove_servers(base: NodeBase) -> None:
-    """Take every virtual server of ours away at once."""
+    """Take every virtual server of ours away at once, and the timeouts that go with them."""
     with contextlib.closing(Connection()) as connection:
         connection.run([Command(messages.DEL_SERVICE, key, 0) for key in _servers(base)])
+        connection.replace_timeouts(_LIKE_CONNTRACK, _DEFAULT)
 
 
 def _servers(base: NodeBase) -> list[Key]:

@@ -6,9 +6,8 @@ rule and the routes with our numbers, and the table `groundplane-ipvs` of the fa
 """
 
 import errno
-import hashlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -20,7 +19,7 @@ from groundplane.model.service import Family
 from groundplane.netlink import AF, Socket, attribute, netfilter
 from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
-from groundplane.tables import has_table
+from groundplane.tables import GET_CHAINS, digest_of, has_table
 
 TABLES: Final = (f"ip {marks.TABLE}", f"ip6 {marks.TABLE}")
 _ROUTES: Final = 7071  # the routing table
@@ -28,15 +27,12 @@ _PRIORITY: Final = 471  # of the policy rule
 _PROTOCOL: Final = 71  # named "groundplane" in /etc/iproute2/rt_protos.d
 _LOOPBACK: Final = 1  # the index of lo, in every network namespace
 _LOCAL: Final = 2  # RTN_LOCAL
-_DIGEST: Final = "@digest@"
-_GET_CHAIN: Final = 10 << 8 | 4  # NFNL_SUBSYS_NFTABLES, NFT_MSG_GETCHAIN
 
 
 def rules(base: NodeBase) -> str:
     """Return the nftables tables that lead packets to IPVS."""
-    text = render_template(
+    return render_template(
         "ipvs.nft.j2",
-        digest=_DIGEST,
         families=[
             {
                 "ip": "ip" if family == "IPv4" else "ip6",
@@ -50,7 +46,6 @@ def rules(base: NodeBase) -> str:
         label=marks.LABEL,
         table=marks.TABLE,
     )
-    return text.replace(_DIGEST, hashlib.sha256(text.encode()).hexdigest()[:16])
 
 
 def balanced(base: NodeBase, family: Family) -> list[str]:
@@ -68,18 +63,55 @@ def removal() -> str:
     return "".join(f"add table {each}\ndelete table {each}\n" for each in TABLES)
 
 
-def steer(base: NodeBase) -> None:
-    """Lead marked packets to IPVS, if they are not; KernelRefused if they cannot be."""
-    wanted = rules(base)
-    digest = wanted.split('comment "', 1)[1].split('"', 1)[0]
-    tables = [f"{'ip' if family == 'IPv4' else 'ip6'} {marks.TABLE}" for family in base.families]
-    if not all(f'comment "{digest}"' in nft.listed(each) for each in tables):
+class _Led(NamedTuple):
+    """For which node, by which rules, and what the tables came to when they were loaded."""
+
+    base: NodeBase
+    rules: str
+    tables: tuple[bytes, ...]
+
+
+class Steering:
+    """What leads packets to IPVS in the network namespace of this process, as far as it is known."""
+
+    def __init__(self) -> None:
+        self._last: _Led | None = None
+
+    def lead(self, base: NodeBase) -> None:
+        """Lead marked packets to IPVS, unless they are known to be; KernelRefused if that cannot be."""
+        if self._last and self._last.base is base:
+            return
+        wanted = rules(base)
+        if self._last and self._last.rules == wanted:
+            self._last = self._last._replace(base=base)
+            return
         nft.load(removal() + wanted)
+        with IPRoute() as netlink:
+            for family in base.families:
+                for cidr in balanced(base, family):
+                    _accept(netlink.route, "add", _route(AF[family], cidr), errno.EEXIST)
+                _accept(netlink.rule, "add", _rule(AF[family]), errno.EEXIST)
+        self._last = _Led(base, wanted, _digests(base))
+
+    def holds(self) -> bool:
+        """Return whether tables, rules and routes are as they were left; forget them otherwise."""
+        if self._last and not (
+            _digests(self._last.base) == self._last.tables and _is_routed(self._last.base)
+        ):
+            self._last = None
+            return False
+        return True
+
+
+def let_go() -> None:
+    """Take away what leads packets to IPVS."""
+    absent = errno.ENOENT, errno.ESRCH, errno.EAFNOSUPPORT, errno.EOPNOTSUPP
     with IPRoute() as netlink:
-        for family in base.families:
-            for cidr in balanced(base, family):
-                _accept(netlink.route, "add", _route(AF[family], cidr), errno.EEXIST)
-            _accept(netlink.rule, "add", _rule(AF[family]), errno.EEXIST)
+        for family in AF.values():
+            _accept(netlink.rule, "del", _rule(family), *absent)
+            for cidr in _routed(netlink, family):
+                _accept(netlink.route, "del", _route(family, cidr), *absent)
+    nft.load(removal())
 
 
 def is_there() -> bool:
@@ -91,17 +123,28 @@ def is_there() -> bool:
         netlink.close()
 
 
-def is_steered(base: NodeBase) -> bool:
-    """Return whether packets are led to IPVS: tables, rules and routes are there."""
+def _digests(base: NodeBase) -> tuple[bytes, ...]:
+    """Return what each of our tables is, "" for one that is not there."""
     netlink = Socket()
     try:
-        tables = all(has_table(netlink, AF[family], marks.TABLE) for family in base.families)
+        return tuple(_digest(netlink, AF[family]) for family in base.families)
     finally:
         netlink.close()
-    with IPRoute() as routes:
-        return tables and all(
-            _is_ruled(routes, AF[family])
-            and _routed(routes, AF[family]).issuperset(
+
+
+def _digest(netlink: Socket, family: int) -> bytes:
+    try:
+        return digest_of(netlink, family, marks.TABLE, ("balanced",))
+    except FileNotFoundError:
+        return b""
+
+
+def _is_routed(base: NodeBase) -> bool:
+    """Return whether our rules are there, and the routes of all ranges."""
+    with IPRoute() as netlink:
+        return all(
+            _is_ruled(netlink, AF[family])
+            and _routed(netlink, AF[family]).issuperset(
                 str(network(cidr).cidr) for cidr in balanced(base, family)
             )
             for family in base.families
@@ -119,17 +162,6 @@ def _routed(netlink: IPRoute, family: int) -> set[str]:
     """Return the ranges that our routing table has."""
     found = netlink.get_routes(family=family, table=_ROUTES)
     return {f"{each.get('dst')}/{each['dst_len']}" for each in found}
-
-
-def let_go() -> None:
-    """Take away what leads packets to IPVS."""
-    absent = errno.ENOENT, errno.ESRCH, errno.EAFNOSUPPORT, errno.EOPNOTSUPP
-    with IPRoute() as netlink:
-        for family in AF.values():
-            _accept(netlink.rule, "del", _rule(family), *absent)
-            for cidr in _routed(netlink, family):
-                _accept(netlink.route, "del", _route(family, cidr), *absent)
-    nft.load(removal())
 
 
 def _rule(family: int) -> dict[str, Any]:
@@ -171,6 +203,6 @@ def is_led_to() -> bool:
 
 def _has_chain(netlink: Socket, table: bytes) -> bool:
     try:
-        return bool(list(netlink.ask(_GET_CHAIN, 0, table + attribute(3, b"balance\0"))))
+        return bool(list(netlink.ask(GET_CHAINS, 0, table + attribute(3, b"balance\0"))))
     except FileNotFoundError:
         return False

@@ -1,7 +1,6 @@
 """nf_tables over netlink: writes batches of elements, reads elements, table comments and rules."""
 
 import errno
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,14 +19,10 @@ from groundplane.dataplanes.nftables.maps import TABLE, Element, Map
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
 from groundplane.netlink import DUMP, Socket, attribute, attributes, netfilter
-from groundplane.tables import has_table
+from groundplane.tables import GET_ELEMENTS, GET_TABLE, HEADER, digest_of, has_table
 
-_GET_TABLE, _GET_CHAINS, _GET_RULES, _GET_ELEMENTS, _GET_GENERATION = (
-    SUBSYSTEM << 8 | command for command in (1, 4, 7, 13, 16)
-)
-_HEADER: Final = 4  # bytes of netfilter's header before an answer's attributes
-_FLAGS, _USERDATA = 2, 6  # NFTA_TABLE_FLAGS, NFTA_TABLE_USERDATA
-_ELEMENTS: Final = 3  # NFTA_SET_ELEM_LIST_ELEMENTS
+_GET_GENERATION: Final = SUBSYSTEM << 8 | 16
+_USERDATA: Final = 6  # NFTA_TABLE_USERDATA
 # Maps and sets whose elements are part of the framework: nobody but its text writes them.
 _CONSTANT: Final = (
     "classes",
@@ -70,10 +65,10 @@ class Connection:
         """Return the comment of our table of *family*, or None when there is no such table."""
         body = netfilter(FAMILIES[family]) + _OUR_TABLE
         try:
-            answers = list(self._netlink.ask(_GET_TABLE, 0, body))
+            answers = list(self._netlink.ask(GET_TABLE, 0, body))
         except FileNotFoundError:
             return None
-        userdata = dict(attributes(answers[0], _HEADER)).get(_USERDATA, b"")
+        userdata = dict(attributes(answers[0], HEADER)).get(_USERDATA, b"")
         if len(userdata) < 2 or userdata[0] != 0:  # nft's own type, length, value
             return ""
         return userdata[2 : 2 + userdata[1]].rstrip(b"\0").decode(errors="replace")
@@ -85,45 +80,25 @@ class Connection:
     def framework_there(self, family: str) -> bytes:
         """Return a digest of what our table of *family* is but for the elements that we change:
         its flags, chains, rules (with their handles) and constant elements."""
-        body = netfilter(FAMILIES[family]) + _OUR_TABLE
-        digest = hashlib.sha256()
-        for answer in self._netlink.ask(_GET_TABLE, 0, body):
-            digest.update(dict(attributes(answer, _HEADER)).get(_FLAGS, b""))
-        for answer in self._netlink.ask(_GET_CHAINS, DUMP, body):  # of all tables
-            if answer[_HEADER:].startswith(_OUR_TABLE):
-                digest.update(answer[_HEADER:])
-        for answer in self._netlink.ask(_GET_RULES, DUMP, body):
-            digest.update(answer[_HEADER:])
-        for name in _CONSTANT:
-            for entry in sorted(self._entries(body + attribute(2, name.encode() + b"\0"))):
-                digest.update(entry)
-        return digest.digest()
-
-    def _entries(self, body: bytes) -> Iterator[bytes]:
-        """Yield the list entries of a map; none where there is no such map."""
-        with suppress(FileNotFoundError):
-            for answer in self._netlink.ask(_GET_ELEMENTS, DUMP, body):
-                for kind, listed in attributes(answer, _HEADER):
-                    if kind == _ELEMENTS:
-                        yield from (entry for _, entry in attributes(listed))
+        return digest_of(self._netlink, FAMILIES[family], TABLE, _CONSTANT)
 
     def elements(self, map_: Map) -> Iterator[tuple[Element, bytes]]:
         """Yield the elements that the kernel has in *map_*."""
         body = netfilter(FAMILIES[map_.family]) + target(map_)
-        for answer in self._netlink.ask(_GET_ELEMENTS, DUMP, body):
-            yield from elements_of(map_, answer[_HEADER:])
+        for answer in self._netlink.ask(GET_ELEMENTS, DUMP, body):
+            yield from elements_of(map_, answer[HEADER:])
 
     def kept(self, map_: Map) -> Iterator[Kept]:
         """Yield the elements of *map_* that end by themselves; none where there is no such map."""
         body = netfilter(FAMILIES[map_.family]) + target(map_)
         with suppress(FileNotFoundError):
-            for answer in self._netlink.ask(_GET_ELEMENTS, DUMP, body, whole=False):
-                yield from kept_of(map_, answer[_HEADER:])
+            for answer in self._netlink.ask(GET_ELEMENTS, DUMP, body, whole=False):
+                yield from kept_of(map_, answer[HEADER:])
 
     def generation(self) -> int:
         """Return the ruleset's generation id: it rises with every transaction, whoever makes it."""
         (answer,) = self._netlink.ask(_GET_GENERATION, 0, netfilter(0))
-        return int.from_bytes(dict(attributes(answer, _HEADER))[1], "big")
+        return int.from_bytes(dict(attributes(answer, HEADER))[1], "big")
 
 
 def _reason(code: int) -> str:
