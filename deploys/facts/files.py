@@ -67,32 +67,31 @@ class FirstSerials(FactBase[dict[str, int]]):
         return first_serials("".join(output).encode())
 
 
-class BindVersion(FactBase[tuple[int, int]]):
-    """Major and minor version of the host's BIND, or of the one that apt would install; (0, 0) for none."""
-
-    def command(self) -> str:
-        return (
-            "dpkg-query -W -f '${Version}\n' bind9 2>/dev/null"
-            " || apt-cache policy bind9 | sed -n 's/^ *Candidate: //p'"
-        )
+class _Version(FactBase[tuple[int, int]]):
+    """Major and minor version of a program; (0, 0) where there is none, and apt has none."""
 
     def process(self, output: Iterable[str]) -> tuple[int, int]:
-        found = re.search(r"(?:^|:)(\d+)\.(\d+)", next(iter(output), ""))
+        found = re.match(r"(?:\d+:)?(\d+)\.(\d+)", next(iter(output), ""))
         return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-class PythonVersion(FactBase[str]):
-    """Major and minor version of the host's python3, as in "3.11"; "" where there is none."""
-
-    default = str
+class BindVersion(_Version):
+    """Version of the host's BIND, or of the one that apt would install."""
 
     def command(self) -> str:
-        return (
-            "python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])' 2>/dev/null || true"
-        )
+        return f"dpkg-query -W -f '${{Version}}\n' bind9 2>/dev/null || {_candidate('bind9')}"
 
-    def process(self, output: Iterable[str]) -> str:
-        return next((line.strip() for line in output), "")
+
+class PythonVersion(_Version):
+    """Version of the host's python3, or of the one that apt would install."""
+
+    def command(self) -> str:
+        script = 'import sys; print("%d.%d" % sys.version_info[:2])'
+        return f"python3 -c '{script}' 2>/dev/null || {_candidate('python3')}"
+
+
+def _candidate(package: str) -> str:
+    return f"LC_ALL=C apt-cache policy {package} 2>/dev/null | sed -n 's/^ *Candidate: //p'"
 
 
 class NameServers(FactBase[list[str]]):

@@ -2,6 +2,7 @@
 
 from deploys.machine.agent import agent
 from deploys.machine.firewall import firewall
+from deploys.machine.fitness import is_fit
 from deploys.machine.links import links
 from deploys.machine.name_server import name_server
 from deploys.machine.system import system
@@ -12,7 +13,9 @@ __all__ = ["agent", "firewall", "links", "name_server", "node", "system", "uplin
 
 
 def node() -> None:
-    """Make the host the node of its name."""
+    """Make the host the node of its name, if it can be one."""
+    if not is_fit():
+        return
     uplink()
     system()
     links()

@@ -21,11 +21,9 @@ from groundplane.rendering import render_template
 @deploy("Agent", data_defaults=DEFAULTS)
 def agent() -> None:
     """Install the agent, give it the catalog, and run it."""
-    python, machine = host.get_fact(PythonVersion), host.get_fact(Arch)
-    if not python:
-        raise DeployError("python3 is not installed, and no package of it can be")
     directory = host.data.environment_directory
-    wheels = wheelhouse_for(python, machine)
+    major, minor = host.get_fact(PythonVersion)
+    wheels = wheelhouse_for(f"{major}.{minor}", host.get_fact(Arch))
     installed = environment.install(
         name="The agent's Python environment is the locked one",
         wheelhouse=wheels,

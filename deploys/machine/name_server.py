@@ -3,12 +3,12 @@
 from io import StringIO
 
 from pyinfra import host
-from pyinfra.api import DeployError, deploy
+from pyinfra.api import deploy
 from pyinfra.facts.files import Link
 from pyinfra.operations import files, systemd
 
 from deploys.catalog import node_state
-from deploys.facts.files import BindVersion, FirstSerials
+from deploys.facts.files import FirstSerials
 from deploys.machine.defaults import DEFAULTS, SERIALS
 from deploys.operations import dns
 from deploys.units import put_unit
@@ -24,19 +24,12 @@ from groundplane.files import zone_files
 from groundplane.rendering import render_template
 
 JOURNALS_UNIT = "var-lib-bind-groundplane-journals.mount"  # systemd.mount(5): as the path
-TLS_TO_FORWARDERS = (9, 20)  # the first BIND that asks them so
 
 
 @deploy("DNS", data_defaults=DEFAULTS)
 def name_server() -> None:
     """Run BIND for the site's zones, and have the node ask it."""
     state = node_state(host.data.node_name)
-    version = host.get_fact(BindVersion)
-    if state.base.tls_server_name and version < TLS_TO_FORWARDERS:
-        raise DeployError(
-            f"spec.dns.tlsServerName needs BIND {_dotted(TLS_TO_FORWARDERS)} or later; "
-            f"here is {_dotted(version)}"
-        )
     dns.tsig_key(
         name="There is a key for zone updates",
         path=KEY_FILE,
@@ -91,7 +84,3 @@ def name_server() -> None:
         )
     else:
         dns.local_resolver_first(name="The node asks its own server first")
-
-
-def _dotted(version: tuple[int, int]) -> str:
-    return ".".join(map(str, version)) if any(version) else "none"

@@ -4,7 +4,7 @@ Packages stay, and so does what the kernel was told by sysctl until the next boo
 """
 
 from pyinfra import host
-from pyinfra.api import DeployError, deploy
+from pyinfra.api import deploy
 from pyinfra.facts.files import File
 from pyinfra.operations import files, server, systemd
 
@@ -18,6 +18,7 @@ from deploys.machine.name_server import JOURNALS_UNIT
 from deploys.operations import dns
 from deploys.operations import links as link_operations
 from deploys.operations.firewall import closed
+from deploys.operations.refusal import refuse
 from deploys.units import remove_unit
 from groundplane.dataplanes.dns.zones import KEY_FILE, ZONE_DIRECTORY
 from groundplane.project.state import BRIDGE, OVERLAY
@@ -49,10 +50,12 @@ def removed() -> None:
     name = host.data.node_name
     state = read_source().nodes[name].spec.state
     if state != "drain" and host.data.force is not True:
-        raise DeployError(
+        reason = (
             f"{name} has spec.state {state}: set it to drain, and let its clients go elsewhere, "
             "or say --data force=true"
         )
+        refuse(name="Nothing is sent to the node any more", reason=reason)
+        return
     _workloads()
     _agent(name)
     _name_server()

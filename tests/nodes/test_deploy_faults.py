@@ -54,6 +54,20 @@ def test_a_host_with_another_key_is_not_spoken_to(site: Deployed, tmp_path: Path
     assert "[n1] No changes" in done.stderr
 
 
+def test_a_host_that_can_be_no_node_is_left_alone_and_the_others_go_on(site: Deployed) -> None:
+    python = "/usr/local/bin/python3"  # before the host's own on the path
+    site.on("n2", f"printf '#!/bin/sh\\necho 3.9\\n' >{python} && chmod 755 {python}")
+    try:
+        done = pyinfra(site, *SITE)
+    finally:
+        site.on("n2", f"rm {python}")
+    assert 0 != done.returncode
+    assert "[n2] the agent needs Python 3.11 or later; here is 3.9" in done.stderr, done.stderr
+    assert "[n2] Error: executed 0 commands" in done.stderr
+    assert "[n1] No changes" in done.stderr
+    assert [] == changed(site)
+
+
 def test_a_full_disk_leaves_the_agent_that_runs(site: Deployed) -> None:
     before = site.on("n2", "readlink -f /opt/groundplane/current")
     site.on("n2", "mkdir -p /opt/tiny && mount -t tmpfs -o size=1m tmpfs /opt/tiny")
