@@ -27,6 +27,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         ({"store_error": "No space left on device"}, False),
         ({"planes": (PlaneStatus("links"), PlaneStatus("dns", "refused"))}, False),
         ({"planes": (PlaneStatus("links"), PlaneStatus("dns", busy_since=1.0))}, False),
+        ({"planes": (PlaneStatus("nftables", contested="changed by nft"),)}, False),
     ],
 )
 def test_it_is_healthy_when_all_is_as_declared(changes: dict[str, object], healthy: bool) -> None:

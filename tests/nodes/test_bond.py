@@ -6,8 +6,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from ipaddress import ip_interface
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -45,6 +48,7 @@ spec:
     mtu: 1400
 """
 LACP = SITE.replace("active-backup", "802.3ad")
+TAGGED = LACP.replace("    mtu: 1400", "    mtu: 1400\n    vlan: 7")
 # No wheels are built, as for what installs the agent.
 INVENTORY = """\
 from deploys.catalog import read_source
@@ -174,6 +178,47 @@ def test_a_bond_that_would_be_lost_is_undone_with_its_mode(site: Site) -> None:
     assert "Bonding Mode: IEEE 802.3ad" in bond(site)
     assert {"192.168.50.31/24", "fd50::31/64"} == addresses(site, "bond0")
     assert not is_made(declare(site, LACP))
+
+
+def test_its_addresses_move_to_a_vlan_and_back(site: Site) -> None:
+    with both_ways():
+        assert is_made(declare(site, TAGGED))
+        assert "vlan protocol 802.1Q id 7" in site.on("u1", "ip -d link show bond0.7")
+        assert {"192.168.50.31/24", "fd50::31/64"} == addresses(site, "bond0.7")
+        assert set() == addresses(site, "bond0")
+        assert "default via 192.168.50.1 dev bond0.7" in site.on("u1", "ip route")
+        assert "Number of ports: 2" in bond(site)
+        assert int(pings(site).split(" received")[0].split()[-1]) > 40
+        assert not is_made(declare(site, TAGGED))
+        assert is_made(declare(site, LACP))
+    assert {"192.168.50.31/24", "fd50::31/64"} == addresses(site, "bond0")
+    assert "bond0.7" not in site.on("u1", "ip -br link")
+
+
+@contextmanager
+def both_ways() -> Iterator[None]:
+    """Reach the node by the VLAN for as long as it is there, and as before otherwise."""
+    route, ended = "route {} 192.168.50.31/32 dev tagged", Event()
+    on_switch(f"link add link {BRIDGE} name tagged type vlan id 7", "link set tagged up")
+    ping = ["ip", "netns", "exec", PREFIX, "ping", "-q", "-c", "1", "-W", "1", "-I"]
+
+    def follow() -> None:
+        while not ended.wait(0.3):
+            for device, verb in (("tagged", "replace"), (BRIDGE, "delete")):
+                done = subprocess.run([*ping, device, "192.168.50.31"], capture_output=True)
+                if done.returncode == 0:
+                    with suppress(subprocess.CalledProcessError):  # there is none to delete
+                        on_switch(route.format(verb))
+                    break
+
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(follow)
+        try:
+            yield
+        finally:
+            ended.set()
+            following.result()
+            on_switch("link delete tagged")
 
 
 def aggregate() -> None:

@@ -71,7 +71,7 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
             and not self.store_error
             and not self.health_error
             and not self.health_check_errors
-            and not any(plane.error or plane.busy_since for plane in self.planes)
+            and not any(each.error or each.busy_since or each.contested for each in self.planes)
         )
 
     @property
