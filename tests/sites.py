@@ -16,6 +16,18 @@ from deploys.lab.model import Lab
 from deploys.lab.site import lab_of
 from groundplane.pipeline import compile_source, read_catalog
 
+# A cluster of both families, as far as the fields of its spec that a test says besides.
+CLUSTER = """\
+apiVersion: groundplane/v1
+kind: Cluster
+metadata: {name: small}
+spec:
+  serviceCIDRs: [10.96.0.0/16, "fd00:10:96::/112"]
+  workloadCIDRs:
+  - {cidr: 10.244.0.0/16, nodePrefix: 24}
+  - {cidr: "fd00:10:244::/48", nodePrefix: 64}
+"""
+
 
 class Site:
     """The lab *lab*, with the catalog in *source*."""

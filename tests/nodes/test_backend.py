@@ -13,6 +13,7 @@ import pytest
 from deploys.catalog import ROOT
 from deploys.lab import Lab, LabNode, client_key, down, entered, known_hosts, ssh_config, up
 from groundplane.pipeline import compile_source
+from tests.sites import CLUSTER
 
 pytestmark = pytest.mark.nodes
 
@@ -24,16 +25,10 @@ LAB = Lab(
     nodes=(CLIENT, HOST),
     state=Path("/var/lib/groundplane-gp-backend"),
 )
-SITE = """\
-apiVersion: groundplane/v1
-kind: Cluster
-metadata: {name: small}
-spec:
+SITE = (
+    CLUSTER
+    + """\
   proxyMode: ipvs
-  serviceCIDRs: [10.96.0.0/16, "fd00:10:96::/112"]
-  workloadCIDRs:
-  - {cidr: 10.244.0.0/16, nodePrefix: 24}
-  - {cidr: "fd00:10:244::/48", nodePrefix: 64}
 ---
 apiVersion: groundplane/v1
 kind: Node
@@ -45,6 +40,7 @@ kind: Service
 metadata: {name: db, annotations: {groundplane/ipvs-forwarding: direct}}
 spec: {ipFamilyPolicy: RequireDualStack, ports: [{port: 5432}]}
 """
+)
 SLICE = """\
 ---
 apiVersion: discovery.k8s.io/v1

@@ -17,22 +17,16 @@ import pytest
 from deploys.catalog import ROOT
 from deploys.lab.network import BRIDGE, node_namespace
 from tests.nodes.bonding import needs_bonds
-from tests.sites import Site, site_of
+from tests.sites import CLUSTER, Site, site_of
 
 pytestmark = pytest.mark.nodes
 
 PREFIX = "gp-testbond"
 UPLINK = "deploys.machine.uplink.uplink"
 NO_CHANGE = r"Grand total +\d+ +- +- +\d+"
-SITE = """\
-apiVersion: groundplane/v1
-kind: Cluster
-metadata: {name: bond}
-spec:
-  serviceCIDRs: [10.96.0.0/16, "fd00:10:96::/112"]
-  workloadCIDRs:
-  - {cidr: 10.244.0.0/16, nodePrefix: 24}
-  - {cidr: "fd00:10:244::/48", nodePrefix: 64}
+SITE = (
+    CLUSTER
+    + """\
 ---
 apiVersion: groundplane/v1
 kind: Node
@@ -47,6 +41,7 @@ spec:
     gateways: [192.168.50.1]
     mtu: 1400
 """
+)
 LACP = SITE.replace("active-backup", "802.3ad")
 TAGGED = LACP.replace("    mtu: 1400", "    mtu: 1400\n    vlan: 7")
 # No wheels are built, as for what installs the agent.

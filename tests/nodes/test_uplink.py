@@ -9,21 +9,15 @@ from pathlib import Path
 import pytest
 
 from deploys.catalog import ROOT
-from tests.sites import Site, site_of
+from tests.sites import CLUSTER, Site, site_of
 
 pytestmark = pytest.mark.nodes
 
 PREFIX = "gp-testup"
 UPLINK = "deploys.machine.uplink.uplink"
-SITE = """\
-apiVersion: groundplane/v1
-kind: Cluster
-metadata: {name: uplink}
-spec:
-  serviceCIDRs: [10.96.0.0/16, "fd00:10:96::/112"]
-  workloadCIDRs:
-  - {cidr: 10.244.0.0/16, nodePrefix: 24}
-  - {cidr: "fd00:10:244::/48", nodePrefix: 64}
+SITE = (
+    CLUSTER
+    + """\
 ---
 apiVersion: groundplane/v1
 kind: Node
@@ -33,6 +27,7 @@ spec:
   management: {host: 192.168.50.31}
   uplink: {device: host0, cidrs: [192.168.50.0/24, "fd50::/64"], gateways: [192.168.50.1], mtu: 1400}
 """
+)
 
 
 @pytest.fixture(scope="module")

@@ -11,26 +11,22 @@ from deploys.catalog import ROOT
 from deploys.lab.base import ensure_base
 from deploys.lab.model import PYTHONS, Lab
 from deploys.wheelhouse import wheelhouse_for
+from tests.sites import CLUSTER
 from tests.vms.booted import run_booted
 
 pytestmark = [pytest.mark.vms, pytest.mark.slow]
 
 # Two nodes with little to do, since the machine is an emulated one.
-SITE = """\
-apiVersion: groundplane/v1
-kind: Cluster
-metadata: {name: small}
-spec:
-  serviceCIDRs: [10.96.0.0/16, "fd00:10:96::/112"]
-  workloadCIDRs:
-  - {cidr: 10.244.0.0/16, nodePrefix: 24}
-  - {cidr: "fd00:10:244::/48", nodePrefix: 64}
+SITE = (
+    CLUSTER
+    + """\
 ---
 apiVersion: v1
 kind: Service
 metadata: {name: web}
 spec: {selector: {app: web}, ports: [{port: 80, targetPort: http}]}
 """
+)
 NODE = """\
 ---
 apiVersion: groundplane/v1
