@@ -69,6 +69,7 @@ mkdir -p /run/systemd/nspawn/propagate /run/systemd/nspawn/locks
 aa-exec --profile=named true || echo "no profile of named"
 traces >/tmp/before || true
 make up LAB=nspawn GROUNDPLANE_SOURCE=/root/small
+export GROUNDPLANE_SOURCE=lab/site
 systemctl list-units --plain --no-legend 'gp-lab-*'
 on() { ip netns exec gp-lab ssh -n -F /var/lib/groundplane-gp-lab/ssh/config "$@"; }
 boot=$(on n2 cat /proc/sys/kernel/random/boot_id)
@@ -81,7 +82,7 @@ echo "n2 booted: $boot, then $now"
 systemctl kill --signal=KILL gp-lab-n1.service
 sleep 1
 .venv/bin/python -m deploys.lab status || true
-GROUNDPLANE_SOURCE=lab/site .venv/bin/python -m deploys.lab up
+.venv/bin/python -m deploys.lab up
 .venv/bin/python -m deploys.lab status
 make down
 traces >/tmp/after || true
