@@ -1,108 +1,39 @@
 """The nftables dataplane and the kernel. Needs root: namespaces and nf_tables."""
 
-import json
-import os
 import select
 import socket
-import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
-from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from groundplane.dataplanes.nftables import Nftables, render, ruleset
+from groundplane.dataplanes.nftables import ruleset
 from groundplane.dataplanes.nftables.batch import encode
-from groundplane.dataplanes.nftables.kernel import maps_of
 from groundplane.dataplanes.nftables.maps import MAPS, host32
 from groundplane.dataplanes.nftables.text import tables_of
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
 from groundplane.model import compiled
 from groundplane.model.compiled import Endpoint, Overlay, Port, columns
-from groundplane.netlink import NETFILTER
 from groundplane.project.node import capacities, project_service
 from groundplane.project.state import NodeBase, NodeState
-from groundplane.reconcile import Reconciler
 from groundplane.sizes import sizes
 from tests.kernel import spaces
+from tests.kernel.nftables import FOREIGN, A, B, Node, elements_of
 from tests.kernel.spaces import based, namespace
-from tests.kernel.world import Server, ip, run, within
+from tests.kernel.world import Server, ip, within
 from tests.states import BASE, HERE, SIZES, full_states, of_family, service, state, states
 
 pytestmark = pytest.mark.kernel
 
-A = service("a", ["10.96.0.2", "fd00:96::2"], ["10.244.1.10:80", "fd00:244:0:1::10:80"])
-B = service("b", ["10.96.0.3", "fd00:96::3"], ["10.244.1.11:80", "10.244.1.12:81"], pool=4)
-FOREIGN = (
-    "table inet theirs {\n\tset s {\n\t\ttype ipv4_addr\n\t\telements = { 192.0.2.9 }\n\t}\n}\n"
-)
 TINY = based(capacity=msgspec.structs.replace(SIZES, slots=4))
 MANY = service("a", ["10.96.0.2"], [f"10.244.1.{n}:80" for n in range(10, 20)])
-
-
-class Node:
-    """A namespace, and the dataplane in it."""
-
-    def __init__(self, netns: str) -> None:
-        self.netns = netns
-        self.plane = within(netns, Nftables)
-        self.reconciler = Reconciler(self.plane)
-
-    def close(self) -> None:
-        self.plane.close()
-
-    def bring(self, wanted: NodeState) -> int:
-        return len(within(self.netns, partial(self.reconciler.bring, wanted)))
-
-    def restarted(self, wanted: NodeState) -> int:
-        """Return how much a freshly started agent changes for *wanted*."""
-
-        def bring() -> int:
-            plane = Nftables()
-            try:
-                return len(Reconciler(plane).bring(wanted))
-            finally:
-                plane.close()
-
-        return within(self.netns, bring)
-
-    def listed(self, *what: str) -> str:
-        return run(self.netns, "nft", *(what or ("list", "ruleset")))
-
-    def whole(self) -> list[Any]:
-        """Return the ruleset without handles; elements, of which the kernel has its own order, sorted."""
-        objects = json.loads(self.listed("-j", "list", "ruleset"))["nftables"][1:]
-        for each in objects:
-            (body,) = each.values()
-            body.pop("handle", None)
-            if isinstance(body.get("elem"), list):
-                body["elem"].sort(key=json.dumps)
-        return list(objects)
-
-    def elements(self, base: NodeBase) -> dict[bytes, bytes]:
-        """Return the elements of all our maps."""
-        connection = self.plane._connection
-
-        def dump() -> dict[bytes, bytes]:
-            return dict(pair for map_ in maps_of(base) for pair in connection.elements(map_))
-
-        return within(self.netns, dump)
-
-    def load(self, script: str) -> None:
-        run(self.netns, "nft", script)
-
-    def drifted(self) -> bool:
-        return within(self.netns, self.reconciler.distrust)
-
-    def generation(self) -> int:
-        return within(self.netns, self.plane._connection.generation)
 
 
 @pytest.fixture
@@ -121,11 +52,6 @@ def pair() -> Iterator[tuple[Node, Node]]:
         yield nodes
         for each in nodes:
             each.close()
-
-
-def elements_of(wanted: NodeState) -> Mapping[bytes, bytes]:
-    rendered = (render(wanted.base, part) for part in wanted.parts)
-    return {key: data for part in rendered for key, data in part.items()}
 
 
 @settings(max_examples=6, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -390,176 +316,3 @@ def test_a_dump_that_is_larger_than_the_receive_buffer_comes_in_parts(node: Node
     assert elements_of(wanted) == node.elements(base)
     node.reconciler.forget()
     assert 0 == node.bring(wanted)
-
-
-# ------------------------------------------------------------------------------------------------
-# What others do to our tables.
-
-
-def test_our_own_transactions_are_no_drift_and_those_of_others_are(node: Node) -> None:
-    node.bring(state(A))
-    assert not node.drifted()
-    node.bring(state(A, B))
-    node.bring(state(B))
-    assert not node.drifted()
-    node.load("add table inet theirs")
-    assert node.drifted()
-    assert 0 == node.bring(state(B))  # it was read, and nothing of ours had changed
-    assert not node.drifted()
-
-
-CHANGED = (
-    "delete element ip groundplane cluster_ips { 10.96.0.2 . tcp . 80 }; "
-    "add element ip groundplane cluster_ips { 10.96.0.2 . tcp . 80 : 0x2002 }"
-)
-DAMAGES = [
-    "flush ruleset",
-    "delete table ip groundplane",
-    "delete table bridge groundplane",
-    "flush map ip groundplane cluster_ips",
-    "add element ip groundplane service_addresses { 10.96.0.200 }",
-    "delete element ip6 groundplane nodes { 2001:db8::2 }",
-    CHANGED,
-    "insert rule ip groundplane services drop",
-    "flush chain ip6 groundplane services",
-    "delete element ip groundplane classes { 0x1 }",
-    "add element ip groundplane not_masqueraded { 198.51.100.0/24 }",
-    "add chain ip groundplane theirs { type filter hook input priority 0; policy drop; }",
-    "add table ip groundplane { flags dormant; }",
-]
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_what_others_did_to_our_tables_is_seen_and_undone(node: Node, damage: str) -> None:
-    wanted = state(A, B)
-    node.bring(wanted)
-    before = node.whole()
-    node.load(damage)
-    assert before != node.whole()
-    assert node.drifted()
-    assert 0 < node.bring(wanted)
-    assert before == node.whole()
-    assert not node.drifted()
-
-
-@pytest.mark.parametrize("damage", DAMAGES[:3])
-def test_tables_that_others_removed_are_never_filled_in_part(node: Node, damage: str) -> None:
-    """A change that comes before anyone looked is no difference to what is there then."""
-    node.bring(state(A))
-    node.load(damage)
-    node.bring(state(A, B))
-    assert elements_of(state(A, B)) == node.elements(BASE)
-    assert 0 == node.restarted(state(A, B))
-
-
-def test_the_tables_of_an_older_version_are_replaced(node: Node) -> None:
-    node.load('table ip groundplane { comment "old"; set nodes { type ipv4_addr; }; }')
-    node.bring(state(A))
-    assert elements_of(state(A)) == node.elements(BASE)
-
-
-def test_who_was_kept_where_outlives_the_tables_replacement(node: Node) -> None:
-    """Of either family; what no map has any more is left behind."""
-    base, other = based(affinity_timeouts=(60,)), based(affinity_timeouts=(60, 300))
-    node.bring(state(base=base))
-    node.load("add element ip groundplane affinity { 0x2000 . 192.0.2.7 timeout 60s : 0x2005 }")
-    node.load("add element ip6 groundplane affinity { 0x2000 . 7 . 8 timeout 60s : 0x2006 }")
-    node.bring(state(base=other))
-    for family, key in (("ip", "192.0.2.7"), ("ip6", "7")):
-        assert key in node.listed("list", "map", family, "groundplane", "affinity")
-
-
-def test_tables_can_be_there_before_services_are(node: Node) -> None:
-    wanted = state(A, B)
-    within(node.netns, partial(node.reconciler.prepare, wanted.base))
-    assert "table bridge groundplane" in node.listed("list", "tables")
-    assert {} == node.elements(wanted.base)
-    prepared = node.generation()
-    assert len(elements_of(wanted)) == node.bring(wanted)
-    assert prepared + 1 == node.generation()
-    assert elements_of(wanted) == node.elements(wanted.base)
-    assert not node.drifted()
-
-
-def test_what_is_there_is_not_prepared_again(node: Node) -> None:
-    node.bring(state(A))
-    there, generation = node.listed(), node.generation()
-    within(node.netns, lambda: Reconciler(node.plane).prepare(state(B).base))
-    assert (there, generation) == (node.listed(), node.generation())
-
-
-# ------------------------------------------------------------------------------------------------
-
-
-def heard(node: Node, descriptor: int) -> bool:
-    """Return whether the dataplane hears of something within a moment."""
-    return bool(select.select([descriptor], [], [], 0.2)[0])
-
-
-FOREIGN_CHANGES = {
-    "the whole ruleset is flushed": "flush ruleset",
-    "a table of ours is deleted": "delete table bridge groundplane",
-    "an element is deleted": "flush map ip groundplane slots",
-    "a rule is added": "add rule ip groundplane services accept",
-}
-
-
-@pytest.mark.parametrize("change", FOREIGN_CHANGES)
-def test_what_others_do_to_our_tables_is_heard_of_with_their_name(node: Node, change: str) -> None:
-    node.bring(state(A, B))
-    descriptor = within(node.netns, node.plane.listen)
-    assert not node.drifted()
-    node.load(FOREIGN + "add element inet theirs s { 192.0.2.10 }")
-    within(node.netns, partial(node.plane.disturbed, BASE))
-    assert not heard(node, descriptor)
-    process = subprocess.Popen(["ip", "netns", "exec", node.netns, "nft", FOREIGN_CHANGES[change]])
-    assert 0 == process.wait()
-    assert heard(node, descriptor)
-    assert node.drifted()
-    assert node.plane.culprit() in (f"nft (pid {process.pid})", "nft")
-    node.bring(state(A, B))
-    assert not node.drifted()
-    assert not heard(node, descriptor)
-    assert elements_of(state(A, B)) == node.elements(BASE)
-
-
-def test_of_our_own_changes_and_of_those_of_other_tables_nothing_is_made(node: Node) -> None:
-    node.bring(state(A))
-    descriptor = within(node.netns, node.plane.listen)
-    node.bring(state(A, B))
-    assert not heard(node, descriptor)
-    node.load(FOREIGN)
-    assert not node.drifted()
-    node.bring(state(A, base=based(capacity=msgspec.structs.replace(SIZES, slots=3 << 12))))
-    assert not node.drifted()  # by nft, for us
-
-
-def test_what_was_changed_before_anyone_listened_is_seen(node: Node) -> None:
-    node.bring(state(A))
-    node.load("flush map ip groundplane slots")
-    within(node.netns, node.plane.listen)
-    assert node.drifted()
-
-
-def test_our_own_changes_are_ours_also_after_everything_was_read_again(node: Node) -> None:
-    """The socket keeps its port, by which the kernel keeps back what is told of them."""
-
-    def take_the_port_of_the_process() -> socket.socket:
-        """Let no socket get the same port again by chance: the kernel gives the pid, while it is free."""
-        taken = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETFILTER)
-        taken.bind((os.getpid(), 0))
-        return taken
-
-    node.plane.close()
-    with within(node.netns, take_the_port_of_the_process):
-        anew = Node(node.netns)
-        try:
-            anew.bring(state(A))
-            descriptor = within(anew.netns, anew.plane.listen)
-            anew.reconciler.forget()
-            assert 0 == anew.bring(state(A))
-            anew.bring(state(A, B))
-            assert not heard(anew, descriptor)
-            assert not anew.drifted()
-        finally:
-            anew.close()

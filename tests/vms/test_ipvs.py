@@ -9,7 +9,7 @@ from tests.vms.guest import run_in_guest
 
 pytestmark = pytest.mark.vms
 
-CONFORMANCE = ("tests/conformance", "tests/kernel/test_ipvs.py")
+CONFORMANCE = ("tests/conformance", "tests/kernel/test_ipvs.py", "tests/kernel/test_ipvs_living.py")
 # Other ways than masquerading, SCTP's own sockets, filters of others.
 MORE = tuple(
     f"tests/kernel/test_ipvs_{each}.py" for each in ("encoder", "forwarding", "sctp", "coexistence")
