@@ -16,6 +16,9 @@ from typing import NamedTuple
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
+_LONG = 400  # characters: of what is longer, the beginning and the end are shown
+
+
 def printable(text: str) -> str:
     """Return *text* on one line, with nothing in it that a terminal would obey."""
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
@@ -41,9 +44,13 @@ class Fault(NamedTuple):
     message: str
 
     def __str__(self) -> str:
-        parts = (str(self.origin), self.subject, self.path, self.message)
-        text = ": ".join(part for part in parts if part)
+        parts = (self.subject, self.path, self.message)
+        text = ": ".join((str(self.origin), *(_shortened(part) for part in parts if part)))
         return printable(text)  # one line for each fault
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONG else f"{text[: _LONG // 2]} ... {text[-_LONG // 4 :]}"
 
 
 class GroundplaneError(Exception):

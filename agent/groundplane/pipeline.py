@@ -1,5 +1,7 @@
 """The line put together for a source on disk: what the commands and the agent's compiler share."""
 
+import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,14 +25,16 @@ def read_catalog(source: Path) -> Catalog:
 def read_lock(source: Path) -> Lock:
     """Return the lock beside the catalog; an empty one where there is none yet."""
     path = source / LOCK_NAME
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return Lock()
-    except OSError as error:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a FIFO would have us wait
+            raise SourceError(f"{path}: no regular file")
+        raw = path.read_bytes()
+    except OSError as error:  # also a link that leads nowhere
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
     try:
-        return parse_lock(raw.decode(), str(path))
+        return parse_lock(raw.decode("utf-8-sig"), str(path))
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         message = f"not UTF-8: byte 0x{raw[error.start]:02x}"

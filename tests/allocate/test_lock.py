@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.allocate import Lock, format_lock, parse_lock
-from groundplane.errors import CatalogError
+from groundplane.errors import CatalogError, printable
 from groundplane.model.catalog import Key
 
 LOCK = Lock(
@@ -49,7 +49,7 @@ def test_a_lock_is_read_as_it_was_written() -> None:
     assert parse_lock(TEXT, "addresses.lock") == LOCK
 
 
-@pytest.mark.parametrize("text", ["", "\n", "# nothing\n", TEXT.splitlines()[0]])
+@pytest.mark.parametrize("text", ["", "\n", "# nothing\n", TEXT.splitlines()[0] + "\n"])
 def test_a_lock_without_lines_holds_nothing(text: str) -> None:
     assert parse_lock(text, "addresses.lock") == Lock()
 
@@ -124,9 +124,17 @@ def test_an_address_that_a_merge_gave_twice_names_both_holders() -> None:
     ]
 
 
+@pytest.mark.parametrize("cut", [1, 3, 20])
+def test_a_file_that_was_cut_off_is_an_error(cut: int) -> None:
+    """The rest of a line may be an address, too."""
+    lines = TEXT[:-cut].count("\n") + 1
+    end = "the line has no end: restore the file as it was, since it may have been cut off"
+    assert f"site/addresses.lock:{lines}: {end}" in faults(TEXT[:-cut])
+
+
 def test_an_object_has_one_line() -> None:
     assert faults("Service/default/a 10.96.0.20\nService/default/a 10.96.0.21\n") == [
-        "site/addresses.lock:2: a second line for Service/default/a"
+        "site/addresses.lock:2: a second line for Service/default/a, after line 1: delete one of the two"
     ]
 
 
@@ -151,11 +159,13 @@ _STARTS = (
         "NodePort/default/web/tcp/80",
         "NodePort/default/web/TCP/080",
         "HealthCheck/web",
+        "hello",
+        "Service/default/w\x1b[31m",
     ],
 )
 def test_a_line_starts_with_what_holds_the_rest(start: str) -> None:
     assert faults(f"# header\n{start} 10.96.0.20\n") == [
-        f'site/addresses.lock:2: "{start}" is no start of a line: {_STARTS}'
+        f'site/addresses.lock:2: "{printable(start)}" is no start of a line: {_STARTS}'
     ]
 
 
@@ -166,7 +176,10 @@ def test_a_line_starts_with_what_holds_the_rest(start: str) -> None:
         ("Service/default/web", "Service/default/web has no address"),
         ("HealthCheck/default/web", "HealthCheck/default/web has no port"),
         ("Service/default/web 10.96.0", '"10.96.0" is not an IP address'),
-        ("Service/default/web 10.96.0.20 ", '"" is not an IP address'),
+        (
+            "Service/default/web 10.96.0.20 ",
+            "one space is between two parts of a line, and none at its end",
+        ),
         ("Service/default/web FD00::0:1", '"FD00::0:1" is written "fd00::1"'),
         ("Node/n1 FD00::/64", '"FD00::/64" is written "fd00::/64"'),
         (
@@ -184,6 +197,7 @@ def test_a_line_starts_with_what_holds_the_rest(start: str) -> None:
         ),
         ("NodePort/default/web/TCP/80 030080", '"030080" is written "30080"'),
         ("NodePort/default/web/TCP/80 65536", "65536 is no port: 1 to 65535"),
+        ("NodePort/default/web/TCP/80 3008000000", "3008000000 is no port: 1 to 65535"),
         (
             "NodePort/default/web/TCP/80 30080 30081",
             "NodePort/default/web/TCP/80 has 2 ports; a NodePort has one",

@@ -125,8 +125,8 @@ def test_what_takes_the_nat_hook_is_refused(
         (
             PORTS,
             endpoints("192.0.2.50", port=81),
-            PATH,
-            "the port stays as it is: 81 of EndpointSlice/web-1 is not 80",
+            "ports[0].port",
+            f"Service/web has {FORWARDING} tunnel: the port stays as it is, so 81 has to be 80",
         ),
     ],
 )
@@ -156,21 +156,31 @@ BEHIND = "direct reaches what is on the nodes' own link, and"
             f"Workload/a has its node's own network, {ONCE_MORE}",
         ),
         (DIRECT, OWN, f"{BEHIND} Workload/a is behind its node: tunnel reaches it"),
-        (TUNNEL, endpoints("192.0.2.1"), f"192.0.2.1 is Node/n1, {ONCE_MORE}"),
-        (DIRECT, endpoints("192.0.2.1"), f"192.0.2.1 is Node/n1, {ONCE_MORE}"),
-        (
-            DIRECT,
-            endpoints("10.244.7.7"),
-            f"{BEHIND} 10.244.7.7 is behind a node: tunnel reaches it",
-        ),
     ],
 )
-def test_who_cannot_be_an_endpoint(
+def test_which_workload_cannot_be_an_endpoint(
     source: Path, way: dict[str, str], more: str, fault: str
 ) -> None:
-    selector = [SELECTED] if "Workload" in more else []
-    (found,) = faults(source, service(*selector, PORTS, annotations=way) + more, SITE)
+    (found,) = faults(source, service(SELECTED, PORTS, annotations=way) + more, SITE)
     assert found.endswith(f": {PATH}: {fault}")
+
+
+@pytest.mark.parametrize(
+    ("way", "address", "fault"),
+    [
+        ("tunnel", "192.0.2.1", f"192.0.2.1 is Node/n1, {ONCE_MORE}"),
+        ("direct", "192.0.2.1", f"192.0.2.1 is Node/n1, {ONCE_MORE}"),
+        ("direct", "10.244.7.7", f"{BEHIND} 10.244.7.7 is behind a node: tunnel reaches it"),
+    ],
+)
+def test_which_address_cannot_be_an_endpoint(
+    source: Path, way: str, address: str, fault: str
+) -> None:
+    """It is said where the address is written."""
+    text = service(PORTS, annotations={FORWARDING: way}) + endpoints("192.0.2.50", address)
+    line = text.count("\n")
+    where = f"site/test.yaml:{line}: EndpointSlice/default/web-1: endpoints[1].addresses[0]"
+    assert [f"{where}: Service/web has {FORWARDING} {way}: {fault}"] == faults(source, text, SITE)
 
 
 def test_an_address_from_outside_is_of_one_service(source: Path) -> None:

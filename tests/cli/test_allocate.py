@@ -35,6 +35,24 @@ def test_check_writes_nothing_and_is_2_when_it_would_change(
     assert not (site / "addresses.lock").exists()
 
 
+def test_a_lock_that_is_only_written_otherwise_says_so(groundplane: Command, site: Path) -> None:
+    lock = site / "addresses.lock"
+    lock.write_text("# mine\n" + lock.read_text())
+    told = "would be written otherwise, with the same addresses; run `groundplane allocate`\n"
+    assert Done(2, "", f"site/addresses.lock: {told}") == groundplane("allocate", "--check", "site")
+    assert 0 == groundplane("check", "site").status
+
+
+def test_a_link_to_the_lock_stays_one(groundplane: Command, site: Path) -> None:
+    lock, kept = site / "addresses.lock", Path("kept.lock")
+    lock.rename(kept)
+    lock.symlink_to("../kept.lock")
+    kept.write_text("")
+    assert 0 == groundplane("allocate", "site").status
+    assert lock.is_symlink()
+    assert "Service/default/web" in kept.read_text()
+
+
 def test_what_is_gone_and_what_moved_is_told(groundplane: Command, site: Path) -> None:
     text = SITE.replace("name: a,", "name: c,").replace("10.96.0.5", "10.96.0.7")
     (site / "site.yaml").write_text(text)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -93,12 +94,24 @@ def test_a_lock_that_is_no_text_is_a_fault_with_its_line(
     assert "site/addresses.lock:2: not UTF-8: byte 0xff" == told
 
 
-def test_a_lock_that_is_a_directory_is_one_line(groundplane: Command, site: Path) -> None:
+LOCKS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a directory": (Path.mkdir, "no regular file"),
+    "a FIFO": (os.mkfifo, "no regular file"),
+    "a link that leads nowhere": (
+        lambda path: path.symlink_to("nowhere"),
+        "cannot be read: No such file or directory",
+    ),
+}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_that_is_no_file_is_one_line(groundplane: Command, site: Path, lock: str) -> None:
+    make, message = LOCKS[lock]
     (site / "addresses.lock").unlink()
-    (site / "addresses.lock").mkdir()
-    assert "error: site/addresses.lock: cannot be read: Is a directory" == one_line(
-        groundplane("check", "./site")
-    )
+    make(site / "addresses.lock")
+    for command in ("check", "allocate"):
+        done = groundplane(command, "./site")
+        assert f"error: site/addresses.lock: {message}" == one_line(done)
 
 
 HEALTH = {

@@ -163,10 +163,7 @@ def test_kinds_that_would_be_lost_in_silence_are_refused(
         ),
         (
             "a: 1\n---\nb:\n\t- c\n",
-            (
-                "site/a.yaml:4: not YAML: "
-                "found character that cannot start any token, while scanning for the next token"
-            ),
+            ("site/a.yaml:4: not YAML: a tab; YAML is indented by spaces"),
         ),
         (
             "a: {{ .Values.name }}\n",
@@ -191,8 +188,52 @@ def test_a_bomb_of_aliases_is_an_error(source: Path) -> None:
 
 def test_a_conflict_that_git_left_in_a_document_is_an_error_at_its_line(source: Path) -> None:
     text = WEB + "<<<<<<< ours\nstatus: {}\n=======\n>>>>>>> theirs\n"
+    line = WEB.count("\n") + 1
+    assert load_faults(source, {"a.yaml": text}) == [
+        f"site/a.yaml:{line}: not YAML: a merge conflict is left here; settle it"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("a: 1\nkind: {{ kind }}\n", "2: not YAML: a mapping or list as a key; is this a template"),
+        (
+            "a: 1\nb:\n- {? [a] : b}\n",
+            "3: not YAML: a mapping or list as a key; is this a template",
+        ),
+        ("ä: 1\nb: \x01\n", "2: not YAML: control characters are not allowed"),
+    ],
+)
+def test_what_the_parser_has_no_line_for_has_one(source: Path, text: str, fault: str) -> None:
+    (found,) = load_faults(source, {"a.yaml": text})
+    assert found.startswith(f"site/a.yaml:{fault}")
+
+
+@pytest.mark.parametrize(
+    ("spec", "fault"),
+    [
+        ("{<<: {}, ports: []}", "merge keys (<<) are none of YAML 1.2's: write the fields out"),
+        ("!own {ports: []}", "the tag !own means nothing here"),
+    ],
+)
+def test_merge_keys_and_tags_are_called_so(source: Path, spec: str, fault: str) -> None:
+    text = WEB.replace("{ports: [{port: 80}]}", spec)
+    (found,) = load_faults(source, {"a.yaml": text})
+    assert found.endswith(fault)
+
+
+def test_what_is_long_is_cut_in_its_middle(source: Path) -> None:
+    text = WEB.replace("port: 80", f"port: {'a' * 5000}")
     (fault,) = load_faults(source, {"a.yaml": text})
-    assert fault.startswith("site/a.yaml:6: not YAML: ")
+    assert fault.startswith("site/a.yaml:4: Service/default/web: spec.ports[0].port: expected a ")
+    assert "aaa ... aaa" in fault
+    assert len(fault) < 500
+
+
+def test_files_with_byte_order_marks_can_be_put_together(source: Path) -> None:
+    found = load_files(source, {"a.yaml": f"\ufeff# first\n---\n\ufeff{WEB}"})
+    assert [("default", "web")] == list(found.services)
 
 
 def test_a_file_that_is_not_utf_8_is_an_error_at_its_line(source: Path) -> None:

@@ -32,9 +32,10 @@ def test_a_merge_key_is_an_ordinary_key() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
+        ("a: 1\nb:\n\t- c", 3, "a tab; YAML is indented by spaces"),
         (
-            "a: 1\nb:\n\t- c",
-            3,
+            "a: 1\nb: @c",
+            2,
             "found character that cannot start any token, while scanning for the next token",
         ),
         ("a: 1\n b: 2", 2, "mapping values are not allowed in this context"),

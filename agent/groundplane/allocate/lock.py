@@ -37,7 +37,9 @@ _STARTS: Final = (
     "or released/TURN"
 )
 _CONFLICT: Final = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
-_RELEASED: Final = re.compile(r"released/(\d+) (\S+)", re.ASCII)
+_RELEASED: Final = re.compile(r"released/(\d{1,18}) (\S+)", re.ASCII)
+_START: Final = re.compile(r"[A-Za-z]+(?:/[A-Za-z0-9.-]+)+", re.ASCII)
+_CUT: Final = "the line has no end: restore the file as it was, since it may have been cut off"
 _SETTLE: Final = "a merge conflict is left here; settle it, then run `groundplane allocate`"
 
 
@@ -51,35 +53,52 @@ class Lock:
 
 def parse_lock(text: str, file: str) -> Lock:
     """Return the lock that *text* says; CatalogError with every line that is wrong."""
-    held: dict[Key, tuple[str, ...]] = {}
-    released: dict[str, int] = {}
-    holders: dict[str, int] = {}  # the first line of each
-    lines = text.splitlines()
+    reading = _Reading(text.splitlines())
     faults: list[Fault] = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        try:
-            name, *given = line.split(" ")
-            if line.startswith(_CONFLICT):
-                raise ValueError(_SETTLE)
-            kinds = [_form(each) for each in given]
-            for each in given:
-                first = holders.setdefault(each, number)
-                if first != number:
-                    _check_shared(each, lines, first, number)
-            if turn := line.startswith("released/") and _RELEASED.fullmatch(line):
-                released[turn[2]] = int(turn[1])
-                continue
-            key = _key(name, given, kinds)
-            if key in held:
-                raise ValueError(f"a second line for {name}")
-            held[key] = tuple(given)
-        except ValueError as error:
-            faults.append(Fault(Origin(file, number), "", "", str(error)))
+    for number, line in enumerate(reading.lines, start=1):
+        if line.strip() and not line.startswith("#"):
+            try:
+                reading.take(number, line)
+            except ValueError as error:
+                faults.append(Fault(Origin(file, number), "", "", str(error)))
+    if text and not text.endswith("\n"):
+        faults.append(Fault(Origin(file, len(reading.lines)), "", "", _CUT))
     if faults:
         raise CatalogError(faults)
-    return Lock(held, released)
+    return Lock(reading.held, reading.released)
+
+
+class _Reading:
+    """The lines of a lock, and what those that were taken say."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self.lines = lines
+        self.held: dict[Key, tuple[str, ...]] = {}
+        self.released: dict[str, int] = {}
+        self._first: dict[str, int] = {}  # the first line of each address and each object
+
+    def take(self, number: int, line: str) -> None:
+        """Take *line*; ValueError says what is wrong with it."""
+        if line.startswith(_CONFLICT):
+            raise ValueError(_SETTLE)
+        name, *given = line.split(" ")
+        if not all(given):
+            raise ValueError("one space is between two parts of a line, and none at its end")
+        if not _START.fullmatch(name):
+            raise ValueError(f'"{name}" is no start of a line: {_STARTS}')
+        kinds = [_form(each) for each in given]
+        for each in given:
+            first = self._first.setdefault(each, number)
+            if first != number:
+                _check_shared(each, self.lines, first, number)
+        if turn := _RELEASED.fullmatch(line):
+            self.released[turn[2]] = int(turn[1])
+            return
+        key = _key(name, given, kinds)
+        first = self._first.setdefault(name, number)
+        if first != number:
+            raise ValueError(f"a second line for {name}, after line {first}: delete one of the two")
+        self.held[key] = tuple(given)
 
 
 def _form(text: str) -> str:
@@ -87,9 +106,9 @@ def _form(text: str) -> str:
     if "/" in text:
         kind, canonical = "a range", address.canonical_range(text)
     elif text.isdecimal():
-        kind, canonical = "a port", str(int(text))
-        if not 1 <= int(text) <= 65535:
+        if len(text) > 9 or not 1 <= int(text) <= 65535:
             raise ValueError(f"{text} is no port: 1 to 65535")
+        kind, canonical = "a port", str(int(text))
     else:
         kind, canonical = "an address", address.canonical(text)
     if canonical != text:
@@ -99,7 +118,7 @@ def _form(text: str) -> str:
 
 def _key(name: str, given: Sequence[str], kinds: Sequence[str]) -> Key:
     kind, *names = name.split("/")
-    count, wanted = _HOLDS.get(kind, (0, ""))
+    count, wanted = _HOLDS.get(kind, (-1, ""))
     if len(names) != count or not all(names) or (count == 4 and not _PORT.fullmatch(name)):
         raise ValueError(f'"{name}" is no start of a line: {_STARTS}')
     if kinds != [wanted]:

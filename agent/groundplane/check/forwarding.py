@@ -50,12 +50,15 @@ def _service(
     for path, message in _targets(service):
         yield catalog.fault(key, path, f"{FORWARDING} {way}: {message}")
     selected = index.matching(namespace, service.spec.selector)
-    messages = [message for each in selected for message in _workload(service, each)]
-    for each in slices.get((namespace, service.metadata.name), ()):
-        messages += _slice(catalog, service, each, nodes)
-    messages += _sharing(service, owners)
-    for message in messages:
+    for message in (
+        *(m for each in selected for m in _workload(service, each)),
+        *_sharing(service, owners),
+    ):
         yield catalog.fault(key, _PATH, message)
+    for each in slices.get((namespace, service.metadata.name), ()):
+        for path, message in _slice(catalog, service, each, nodes):
+            told = f"Service/{service.metadata.name} has {FORWARDING} {way}: {message}"
+            yield catalog.fault(key_of(each), path, told)
 
 
 def _traffic(service: Service) -> Iterator[tuple[str, str]]:
@@ -109,17 +112,19 @@ def _named(workload: Workload, port: ServicePort) -> int:
 
 def _slice(
     catalog: Catalog, service: Service, each: EndpointSlice, nodes: Mapping[str, str]
-) -> Iterator[str]:
-    name = each.metadata.name
+) -> Iterator[tuple[str, str]]:
+    """Yield path and fault of what the endpoints of a slice cannot be."""
     wanted = {(port.name, port.protocol): port.port for port in service.spec.ports}
-    for port in each.ports:
+    for index, port in enumerate(each.ports):
         number = wanted.get((port.name or "", port.protocol))
         if number and port.port and port.port != number:
-            yield f"the port stays as it is: {port.port} of EndpointSlice/{name} is not {number}"
-    for endpoint in each.endpoints:
-        with suppress(ValueError):  # a fault of the slice
-            for text in map(canonical, endpoint.addresses):
-                yield from _address(catalog, service, text, nodes)
+            message = f"the port stays as it is, so {port.port} has to be {number}"
+            yield f"ports[{index}].port", message
+    for index, endpoint in enumerate(each.endpoints):
+        for place, text in enumerate(endpoint.addresses):
+            with suppress(ValueError):  # a fault of its own
+                for message in _address(catalog, service, canonical(text), nodes):
+                    yield f"endpoints[{index}].addresses[{place}]", message
 
 
 def _address(

@@ -37,8 +37,9 @@ def allocate(source: Path, *, only_check: bool) -> int:
         click.echo(f"{path}: up to date", err=True)
         return 0
     if only_check:
-        click.echo(f"{path}: would change; run `groundplane allocate`", err=True)
+        what = "be written otherwise, with the same addresses" if after == lock else "change"
+        click.echo(f"{path}: would {what}; run `groundplane allocate`", err=True)
         return 2
-    write_atomically(path, text.encode())
+    write_atomically(path.resolve(), text.encode())  # what a link leads to, not the link
     click.echo(f"{path}: written; commit it with the catalog", err=True)
     return 0

@@ -4,7 +4,7 @@ msgspec reads a good document at C speed but stops at the first fault of a bad o
 the document walked once more, beside its type, to name all of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, TypeVar, cast
 
@@ -79,10 +79,7 @@ def _faults(value: Any, type_: inspect.Type, path: str) -> Iterator[tuple[str, s
             known = {field.encode_name: field for field in fields}
             for name in value:
                 if name not in known:
-                    yield (
-                        join(path, str(name)),
-                        f'unknown field "{name}"{did_you_mean(str(name), known)}',
-                    )
+                    yield join(path, str(name)), _unknown(str(name), known)
             for name, field in known.items():
                 if name in value:
                     yield from _faults(value[name], field.type, join(path, name))
@@ -104,6 +101,14 @@ def _faults(value: Any, type_: inspect.Type, path: str) -> Iterator[tuple[str, s
                 yield from _faults(item, inner, join(path, index))
         case _:
             yield from _leaf(value, type_, path)
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    if name == "<<":
+        return "merge keys (<<) are none of YAML 1.2's: write the fields out"
+    if name.startswith("!"):
+        return f"the tag {name} means nothing here"
+    return f'unknown field "{name}"{did_you_mean(name, known)}'
 
 
 _NAMES = {

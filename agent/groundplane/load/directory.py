@@ -176,10 +176,11 @@ def _documents(path: Path, faults: list[Fault]) -> Iterator[tuple[Origin, object
             from groundplane.load import positions  # PyYAML: imported once something is wrong
 
             duplicates = positions.duplicate_keys(body) if "duplicate" in str(error) else []
+            at = error.line or line + positions.key_that_is_none(body)
             faults += [
                 Fault(origin._replace(line=line + below), "", where, f'duplicate key "{key}"')
                 for below, where, key in duplicates
-            ] or [Fault(origin._replace(line=error.line or line), "", "", f"not YAML: {error}")]
+            ] or [Fault(origin._replace(line=at), "", "", f"not YAML: {error}")]
 
 
 def _items(source: Path, faults: list[Fault]) -> Iterator[tuple[Origin, object]]:

@@ -32,6 +32,25 @@ def line_of(text: str, path: str) -> int:
     return line
 
 
+def key_that_is_none(text: str) -> int:
+    """Return the line (from 0) of the first key that is a mapping or a list, 0 without any."""
+    nodes = [found] if (found := _compose(text)) else []
+    visited: set[int] = set()
+    while nodes:
+        node = nodes.pop()
+        if id(node) in visited:
+            continue
+        visited.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            nodes += reversed(node.value)
+        elif isinstance(node, yaml.MappingNode):
+            for key, _ in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    return int(key.start_mark.line)
+            nodes += (value for _, value in reversed(node.value))
+    return 0
+
+
 def duplicate_keys(text: str) -> list[tuple[int, str, str]]:
     """Return line (from 0), path and name of each key that its mapping already has."""
     found: list[tuple[int, str, str]] = []

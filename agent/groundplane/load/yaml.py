@@ -13,6 +13,9 @@ import ryaml
 # A document marker ends a document wherever it starts a line, inside scalars too (YAML 1.2, 9.1.2).
 _MARKER = re.compile(r"^(?:---(?=[ \t\r\n]|$)|\.\.\.(?=[ \t\r\n]|$).*\n?)", re.MULTILINE)
 _LINE = re.compile(r" at line (\d+) column \d+")
+_POSITION = re.compile(r" at position (\d+)")
+_CONFLICT = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?: |$)", re.MULTILINE)
+_TAB = re.compile(r" *\t")
 _MAPPING_KEY = "a mapping or list as a key; is this a template that is not rendered ({{ … }})?"
 _COMMENTS = re.compile(r"\A(?:[ \t]*(?:#.*|%.*)?\r?\n)*[ \t]*(?:#.*)?")
 
@@ -35,6 +38,7 @@ class YamlError(Exception):
 def split(text: str) -> list[Text]:
     """Return the documents of *text*, without those that hold comments only."""
     documents, start, line = [], 0, 1
+    text = text.replace("\n\ufeff", "\n")  # of files that were put together
     marks = [(mark.start(), mark.end()) for mark in _MARKER.finditer(text)]
     for mark_start, mark_end in [*marks, (len(text), len(text))]:
         body = text[start:mark_start]
@@ -56,11 +60,24 @@ def parse(text: str, first: int = 1) -> object:
     try:
         return ryaml.loads(text)
     except (ryaml.InvalidYamlError, ValueError, RecursionError) as error:
-        message = str(error)
-        if "unhashable" in message:
-            raise YamlError(_MAPPING_KEY, 0) from None
-        lines = [int(line) + first - 1 for line in _LINE.findall(message)]
-        message = _LINE.sub("", message, count=1)
-        message = _LINE.sub(lambda match: f" at line {int(match[1]) + first - 1}", message)
-        last = first + text.rstrip().count("\n")
-        raise YamlError(message, min(lines[0], last) if lines else 0) from None
+        message, line = _explained(text, str(error))
+    message = _LINE.sub(lambda match: f" at line {int(match[1]) + first - 1}", message)
+    raise YamlError(message, line and line + first - 1)
+
+
+def _explained(text: str, message: str) -> tuple[str, int]:
+    """Return what is wrong with *text*, and its line (from 1), 0 where the parser has none."""
+    if conflict := _CONFLICT.search(text):
+        return "a merge conflict is left here; settle it", text.count("\n", 0, conflict.start()) + 1
+    if "unhashable" in message:
+        return _MAPPING_KEY, 0
+    if position := _POSITION.search(message):
+        before = text.encode()[: int(position[1])]
+        return _POSITION.sub("", message), before.count(b"\n") + 1
+    lines = [int(line) for line in _LINE.findall(message)]
+    if not lines:
+        return message, 0
+    line = min(lines[0], text.rstrip().count("\n") + 1)
+    if _TAB.match(text.splitlines()[line - 1]):
+        return "a tab; YAML is indented by spaces", line
+    return _LINE.sub("", message, count=1), line
