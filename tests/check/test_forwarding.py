@@ -195,7 +195,8 @@ def test_an_address_from_outside_is_of_one_service(source: Path) -> None:
 
 def test_a_node_in_the_other_mode_translates(source: Path) -> None:
     text = service(PORTS, annotations=DIRECT) + endpoints("192.0.2.50")
-    assert [] == warned(source, text, SITE)
+    (warning,) = warned(source, text, SITE)
+    assert warning.endswith(f"{PATH}: it is of no effect, since no node has proxyMode ipvs")
     other = (
         "---\napiVersion: groundplane/v1\nkind: Node\nmetadata: {name: n2}\n"
         "spec: {addresses: [192.0.2.2, '2001:db8::2'], proxyMode: ipvs}\n"

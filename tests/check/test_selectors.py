@@ -38,6 +38,32 @@ def test_a_service_with_slices_needs_no_workload(source: Path) -> None:
     assert warned(source, SERVICE + SLICE) == []
 
 
+@pytest.mark.parametrize(
+    ("lines", "warnings"),
+    [
+        ("ports: [{port: 80}]", []),
+        ("ports: [{name: http, port: 80}]", ['ports[0]: Service/web has no TCP port "http"']),
+        (
+            "ports: [{port: 80, protocol: UDP}]",
+            ["ports[0]: Service/web has no UDP port without a name"],
+        ),
+        (
+            "endpoints: [{addresses: [192.0.2.9]}]",
+            ["endpoints: the slice has no ports, so that nothing leads to them"],
+        ),
+        (
+            "ports: [{port: 80}]\nendpoints: [{addresses: [192.0.2.9, 192.0.2.8]}]",
+            ["endpoints[0].addresses: only the first one is used, as in Kubernetes"],
+        ),
+    ],
+)
+def test_what_leads_to_no_endpoint_of_a_slice(
+    source: Path, lines: str, warnings: list[str]
+) -> None:
+    found = warned(source, f"{SERVICE}{SLICE}{lines}\n")
+    assert warnings == [each.partition("EndpointSlice/default/web-1: ")[2] for each in found]
+
+
 def test_a_service_without_selector_needs_no_workload(source: Path) -> None:
     assert warned(source, SERVICE.replace("{app: web, tier: front}", "{}")) == []
 

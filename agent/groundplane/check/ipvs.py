@@ -16,6 +16,12 @@ def ipvs_warnings(catalog: Catalog) -> Iterator[Fault]:
     site = catalog.cluster.spec.proxy_mode
     modes = {node.spec.proxy_mode or site for node in catalog.nodes.values()}
     if "ipvs" not in modes:
+        for service in catalog.services.values():
+            if FORWARDING in service.metadata.annotations:
+                message = "it is of no effect, since no node has proxyMode ipvs"
+                yield catalog.fault(
+                    key_of(service), join("metadata.annotations", FORWARDING), message
+                )
         return
     for service in catalog.services.values():
         for path, message in _differences(catalog, service, mixed=len(modes) > 1):

@@ -9,7 +9,7 @@ from groundplane.errors import Fault
 from groundplane.model.catalog import Catalog, key_of
 from groundplane.model.hint import nearest
 from groundplane.model.selector import LabelIndex
-from groundplane.model.service import Service
+from groundplane.model.service import EndpointSlice, Service
 
 
 def warnings(catalog: Catalog) -> Iterator[Fault]:
@@ -41,8 +41,26 @@ def warnings(catalog: Catalog) -> Iterator[Fault]:
         ):
             message = "skipped: Kubernetes wrote it for pods; the workloads of the selector count"
             yield catalog.fault(key_of(each), "metadata.labels", message)
+        else:
+            for path, message in _of_no_use(each, of):
+                yield catalog.fault(key_of(each), path, message)
     yield from probe_warnings(catalog)
     yield from ipvs_warnings(catalog)
+
+
+def _of_no_use(each: EndpointSlice, service: Service) -> Iterator[tuple[str, str]]:
+    """Yield what of a slice leads to none of its *service*."""
+    name = service.metadata.name
+    known = {(port.name, port.protocol) for port in service.spec.ports}
+    for index, port in enumerate(each.ports):
+        if (port.name or "", port.protocol) not in known:
+            what = f'port "{port.name}"' if port.name else "port without a name"
+            yield f"ports[{index}]", f"Service/{name} has no {port.protocol} {what}"
+    if each.endpoints and not each.ports and known:
+        yield "endpoints", "the slice has no ports, so that nothing leads to them"
+    for index, endpoint in enumerate(each.endpoints):
+        if len(endpoint.addresses) > 1:
+            yield f"endpoints[{index}].addresses", "only the first one is used, as in Kubernetes"
 
 
 def _external(catalog: Catalog, service: Service) -> Iterator[Fault]:
