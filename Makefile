@@ -66,8 +66,9 @@ down-netns:
 	$(RUN)/python -m deploys.lab.bare down
 
 site: setup ## Deploy the site of INVENTORY: its hypervisors and VMs first, then its nodes
-	@! $(RUN)/groundplane inventory | grep -q ' hypervisors' || \
-	  $(RUN)/pyinfra -y $(INVENTORY) --limit hypervisors deploys/site.py
+	@hosts=$$($(RUN)/groundplane inventory "$${GROUNDPLANE_SOURCE:-examples/lab}") || exit; \
+	  case "$$hosts" in *" hypervisors"*) \
+	    $(RUN)/pyinfra -y $(INVENTORY) --limit hypervisors deploys/site.py;; esac
 	$(RUN)/pyinfra -y $(INVENTORY) --limit nodes deploys/site.py
 
 INVENTORY ?= inventories/lab.py

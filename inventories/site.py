@@ -4,8 +4,13 @@ Groups are hypervisors, nodes, vms, bare, hypervisor_NAME, zone_NAME and label_K
 `groundplane inventory` lists. `--limit zone_a` takes one of them.
 """
 
+import os
+import sys
+
 from deploys.catalog import read_source
 from deploys.hosts import groups_of, pin_host_keys
 
+if not os.environ.get("GROUNDPLANE_SOURCE"):  # the example's machines are none of anybody's
+    sys.exit("inventories/site.py: GROUNDPLANE_SOURCE is not set: the directory of your catalog")
 pin_host_keys(read_source())
 globals().update(groups_of(read_source()))

@@ -66,14 +66,16 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="SOURCE is the directory of the catalog: an argument that is . or holds a /. "
+    epilog="SOURCE is the directory of the catalog; for get and describe, which take names, an argument "
+    "that is . or holds a /. "
     "Without one it is $GROUNDPLANE_SOURCE, or the current directory.",
 )
 @click.version_option(__version__, prog_name="groundplane")
 def cli() -> None:
     """Cluster IPs, names and load balancing for bare nodes and VMs, without a control plane.
 
-    Exit status: 0 done, 1 an error (said on standard error), 2 changes are pending.
+    Exit status: 0 done, 1 an error (on standard error; what check finds is its output), 2 changes are
+    pending.
     """
 
 
