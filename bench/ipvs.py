@@ -2,8 +2,8 @@
 
     python -m bench.ipvs [--services 10000] [--endpoints 10] [--changes 100] [--connections 300]
 
-As root, on a kernel with IPVS. Times are wall-clock; what to compare between
-machines is the ratios.
+As root, on a kernel with IPVS; `python -m tests.vms.guest .venv/bin/python -m bench.ipvs` boots one.
+Times are wall-clock; what to compare between machines is the ratios.
 """
 
 import argparse

@@ -2,12 +2,16 @@
 
 What a command needs that the kernel of this machine has not (IPVS), it finds there: the same
 programs and the same Python environment, over 9p and never written; what it writes is gone with it.
+
+    python -m tests.vms.guest .venv/bin/python -m bench.ipvs
 """
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -155,3 +159,9 @@ def _needed(directory: Path, release: str) -> list[Path]:
             if kind == "insmod":
                 found[Path(rest.split()[0])] = None
     return list(found)
+
+
+if __name__ == "__main__":
+    ended, printed = run_in_guest(shlex.join(sys.argv[1:]), Path.cwd(), within=7200, memory=4096)
+    print(printed, end="")
+    sys.exit(ended)
