@@ -120,7 +120,7 @@ def answer_for(name: str, addresses: Sequence[str]) -> None:
     for family, device in TUNNELS.items():
         wanted = {f"{text}/{_length(text)}" for text in addresses if family_of(text) == family}
         here = ("-n", name, "-4" if family == "IPv4" else "-6")
-        if not wanted and not _there(*here, "link", "show", device):
+        if not wanted and device not in _links(name):
             continue
         _have(name, device, MODULES[family])
         shown = _ip("-j", *here, "address", "show", "dev", device, "scope", "global")
@@ -143,14 +143,19 @@ def answer_for(name: str, addresses: Sequence[str]) -> None:
 
 def _have(name: str, device: str, module: str) -> None:
     """Have the *device* that every namespace has where *module* is loaded."""
-    if _there("-n", name, "link", "show", device):
+    if device in _links(name):
         return
     subprocess.run(["modprobe", module], check=False, capture_output=True)
-    if not _there("-n", name, "link", "show", device):
+    if device not in _links(name):
         raise KernelRefused(
             f"there is no {device} in {name}: the kernel has no module {module}, or "
             "net.core.fb_tunnels_only_for_init_net keeps it from there"
         )
+
+
+def _links(name: str) -> set[str]:
+    """Return the links of the namespace *name*. To ask for one of TUNNELS by its name has it made."""
+    return {link["ifname"] for link in json.loads(_ip("-j", "-n", name, "link") or "[]") if link}
 
 
 def _sysctl(name: str, path: str, value: str) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
+from groundplane.netns import TUNNELS
+
 _TIME_SERVICES = ("chrony", "chronyd", "ntpsec", "ntp", "ntpd", "openntpd", "systemd-timesyncd")
 
 
@@ -85,15 +87,18 @@ class NetnsUnits(FactBase[list[str]]):
 
 
 class TunnelAddresses(FactBase[dict[str, list[str]]]):
-    """The addresses on the tunnels' ends of each network namespace that has a name."""
+    """The addresses on the tunnels' ends of each network namespace that has a name.
+
+    All links are asked for: the kernel makes these where somebody asks for one of them by its name.
+    """
 
     default = dict
 
     def command(self) -> str:
-        show = 'ip -n "${each##*/}" -br address show dev "$link" scope global 2>/dev/null'
+        show = 'ip -n "${each##*/}" -br address show scope global 2>/dev/null'
         return (
             'for each in /run/netns/*; do [ -e "$each" ] || continue; echo "${each##*/}";'
-            f" for link in tunl0 ip6tnl0; do {show}; done; done; true"
+            f" {show}; done; true"
         )
 
     def process(self, output: Iterable[str]) -> dict[str, list[str]]:
@@ -102,7 +107,7 @@ class TunnelAddresses(FactBase[dict[str, list[str]]]):
             name, *rest = line.split()
             if not rest:
                 addresses = found.setdefault(name, [])
-            else:
+            elif name.partition("@")[0] in TUNNELS.values():
                 addresses += [each.partition("/")[0] for each in rest[1:]]
         return found
 

@@ -89,7 +89,8 @@ def test_links_by_name() -> None:
 
 def test_addresses_on_tunnels_are_known_by_namespace() -> None:
     lines = ["default-a", "tunl0@NONE UNKNOWN 10.96.0.9/32 10.96.0.8/32",
-             "ip6tnl0@NONE UNKNOWN fd00:96::9/128", "default-b"]  # fmt: skip
+             "ip6tnl0@NONE UNKNOWN fd00:96::9/128", "eth0@if9 UP 10.244.1.2/32",
+             "default-b", "eth0@if11 UP 10.244.1.3/32"]  # fmt: skip
     found = TunnelAddresses().process(lines)
     assert {"default-a": ["10.96.0.9", "10.96.0.8", "fd00:96::9"], "default-b": []} == found
     assert {} == TunnelAddresses().process([])
