@@ -78,6 +78,6 @@ def _explained(text: str, message: str) -> tuple[str, int]:
     if not lines:
         return message, 0
     line = min(lines[0], text.rstrip().count("\n") + 1)
-    if _TAB.match(text.splitlines()[line - 1]):
+    if _TAB.match(text.split("\n")[line - 1]):
         return "a tab; YAML is indented by spaces", line
     return _LINE.sub("", message, count=1), line
