@@ -64,27 +64,31 @@ _KEYS = st.one_of(
     st.builds(Key, st.just("NodePort"), _NAMES, _PORTS),
     st.builds(Key, st.just("Node"), st.just(""), _NAMES),
 )
-_ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(network="fd00::/8"))
+_ADDRESSES = (st.ip_addresses(v=4), st.ip_addresses(network="fd00::/8"))
 
 
 @st.composite
 def locks(draw: st.DrawFn) -> Lock:
     """Draw a lock in which no two objects share an address or a port."""
     keys = draw(st.lists(_KEYS, unique=True, max_size=8))
-    pool = iter(draw(st.lists(_ADDRESSES, unique=True, min_size=20, max_size=20)))
+    four, six = (
+        iter(draw(st.lists(each, unique=True, min_size=12, max_size=12))) for each in _ADDRESSES
+    )
     ports = iter(draw(st.lists(st.integers(1, 65535), unique=True, min_size=12, max_size=12)))
 
     def texts(key: Key) -> tuple[str, ...]:
         if key.kind in ("NodePort", "HealthCheck"):
             return (str(next(ports)),)
-        found = [next(pool) for _ in range(draw(st.integers(1, 2)))]
+        found = [next(each) for each in draw(st.sampled_from([(four,), (six,), (four, six)]))]
         if key.kind == "Node":
             return tuple(f"{each}/{each.max_prefixlen}" for each in found)
         return tuple(map(str, found))
 
     held = {key: texts(key) for key in keys}
     turns = draw(st.lists(st.integers(1, 10**6), max_size=4))
-    return Lock(held, {str(next(draw(st.sampled_from([pool, ports])))): turn for turn in turns})
+    return Lock(
+        held, {str(next(draw(st.sampled_from([four, six, ports])))): turn for turn in turns}
+    )
 
 
 @given(lock=locks())
@@ -194,6 +198,10 @@ def test_a_line_starts_with_what_holds_the_rest(start: str) -> None:
         (
             "LoadBalancer/default/web 30080",
             "30080 is no address of LoadBalancer/default/web: a LoadBalancer has an address",
+        ),
+        (
+            "Service/default/web 10.96.0.20 fd00::1 10.96.0.21",
+            "Service/default/web has two of one family: delete what is not its own",
         ),
         ("NodePort/default/web/TCP/80 030080", '"030080" is written "30080"'),
         ("NodePort/default/web/TCP/80 65536", "65536 is no port: 1 to 65535"),

@@ -123,6 +123,8 @@ def _key(name: str, given: Sequence[str], kinds: Sequence[str]) -> Key:
         raise ValueError(f'"{name}" is no start of a line: {_STARTS}')
     if kinds != [wanted]:
         _check_kinds(name, wanted, given, kinds)
+        if len({address.family_of(each) for each in given}) < len(given):
+            raise ValueError(f"{name} has two of one family: delete what is not its own")
     return Key(kind, names[0] if count > 1 else "", "/".join(names[count > 1 :]))
 
 
