@@ -210,6 +210,12 @@ def test_what_the_parser_has_no_line_for_has_one(source: Path, text: str, fault:
     assert found.startswith(f"site/a.yaml:{fault}")
 
 
+def test_a_file_that_is_meant_to_be_read_is_told_of(source: Path) -> None:
+    found = load_files(source, {"web.YAML": WEB, ".hidden.YML": WEB})
+    assert {} == found.services
+    assert ("site/web.YAML is not read: its name has to end in .yaml or .yml",) == found.notices
+
+
 @pytest.mark.parametrize(
     ("spec", "fault"),
     [

@@ -60,13 +60,16 @@ def files_of(source: Path) -> list[Path]:
     if not source.is_dir():
         what = "is not a directory" if source.exists() else "does not exist"
         raise SourceError(f"{source}: the source {what}")
-    found = []
-    for folder, folders, files in os.walk(source, onerror=_unreadable):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths = [Path(folder, name) for name in files if not name.startswith(".")]
-        found += [path for path in paths if path.suffix in SUFFIXES]
+    found = (path for path in _walk(source) if path.suffix in SUFFIXES)
     # What is no regular file stays, so that it is an error: what it should hold is missing.
     return sorted(path for path in found if not path.is_dir())
+
+
+def _walk(source: Path) -> Iterator[Path]:
+    """Yield every file below *source*, without hidden ones."""
+    for folder, folders, files in os.walk(source, onerror=_unreadable):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(folder, name) for name in files if not name.startswith("."))
 
 
 def _unreadable(error: OSError) -> NoReturn:
@@ -103,7 +106,8 @@ def load(source: Path) -> Catalog:
         faults.append(Fault(Origin(str(source), 0), "", "", _NO_CLUSTER if objects else _EMPTY))
     if faults:
         raise CatalogError(place(faults))
-    return _catalog(clusters[0], objects.values(), origins, _notices(skipped))
+    notices = (*_notices(skipped), *_passed_over(source))
+    return _catalog(clusters[0], objects.values(), origins, notices)
 
 
 _NO_CLUSTER = "there is no Cluster document; one is needed"
@@ -114,6 +118,16 @@ def _notices(skipped: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(
         f"{count} {kind} document{'s' if count > 1 else ''} skipped: nothing in this kind is for us"
         for kind, count in sorted(skipped.items())
+    )
+
+
+def _passed_over(source: Path) -> tuple[str, ...]:
+    """Return what to say of files that are probably meant to be read."""
+    meant = (path for path in _walk(source) if path.suffix.lower() in SUFFIXES)
+    return tuple(
+        f"{path} is not read: its name has to end in {' or '.join(SUFFIXES)}"
+        for path in sorted(meant)
+        if path.suffix not in SUFFIXES
     )
 
 
