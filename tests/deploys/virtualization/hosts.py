@@ -6,11 +6,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from deploys.catalog import ROOT
-from deploys.lab import Lab, LabNode, client_key, entered, known_hosts, ssh_config
+from deploys.lab import Lab, LabNode, client_key, entered, known_hosts, ssh_config, status
 from deploys.lab.disk import root_of
 from deploys.lab.network import node_namespace
 from tests.nodes.packages import fetch
@@ -152,12 +153,17 @@ def install(node: str, name: str) -> None:
 
 
 def power_off(node: str) -> None:
-    """End a node as the failure of its power supply would."""
+    """End a node as the failure of its power supply would, and wait until it has ended."""
+    os.kill(_nspawn_of(node), signal.SIGKILL)
+    while any(each.name == node and each.running for each in status(LAB)):
+        time.sleep(0.05)
+
+
+def _nspawn_of(node: str) -> int:
     wanted = f"--machine={node_namespace(LAB.prefix, node)}".encode()
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             words = (process / "cmdline").read_bytes().split(b"\0")
             if words[0] == b"systemd-nspawn" and wanted in words:
-                os.kill(int(process.name), signal.SIGKILL)
-                return
+                return int(process.name)
     raise AssertionError(f"no systemd-nspawn for {node}")
