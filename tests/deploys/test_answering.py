@@ -1,5 +1,7 @@
 """What a host that is no node needs, so that it answers for services that IPVS sends on to it."""
 
+from pathlib import Path
+
 import pytest
 
 from deploys.answering import LINK, Answering, answering, node_with
@@ -82,3 +84,4 @@ def test_the_script_makes_it_so_and_can_be_run_again() -> None:
         run(netns, "sh", "-c", Answering().script)
         assert LINK not in run(netns, "ip", "link")
         run(netns, "sh", "-c", Answering().script)
+    assert not Path("/run/groundplane-backend").exists()  # no tunnel was opened

@@ -7,6 +7,7 @@ rule and the routes with our numbers, and the table `groundplane-ipvs` of the fa
 
 import errno
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from pyroute2 import IPRoute
@@ -27,6 +28,7 @@ _PRIORITY: Final = 471  # of the policy rule
 _PROTOCOL: Final = 71  # named "groundplane" in /etc/iproute2/rt_protos.d
 _LOOPBACK: Final = 1  # the index of lo, in every network namespace
 _LOCAL: Final = 2  # RTN_LOCAL
+_TRIES: Final = 10  # to read a table as a whole
 
 
 def rules(base: NodeBase) -> str:
@@ -133,10 +135,13 @@ def _digests(base: NodeBase) -> tuple[bytes, ...]:
 
 
 def _digest(netlink: Socket, family: int) -> bytes:
-    try:
-        return digest_of(netlink, family, marks.TABLE, ("balanced",))
-    except FileNotFoundError:
-        return b""
+    for _ in range(_TRIES):
+        with suppress(InterruptedError):  # others write rules of their own meanwhile
+            try:
+                return digest_of(netlink, family, marks.TABLE, ("balanced",))
+            except FileNotFoundError:
+                break
+    return b""
 
 
 def _is_routed(base: NodeBase) -> bool:
