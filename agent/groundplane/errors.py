@@ -6,12 +6,14 @@ GroundplaneError
 ├── SourceError           the source cannot be read at all
 ├── ChangeHeld            a change does more than the catalog's limits allow at once
 ├── StateError            a file that groundplane wrote itself is not what it wrote
-└── KernelRefused         the kernel or a program turned a change down
+└── KernelRefused         the kernel or a program refused a change
+    ├── ChangeRejected    because of its content; nothing of it was written
+    └── ObjectsRefused    single objects of it; everything else was written
 """
 
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -83,3 +85,26 @@ class StateError(GroundplaneError):
 
 class KernelRefused(GroundplaneError):
     """The kernel, or a program that talks to it, refused a change as a whole."""
+
+
+class ChangeRejected(KernelRefused):
+    """The content of a change was refused, and nothing of it was written.
+
+    A part of it, written alone, may be accepted.
+    """
+
+
+class ObjectsRefused(KernelRefused):
+    """Some objects of a change were refused; all others were written.
+
+    *reasons* is keyed by object, or by what a person calls it ("Service/default/web").
+    """
+
+    def __init__(self, reasons: Mapping[Any, str]) -> None:
+        self.reasons: dict[Hashable, str] = dict(reasons)
+        texts = list(dict.fromkeys(self.reasons.values()))
+        more = f"; and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+        super().__init__("; ".join(texts[:_SHOWN]) + more)
+
+
+_SHOWN: Final = 5  # reasons in one message

@@ -182,6 +182,10 @@ class Socket:
     def commit(self, sent: bytes) -> Complaint | None:
         """Send *sent*, whose last message asks for an acknowledgement; return the first complaint
         about its messages, None when all were done."""
+        return next(iter(self.complaints(sent)), None)
+
+    def complaints(self, sent: bytes) -> list[Complaint]:
+        """Send *sent* as `commit` does; return the complaint about each message that was refused."""
         with self._conversation():
             self._send(sent)
             return self._await_ack()
@@ -197,18 +201,18 @@ class Socket:
         length = self._socket.recv_into(self._buffer)
         return messages(bytes(memoryview(self._buffer)[:length]))
 
-    def _await_ack(self) -> Complaint | None:
-        complaint: Complaint | None = None
+    def _await_ack(self) -> list[Complaint]:
+        found: list[Complaint] = []
         while True:
             for kind, _, body in self._receive():
                 if kind != _ERROR:
                     continue
                 code = _code(body)
-                if code and complaint is None:
-                    complaint = _complaint(body)
+                if code:
+                    found.append(_complaint(body))
                 # Errors of other messages come before the answer to the last one, which asked.
                 if code == 0 or self._is_idle():
-                    return complaint
+                    return found
 
     def _is_idle(self) -> bool:
         try:

@@ -6,13 +6,15 @@ is nothing to remember: at the start, after a failure, after a change of its con
 """
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
+from functools import partial
 from typing import Generic, TypeVar
 
 from groundplane.dataplanes import Dataplane
 from groundplane.diff import Delta, Union, combine, diff
-from groundplane.errors import KernelRefused
-from groundplane.project.state import Key, NodeBase, NodeState, Part
+from groundplane.errors import ChangeRejected, KernelRefused, ObjectsRefused
+from groundplane.isolate import changes_by_part, write_apart
+from groundplane.project.state import Key, NodeBase, NodeState, Part, subject_of
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,8 @@ class Reconciler(Generic[K, V]):
     def __init__(self, plane: Dataplane[K, V]) -> None:
         self.plane = plane
         self._known: NodeState | None = None
+        self._before: NodeState | None = None  # what it held before something was refused
+        self._base: NodeBase | None = None  # of the state brought last, in part or as a whole
 
     def forget(self) -> None:
         """Read the dataplane again at the next `bring`."""
@@ -33,8 +37,8 @@ class Reconciler(Generic[K, V]):
 
     def settle(self) -> None:
         """Let the dataplane do what only time makes due."""
-        if self._known is not None:
-            self.plane.settle(self._known.base)
+        if self._base is not None:
+            self.plane.settle(self._base)
 
     def distrust(self) -> bool:
         """Forget what is remembered where others may have changed it; return whether that is so."""
@@ -53,25 +57,64 @@ class Reconciler(Generic[K, V]):
 
         Where the caller knows that only the base and the parts *among* differ from the state
         brought last, no other is looked at. A change that the kernel refuses is tried once more, as the
-        difference to what is there then. GroundplaneError when that is refused too: then nothing
-        is remembered, and the next call reads the dataplane.
+        difference to what is there then; what is refused of that keeps nothing else from being
+        written. GroundplaneError says what was refused: then nothing is remembered, and the next
+        call reads the dataplane.
         """
+        self._before = self._known or self._before
         try:
             delta = self.plan(state, among)
         finally:
             self._known = None
+        self._base = state.base
         try:
             if delta:
                 self.plane.write(state.base, delta)
         except KernelRefused as refusal:
-            log.warning(
-                "%s: %s; everything is compared and written again", self.plane.name, refusal
-            )
-            delta = self.plan(state)
+            log.warning("%s: %s; retrying with a full resync", self.plane.name, refusal)
+            delta = self._bring_what_can_be(state)
+        self._known, self._before = state, None
+        return delta
+
+    def _bring_what_can_be(self, state: NodeState) -> Delta[K, V]:
+        """Make the dataplane hold *state*; ObjectsRefused names what of it is refused."""
+        delta = self.plan(state)
+        try:
             if delta:
                 self.plane.write(state.base, delta)
-        self._known = state
+        except ObjectsRefused as refused:
+            raise ObjectsRefused(self._by_subject(state, refused.reasons)) from None
+        except ChangeRejected:
+            self._write_apart(state)
         return delta
+
+    def _write_apart(self, state: NodeState) -> None:
+        base = state.base
+        there = self.plane.read(base)
+        changes = changes_by_part(partial(self.plane.render, base), there, state, self._before)
+        rejected = write_apart(partial(self.plane.write, base), changes)
+        if reasons := {subject: f"{subject}: {reason}" for subject, reason in rejected}:
+            raise ObjectsRefused(reasons)
+
+    def _by_subject(
+        self, state: NodeState, reasons: Mapping[Hashable, str]
+    ) -> Mapping[Hashable, str]:
+        """Return the first reason of each service or node that has an object of *reasons*.
+
+        Objects of the base, as routes to other nodes, and those of no part have theirs each.
+        """
+        left, found = dict(reasons), dict[Hashable, str]()
+        for part in state.parts:
+            if isinstance(part, NodeBase):
+                continue
+            own = [key for key in self.plane.render(state.base, part) if key in left]
+            if own:
+                subject = subject_of(part)
+                found[subject] = f"{subject}: {left[own[0]]}"
+                left = {key: reason for key, reason in left.items() if key not in own}
+            if not left:
+                break
+        return {**found, **left}
 
     def plan(self, state: NodeState, among: Collection[Key] | None = None) -> Delta[K, V]:
         """Return the change that `bring` would make."""

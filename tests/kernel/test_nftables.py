@@ -213,52 +213,36 @@ def test_a_map_is_replaced_by_a_larger_one_before_it_is_full_and_no_connection_f
 IN_THE_WAY = "add element ip groundplane slots { 0x2000 . 0x1 : 10.244.9.9 . 1 }"
 
 
-def test_a_refused_change_is_named_and_everything_is_replaced_once(
-    node: Node, caplog: pytest.LogCaptureFixture
+def test_a_refused_change_is_named_and_compared_with_what_is_there(
+    node: Node, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It needs no nft."""
     node.bring(state(A, B))
     node.load(IN_THE_WAY)
     wanted = state(MANY, B)
-    node.bring(wanted)
+    with monkeypatch.context() as patched:
+        patched.setenv("PATH", "/nowhere")
+        node.bring(wanted)
     assert (
         "nftables: the kernel refused to add { 0x2000 . 0x1 : 10.244.1.11 . 80 } in "
-        "ip groundplane slots: File exists; everything is compared and written again"
+        "ip groundplane slots: File exists; retrying with a full resync"
     ) in caplog.messages
     assert elements_of(wanted) == node.elements(BASE)
     assert 0 == node.restarted(wanted)
 
 
-def test_where_everything_is_refused_too_the_old_state_stays(
-    node: Node, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    node.bring(state(A, B))
-    node.load(IN_THE_WAY)
-    before = node.whole()
-    with monkeypatch.context() as patched:
-        patched.setenv("PATH", "/nowhere")
-        for _ in range(2):
-            with pytest.raises(KernelRefused, match=r"^nft is not installed$"):
-                node.bring(state(MANY, B))
-    assert before == node.whole()
-    node.bring(state(MANY, B))
-    assert 0 == node.restarted(state(MANY, B))
-
-
-def test_what_does_not_fit_is_refused_and_changes_nothing(
-    node: Node, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_service_that_does_not_fit_stays_as_it_was_and_the_others_change(node: Node) -> None:
     node.bring(state(A, B, base=TINY))
-    before = node.whole()
-    with pytest.raises(KernelRefused) as refused:
-        node.bring(state(MANY, base=TINY))
-    assert str(refused.value).startswith("nft refused the ruleset: ")
-    assert "Too many open files in system" in str(refused.value)
-    (warned,) = (text for text in caplog.messages if "written again" in text)
-    assert "the kernel refused to add { 0x2000 . 0x" in warned
-    assert "in ip groundplane slots: it is full; everything" in warned
-    assert before == node.whole()
-    node.bring(state(A, B, base=TINY))
-    assert 0 == node.restarted(state(A, B, base=TINY))
+    other = service("c", ["10.96.0.9"], ["10.244.1.9:80"], pool=9)
+    for _ in range(2):
+        with pytest.raises(KernelRefused) as refused:
+            node.bring(state(MANY, other, base=TINY))
+        named = str(refused.value)
+        assert named.startswith("Service/default/a: the kernel refused to add { 0x2000 . 0x")
+        assert named.endswith("in ip groundplane slots: it is full")
+        assert elements_of(state(A, other, base=TINY)) == node.elements(TINY)
+    node.bring(state(A, other, base=TINY))
+    assert 0 == node.restarted(state(A, other, base=TINY))
 
 
 def test_what_is_to_go_and_is_not_there_is_named(node: Node) -> None:

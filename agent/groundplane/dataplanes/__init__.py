@@ -63,7 +63,8 @@ class Dataplane(Protocol[K, V]):
     def write(self, base: NodeBase, delta: Delta[K, V]) -> None:
         """Make the change: as a whole where what is written knows transactions, always idempotent.
 
-        GroundplaneError when it was refused, in part or as a whole.
+        KernelRefused when it was refused as a whole; ChangeRejected where that is for its content, so
+        that a part of it may be accepted; ObjectsRefused where all but some objects was written.
         """
 
     def close(self) -> None:

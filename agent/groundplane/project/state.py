@@ -169,6 +169,17 @@ class NodeWorkloads(msgspec.Struct, frozen=True, gc=False):
 Part = NodeBase | VirtualService | NodeWorkloads
 
 
+def subject_of(part: Part) -> str:
+    """Return what a person calls *part*: kind and name of its document."""
+    match part:
+        case VirtualService():
+            return f"Service/{part.namespace}/{part.name}"
+        case NodeWorkloads():
+            return f"Workloads of Node/{part.node}"
+        case NodeBase():
+            return f"Node/{part.name}"
+
+
 @dataclass(frozen=True)
 class NodeState:
     """The whole of it: one base, one part a service, and one a node that has workloads."""

@@ -6,7 +6,7 @@ from groundplane.dataplanes.conntrack.expect import Endpoints, Object, render, s
 from groundplane.dataplanes.conntrack.flows import Expectation, Flow, Scope, stale
 from groundplane.dataplanes.conntrack.kernel import Conntrack
 from groundplane.diff import Delta, patch
-from groundplane.errors import KernelRefused
+from groundplane.errors import KernelRefused, ObjectsRefused
 from groundplane.model.address import unpack
 from groundplane.model.service import Family
 from groundplane.project.state import NodeBase, Part
@@ -76,9 +76,15 @@ class StaleFlows:
         """
         after = patch(self._expected, delta)
         self._expected = {key: who for key, who in after.items() if not isinstance(key, Flow)}
+        refused: dict[Object, str] = {}
         for flow in self._stale(base):
-            if self._table.delete(flow):
-                self._deleted(flow.family)
+            try:
+                if self._table.delete(flow):
+                    self._deleted(flow.family)
+            except KernelRefused as error:
+                refused[flow] = str(error)
+        if refused:
+            raise ObjectsRefused(refused)
 
     def _stale(self, base: NodeBase) -> list[Flow]:
         expectations = [

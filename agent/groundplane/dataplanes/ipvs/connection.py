@@ -10,7 +10,7 @@ from groundplane.dataplanes.ipvs import messages
 from groundplane.dataplanes.ipvs.messages import Destination, Timeouts
 from groundplane.dataplanes.ipvs.objects import Key, Scheduling, Value
 from groundplane.dataplanes.ipvs.text import rule
-from groundplane.errors import KernelRefused
+from groundplane.errors import KernelRefused, ObjectsRefused
 from groundplane.netlink import (
     DUMP,
     REQUEST,
@@ -60,11 +60,11 @@ class Connection:
         self._netlink.close()
 
     def run(self, commands: Iterable[Command]) -> None:
-        """Run *commands* in their order; KernelRefused names the first one that was refused.
+        """Run *commands* in their order; ObjectsRefused names those that were refused.
 
-        IPVS knows no transactions: all the others are done.
+        IPVS has no transactions: all other commands are done.
         """
-        coming, refused = iter(commands), ""
+        coming, refused = iter(commands), dict[Key, str]()
         while batch := list(islice(coming, _BATCH)):
             sent = [
                 message(self._family, REQUEST, number, messages.body(*each))
@@ -72,14 +72,14 @@ class Connection:
             ]
             sent[-1] = acknowledging(sent[-1])
             try:
-                complaint = self._netlink.commit(b"".join(sent))
+                complaints = self._netlink.complaints(b"".join(sent))
             except OSError as error:
                 raise KernelRefused(f"IPVS took no change: {error.strerror}") from None
-            if complaint is not None and not refused:
-                _, key, value = batch[complaint.sequence]
-                refused = f"`{rule(key, value)}`: {os.strerror(complaint.code)}"
+            for each in complaints:
+                _, key, value = batch[each.sequence]
+                refused[key] = f"IPVS refused `{rule(key, value)}`: {os.strerror(each.code)}"
         if refused:
-            raise KernelRefused(f"IPVS refused {refused}")
+            raise ObjectsRefused(refused)
 
     def servers(self) -> Iterator[tuple[Key, Scheduling]]:
         """Yield every virtual server, whoever made it."""

@@ -26,7 +26,7 @@ from groundplane.dataplanes.ipvs.render import render
 from groundplane.dataplanes.ipvs.steering import Steering
 from groundplane.dataplanes.ipvs.text import rule
 from groundplane.diff import Delta
-from groundplane.errors import KernelRefused
+from groundplane.errors import KernelRefused, ObjectsRefused
 from groundplane.project.state import NodeBase, Part
 
 _PRESENT: Final = Path("/proc/net/ip_vs")
@@ -147,9 +147,17 @@ class Ipvs:
     def write(self, base: NodeBase, delta: Delta[Key, Value]) -> None:
         """Make the change: what is new first, what goes last. Nothing of it is a transaction.
 
-        Packets are led here once there is something that takes them; the rules wait for that.
+        Packets are led here once there is something that takes them; the rules wait for that. An
+        object that is refused keeps no other from being written or led to.
         """
-        self._connected().run(self._commands(delta, self._clock()))
+        try:
+            self._connected().run(self._commands(delta, self._clock()))
+        except ObjectsRefused:
+            self._written(base, delta)
+            raise
+        self._written(base, delta)
+
+    def _written(self, base: NodeBase, delta: Delta[Key, Value]) -> None:
         self._past.clear()
         self._digests.change(delta)
         self._steering.lead(base)

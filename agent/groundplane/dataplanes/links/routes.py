@@ -14,7 +14,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from groundplane.dataplanes.links.route import Route
 from groundplane.dataplanes.links.tunnels import request, tunnel_of
 from groundplane.diff import Delta
-from groundplane.errors import KernelRefused
+from groundplane.errors import KernelRefused, ObjectsRefused
 from groundplane.model.address import family_of, from_int, network
 from groundplane.model.service import Family
 from groundplane.netlink import Socket
@@ -202,7 +202,7 @@ class Links:
         changes = [("del", destination, route) for destination, route in delta.delete.items()]
         changes += [("replace", key, new) for key, (_, new) in delta.update.items()]
         changes += [("add", destination, route) for destination, route in delta.create.items()]
-        refusals = []
+        refused: dict[str, str] = {}
         # A route may need the address that is its source: it comes first.
         for verb, key, value in sorted(changes, key=lambda each: isinstance(each[2], Route)):
             try:
@@ -211,9 +211,9 @@ class Links:
                 elif verb != "del":  # one that is declared no more is networkd's to remove
                     self._give(key, value)
             except KernelRefused as error:
-                refusals.append(str(error))
-        if refusals:
-            raise KernelRefused("; ".join(dict.fromkeys(refusals)))
+                refused[key] = str(error)
+        if refused:
+            raise ObjectsRefused(refused)
 
     def _change(self, verb: str, destination: str, route: Route) -> None:
         if route.tunnel and verb != "del":

@@ -55,7 +55,6 @@ class Nftables:
             None  # as we loaded them, or found them at the start
         )
         self._generation = -1  # of the ruleset, after the last read or write
-        self._refused = False  # whether the last change was: the next one replaces everything
         self._monitor: Monitor | None = None
         self._port = 0  # of the connection whose transactions the monitor does not report
         self._uncertain = False  # whether others may have changed what is ours unnoticed
@@ -105,7 +104,7 @@ class Nftables:
         self._framework = self._digest_there(base)
         if self._framework == self._digest(base):
             rules = self._rules_there(base)
-            if self._refused or self._rules not in (None, rules):
+            if self._rules not in (None, rules):
                 self._framework = _TAMPERED
             self._rules = self._rules or rules
         maps = maps_of(base) if self._framework == self._digest(base) else []
@@ -120,10 +119,10 @@ class Nftables:
     def write(self, base: NodeBase, delta: Delta[Element, bytes]) -> None:
         """Make the change in one transaction.
 
-        Another framework (an older version's, another range, one that others added rules to), and
-        one that refused the last change, is replaced together with all elements, atomically,
-        through nft; *delta* creates everything then, since `read` gave nothing. Clients keep their
-        endpoints. Where there was nothing at all, services follow by and by.
+        Another framework (an older version's, another range, one that others added rules to) is
+        replaced together with all elements, atomically, through nft; *delta* creates everything
+        then, since `read` gave nothing. Clients keep their endpoints. Where there was nothing at
+        all, services follow in several transactions.
         """
         wanted, known = self._digest(base), self._framework
         self._ignore_ourselves()
@@ -141,7 +140,6 @@ class Nftables:
             self._require_ipvs(base)
         before, own = self._generation, 0
         replaced = known == _TAMPERED or there not in (wanted, None)
-        self._refused = True
         if replaced:
             nft.load(ruleset(base, delta.create) + self._affinities(base))
             own += 1
@@ -150,7 +148,7 @@ class Nftables:
                 nft.load(framework(base))
                 own += 1
             own += self._fill(delta) if isinstance(delta.create, Union) else self._change(delta)
-        self._refused, self._framework = False, wanted
+        self._framework = wanted
         if replaced or there is None:
             self._rules = None
             with suppress(InterruptedError):  # others write: the next read takes what is there

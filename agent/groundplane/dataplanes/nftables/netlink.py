@@ -17,7 +17,7 @@ from groundplane.dataplanes.nftables.batch import (
 )
 from groundplane.dataplanes.nftables.maps import TABLE, Element, Map
 from groundplane.diff import Delta
-from groundplane.errors import KernelRefused
+from groundplane.errors import ChangeRejected, KernelRefused
 from groundplane.netlink import DUMP, Socket, attribute, attributes, netfilter
 from groundplane.tables import GET_ELEMENTS, GET_TABLE, HEADER, digest_of, has_table
 
@@ -51,7 +51,7 @@ class Connection:
     def write(self, delta: Delta[Element, bytes], batch: bytes) -> None:
         """Commit *batch*, which is *delta* encoded, in one transaction.
 
-        KernelRefused when the kernel turned it down.
+        ChangeRejected when the kernel rejects an element, KernelRefused when it takes no batch at all.
         """
         try:
             complaint = self._netlink.commit(batch)
@@ -59,7 +59,7 @@ class Connection:
             raise KernelRefused(f"the kernel took no change: {error.strerror}") from None
         if complaint is not None:
             what = name_of(delta, complaint.sequence, complaint.offset)
-            raise KernelRefused(f"the kernel refused {what}: {_reason(complaint.code)}")
+            raise ChangeRejected(f"the kernel refused {what}: {_reason(complaint.code)}")
 
     def table_comment(self, family: str) -> str | None:
         """Return the comment of our table of *family*, or None when there is no such table."""
