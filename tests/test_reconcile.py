@@ -216,6 +216,16 @@ def test_what_is_forgotten_is_read_again(plane: Plane, reconciler: Reconciler[st
     assert "10.96.0.99" not in plane.there
 
 
+def test_a_repair_is_what_others_changed_and_no_more(
+    plane: Plane, reconciler: Reconciler[str, str]
+) -> None:
+    del plane.there["10.96.0.3"]
+    reconciler.forget()
+    assert {"10.96.0.3"} == reconciler.repair().create.keys()
+    assert {"10.96.0.4"} == reconciler.bring(state(A, B)).delete.keys()
+    assert not reconciler.repair()
+
+
 @pytest.mark.parametrize("cidrs", [("10.97.0.0/24",), ("10.96.0.0/24",)])
 def test_a_change_of_context_reads_again_and_renders_the_whole(
     plane: Plane, reconciler: Reconciler[str, str], cidrs: tuple[str, ...]

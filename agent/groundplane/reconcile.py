@@ -29,11 +29,18 @@ class Reconciler(Generic[K, V]):
         self.plane = plane
         self._known: NodeState | None = None
         self._before: NodeState | None = None  # what it held before something was refused
+        self._forgotten: NodeState | None = None  # what it held before others may have changed it
         self._base: NodeBase | None = None  # of the state brought last, in part or as a whole
 
     def forget(self) -> None:
         """Read the dataplane again at the next `bring`."""
+        self._forgotten = self._known or self._forgotten
         self._known = None
+
+    def repair(self) -> Delta[K, V]:
+        """Bring back the state that was brought last, if it was forgotten; return what had changed."""
+        forgotten = self._forgotten
+        return self.bring(forgotten) if forgotten is not None else Delta()
 
     def settle(self) -> None:
         """Let the dataplane do what only time makes due."""
@@ -62,6 +69,8 @@ class Reconciler(Generic[K, V]):
         call reads the dataplane.
         """
         self._before = self._known or self._before
+        if state is not self._forgotten:
+            self._forgotten = None
         try:
             delta = self.plan(state, among)
         finally:
@@ -73,7 +82,7 @@ class Reconciler(Generic[K, V]):
         except KernelRefused as refusal:
             log.warning("%s: %s; retrying with a full resync", self.plane.name, refusal)
             delta = self._bring_what_can_be(state)
-        self._known, self._before = state, None
+        self._known, self._before, self._forgotten = state, None, None
         return delta
 
     def _bring_what_can_be(self, state: NodeState) -> Delta[K, V]:

@@ -54,6 +54,7 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
             uplink_mtu(catalog, node),
             node.spec.wireguard.public_key if node.spec.wireguard else "",
             node.spec.proxy_mode or spec.proxy_mode,
+            node.spec.state == "drain",
         )
         for name, node in sorted(catalog.nodes.items())
     }

@@ -7,22 +7,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from groundplane.agent.answers import Answers
 from groundplane.agent.http import Request, Response
 from groundplane.agent.report import Report
 from groundplane.agent.status import PlaneStatus, Status
+from tests.states import BASE
 
 
 class Asked:
     """Answers of an agent whose state is *report*; *pokes* counts how often it was poked."""
 
     def __init__(self, directory: Path) -> None:
-        planes = (PlaneStatus("nftables"), PlaneStatus("dns"))
+        planes = (PlaneStatus("nftables", synced=1e9), PlaneStatus("dns"))
         status = Status("n1", "1.0", 1, 0.0, "/site", applied=1e9, planes=planes)
         self.report = Report(status, directory)
-        self.report.families = ("IPv4", "IPv6")
+        self.report.base = BASE
         self.pokes = 0
         self._answers = Answers(self.report, self.report.metrics, self._poke)
 
@@ -39,8 +41,12 @@ class Asked:
 
     def behind(self, plane: str, seconds: float) -> None:
         """Let *plane* be behind since *seconds* ago."""
-        planes = (PlaneStatus(plane, error="refused", since=time.time() - seconds),)
-        self.report.tell(planes=planes)
+        self.become(PlaneStatus(plane, error="refused", since=time.time() - seconds, synced=1e9))
+
+    def become(self, *changed: PlaneStatus) -> None:
+        """Let these dataplanes have this status."""
+        known = {each.name: each for each in (*self.report.status.planes, *changed)}
+        self.report.tell(planes=tuple(known.values()))
 
 
 @pytest.fixture
@@ -66,6 +72,32 @@ def test_the_proxy_is_unhealthy_when_it_is_behind_for_a_minute(
     name = path.removeprefix("/")
     sample = f'kubeproxy_proxy_{name}_total{{code="{code}"}} 1.0'
     assert sample in asked.observed("/metrics").body.decode()
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/livez"])
+@pytest.mark.parametrize(
+    ("plane", "code"),
+    [
+        (PlaneStatus("nftables"), 503),  # never loaded
+        (PlaneStatus("nftables", synced=1e9, busy_since=time.time() - 30), 200),
+        (PlaneStatus("nftables", synced=1e9, busy_since=time.time() - 70), 503),
+        (PlaneStatus("links", busy_since=time.time() - 70), 503),  # in the way of the proxy
+        (PlaneStatus("dns", busy_since=time.time() - 70), 200),
+    ],
+)
+def test_the_proxy_is_unhealthy_until_it_is_loaded_and_while_it_hangs(
+    asked: Asked, path: str, plane: PlaneStatus, code: int
+) -> None:
+    asked.become(plane)
+    assert code == asked.observed(path).status
+
+
+def test_a_node_that_drains_is_not_eligible_and_lives(asked: Asked) -> None:
+    asked.report.base = msgspec.structs.replace(BASE, draining=True)
+    answer = asked.observed("/healthz")
+    body = json.loads(answer.body)
+    assert (503, False, True) == (answer.status, body["nodeEligible"], body["healthy"])
+    assert 200 == asked.observed("/livez").status
 
 
 def test_health_has_the_form_of_kube_proxys(asked: Asked) -> None:

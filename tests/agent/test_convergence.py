@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from groundplane.agent import health_checks
+from groundplane.agent import health_checks, proxy_health
 from groundplane.errors import KernelRefused
 from groundplane.project.state import NodeBase, NodeWorkloads, Part
 from tests.agent.fakes import FILES, LOCK, SECOND, Place, Plane, until
@@ -107,12 +107,17 @@ async def answer(port: int) -> bytes:
     return found
 
 
-def test_a_dataplane_that_is_behind_fails_the_health_checks(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "patience", "expected"),
+    [("nftables", 60, b"true"), ("nftables", 0, b"false"), ("dns", 0, b"true")],
+)
+def test_health_check_node_ports_follow_the_proxy_alone_and_after_a_minute(
+    place: Place, monkeypatch: pytest.MonkeyPatch, name: str, patience: float, expected: bytes
 ) -> None:
     """A load balancer outside goes on to a node whose rules are as declared."""
-    bound, plane = health_checks._bound, Plane()
+    bound, planes = health_checks._bound, {each: Plane(each) for each in ("nftables", "dns")}
     monkeypatch.setattr(health_checks, "_bound", lambda _, port: bound("127.0.0.1", port))
+    monkeypatch.setattr(proxy_health, "_UNHEALTHY_S", patience)
     with next(f for port in range(31000, 32000) if (f := try_to_take(port))) as found:
         port = found.getsockname()[1]
     write(place.source, balanced(port))
@@ -120,9 +125,9 @@ def test_a_dataplane_that_is_behind_fails_the_health_checks(
     async def steps() -> None:
         await until(lambda: place.status.healthy)
         assert b'"serviceProxyHealthy": true' in await answer(port)
-        plane.fails, plane.there = KernelRefused("no room"), {}
+        planes[name].fails, planes[name].there = KernelRefused("no room"), {}
         os.kill(os.getpid(), signal.SIGHUP)
-        await until(lambda: place.status.planes[0].error)
-        assert b'"serviceProxyHealthy": false' in await answer(port)
+        await until(lambda: any(each.error for each in place.status.planes))
+        assert b'"serviceProxyHealthy": ' + expected in await answer(port)
 
-    place.run(plane, steps=steps)
+    place.run(*planes.values(), steps=steps)

@@ -13,7 +13,7 @@ from groundplane.agent.health_checks import Check, HealthChecks, checks_of
 from tests.states import BASE, service, state
 
 HERE = ("127.0.0.1",)
-WEB = Check("shop", "web", 2)
+WEB = Check("shop", "web", {"IPv4": 2, "IPv6": 2})
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: lb\r\n\r\n"
 
 
@@ -22,12 +22,11 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def serving(steps: Callable[[HealthChecks, int], Awaitable[None]]) -> None:
-    """Run *steps* with servers that are healthy, and a port that is free."""
+def serving(steps: Callable[[HealthChecks, int], Awaitable[None]], *, healthy: bool = True) -> None:
+    """Run *steps* with servers beside a proxy that is *healthy*, and a port that is free."""
 
     async def run() -> None:
-        checks = HealthChecks()
-        checks.report(healthy=True)
+        checks = HealthChecks(lambda: healthy)
         try:
             await asyncio.wait_for(steps(checks, free_port()), 10)
         finally:
@@ -83,12 +82,20 @@ def test_it_is_well_with_an_endpoint_here_and_the_rules_in_place(
     endpoints: int, healthy: bool, status: int
 ) -> None:
     async def steps(checks: HealthChecks, port: int) -> None:
-        checks.report(healthy=healthy)
-        await checks.serve(HERE, {port: WEB._replace(local_endpoints=endpoints)})
+        await checks.serve(HERE, {port: WEB._replace(local_endpoints={"IPv4": endpoints})})
         answer = await ask(port)
         assert answer.startswith(f"HTTP/1.1 {status} ")
         assert f'"localEndpoints": {endpoints}' in answer
         assert f'"serviceProxyHealthy": {"true" if healthy else "false"}' in answer
+
+    serving(steps, healthy=healthy)
+
+
+def test_each_family_has_the_endpoints_of_its_own() -> None:
+    async def steps(checks: HealthChecks, port: int) -> None:
+        await checks.serve(("127.0.0.1", "::1"), {port: WEB._replace(local_endpoints={"IPv6": 1})})
+        assert "503 Service Unavailable" in await ask(port)
+        assert "200 OK" in await ask(port, address="::1")
 
     serving(steps)
 
@@ -182,7 +189,7 @@ def test_a_client_that_resets_its_connection_harms_nobody() -> None:
 def test_a_port_that_is_taken_is_reported_and_served_once_it_is_free() -> None:
     async def steps(checks: HealthChecks, port: int) -> None:
         other = free_port()
-        wanted = {port: WEB, other: Check("shop", "api", 1)}
+        wanted = {port: WEB, other: Check("shop", "api", {"IPv4": 1})}
         with socket.create_server(("127.0.0.1", port)):
             told = f"health check node port {port} of Service/shop/web: 127.0.0.1: "
             for _ in range(2):
@@ -208,7 +215,7 @@ def test_ports_follow_the_checks() -> None:
     async def steps(checks: HealthChecks, port: int) -> None:
         other = free_port()
         await checks.serve(HERE, {port: WEB})
-        await checks.serve(HERE, {port: WEB._replace(local_endpoints=0), other: WEB})
+        await checks.serve(HERE, {port: WEB._replace(local_endpoints={}), other: WEB})
         assert "503 Service Unavailable" in await ask(port)
         assert "200 OK" in await ask(other)
         await checks.serve(HERE, {other: WEB})
@@ -233,12 +240,12 @@ def test_servers_follow_the_nodes_addresses() -> None:
 # ------------------------------------------------------------------------------------------------
 
 PLAIN = service("web", ["10.96.0.5"])
-CHECKED = msgspec.structs.replace(PLAIN, health_check_port=32000, local_endpoints=3)
+CHECKED = msgspec.structs.replace(PLAIN, health_check_port=32000, local_endpoints={"IPv4": 3})
 
 
 def test_checks_are_those_of_the_services_that_have_a_port_for_them() -> None:
     other = service("api", ["10.96.0.6"])
-    assert {32000: Check("default", "web", 3)} == checks_of(state(CHECKED, other))
+    assert {32000: Check("default", "web", {"IPv4": 3})} == checks_of(state(CHECKED, other))
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from groundplane.agent.metrics import Metrics
 from groundplane.agent.status import PlaneStatus, Status
+from tests.states import service
 
 DOCUMENTED = re.compile(r"^\| `(\w+)` \| (\w+) \| ([^|]*)\|", re.MULTILINE)
 
@@ -26,6 +28,7 @@ def metrics() -> Metrics:
     made.repaired("nftables")
     made.asked("/healthz", 200)
     made.asked("/livez", 200)
+    made.watch_local_policies(tuple)
     return made
 
 
@@ -64,7 +67,8 @@ def test_names_follow_the_rules_of_prometheus(metrics: Metrics) -> None:
     assert [] == [
         name for name in found if not re.fullmatch(r"(kubeproxy|groundplane)(_[a-z]+)+", name)
     ]
-    assert [] == [
+    # kube-proxy calls one of its gauges as a counter is called.
+    assert ["kubeproxy_sync_proxy_rules_no_local_endpoints_total"] == [
         name for name, (kind, _) in found.items() if (kind == "counter") != name.endswith("_total")
     ]
     units = ("_seconds", "_seconds_total")
@@ -100,6 +104,26 @@ def test_what_is_brought_is_counted_for_its_dataplane() -> None:
     }
     found = samples(metrics)
     assert expected == {name: found[name] for name in expected}
+
+
+def test_counters_of_a_dataplane_and_of_answers_begin_with_0() -> None:
+    """Prometheus sees no increase from no sample to the first one."""
+    metrics = Metrics("n1", "1.0")
+    metrics.take(status(planes=(PlaneStatus("nftables"),)))
+    found = samples(metrics)
+    assert 0 == found["groundplane_dataplane_repairs_total nftables"]
+    assert 0 == found["groundplane_dataplane_objects_total nftables"]
+    assert 0 == found["kubeproxy_proxy_healthz_total 503"]
+
+
+def test_services_that_a_local_policy_leaves_no_endpoint_are_counted_by_policy() -> None:
+    metrics = Metrics("n1", "1.0")
+    elsewhere = service("web", ["10.96.0.5"], ["10.244.1.2:80"])
+    local = msgspec.structs.replace(elsewhere, external_local=True)
+    nowhere = msgspec.structs.replace(service("api", ["10.96.0.6"]), external_local=True)
+    metrics.watch_local_policies(lambda: (elsewhere, local, nowhere))
+    name, found = "kubeproxy_sync_proxy_rules_no_local_endpoints_total", samples(metrics)
+    assert (0, 1) == (found[f"{name} internal"], found[f"{name} external"])
 
 
 def test_deleted_conntrack_entries_are_counted_by_family_from_0() -> None:

@@ -197,27 +197,34 @@ def test_maps_have_room_to_grow_by_half_in_sizes_of_the_kernels_table(
     assert expected == capacity(slots)
 
 
+HERE = ENDPOINT._replace(workload="a", node="n1", ipv4="10.244.0.2", ipv6="")
+
+
 @pytest.mark.parametrize(
-    ("changes", "expected"),
+    ("endpoints", "expected"),
     [
-        ({}, 1),
-        ({"node": "n2"}, 0),
-        (
-            {"ready": False, "terminating": True},
-            0,
-        ),  # it still serves, but no balancer may count on it
-        ({"ready": False, "serving": False}, 0),
+        ([HERE], (1, 0)),
+        ([HERE._replace(ipv6="fd00:244::2")], (1, 1)),
+        ([HERE._replace(ipv4="", ipv6="fd00:244::2")], (0, 1)),
+        ([HERE._replace(node="n2")], (0, 0)),
+        # What still serves counts for no load balancer.
+        ([HERE._replace(ready=False, terminating=True)], (0, 0)),
+        ([HERE._replace(ready=False, serving=False)], (0, 0)),
+        ([HERE, HERE._replace(workload="b")], (1, 0)),  # one address
+        ([HERE, HERE._replace(workload="b", ipv4="10.244.0.3")], (2, 0)),
+        # Another node's workload has the port, this one's has not.
+        ([HERE._replace(targets=(0, 0)), HERE._replace(node="n2", ipv4="10.244.1.2")], (0, 0)),
+        ([HERE._replace(targets=(0, 53))], (1, 0)),
     ],
 )
-def test_a_health_check_counts_ready_endpoints_of_this_node(
-    changes: dict[str, object], expected: int
+def test_a_health_check_counts_what_this_node_would_serve(
+    endpoints: list[compiled.Endpoint], expected: tuple[int, int]
 ) -> None:
     shop = msgspec.structs.replace(
-        service(ENDPOINT._replace(**changes)),  # type: ignore[arg-type]
-        external_local=True,
-        health_check_port=32000,
+        service(*endpoints), external_local=True, health_check_port=32000
     )
-    assert expected == of(shop).services["default", "web"].local_endpoints
+    found = of(shop).services["default", "web"].local_endpoints
+    assert {"IPv4": expected[0], "IPv6": expected[1]} == found
 
 
 def test_names_of_a_headless_service_are_those_of_ready_endpoints_wherever_they_are() -> None:

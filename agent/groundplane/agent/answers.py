@@ -13,12 +13,11 @@ import msgspec
 
 from groundplane.agent.http import Request, Response
 from groundplane.agent.metrics import Metrics
+from groundplane.agent.proxy_health import proxy_health
 from groundplane.agent.report import Report
 
-_UNHEALTHY_S: Final = 60.0  # how long the proxy may be behind before it counts as unhealthy
 _TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 _DIGITS: Final = 18  # of the number of an event
-PROXIES: Final = ("nftables", "ipvs")
 
 
 class Answers:
@@ -59,26 +58,22 @@ class Answers:
         return Response(200, msgspec.json.encode(self._report.journal.since(int(since), about)))
 
     def _health(self, path: str) -> Response:
-        now = time.time()
-        status = self._report.status
-        behind = [
-            plane
-            for plane in status.planes
-            if plane.name in PROXIES and plane.error and now - plane.since > _UNHEALTHY_S
-        ]
-        healthy = not behind
-        updated = _instant(status.applied if healthy else behind[0].since)
+        now, base = time.time(), self._report.base
+        healthy, since = proxy_health(self._report.status.planes, now)
+        eligible = base is None or not base.draining
+        updated = _instant(since)
         body = {
             "lastUpdated": updated,
             "currentTime": _instant(now),
-            "nodeEligible": True,
+            "nodeEligible": eligible,
             "healthy": healthy,
             "status": {
                 family: {"lastUpdated": updated, "healthy": healthy}
-                for family in self._report.families
+                for family in (base.families if base is not None else ())
             },
         }
-        code = 200 if healthy else 503
+        # Of a node that drains, kube-proxy's /livez goes on to be well.
+        code = 200 if healthy and (eligible or path == "/livez") else 503
         self._metrics.asked(path, code)
         return Response(code, json.dumps(body).encode())
 

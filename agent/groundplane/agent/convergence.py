@@ -8,19 +8,21 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from groundplane.agent.changes import endpoint_events, service_events
 from groundplane.agent.health_checks import HealthChecks, checks_of
 from groundplane.agent.lane import Lane, Planes
+from groundplane.agent.proxy_health import proxy_health
 from groundplane.agent.report import Report
 from groundplane.choose import Failing
 from groundplane.errors import ChangeHeld
 from groundplane.limits import held_back
 from groundplane.project import (
     NodeState,
+    VirtualService,
     WorkloadIndex,
     project_base,
     project_change,
@@ -48,7 +50,8 @@ class Convergence:
         self._index: WorkloadIndex | None = None  # of the snapshot
         self.failing: Failing = frozenset()  # in use
         self._failing_in: Callable[[Snapshot | None, Snapshot], Failing] = self._as_before
-        self._checks = HealthChecks()
+        self._checks = HealthChecks(self._is_proxy_healthy)
+        report.metrics.watch_local_policies(self._services_in_use)
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "computing")
         self._bringing: set[asyncio.Task[None]] = set()
@@ -56,6 +59,12 @@ class Convergence:
 
     def close(self) -> None:
         self._checks.close()
+
+    def _is_proxy_healthy(self) -> bool:
+        return proxy_health(self._report.status.planes, time.time()).healthy
+
+    def _services_in_use(self) -> Iterable[VirtualService]:
+        return self.state.services.values() if self.state is not None else ()
 
     def judge_by(self, failing_in: Callable[[Snapshot | None, Snapshot], Failing]) -> None:
         """Ask *failing_in*, before each site is brought, which of its workloads fail."""
@@ -86,7 +95,7 @@ class Convergence:
                 # In one step of the event loop with telling the lanes: who tries again meanwhile
                 # with this state would keep them from looking at what is new in it.
                 self.snapshot, self.state, self.failing = snapshot, state, failing
-            self._report.families = state.base.families
+            self._report.base = state.base
             concerned = len(state.services if among is None else among)
             self._report.metrics.seen(seen, services=concerned)
             await self._bring(state, among, _PATIENCE_S)
@@ -223,12 +232,10 @@ class Convergence:
     async def _serve_health_checks(self, among: Collection[Key] | None) -> None:
         """Let health check node ports report what the services *among*, None for all, come to."""
         assert self.state is not None  # noqa: S101
-        status = self._report.status
-        self._checks.report(healthy=not any(plane.error for plane in status.planes))
-        concerned = among is None or self._checks.concerned(self.state, among)
-        if concerned or status.health_check_errors:
+        before = self._report.status.health_check_errors
+        if among is None or before or self._checks.concerned(self.state, among):
             faults = await self._checks.serve(self.state.base.addresses, checks_of(self.state))
-            if faults != list(status.health_check_errors):
+            if faults != list(before):
                 for fault in faults:
                     log.error("%s", fault)
                 self._report.tell(health_check_errors=tuple(faults))

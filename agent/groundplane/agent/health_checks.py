@@ -1,18 +1,20 @@
 """Health check node ports: whether this node has endpoints of a service, for load balancers outside.
 
 The answer is Kubernetes' (pkg/proxy/healthcheck/service_health.go): 200 when there is one and the
-dataplane is as declared, else 503; the same body and headers.
+proxy is healthy, else 503; the same body and headers. Endpoints are those of the family of the
+address that is asked: a load balancer asks for each family by itself.
 """
 
 import asyncio
 import json
 import os
 import socket
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
 from groundplane.model.address import family_of
+from groundplane.model.service import Family
 from groundplane.project import NodeState
 from groundplane.snapshot import Key
 
@@ -27,7 +29,7 @@ class Check(NamedTuple):
 
     namespace: str
     name: str
-    local_endpoints: int
+    local_endpoints: Mapping[Family, int]
 
 
 def checks_of(state: NodeState) -> dict[int, Check]:
@@ -39,12 +41,13 @@ def checks_of(state: NodeState) -> dict[int, Check]:
     }
 
 
-def answer(check: Check, *, healthy: bool) -> bytes:
-    """Return the whole HTTP response."""
-    status = 200 if check.local_endpoints and healthy else 503
+def answer(check: Check, family: Family, *, healthy: bool) -> bytes:
+    """Return the whole HTTP response to a question at an address of *family*."""
+    count = check.local_endpoints.get(family, 0)
+    status = 200 if count and healthy else 503
     report = {
         "service": {"namespace": check.namespace, "name": check.name},
-        "localEndpoints": check.local_endpoints,
+        "localEndpoints": count,
         "serviceProxyHealthy": healthy,
     }
     body = json.dumps(report, indent="\t")
@@ -52,7 +55,7 @@ def answer(check: Check, *, healthy: bool) -> bytes:
         f"HTTP/1.1 {status} {_REASONS[status]}",
         "Content-Type: application/json",
         "X-Content-Type-Options: nosniff",
-        f"X-Load-Balancing-Endpoint-Weight: {check.local_endpoints}",
+        f"X-Load-Balancing-Endpoint-Weight: {count}",
         f"Content-Length: {len(body)}",
         "Connection: close",
     ]
@@ -60,13 +63,16 @@ def answer(check: Check, *, healthy: bool) -> bytes:
 
 
 class HealthChecks:
-    """The servers of this node; `serve` opens and closes them as services come and go."""
+    """The servers of this node; `serve` opens and closes them as services come and go.
 
-    def __init__(self) -> None:
+    *healthy* tells whether the proxy is, whenever somebody asks.
+    """
+
+    def __init__(self, healthy: Callable[[], bool]) -> None:
+        self._healthy = healthy
         self._servers: dict[tuple[int, str], asyncio.Server] = {}  # by port and address
         self._addresses: Sequence[str] = ()
         self._checks: Mapping[int, Check] = {}
-        self._healthy = False
         self._open = 0  # connections that are being answered
 
     def concerned(self, state: NodeState, among: Collection[Key]) -> bool:
@@ -87,7 +93,9 @@ class HealthChecks:
         for port, address in sorted(wanted - self._servers.keys()):
             try:
                 self._servers[port, address] = await asyncio.start_server(
-                    partial(self._handle, port), sock=_bound(address, port), limit=_REQUEST_BYTES
+                    partial(self._handle, port, family_of(address)),
+                    sock=_bound(address, port),
+                    limit=_REQUEST_BYTES,
                 )
             except OSError as error:
                 where = f"Service/{checks[port].namespace}/{checks[port].name}"
@@ -95,17 +103,13 @@ class HealthChecks:
                 faults.append(f"health check node port {port} of {where}: {address}: {why}")
         return faults
 
-    def report(self, *, healthy: bool) -> None:
-        """Say whether the rules in place are those declared."""
-        self._healthy = healthy
-
     def close(self) -> None:
         for server in self._servers.values():
             server.close()
         self._servers.clear()
 
     async def _handle(
-        self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, port: int, family: Family, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """Answer one request, whatever its method and path are."""
         if self._open >= _CONNECTIONS:  # who comes too many times is not waited for
@@ -116,7 +120,7 @@ class HealthChecks:
             async with asyncio.timeout(_PATIENCE_S):
                 await reader.readuntil(b"\r\n\r\n")
                 if check := self._checks.get(port):
-                    writer.write(answer(check, healthy=self._healthy))
+                    writer.write(answer(check, family, healthy=self._healthy()))
                     await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # a client that asks nothing, or does not listen

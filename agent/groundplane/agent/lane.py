@@ -215,6 +215,8 @@ class Lane:
         culprit = self._suspected.pop(name, None)
         try:
             with self._busy_with(reconciler):
+                # What others changed is told apart from what the new state changes.
+                repaired = reconciler.repair() if culprit is not None else Delta[Any, Any]()
                 delta = reconciler.bring(state, among)
         except (GroundplaneError, OSError) as error:
             if str(error) != before.error:
@@ -228,18 +230,20 @@ class Lane:
             self._postpone(name, culprit)
             return _behind(before, f"{type(error).__name__}: {error}")
         seconds, now = time.monotonic() - started, time.time()
-        self._report.metrics.brought(name, seconds, len(delta), now, whole=among is None)
+        changed = len(repaired) + len(delta)
+        self._report.metrics.brought(name, seconds, changed, now, whole=among is None)
         contest.pending = False
         if before.error:
             self._report.event("Recovered", name, "holds what is declared again")
-        if culprit is not None and delta:
-            before = self._repaired(before, reconciler.plane, delta, culprit)
+        if repaired:
+            before = self._repaired(before, reconciler.plane, repaired, culprit or "")
         if before.contested and name not in self._contested:
             before = msgspec.structs.replace(before, contested="")
-        if not delta and not before.error and before.since:
+        before = msgspec.structs.replace(before, synced=now)
+        if not changed and not before.error and before.since:
             return before
         return msgspec.structs.replace(
-            before, error="", changed=len(delta), since=now, seconds=seconds
+            before, error="", changed=changed, since=now, seconds=seconds
         )
 
     def _postpone(self, name: str, culprit: str | None) -> None:

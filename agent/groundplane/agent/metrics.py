@@ -3,7 +3,7 @@
 What each of them counts is in docs/metrics.md. kube-proxy's: pkg/proxy/metrics/metrics.go.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from prometheus_client import (
@@ -19,6 +19,7 @@ from prometheus_client import Metric as MetricFamily
 from groundplane.agent.status import Status
 from groundplane.limits import HELD
 from groundplane.model.service import Family
+from groundplane.project.state import VirtualService
 
 _BUCKETS: Final = tuple(0.0001 * 2**step for step in range(18))  # 0.1 ms to 13 s
 
@@ -68,6 +69,11 @@ class Metrics:
         self._service_changes = counter(
             f"{kube}_sync_proxy_rules_service_changes", "Services that another site changed"
         )
+        self._without_local = gauge(
+            f"{kube}_sync_proxy_rules_no_local_endpoints_total",
+            "Services whose Local policy leaves them no endpoint on this node",
+            ("traffic_policy",),
+        )
         self._conntrack_seconds = histogram(
             f"{kube}_conntrack_reconciler_sync_duration_seconds", "Looking for stale entries"
         )
@@ -78,6 +84,9 @@ class Metrics:
             self._conntrack_deleted.labels(family)
         self._healthz = counter(f"{kube}_proxy_healthz", "Answers of /healthz", ("code",))
         self._livez = counter(f"{kube}_proxy_livez", "Answers of /livez", ("code",))
+        for code in ("200", "503"):
+            self._healthz.labels(code)
+            self._livez.labels(code)
         info = gauge(f"{own}_info", "Always 1", ("node", "version"))
         info.labels(node, version).set(1)
         self._revision = gauge(f"{own}_revision_info", "1 for the one in use", ("revision",))
@@ -106,6 +115,16 @@ class Metrics:
             f"{own}_dataplane_contested", "1 while others insist on changing it", ("dataplane",)
         )
 
+    def watch_local_policies(self, services: Callable[[], Iterable[VirtualService]]) -> None:
+        """Count, whenever asked, those of *services* that a Local policy leaves no endpoint here."""
+
+        def lacking() -> Iterator[VirtualService]:
+            return (each for each in services() if each.lacks_local_endpoints)
+
+        internal, external = map(self._without_local.labels, ("internal", "external"))
+        internal.set_function(lambda: float(sum(each.internal_local for each in lacking())))
+        external.set_function(lambda: float(sum(each.external_local for each in lacking())))
+
     def exposition(self) -> bytes:
         """Return all of them in Prometheus' text format."""
         return bytes(generate_latest(self._registry))
@@ -127,6 +146,9 @@ class Metrics:
         for plane in status.planes:
             self._plane_ok.labels(plane.name).set(not plane.error)
             self._contested.labels(plane.name).set(bool(plane.contested))
+            # They begin with 0: Prometheus sees no increase to the first value of a series.
+            for counter in (self._objects, self._seconds, self._repairs):
+                counter.labels(plane.name)
 
     def seen(self, now: float, *, services: int = 0, workloads: int = 0) -> None:
         """Count what a change concerns that was seen at *now*."""

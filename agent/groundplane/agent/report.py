@@ -10,6 +10,7 @@ import msgspec
 from groundplane.agent.events import Journal
 from groundplane.agent.metrics import Metrics
 from groundplane.agent.status import Status, write_status
+from groundplane.project.state import NodeBase
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ class Report:
         self.status = status
         self.journal = Journal()
         self.metrics = Metrics(status.node, status.version)
-        self.families: tuple[str, ...] = ()  # of the node's site
+        self.base: NodeBase | None = None  # of the state in use
         self._directory = runtime_directory
         self._listeners: list[Callable[[Status], None]] = []
 

@@ -17,7 +17,8 @@ class PlaneStatus(msgspec.Struct, frozen=True, rename="camel"):
     *changed* counts the objects that the last write changed, which took *seconds*. *repairs* counts
     how often what others had changed was undone, the last time at *repaired*; *contested* says who
     insists, while a repair waits for that. *busy_since* is not 0 while it takes long to look at it or to
-    write it, as when it waits for a daemon: what is declared may not be in place.
+    write it, as when it waits for a daemon: what is declared may not be in place. *synced* is when it
+    was last brought to what is declared, 0 for never.
     """
 
     name: str
@@ -29,6 +30,7 @@ class PlaneStatus(msgspec.Struct, frozen=True, rename="camel"):
     repaired: float = 0.0
     contested: str = ""
     busy_since: float = 0.0
+    synced: float = 0.0
 
 
 class Status(msgspec.Struct, frozen=True, rename="camel"):

@@ -22,7 +22,8 @@ T = TypeVar("T")
 class Node(msgspec.Struct, frozen=True):
     """A node: its addresses and workload subnets, one of each family, primary family first.
 
-    *mtu* is that of its uplink; *public_key* is WireGuard's.
+    *mtu* is that of its uplink; *public_key* is WireGuard's. Load balancers leave out one that is
+    *draining*.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Node(msgspec.Struct, frozen=True):
     mtu: int = DEFAULT_MTU
     public_key: str = ""
     proxy_mode: ProxyMode = "nftables"
+    draining: bool = False
 
 
 class Workload(msgspec.Struct, frozen=True, array_like=True, gc=False):

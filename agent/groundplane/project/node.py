@@ -11,9 +11,10 @@ from groundplane.allocate.allocation import bridge_address
 from groundplane.choose import Chosen, Failing, Place, choose
 from groundplane.errors import GroundplaneError
 from groundplane.model import compiled
-from groundplane.model.address import dashed, family_of
+from groundplane.model.address import dashed, family_of, pack
 from groundplane.model.compiled import Sizes
 from groundplane.model.hint import did_you_mean
+from groundplane.model.service import Family
 from groundplane.project.state import (
     NONE,
     LocalWorkload,
@@ -70,18 +71,17 @@ def project_service(service: compiled.Service, place: Place, failing: Failing) -
         ipv4 = targets(service, "IPv4", place, chosen)
     if "IPv6" in service.families:
         ipv6 = targets(service, "IPv6", place, chosen)
+    ports = tuple(
+        [
+            ServicePort(p.name, p.protocol, p.port, p.pool, ipv4[index], ipv6[index], p.node_port)
+            for index, p in enumerate(service.ports)
+        ]
+    )
     return VirtualService(
         service.namespace,
         service.name,
         service.cluster_ips,
-        tuple(
-            [
-                ServicePort(
-                    p.name, p.protocol, p.port, p.pool, ipv4[index], ipv6[index], p.node_port
-                )
-                for index, p in enumerate(service.ports)
-            ]
-        ),
+        ports,
         (),
         service.external_ips,
         service.load_balancer_ips,
@@ -91,7 +91,7 @@ def project_service(service: compiled.Service, place: Place, failing: Failing) -
         service.internal_local,
         service.external_local,
         service.health_check_port,
-        _ready_here(service, chosen, place) if service.health_check_port else 0,
+        _served_here(service, chosen, place, ports) if service.health_check_port else {},
         shared=service.shared,
         scheduler=service.scheduler,
         forwarding=service.forwarding,
@@ -114,10 +114,21 @@ def _here(service: compiled.Service, place: Place) -> tuple[str, ...]:
     return tuple(filter(None, here))
 
 
-def _ready_here(service: compiled.Service, chosen: Chosen, place: Place) -> int:
-    """Return what a health check node port counts: ready endpoints, not those that are draining."""
-    nodes = service.endpoints.nodes
-    return sum(nodes[index] == place.node for index in chosen.ready) if nodes else 0
+def _served_here(
+    service: compiled.Service, chosen: Chosen, place: Place, ports: Sequence[ServicePort]
+) -> dict[Family, int]:
+    """Return how many addresses of ready endpoints at *place* take new connections, by family.
+
+    Endpoints that are draining do not count: no load balancer should rely on them.
+    """
+    rows = service.endpoints.rows()
+    here = [rows[index] for index in chosen.ready if rows[index].node == place.node]
+    found: dict[Family, int] = {}
+    for family in service.families:
+        ready = {pack(text) for row in here if (text := row.address(family))}
+        served = {target[:-4] for port in ports for target in port.targets(family).local}
+        found[family] = len(ready & served)
+    return found
 
 
 def _members(service: compiled.Service, chosen: Sequence[int]) -> tuple[Member, ...]:
@@ -164,6 +175,7 @@ def project_base(site: compiled.Site, name: str) -> NodeBase:
         mtu=node.mtu - (overhead(site.overlay, node) if site.overlay else 0),
         proxy_mode=node.proxy_mode,
         ipvs=site.ipvs,
+        draining=node.draining,
     )
 
 

@@ -1,6 +1,6 @@
 """What one node must do, as frozen values."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -76,6 +76,7 @@ class NodeBase(msgspec.Struct, frozen=True):
     mtu: int = DEFAULT_MTU  # of the bridge: the uplink's less what the overlay adds
     proxy_mode: ProxyMode = "nftables"
     ipvs: Ipvs = Ipvs()
+    draining: bool = False
 
 
 class Member(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -124,9 +125,9 @@ class ServicePort(msgspec.Struct, frozen=True, gc=False):
 class VirtualService(msgspec.Struct, frozen=True, gc=False):
     """A service on this node; fields as in `model.compiled.Service`.
 
-    *members* are kept for headless services only, for their names; *local_endpoints* counts what
-    a health check node port reports. *answering* are the addresses of this node's workloads that
-    answer by the service's own ones, where *forwarding* leaves those as they are.
+    *members* are kept for headless services only, for their names; *local_endpoints* are, by
+    family, what a health check node port reports. *answering* are the addresses of this node's
+    workloads that answer by the service's own ones, where *forwarding* leaves those as they are.
     """
 
     namespace: str
@@ -142,7 +143,7 @@ class VirtualService(msgspec.Struct, frozen=True, gc=False):
     internal_local: bool = False
     external_local: bool = False
     health_check_port: int = 0
-    local_endpoints: int = 0
+    local_endpoints: Mapping[Family, int] = {}
     external_name: str = ""
     shared: tuple[str, ...] = ()
     scheduler: str = ""
@@ -152,6 +153,14 @@ class VirtualService(msgspec.Struct, frozen=True, gc=False):
     @property
     def key(self) -> Key:
         return self.namespace, self.name
+
+    @property
+    def lacks_local_endpoints(self) -> bool:
+        """Whether a Local policy leaves one of its ports no endpoint here, though some are elsewhere."""
+        ways = (way for port in self.ports for way in (port.ipv4, port.ipv6))
+        return (self.internal_local or self.external_local) and any(
+            way.cluster and not way.local for way in ways
+        )
 
 
 class NodeWorkloads(msgspec.Struct, frozen=True, gc=False):

@@ -115,6 +115,8 @@ class Nftables:
         with suppress(OSError), _hasty_threads():
             if self._digest_there(base) is None:
                 nft.load(framework(base))
+                if self._monitor is not None:
+                    self._monitor.touched()  # by nft, for us
 
     def write(self, base: NodeBase, delta: Delta[Element, bytes]) -> None:
         """Make the change in one transaction.

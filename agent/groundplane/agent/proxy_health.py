@@ -1,0 +1,33 @@
+"""Whether the node's proxy is as declared, for load balancers outside. Pure.
+
+The proxy is what translates addresses: nftables, and IPVS where a node uses it. Other dataplanes
+do not count: a DNS server that restarts takes no node out of a load balancer.
+"""
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from groundplane.agent.status import PlaneStatus
+
+PROXIES: Final = ("nftables", "ipvs")
+# Dataplanes of the proxies' lane are brought one after the other: one that hangs holds up all.
+_LANE: Final = ("links", "ipvs", "nftables", "conntrack")
+_UNHEALTHY_S: Final = 60.0  # how long the proxy may be behind before it counts as unhealthy
+
+
+class ProxyHealth(NamedTuple):
+    """*since* is when the proxy was last as declared, in Unix seconds; 0 for never."""
+
+    healthy: bool
+    since: float
+
+
+def proxy_health(planes: Iterable[PlaneStatus], now: float) -> ProxyHealth:
+    """Return whether every proxy was loaded once, and none is behind for a minute."""
+    planes = list(planes)
+    proxies = [plane for plane in planes if plane.name in PROXIES]
+    behind = [plane.since for plane in proxies if plane.error]
+    behind += [plane.busy_since for plane in planes if plane.busy_since and plane.name in _LANE]
+    synced = min((plane.synced for plane in proxies), default=0.0)
+    late = any(now - since > _UNHEALTHY_S for since in behind)
+    return ProxyHealth(bool(synced) and not late, min([synced, *behind]))
