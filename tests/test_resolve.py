@@ -103,55 +103,6 @@ ports: [{name: http, port: 8080}]"""
     assert [(False, True), (False, True), (True, False)] == found
 
 
-def test_a_slice_gives_endpoints_by_the_names_of_the_services_ports(source: Path) -> None:
-    body = """\
-endpoints:
-- {addresses: [192.0.2.50], nodeName: n1, hostname: db-0}
-ports: [{name: http, port: 8080}, {name: admin, protocol: UDP, port: 81}]"""
-    assert endpoints(source, SERVICE + endpoint_slice(body)) == (
-        Endpoint("", "n1", "db-0", "192.0.2.50", "", (8080, 0)),
-    )
-
-
-@pytest.mark.parametrize(
-    ("conditions", "expected"),
-    [
-        ("{}", (True, True, False)),
-        ("{ready: null, serving: null, terminating: null}", (True, True, False)),
-        ("{ready: false, serving: true, terminating: true}", (False, True, True)),
-        ("{ready: false, serving: false}", (False, False, False)),
-    ],
-)
-def test_conditions_that_are_absent_mean_ready_serving_and_not_terminating(
-    source: Path, conditions: str, expected: tuple[bool, bool, bool]
-) -> None:
-    """discovery/v1 EndpointConditions."""
-    body = f"endpoints: [{{addresses: [192.0.2.50], conditions: {conditions}}}]"
-    (found,) = endpoints(source, SERVICE + endpoint_slice(body))
-    assert (found.ready, found.serving, found.terminating) == expected
-
-
-def test_slices_and_workloads_are_united_without_doubles(source: Path) -> None:
-    text = SERVICE + workload("a", "addresses: [10.244.0.2]")
-    body = """\
-endpoints: [{addresses: [192.0.2.50]}, {addresses: [10.244.0.2]}, {addresses: [192.0.2.50]}]
-ports: [{name: http, port: 8080}, {name: admin, port: 81}]"""
-    found = endpoints(source, text + endpoint_slice(body))
-    assert [each.ipv4 for each in found] == ["10.244.0.2", "192.0.2.50"]
-
-
-@pytest.mark.parametrize(("selected", "expected"), [(True, ["a"]), (False, [""])])
-def test_slices_that_kubernetes_made_count_only_where_no_workload_is_selected(
-    source: Path, selected: bool, expected: list[str]
-) -> None:
-    text = SERVICE + endpoint_slice(
-        "endpoints: [{addresses: [192.0.2.50]}]",
-        ", endpointslice.kubernetes.io/managed-by: endpointslice-controller.k8s.io",
-    )
-    text += workload("a", "hostNetwork: true") if selected else ""
-    assert [each.workload for each in endpoints(source, text)] == expected
-
-
 def test_a_service_has_its_addresses_and_ports(source: Path) -> None:
     text = SERVICE.replace("spec:", "spec:\n  clusterIP: 10.96.0.7")
     (web,) = compile_text(source, text).services

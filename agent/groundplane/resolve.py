@@ -18,6 +18,7 @@ from groundplane.check.slices import KUBERNETES, MANAGED_LABEL, SERVICE_LABEL
 from groundplane.model import compiled, dns
 from groundplane.model.address import canonical, canonical_range, family_of
 from groundplane.model.catalog import Catalog
+from groundplane.model.external import source_ranges
 from groundplane.model.families import families_of
 from groundplane.model.ports import port_range
 from groundplane.model.selector import LabelIndex
@@ -138,7 +139,7 @@ def _service(
         publish_not_ready=spec.publish_not_ready_addresses,
         external_ips=tuple(map(canonical, spec.external_ips)),
         load_balancer_ips=allocations.load_balancers[name],
-        source_ranges=_source_ranges(spec.load_balancer_source_ranges, families),
+        source_ranges=_source_ranges([text for _, text in source_ranges(service)], families),
         affinity_seconds=0 if service.headless else service.affinity_seconds,
         consistent_hash=service.consistent_hash,
         internal_local=spec.internal_traffic_policy == "Local",
@@ -189,7 +190,7 @@ def _source_ranges(texts: Sequence[str], families: Sequence[Family]) -> tuple[st
     A /0 opens its family, and also the other one when no range is of that: then nothing said that
     it is to be restricted. It stays in the list.
     """
-    merged = [str(each) for each in cidr_merge([text.strip() for text in texts])]
+    merged = [str(each) for each in cidr_merge(list(texts))]
     named = {family_of(each) for each in merged}
     if any(each.endswith("/0") for each in merged):
         merged += [_EVERYTHING[family] for family in families if family not in named]
@@ -232,9 +233,16 @@ def _endpoints(
             own = _of_workload(service, workload, addresses, catalog.nodes[workload.spec.node])
             seen |= {(own.ipv4, own.targets), (own.ipv6, own.targets)}
             yield own
+    if slices:
+        yield from _united(_of_slices(catalog, service, slices, managed=not matching), seen)
+
+
+def _of_slices(
+    catalog: Catalog, service: Service, slices: Sequence[EndpointSlice], *, managed: bool
+) -> Iterator[compiled.Endpoint]:
+    """Yield every endpoint that *slices* name, those that Kubernetes wrote if they are *managed*."""
     for each in slices:
-        managed = each.metadata.labels.get(MANAGED_LABEL) == KUBERNETES
-        if managed and matching:
+        if each.metadata.labels.get(MANAGED_LABEL) == KUBERNETES and not managed:
             continue
         for endpoint in each.endpoints:
             node = catalog.nodes.get(endpoint.node_name or "")
@@ -242,10 +250,32 @@ def _endpoints(
             made = _of_slice(service, each, endpoint, zone)
             if node and node.spec.state == "drain":
                 made = made._replace(ready=False, terminating=True)
-            identity = (made.ipv4 or made.ipv6, made.targets)
-            if identity not in seen:
-                seen.add(identity)
-                yield made
+            yield made
+
+
+def _united(
+    endpoints: Iterable[compiled.Endpoint], known: set[tuple[str, tuple[int, ...]]]
+) -> Iterator[compiled.Endpoint]:
+    """Yield *endpoints* but those at *known* places, each address and hostname once.
+
+    Where slices disagree about one, ready wins, then serving. Only the first of several hostnames
+    at one place has a weight: it is one server.
+    """
+    best: dict[tuple[str, tuple[int, ...], str], compiled.Endpoint] = {}
+    for each in endpoints:
+        place = (each.ipv4 or each.ipv6, each.targets)
+        name = (*place, each.hostname)
+        if place not in known and (name not in best or _rank(each) > _rank(best[name])):
+            best[name] = each
+    weighed: set[tuple[str, tuple[int, ...]]] = set()
+    for (address, targets, _), each in best.items():
+        again = (address, targets) in weighed
+        weighed.add((address, targets))
+        yield each._replace(weight=0) if again else each
+
+
+def _rank(endpoint: compiled.Endpoint) -> tuple[bool, bool, bool]:
+    return endpoint.ready, endpoint.serving, not endpoint.terminating
 
 
 def _of_workload(

@@ -1,13 +1,16 @@
 """Addresses and ranges: one text for each, and bytes that are the kernel's."""
 
 import pytest
+from ipaddress import IPv6Address
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.model import address
 from groundplane.model.address import dashed
 
-ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6))
+IPV6 = st.integers(0, (1 << 128) - 1).map(IPv6Address).filter(lambda ip: ip.ipv4_mapped is None)
+ADDRESSES = st.one_of(st.ip_addresses(v=4), IPV6)
 
 
 @given(packed=st.one_of(st.binary(min_size=4, max_size=4), st.binary(min_size=16, max_size=16)))
@@ -15,7 +18,7 @@ def test_bytes_and_text_of_an_address_are_each_others_inverse(packed: bytes) -> 
     assert address.pack(address.unpack(packed)) == packed
 
 
-@given(ip=st.ip_addresses(v=6))
+@given(ip=IPV6)
 def test_an_address_has_one_text_however_it_is_written(ip: object) -> None:
     """RFC 5952."""
     exploded = getattr(ip, "exploded", "").upper()

@@ -7,7 +7,7 @@ from groundplane.allocate.asks import Ask, Round, ask_address
 from groundplane.allocate.lock import LOCK_NAME
 from groundplane.allocate.pool import Pool, band_of
 from groundplane.model import address, dns
-from groundplane.model.catalog import key_of
+from groundplane.model.catalog import Catalog, key_of
 from groundplane.model.families import families_of
 from groundplane.model.service import Family
 from groundplane.model.site import Cluster
@@ -109,7 +109,7 @@ def workloads(work: Round, subnets: Mapping[str, tuple[str, ...]]) -> dict[Name,
     given: dict[Name, list[str]] = {name: [] for name in work.catalog.workloads}
     own = [each for each in work.catalog.workloads.values() if not each.spec.host_network]
     for family in work.families:
-        released = work.released(family)
+        released, avoided = work.released(family), endpoint_numbers(work.catalog, family)
         asks: dict[str, list[Ask]] = {name: [] for name in subnets}
         for workload in own:
             key = key_of(workload)
@@ -125,10 +125,21 @@ def workloads(work: Round, subnets: Mapping[str, tuple[str, ...]]) -> dict[Name,
             subnet = next(s for s in subnets[node] if address.family_of(s) == family)
             # The first address is the bridge's own.
             pool = _hosts(subnet, f"{subnet}, the subnet of Node/{node}", skip=2)
-            pool.released = released
+            pool.released, pool.avoided = released, avoided
             for key, number in work.serve(pool, family, node_asks).items():
                 given[key.namespace, key.name].append(address.from_int(number, family))
     return {name: tuple(texts) for name, texts in given.items()}
+
+
+def endpoint_numbers(catalog: Catalog, family: Family) -> frozenset[int]:
+    """Return the addresses of *family* that EndpointSlices name: somebody has them already."""
+    return frozenset(
+        address.to_int(text)
+        for each in catalog.slices.values()
+        if each.address_type == family
+        for endpoint in each.endpoints
+        for text in endpoint.addresses
+    )
 
 
 def of_family(texts: Sequence[str], family: Family) -> tuple[int, str | None]:

@@ -32,6 +32,12 @@ class Allocations:
     lock: Lock
     dns: tuple[str, ...] = ()  # of the site's DNS service
 
+    @property
+    def owned(self) -> set[str]:
+        """The addresses that workloads and bridges of nodes have."""
+        bridges = {bridge_address(each) for given in self.subnets.values() for each in given}
+        return bridges | {text for given in self.workloads.values() for text in given}
+
 
 def allocate(catalog: Catalog, lock: Lock) -> Allocations:
     """Return the addresses and ports of every object of *catalog*.

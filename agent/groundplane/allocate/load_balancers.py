@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from groundplane.allocate.addresses import Name
+from groundplane.allocate.addresses import Name, endpoint_numbers
 from groundplane.allocate.asks import Ask, Round, ask_address
 from groundplane.allocate.pool import Pool, longest_released
 from groundplane.model import address
 from groundplane.model.catalog import Key, key_of
-from groundplane.model.external import external_ranges, fixed_load_balancer_ips
+from groundplane.model.external import external_ranges, fixed_load_balancer_ips, pinned_pool
 from groundplane.model.families import families_of
-from groundplane.model.service import POOL, Family, Service
+from groundplane.model.service import Family, Service
 from groundplane.model.site import LoadBalancerPool
 
 
@@ -45,8 +45,9 @@ class _Taken:
 
 def _serve(work: Round, family: Family, names: Iterable[Name]) -> dict[Name, str]:
     taken, released = _taken(work, family), work.released(family)
+    avoided = endpoint_numbers(work.catalog, family)
     spans = {
-        pool.name: list(_spans(pool, family, taken.holders, released))
+        pool.name: list(_spans(pool, family, taken.holders, released, avoided))
         for pool in work.catalog.cluster.spec.load_balancer_pools
     }
     asks = []
@@ -106,7 +107,7 @@ def _ask(work: Round, service: Service, family: Family) -> Ask:
     key = document._replace(kind="LoadBalancer")
     held = work.held(key, family)
     # Who names another pool wants an address of that one.
-    if held and POOL in service.metadata.annotations:
+    if held and pinned_pool(service) is not None:
         cidrs = [cidr for pool in _pools(work, service) for cidr in pool.cidrs]
         held = held if any(address.contains(cidr, held) for cidr in cidrs) else None
     fixed = (each for each in fixed_load_balancer_ips(service) if _of(each[1], family))
@@ -116,7 +117,7 @@ def _ask(work: Round, service: Service, family: Family) -> Ask:
 
 def _pools(work: Round, service: Service) -> list[LoadBalancerPool]:
     """Return the pools that *service* may have an address of."""
-    named = service.metadata.annotations.get(POOL)
+    named = pinned_pool(service)
     pools = work.catalog.cluster.spec.load_balancer_pools
     return [pool for pool in pools if named in (None, pool.name)]
 
@@ -126,7 +127,11 @@ def _of(text: str, family: Family) -> bool:
 
 
 def _spans(
-    pool: LoadBalancerPool, family: Family, holders: dict[int, str], released: dict[int, int]
+    pool: LoadBalancerPool,
+    family: Family,
+    holders: dict[int, str],
+    released: dict[int, int],
+    avoided: frozenset[int],
 ) -> Iterator[Pool]:
     """Yield the ranges of *pool*, without their network and IPv4 broadcast addresses."""
     for cidr in pool.cidrs:
@@ -135,7 +140,7 @@ def _spans(
         first, last = address.first_last(cidr)
         if last - first > 1:
             first, last = first + 1, last - (family == "IPv4")
-        yield Pool(pool.name, first, last, holders=holders, released=released)
+        yield Pool(pool.name, first, last, 0, holders, released, avoided)
 
 
 def _taken(work: Round, family: Family) -> _Taken:

@@ -6,13 +6,16 @@ explicit requests, and what was released is reused last, longest released first.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 
 @dataclass
 class Pool:
-    """Numbers *first* to *last*; the lowest *band* of them are picked when the rest is full."""
+    """Numbers *first* to *last*; the lowest *band* of them are picked when the rest is full.
+
+    Those *avoided* are never picked, but given to who asks for one.
+    """
 
     name: str
     first: int
@@ -20,6 +23,7 @@ class Pool:
     band: int = 0
     holders: dict[int, str] = field(default_factory=dict)
     released: dict[int, int] = field(default_factory=dict)
+    avoided: frozenset[int] = frozenset()
 
     def __contains__(self, number: int) -> bool:
         return self.first <= number <= self.last
@@ -51,7 +55,7 @@ class Pool:
     def reusable(self) -> Iterator[tuple[int, int]]:
         """Yield turn and number of each released number that nobody has."""
         for number, turn in self.released.items():
-            if number in self and number not in self.holders:
+            if number in self and number not in self.holders and number not in self.avoided:
                 yield turn, number
 
     def _scan(self, first: int, last: int, seed: int) -> int | None:
@@ -60,9 +64,10 @@ class Pool:
             return None
         begin = seed % size
         # No more than this many can be in the way.
-        for step in range(min(size, len(self.holders) + len(self.released) + 1)):
+        used: tuple[Collection[int], ...] = (self.holders, self.released, self.avoided)
+        for step in range(min(size, sum(len(each) for each in used) + 1)):
             number = first + (begin + step) % size
-            if number not in self.holders and number not in self.released:
+            if not any(number in each for each in used):
                 return number
         return None
 

@@ -9,11 +9,12 @@ from groundplane.check.selectors import warnings
 from groundplane.check.services import check_services
 from groundplane.check.site import check_site
 from groundplane.check.slices import check_slices
+from groundplane.check.unowned import unowned_endpoints
 from groundplane.check.workloads import check_workloads
 from groundplane.errors import Fault
 from groundplane.model.catalog import Catalog
 
-__all__ = ["check", "warnings"]
+__all__ = ["check", "unowned_endpoints", "warnings"]
 
 
 def check(catalog: Catalog) -> list[Fault]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from groundplane.model.catalog import Catalog
 from groundplane.model.hint import did_you_mean
 from groundplane.model.ipvs import FORWARDINGS, scheduler_fault
 from groundplane.model.path import join
@@ -24,7 +23,7 @@ _PREFIX: Final = "groundplane/"
 _KNOWN: Final = (ADDRESSES, FORWARDING, KEEP_LAST, LOAD_BALANCING, POOL, SCHEDULER)
 
 
-def check_annotations(catalog: Catalog, service: Service) -> Iterator[tuple[str, str]]:
+def check_annotations(service: Service) -> Iterator[tuple[str, str]]:
     """Yield path and fault of each annotation of *service* that is wrong."""
     for name, value in service.metadata.annotations.items():
         if not name.startswith(_PREFIX):
@@ -37,7 +36,7 @@ def check_annotations(catalog: Catalog, service: Service) -> Iterator[tuple[str,
                 f"it needs type LoadBalancer, and no loadBalancerClass but {LOAD_BALANCER_CLASS}"
             )
         elif name == POOL:
-            fault = _pool(catalog, value)
+            continue  # pins.py knows pools
         elif name == ADDRESSES:
             both = service.spec.load_balancer_ip
             fault = "spec.loadBalancerIP is given too: one of the two" if both else ""
@@ -82,14 +81,6 @@ def _keeping(service: Service, value: str) -> str:
     if value not in ("true", "false"):
         return f'expected "true" or "false", got "{value}"{did_you_mean(value, ("true", "false"))}'
     return "a service of type ExternalName has no endpoints" if service.external else ""
-
-
-def _pool(catalog: Catalog, value: str) -> str:
-    pools = [pool.name for pool in catalog.cluster.spec.load_balancer_pools]
-    if value in pools:
-        return ""
-    hint = did_you_mean(value, pools) or f"; there are: {', '.join(pools) or 'none'}"
-    return f'there is no load-balancer pool "{value}"{hint}'
 
 
 _OF_ANY_TYPE: Final[dict[str, Callable[[Service, str], str]]] = {

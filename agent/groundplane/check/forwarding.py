@@ -9,9 +9,10 @@ from contextlib import suppress
 from groundplane.errors import Fault
 from groundplane.model.address import canonical, contains
 from groundplane.model.catalog import Catalog, key_of
+from groundplane.model.external import fixed_load_balancer_ips, source_ranges
 from groundplane.model.path import join
 from groundplane.model.selector import LabelIndex
-from groundplane.model.service import ADDRESSES, FORWARDING, EndpointSlice, Service, ServicePort
+from groundplane.model.service import FORWARDING, EndpointSlice, Service, ServicePort
 from groundplane.model.site import Workload
 
 _PATH = join("metadata.annotations", FORWARDING)
@@ -73,7 +74,7 @@ def _traffic(service: Service) -> Iterator[tuple[str, str]]:
             "every client keeps its address anyway, and no rule sees where a packet comes from"
         )
         yield "spec.externalTrafficPolicy", message
-    if spec.load_balancer_source_ranges:
+    if source_ranges(service):
         yield "spec.loadBalancerSourceRanges", "no rule sees where a packet comes from"
 
 
@@ -170,8 +171,8 @@ def _owners(catalog: Catalog) -> dict[str, list[Service]]:
 
 
 def _outside(service: Service) -> set[str]:
-    listed = service.metadata.annotations.get(ADDRESSES, "").split(",")
-    texts = (*service.spec.external_ips, service.spec.load_balancer_ip or "", *listed)
+    fixed = (text for _, text in fixed_load_balancer_ips(service))
+    texts = (*service.spec.external_ips, *fixed)
     with suppress(ValueError):  # a fault of its own
         return {canonical(text.strip()) for text in texts if text.strip()}
     return set()

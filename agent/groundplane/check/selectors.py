@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from groundplane.check.ipvs import ipvs_warnings
+from groundplane.check.pins import pin_warnings
 from groundplane.check.probes import probe_warnings
 from groundplane.check.slices import KUBERNETES, MANAGED_LABEL, SERVICE_LABEL
 from groundplane.errors import Fault
@@ -20,6 +21,8 @@ def warnings(catalog: Catalog) -> Iterator[Fault]:
         for each in catalog.slices.values()
     }
     for (namespace, name), service in catalog.services.items():
+        for path, message in pin_warnings(service):
+            yield catalog.fault(key_of(service), path, message)
         if service.external:
             yield from _external(catalog, service)
             continue

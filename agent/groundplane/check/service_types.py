@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from groundplane.check import names
 from groundplane.check.ranges import range_fault
+from groundplane.model.external import source_ranges
 from groundplane.model.service import Service
 
 
@@ -67,9 +68,9 @@ def _load_balancer(service: Service) -> Iterator[tuple[str, str]]:
     if spec.health_check_node_port and not (balanced and spec.external_traffic_policy == "Local"):
         message = "it needs type LoadBalancer and externalTrafficPolicy Local"
         yield "spec.healthCheckNodePort", message
-    for index, cidr in enumerate(spec.load_balancer_source_ranges):
-        if balanced and (fault := range_fault(cidr.strip())):
-            yield f"spec.loadBalancerSourceRanges[{index}]", fault
+    for path, cidr in source_ranges(service) if balanced else ():
+        if fault := range_fault(cidr):
+            yield path, fault
 
 
 def _external(service: Service) -> Iterator[tuple[str, str]]:

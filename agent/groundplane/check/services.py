@@ -9,6 +9,7 @@ from groundplane.check.endpoints import check_endpoints, check_timeouts, slices_
 from groundplane.check.external import check_external
 from groundplane.check.forwarding import check_forwarding
 from groundplane.check.metadata import check_labels, check_metadata
+from groundplane.check.pins import check_pins
 from groundplane.check.service_types import check_type
 from groundplane.errors import Fault
 from groundplane.model import address, dns
@@ -30,7 +31,11 @@ def check_services(catalog: Catalog) -> Iterator[Fault]:
         key = key_of(service)
         yield from check_metadata(catalog, service)
         yield from check_labels(catalog, key, "spec.selector", service.spec.selector)
-        for path, message in (*check_type(service), *check_annotations(catalog, service)):
+        for path, message in (
+            *check_type(service),
+            *check_annotations(service),
+            *check_pins(catalog, service),
+        ):
             yield catalog.fault(key, path, message)
         yield from _ports(catalog, key, service)
         if node_ports:

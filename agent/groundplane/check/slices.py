@@ -8,7 +8,9 @@ from groundplane.check import names
 from groundplane.check.metadata import check_metadata
 from groundplane.errors import Fault
 from groundplane.model import address
+from groundplane.model.annotations import OTHER_PROXY
 from groundplane.model.catalog import Catalog, key_of
+from groundplane.model.path import join
 from groundplane.model.service import EndpointSlice, SliceEndpoint
 
 SERVICE_LABEL = "kubernetes.io/service-name"
@@ -25,6 +27,11 @@ def check_slices(catalog: Catalog) -> Iterator[Fault]:
 
 def _slice(catalog: Catalog, each: EndpointSlice) -> Iterator[Fault]:
     key = key_of(each)
+    if OTHER_PROXY in each.metadata.labels:
+        message = (
+            "kube-proxy leaves such a slice to another program; remove the label, or the slice"
+        )
+        yield catalog.fault(key, join("metadata.labels", OTHER_PROXY), message)
     if SERVICE_LABEL not in each.metadata.labels:
         yield catalog.fault(key, "metadata.labels", f"the label {SERVICE_LABEL} names its service")
     for index, port in enumerate(each.ports):

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from groundplane.allocate import require_current
-from groundplane.check import warnings
+from groundplane.check import unowned_endpoints, warnings
 from groundplane.cli.arguments import source_argument
 from groundplane.errors import CatalogError, LockOutdated
 from groundplane.load import place
@@ -30,7 +30,7 @@ def check(source: Path, *, strict: bool) -> int:
         count = len(error.faults)
         click.echo(f"{source}: {count} fault{'s' if count != 1 else ''}", err=True)
         return 1
-    found = place(warnings(catalog))
+    found = place([*warnings(catalog), *unowned_endpoints(catalog, allocations.owned)])
     for warning in found:
         click.echo(str(warning).replace(": ", ": warning: ", 1))
     for text in sorted({*dns.wanted_addresses(catalog.cluster)} - {*allocations.dns}):

@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from groundplane.model import compiled
+from groundplane.model.external import fixed_load_balancer_ips, source_ranges
 from groundplane.model.service import Service
 
 _UNHEARD: Final = " (not announced)"  # no router is told of a load balancer's own address
@@ -66,8 +67,8 @@ def described(document: Service, service: compiled.Service) -> Iterator[tuple[st
     yield "IPs", cluster_ip_text(service)
     if service.external_ips:
         yield "External IPs", ",".join(service.external_ips)
-    if spec.load_balancer_ip:
-        yield "Desired LoadBalancer IP", spec.load_balancer_ip
+    if spec.type == "LoadBalancer" and (fixed := fixed_load_balancer_ips(document)):
+        yield "Desired LoadBalancer IP", ",".join(text for _, text in fixed)
     if document.external:
         yield "External Name", spec.external_name or ""
     if spec.type == "LoadBalancer":
@@ -102,8 +103,7 @@ def _traffic(document: Service, service: compiled.Service) -> Iterator[tuple[str
         yield "Traffic Distribution", spec.traffic_distribution
     if service.health_check_port:
         yield "HealthCheck NodePort", str(service.health_check_port)
-    if spec.load_balancer_source_ranges:
-        ranges = (text.strip() for text in spec.load_balancer_source_ranges)
+    if ranges := [text for _, text in source_ranges(document)]:
         yield "LoadBalancer Source Ranges", ",".join(ranges)
 
 

@@ -8,14 +8,21 @@ import netaddr
 from groundplane.model.service import Family
 
 BITS: dict[Family, int] = {"IPv4": 32, "IPv6": 128}
+_MAPPED = bytes(10) + b"\xff\xff"
 
 
 def pack(address: str) -> bytes:
-    """Return the 4 or 16 bytes of *address* in network order; ValueError when it is none."""
+    """Return the 4 or 16 bytes of *address* in network order; ValueError when it is none.
+
+    One of IPv4 that is written as IPv6 (RFC 4291, 2.5.5.2) is refused: no packet has it.
+    """
     try:
-        return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+        packed = socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
     except OSError:
         raise ValueError(f'"{address}" is not an IP address') from None
+    if packed[:12] == _MAPPED:
+        raise ValueError(f'"{address}" is an IPv4 address; write {unpack(packed[12:])}')
+    return packed
 
 
 def unpack(packed: bytes) -> str:

@@ -1,0 +1,99 @@
+"""What other programs' annotations and labels pin or restrict: obeyed, or refused by name."""
+
+from collections.abc import Iterator
+
+from groundplane.model.annotations import (
+    FIXED_ADDRESSES,
+    HEADLESS,
+    INSTEAD,
+    INTERNAL,
+    NOT_INTERNAL,
+    OTHER_PROXY,
+    POOLS,
+    SOURCE_RANGES,
+    UNKNOWN_RESTRICTIONS,
+)
+from groundplane.model.catalog import Catalog
+from groundplane.model.external import fixed_load_balancer_ips, pinned_pool
+from groundplane.model.hint import did_you_mean
+from groundplane.model.path import join
+from groundplane.model.service import ADDRESSES, POOL, Service
+
+
+def check_pins(catalog: Catalog, service: Service) -> Iterator[tuple[str, str]]:
+    """Yield path and fault of what pins or restricts *service* and cannot be obeyed."""
+    yield from _other_proxy(service)
+    if service.spec.type != "LoadBalancer":
+        if SOURCE_RANGES in service.metadata.annotations:
+            message = f"it needs type LoadBalancer, not {service.spec.type}"
+            yield join("metadata.annotations", SOURCE_RANGES), message
+        return
+    yield from _restrictions(service)
+    if service.ours_to_balance:
+        yield from _contradictions(service, FIXED_ADDRESSES)
+        yield from _contradictions(service, POOLS)
+        yield from _unknown_pool(catalog, service)
+
+
+def _other_proxy(service: Service) -> Iterator[tuple[str, str]]:
+    if service.headless or service.external:
+        return
+    for label in (OTHER_PROXY, HEADLESS):
+        if label in service.metadata.labels:
+            message = (
+                "kube-proxy leaves such a service to another program, whose packets groundplane "
+                "would drop; remove the label, or the Service from this catalog"
+            )
+            yield join("metadata.labels", label), message
+
+
+def _restrictions(service: Service) -> Iterator[tuple[str, str]]:
+    annotations = service.metadata.annotations
+    for name in UNKNOWN_RESTRICTIONS:
+        if annotations.get(name):
+            message = "unsupported restriction; use spec.loadBalancerSourceRanges, and remove it"
+            yield join("metadata.annotations", name), message
+    pinned = pinned_pool(service) is not None or fixed_load_balancer_ips(service)
+    for name in INTERNAL:
+        if annotations.get(name, "").lower() not in NOT_INTERNAL and not pinned:
+            message = (
+                "it asks for an internal address, and groundplane cannot tell which pool is "
+                f"internal; name that by {POOL}"
+            )
+            yield join("metadata.annotations", name), message
+
+
+def _contradictions(service: Service, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield a fault for each annotation that says something else than the first of *names*."""
+    annotations = service.metadata.annotations
+    given = [name for name in names if name in annotations]
+    if names is FIXED_ADDRESSES and given and given[0] != ADDRESSES:
+        written = service.spec.load_balancer_ip
+        if written and _values(written) != _values(annotations[given[0]]):
+            path = join("metadata.annotations", given[0])
+            yield path, f"spec.loadBalancerIP is {written}; remove one of the two"
+    for name in given[1:]:
+        if _values(annotations[name]) != _values(annotations[given[0]]):
+            path = join("metadata.annotations", name)
+            yield path, f"{given[0]} says {annotations[given[0]]}; remove one of the two"
+
+
+def _values(text: str) -> set[str]:
+    return {each.strip() for each in text.split(",")}
+
+
+def _unknown_pool(catalog: Catalog, service: Service) -> Iterator[tuple[str, str]]:
+    pools = [pool.name for pool in catalog.cluster.spec.load_balancer_pools]
+    value = pinned_pool(service)
+    if value is None or value in pools:
+        return
+    name = next(each for each in POOLS if each in service.metadata.annotations)
+    hint = did_you_mean(value, pools) or f"; there are: {', '.join(pools) or 'none'}"
+    yield join("metadata.annotations", name), f'there is no load-balancer pool "{value}"{hint}'
+
+
+def pin_warnings(service: Service) -> Iterator[tuple[str, str]]:
+    """Yield path and text of each annotation without effect that a field stands for."""
+    for name, field in INSTEAD.items():
+        if service.metadata.annotations.get(name, "").lower() not in ("", "disabled", "false"):
+            yield join("metadata.annotations", name), f"it has no effect here; use {field}"

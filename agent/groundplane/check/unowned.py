@@ -1,0 +1,25 @@
+"""Endpoints of EndpointSlices at workload addresses that no Workload has: a warning."""
+
+from collections.abc import Collection, Iterator
+
+from groundplane.check.ranges import range_fault
+from groundplane.errors import Fault
+from groundplane.model import address
+from groundplane.model.catalog import Catalog, key_of
+
+
+def unowned_endpoints(catalog: Catalog, owned: Collection[str]) -> Iterator[Fault]:
+    """Yield a warning for each endpoint in a workload range whose address is none of *owned*.
+
+    *owned* are the addresses of workloads and bridges, in canonical text.
+    """
+    cidrs = [each.cidr for each in catalog.cluster.spec.workload_cidrs]
+    ranges = [cidr for cidr in cidrs if range_fault(cidr) is None]
+    for each in catalog.slices.values():
+        for index, endpoint in enumerate(each.endpoints):
+            for number, text in enumerate(endpoint.addresses):
+                cidr = next((cidr for cidr in ranges if address.contains(cidr, text)), None)
+                if cidr and address.canonical(text) not in owned:
+                    path = f"endpoints[{index}].addresses[{number}]"
+                    message = f"{text} is in the workload range {cidr}, but no Workload has it"
+                    yield catalog.fault(key_of(each), path, message)
