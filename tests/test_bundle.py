@@ -48,6 +48,8 @@ def test_no_key_and_no_token_is_in_it(node: Path) -> None:
         "groundplane/agent/status.json",
         "groundplane/kernel/version.txt",
         "groundplane/kernel/none.txt",
+        "groundplane/kernel/tables.txt",
+        "groundplane/kernel/ruleset.nft",
         f"groundplane/state/{SITE_FILE}",
         f"groundplane/state/{PREVIOUS_FILE}",
     } == contents.keys()

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from groundplane.agent.store import PREVIOUS_FILE, SITE_FILE
+from groundplane.errors import KernelRefused
+from groundplane.nft import list_table
+from groundplane.tables import list_tables
 
 _PATIENCE_S: Final = 30.0
 _BYTES: Final = 32 << 20  # of one file
@@ -28,8 +31,6 @@ _COMMANDS: Final = {
     "agent/unit.txt": ("systemctl", "status", "--no-pager", "-l", "groundplane-agent"),
     "kernel/version.txt": ("uname", "-a"),
     "kernel/nft-version.txt": ("nft", "--version"),
-    "kernel/tables.txt": ("nft", "list", "tables"),
-    "kernel/ruleset.nft": ("nft", "-t", "list", "ruleset"),
     "kernel/table-ip.nft": ("nft", "list", "table", "ip", "groundplane"),
     "kernel/table-ip6.nft": ("nft", "list", "table", "ip6", "groundplane"),
     "kernel/table-bridge.nft": ("nft", "list", "table", "bridge", "groundplane"),
@@ -65,12 +66,32 @@ def collect(state_directory: Path, runtime_directory: Path) -> dict[str, bytes]:
     found = {
         name: _said((*command, *directories.get(name, ()))) for name, command in _COMMANDS.items()
     }
+    found |= _rules()
     for name in (SITE_FILE, PREVIOUS_FILE):
         try:
             found[f"state/{name}"] = (state_directory / name).read_bytes()[:_BYTES]
         except OSError as error:
             found[f"state/{name}"] = f"{error.strerror}\n".encode()
     return found
+
+
+def _rules() -> dict[str, bytes]:
+    """Return the list of all tables and their rules: nft may die of one, and lists the others."""
+    texts, tables = [], []
+    try:
+        tables = list_tables()
+    except KernelRefused as refused:
+        texts.append(f"{refused}\n")
+    for table in tables:
+        try:
+            texts.append(list_table(table, "-t"))
+        except KernelRefused as refused:
+            texts.append(f"# {refused}\n")
+    listed = "".join(f"table {each}\n" for each in tables)
+    return {
+        "kernel/tables.txt": listed.encode(),
+        "kernel/ruleset.nft": "".join(texts).encode()[:_BYTES],
+    }
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:
@@ -103,4 +124,8 @@ def _said(command: tuple[str, ...]) -> bytes:
         return f"{program} is not installed\n".encode()
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"{error}\n".encode()
+    if done.returncode < 0:
+        return (
+            done.stdout[:_BYTES] + f"{program} was killed by signal {-done.returncode}\n".encode()
+        )
     return done.stdout[:_BYTES]

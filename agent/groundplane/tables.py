@@ -1,19 +1,88 @@
-"""Tables of nftables, asked over netlink: no process is started for it."""
+"""Tables of nftables, listed and removed over netlink.
+
+nft(8) is not needed for it, which may die of what a newer version of it put into a table of others.
+"""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from typing import Final
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from typing import Final, NamedTuple
 
-from groundplane.netlink import DUMP, Socket, attribute, attributes, netfilter
+from groundplane.errors import KernelRefused
+from groundplane.netlink import (
+    CREATE,
+    DUMP,
+    REQUEST,
+    Socket,
+    acknowledging,
+    attribute,
+    attributes,
+    message,
+    netfilter,
+)
 
+SUBSYSTEM: Final = 10  # NFNL_SUBSYS_NFTABLES
+# NFPROTO_*, linux/netfilter.h
+FAMILIES: Final = {"inet": 1, "ip": 2, "arp": 3, "netdev": 5, "bridge": 7, "ip6": 10}
+_BEGIN, _END = 0x10, 0x11  # NFNL_MSG_BATCH_*
+_NEW_TABLE, _DELETE_TABLE = SUBSYSTEM << 8 | 0, SUBSYSTEM << 8 | 2
 GET_TABLE, GET_CHAINS, _GET_RULES, GET_ELEMENTS = (
-    10 << 8 | command for command in (1, 4, 7, 13)
-)  # NFNL_SUBSYS_NFTABLES, NFT_MSG_GET*
+    SUBSYSTEM << 8 | command for command in (1, 4, 7, 13)
+)  # NFT_MSG_GET*
 HEADER: Final = 4  # bytes of netfilter's header before an answer's attributes
 _NAME, _SET = 1, 2  # NFTA_TABLE_NAME, as of chains and rules; NFTA_SET_ELEM_LIST_SET
 _FLAGS: Final = 2  # NFTA_TABLE_FLAGS
 ELEMENTS: Final = 3  # NFTA_SET_ELEM_LIST_ELEMENTS
+
+
+class Table(NamedTuple):
+    """A table by its family, as nft calls it, and its name."""
+
+    family: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.family} {self.name}"
+
+
+def transaction(messages: Sequence[bytes]) -> bytes:
+    """Return *messages*, at least one, as one batch: the kernel commits all of them or none."""
+    begin = message(_BEGIN, REQUEST, 0, netfilter(0, SUBSYSTEM))
+    end = message(_END, REQUEST, 0, netfilter(0, SUBSYSTEM))
+    return b"".join([begin, *messages[:-1], acknowledging(messages[-1]), end])
+
+
+def list_tables() -> list[Table]:
+    """Return every table of this network namespace, whoever made it; KernelRefused without any answer."""
+    names = {number: name for name, number in FAMILIES.items()}
+    found = []
+    try:
+        with closing(Socket()) as netlink:
+            for answer in netlink.ask(GET_TABLE, DUMP, netfilter(0), whole=False):
+                name = (
+                    dict(attributes(answer, HEADER))[_NAME].rstrip(b"\0").decode(errors="replace")
+                )
+                found.append(Table(names.get(answer[0], str(answer[0])), name))
+    except OSError as error:
+        raise KernelRefused(f"the kernel shows no tables: {error.strerror}") from None
+    return found
+
+
+def remove_tables(tables: Iterable[Table]) -> None:
+    """Remove *tables*, whether they are there or not, in one transaction. Raises KernelRefused."""
+    messages: list[bytes] = []
+    for each in tables:
+        body = _table(FAMILIES[each.family], each.name)
+        for kind, flags in ((_NEW_TABLE, CREATE), (_DELETE_TABLE, 0)):
+            messages.append(message(kind, REQUEST | flags, len(messages) + 1, body))
+    try:
+        with closing(Socket()) as netlink:
+            complaint = netlink.commit(transaction(messages))
+    except OSError as error:
+        raise KernelRefused(f"tables cannot be removed: {error.strerror}") from None
+    if complaint is not None:
+        raise KernelRefused(f"tables cannot be removed: {os.strerror(complaint.code)}")
 
 
 def has_table(netlink: Socket, family: int, name: str) -> bool:

@@ -24,9 +24,16 @@ def test_what_is_ours_is_known_by_the_same_marks() -> None:
 
 
 def test_rules_that_cannot_be_read() -> None:
-    finding = the(replace(GOOD, ruleset=None, ruleset_error="nft: Operation not permitted"))
+    finding = the(replace(GOOD, ruleset=None, unreadable=("nft: Operation not permitted",)))
     assert ("warning", "nftables") == (finding.severity, finding.subject)
     assert "nft: Operation not permitted" in finding.message
+
+
+def test_a_table_that_nft_cannot_read() -> None:
+    reason = "nft is killed by SIGSEGV when it reads table ip theirs"
+    finding = the(replace(GOOD, unreadable=(reason,)))
+    assert ("warning", "nftables") == (finding.severity, finding.subject)
+    assert reason in finding.message
 
 
 def test_rules_of_iptables_legacy() -> None:

@@ -2,15 +2,17 @@
 
 import importlib
 import json
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from groundplane.doctor import Address, Facts, Listener, Route, gather
+from groundplane.doctor import Address, Listener, Route, gather
 from groundplane.doctor.gather import addresses, parse_routes, parse_sockets
 from groundplane.errors import KernelRefused
+from groundplane.tables import Table
 
 _module = importlib.import_module("groundplane.doctor.gather")  # its name is its function's too
 
@@ -89,12 +91,15 @@ class Programs:
 
     def __init__(self, printed: dict[str, Any]) -> None:
         self.printed = printed
+        self.tables = [Table("inet", "groundplane"), Table("inet", "filter")]
         self.ran: list[str] = []
 
     def __call__(self, command: tuple[str, ...], **_: object) -> Any:
         line = " ".join(command)
         self.ran.append(line)
         answer = self.printed.get(line, "")
+        if isinstance(answer, signal.Signals):
+            return subprocess.CompletedProcess(command, -answer, "", "")
         if isinstance(answer, OSError):
             return subprocess.CompletedProcess(command, 1, "", f"{answer.strerror}\nmore")
         text = answer if isinstance(answer, str) else json.dumps(answer)
@@ -119,6 +124,7 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> Programs:
     stand_in = Programs({"ip -j address show": LINKS})
     monkeypatch.setattr(_module.subprocess, "run", stand_in)
     monkeypatch.setattr(_module.shutil, "which", lambda name: f"/sbin/{name}")
+    monkeypatch.setattr(_module, "list_tables", lambda: stand_in.tables)
     return stand_in
 
 
@@ -128,41 +134,65 @@ def test_workloads_own_links_are_left_out(programs: Programs) -> None:
 
 def test_elements_are_read_of_tables_of_others_alone(programs: Programs) -> None:
     """Ours may have a hundred thousand."""
-    programs.printed["nft -j -t list ruleset"] = nftables(*OURS, *THEIRS, TERSE)
+    programs.printed["nft -j -t list table inet groundplane"] = nftables(*OURS)
+    programs.printed["nft -j -t list table inet filter"] = nftables(*THEIRS, TERSE)
     programs.printed["nft -j list table inet filter"] = nftables(*THEIRS, FULL)
     found = gather()
-    assert [*OURS, {"metainfo": {"version": "1.0.6"}}, *THEIRS, FULL] == [*(found.ruleset or ())]
-    assert [] == [line for line in programs.ran if "groundplane" in line]
+    assert [*OURS, *THEIRS, FULL] == [*(found.ruleset or ())]
+    ours = [line for line in programs.ran if "groundplane" in line]
+    assert ["nft -j -t list table inet groundplane"] == ours
+
+
+def test_a_table_that_kills_nft_is_named_and_the_others_are_read(programs: Programs) -> None:
+    programs.printed["nft -j -t list table inet groundplane"] = nftables(*OURS)
+    programs.printed["nft -j -t list table inet filter"] = signal.SIGSEGV
+    found = gather()
+    assert [*OURS] == [*(found.ruleset or ())]
+    assert ("nft is killed by SIGSEGV when it reads table inet filter",) == found.unreadable
 
 
 def test_matches_of_iptables_are_read_from_the_text(programs: Programs) -> None:
     expressions = [{"xt": {"type": "match", "name": "conntrack"}}, {"accept": None}]
     place = {"family": "inet", "table": "filter", "chain": "FORWARD", "handle": 7}
     rule = {"rule": {**place, "expr": expressions}}
-    programs.printed["nft -j -t list ruleset"] = nftables(*THEIRS, rule)
+    programs.printed["nft -j -t list table inet filter"] = nftables(*THEIRS, rule)
     programs.printed["nft -a list table inet filter"] = "\tct status dnat accept # handle 7\n"
     *_, read = gather().ruleset or ()
     status = {"op": "in", "left": {"ct": {"key": "status"}}, "right": "dnat"}
     assert [{"match": status}, {"accept": None}] == read["rule"]["expr"]
 
 
-def unreadable(programs: Programs, answer: object) -> Facts:
-    programs.printed["nft -j -t list ruleset"] = answer
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (
+            OSError(1, "Operation not permitted (you must be root)"),
+            "nft: Operation not permitted (you must be root)",
+        ),
+        ("json: unsupported", "nft prints no JSON: Expecting value: line 1 column 1 (char 0)"),
+    ],
+)
+def test_a_ruleset_that_cannot_be_read_is_reported(
+    programs: Programs, answer: object, reason: str
+) -> None:
+    for table in programs.tables:
+        programs.printed[f"nft -j -t list table {table}"] = answer
     found = gather()
-    assert found.ruleset is None
-    return found
+    assert (None, (reason,)) == (found.ruleset, found.unreadable)
 
 
-def test_a_ruleset_that_cannot_be_had_is_told(
+def test_that_nft_is_missing_is_reported(
     programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused = OSError(1, "Operation not permitted (you must be root)")
-    told = "nft: Operation not permitted (you must be root)"
-    assert told == unreadable(programs, refused).ruleset_error
-    assert "prints no JSON" in unreadable(programs, "json: unsupported").ruleset_error
-    missing = {"ip": "/sbin/ip"}
-    monkeypatch.setattr(_module.shutil, "which", missing.get)
-    assert "nft is not installed" == unreadable(programs, "").ruleset_error
+    run = _module.subprocess.run
+
+    def without_nft(command: tuple[str, ...], **more: Any) -> Any:
+        if command[0] == "nft":
+            raise FileNotFoundError
+        return run(command, **more)
+
+    monkeypatch.setattr(_module.subprocess, "run", without_nft)
+    assert ("nft is not installed",) == gather().unreadable
 
 
 def test_without_ip_nothing_can_be_told(programs: Programs) -> None:

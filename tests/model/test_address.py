@@ -1,8 +1,8 @@
 """Addresses and ranges: one text for each, and bytes that are the kernel's."""
 
-import pytest
 from ipaddress import IPv6Address
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -3,7 +3,6 @@
 The bridge, the workloads' namespaces and what is in /etc are the deploy's.
 """
 
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -21,12 +20,13 @@ from groundplane.dataplanes.ipvs import (
     remove_servers,
 )
 from groundplane.dataplanes.links import Links
-from groundplane.dataplanes.nftables import TABLES, remove_tables
+from groundplane.dataplanes.nftables import TABLES
 from groundplane.diff import Delta
-from groundplane.errors import KernelRefused, StateError
+from groundplane.errors import StateError
 from groundplane.project import project_base
 from groundplane.project.state import NodeBase
 from groundplane.snapshot import decode
+from groundplane.tables import Table, list_tables, remove_tables
 
 
 class Thing(NamedTuple):
@@ -57,7 +57,7 @@ def ours(
         links.close()
     yield from _ipvs(node, state_directory)
     if tables := _tables():
-        yield Thing(f"tables {', '.join(tables)}", remove_tables)
+        yield Thing(f"tables {', '.join(map(str, tables))}", partial(remove_tables, tables))
     for path in (
         runtime_directory / SOCKET,
         runtime_directory / STATUS_FILE,
@@ -95,10 +95,7 @@ def _by_zone(dns: Bind, base: NodeBase) -> dict[str, dict[Record, int]]:
     return found
 
 
-def _tables() -> list[str]:
+def _tables() -> list[Table]:
     """Return our tables that are there."""
-    listed = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False)
-    if listed.returncode:
-        raise KernelRefused(f"nft shows no tables: {listed.stderr.strip()}")
-    there = {line.removeprefix("table ") for line in listed.stdout.splitlines()}
-    return [text for each in TABLES if (text := " ".join(each)) in there]
+    there = list_tables()
+    return [each for each in TABLES if each in there]

@@ -19,22 +19,36 @@ def diagnose(base: NodeBase, facts: Facts, exposed: Exposed) -> list[Finding]:
     found = [*kernel(base, facts, exposed), *network(base, facts, exposed)]
     found += _legacy(facts)
     if facts.ruleset is None:
+        why = "; ".join(facts.unreadable) or "nft is missing"
         found.append(
             Finding(
                 "warning",
                 "nftables",
-                f"The rules of this node cannot be read ({facts.ruleset_error or 'nft is missing'}), "
+                f"The rules of this node cannot be read ({why}), "
                 "so what they drop is not among these findings.",
                 "Run `groundplane doctor` as root, on a node that has nft.",
             )
         )
     else:
+        found += _unreadable(facts)
         ruleset = parse(facts.ruleset)
         found += _ours(base, ruleset)
         found += filters(base, facts, exposed, ruleset)
         found += translations(base, facts, exposed, ruleset)
         found += shared(ruleset)
     return sorted(dict.fromkeys(found), key=lambda each: (_ORDER[each.severity], each.subject))
+
+
+def _unreadable(facts: Facts) -> Iterator[Finding]:
+    for reason in facts.unreadable:
+        yield Finding(
+            "warning",
+            "nftables",
+            f"One table cannot be read ({reason}), so what it drops is not among these findings. "
+            "The agent cannot load its own tables either, should they have to be loaded again.",
+            "Remove that table (`nft delete table FAMILY NAME`, by the nft that made it), or "
+            "update nft.",
+        )
 
 
 def _ours(base: NodeBase, ruleset: Ruleset) -> Iterator[Finding]:

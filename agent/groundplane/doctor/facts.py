@@ -39,9 +39,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     *sysctls* are by their path below /proc/sys; one that the kernel does not have is not in it.
     *interfaces* says which are up. *routes* are those of the main table and the local ones.
-    *ruleset* has the objects of `nft -j list ruleset` (libnftables-json(5)), None where they
-    cannot be had, for the reason *ruleset_error*. *legacy_tables* are those of iptables-legacy,
-    whose rules nft does not show.
+    *ruleset* has the objects of the tables that nft can read (libnftables-json(5)), None where it
+    can read none; *unreadable* says why others are missing. *legacy_tables* are those of
+    iptables-legacy, whose rules nft does not show.
     """
 
     sysctls: Mapping[str, str] = {}
@@ -50,7 +50,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     routes: tuple[Route, ...] = ()
     listeners: tuple[Listener, ...] = ()
     ruleset: tuple[dict[str, Any], ...] | None = None
-    ruleset_error: str = ""
+    unreadable: tuple[str, ...] = ()
     legacy_tables: tuple[str, ...] = ()
 
     def number(self, sysctl: str) -> int | None:

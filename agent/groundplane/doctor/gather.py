@@ -16,7 +16,8 @@ from groundplane.doctor.facts import Address, Facts, Listener, Route
 from groundplane.doctor.ruleset import ALL_OURS
 from groundplane.errors import KernelRefused
 from groundplane.model.address import unpack
-from groundplane.privileges import net_admin_for_children
+from groundplane.nft import list_table
+from groundplane.tables import Table, list_tables
 
 _SYSCTLS: Final = Path("/proc/sys")
 _SOCKETS: Final = Path("/proc/thread-self/net")  # /proc/net is that of the first thread
@@ -59,10 +60,7 @@ def gather() -> Facts:
         )
     ]
     interfaces = {link["ifname"]: "UP" in link.get("flags", ()) for link in links}
-    try:
-        ruleset, error = tuple(_ruleset()), ""
-    except KernelRefused as refused:
-        ruleset, error = None, str(refused)
+    ruleset, unreadable = _read_ruleset()
     return Facts(
         sysctls=dict(_sysctls(interfaces)),
         interfaces={name: up for name, up in interfaces.items() if not name.startswith(_WORKLOADS)},
@@ -70,9 +68,21 @@ def gather() -> Facts:
         routes=tuple(routes),
         listeners=tuple(_listeners()),
         ruleset=ruleset,
-        ruleset_error=error,
+        unreadable=unreadable,
         legacy_tables=tuple(_legacy_tables()),
     )
+
+
+def _read_ruleset() -> tuple[tuple[dict[str, Any], ...] | None, tuple[str, ...]]:
+    """Return the objects of all tables, None where none can be read, and why some cannot be."""
+    unreadable: list[str] = []
+    try:
+        tables = list_tables()
+    except KernelRefused as refused:
+        return None, (str(refused),)
+    found = tuple(_ruleset(tables, unreadable))
+    blind = len(unreadable) == len(tables) > 0
+    return None if blind else found, tuple(dict.fromkeys(unreadable))
 
 
 def _output(*command: str) -> str:
@@ -126,37 +136,31 @@ def parse_routes(text: str, default: str) -> Iterator[Route]:
         )
 
 
-def _ruleset() -> Iterator[dict[str, Any]]:
-    """Yield the objects of all tables, those of others with the elements of their sets and maps.
+def _ruleset(tables: Iterable[Table], unreadable: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield the objects of *tables*, those of others with the elements of their sets and maps.
 
-    A listing without elements is quick however many services there are.
+    Each is listed by itself: nft may die of one, whose reason goes to *unreadable*. A listing
+    without elements is quick however many services there are.
     """
-    objects = _nft("-j", "-t", "list", "ruleset")
-    tables: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for listed in objects:
-        for what, content in listed.items():
-            if what != "metainfo":
-                name = content["name"] if what == "table" else content.get("table", "")
-                tables.setdefault((content.get("family", ""), name), []).append(listed)
-    for (family, name), found in tables.items():
-        if name not in ALL_OURS and any({"set", "map"} & each.keys() for each in found):
-            found = _nft("-j", "list", "table", family, name)  # noqa: PLW2901
-        if name not in ALL_OURS and has_extensions(found):
-            found = spelled_out(found, _run_nft("-a", "list", "table", family, name))  # noqa: PLW2901
+    for table in tables:
+        try:
+            found = _objects(table, "-t")
+            if table.name not in ALL_OURS and any({"set", "map"} & each.keys() for each in found):
+                found = _objects(table)
+            if table.name not in ALL_OURS and has_extensions(found):
+                found = spelled_out(found, list_table(table, "-a"))
+        except KernelRefused as refused:
+            unreadable.append(str(refused))
+            continue
         yield from found
 
 
-def _run_nft(*arguments: str) -> str:
-    with net_admin_for_children():
-        return _output("nft", *arguments)
-
-
-def _nft(*arguments: str) -> list[dict[str, Any]]:
+def _objects(table: Table, *options: str) -> list[dict[str, Any]]:
     try:
-        listed = json.loads(_run_nft(*arguments) or "{}")
-        return list(listed.get("nftables", ()))
+        listed = json.loads(list_table(table, "-j", *options) or "{}")
     except ValueError as error:
         raise KernelRefused(f"nft prints no JSON: {error}") from None
+    return [each for each in listed.get("nftables", ()) if "metainfo" not in each]
 
 
 def _legacy_tables() -> Iterator[str]:

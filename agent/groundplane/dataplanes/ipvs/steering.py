@@ -20,7 +20,7 @@ from groundplane.model.service import Family
 from groundplane.netlink import AF, Socket, attribute, netfilter
 from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
-from groundplane.tables import GET_CHAINS, digest_of, has_table
+from groundplane.tables import GET_CHAINS, Table, digest_of, has_table, remove_tables
 
 TABLES: Final = (f"ip {marks.TABLE}", f"ip6 {marks.TABLE}")
 _ROUTES: Final = 7071  # the routing table
@@ -113,7 +113,7 @@ def let_go() -> None:
             _accept(netlink.rule, "del", _rule(family), *absent)
             for cidr in _routed(netlink, family):
                 _accept(netlink.route, "del", _route(family, cidr), *absent)
-    nft.load(removal())
+    remove_tables(Table(family, marks.TABLE) for family in ("ip", "ip6"))
 
 
 def is_there() -> bool:

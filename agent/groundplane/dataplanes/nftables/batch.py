@@ -14,17 +14,13 @@ from groundplane.netlink import (
     CREATE,
     NESTED,
     REQUEST,
-    acknowledging,
     attribute,
     attributes,
     message,
     netfilter,
 )
+from groundplane.tables import FAMILIES, SUBSYSTEM, transaction
 
-FAMILIES: Final = {"ip": 2, "ip6": 10, "bridge": 7}
-SUBSYSTEM: Final = 10  # NFNL_SUBSYS_NFTABLES
-
-_BEGIN, _END = 0x10, 0x11
 _NEW_ELEMENTS, _DELETE_ELEMENTS = SUBSYSTEM << 8 | 12, SUBSYSTEM << 8 | 14
 _ELEMENT, _KEY, _DATA, _VALUE, _LIST = 1, 1, 2, 1, 3
 _TIMEOUT, _EXPIRATION = 4, 5
@@ -60,10 +56,7 @@ def target(map_: Map) -> bytes:
 
 def encode(delta: Delta[Element, bytes]) -> bytes:
     """Return *delta*, which is not empty, as one batch: the kernel commits all of it or nothing."""
-    messages = _messages(delta)
-    begin = message(_BEGIN, REQUEST, 0, netfilter(0, SUBSYSTEM))
-    end = message(_END, REQUEST, 0, netfilter(0, SUBSYSTEM))
-    return b"".join([begin, *messages[:-1], acknowledging(messages[-1]), end])
+    return transaction(_messages(delta))
 
 
 def _messages(delta: Delta[Element, bytes]) -> list[bytes]:

@@ -18,7 +18,6 @@ from groundplane.dataplanes.nftables.text import (
     affinities,
     framework,
     framework_digest,
-    removal,
     ruleset,
     tables_of,
 )
@@ -239,11 +238,6 @@ def _balances(delta: Delta[Element, bytes]) -> bool:
         element[0] in _ENTRANCES and handle.class_in(data) == handle.BALANCED
         for element, data in chain(delta.create.items(), updates)
     )
-
-
-def remove_tables() -> None:
-    """Remove our tables in one transaction, whether they are there or not."""
-    nft.load(removal())
 
 
 @contextmanager

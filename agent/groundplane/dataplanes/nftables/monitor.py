@@ -5,9 +5,9 @@ import socket
 import struct
 from typing import Final, NamedTuple
 
-from groundplane.dataplanes.nftables.batch import SUBSYSTEM
 from groundplane.dataplanes.nftables.maps import TABLE
 from groundplane.netlink import NETFILTER, attribute, attributes, messages
+from groundplane.tables import SUBSYSTEM
 
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
 _GROUP: Final = 7  # NFNLGRP_NFTABLES

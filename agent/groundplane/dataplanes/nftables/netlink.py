@@ -7,8 +7,6 @@ from contextlib import suppress
 from typing import Final
 
 from groundplane.dataplanes.nftables.batch import (
-    FAMILIES,
-    SUBSYSTEM,
     Kept,
     elements_of,
     kept_of,
@@ -19,7 +17,15 @@ from groundplane.dataplanes.nftables.maps import TABLE, Element, Map
 from groundplane.diff import Delta
 from groundplane.errors import ChangeRejected, KernelRefused
 from groundplane.netlink import DUMP, Socket, attribute, attributes, netfilter
-from groundplane.tables import GET_ELEMENTS, GET_TABLE, HEADER, digest_of, has_table
+from groundplane.tables import (
+    FAMILIES,
+    GET_ELEMENTS,
+    GET_TABLE,
+    HEADER,
+    SUBSYSTEM,
+    digest_of,
+    has_table,
+)
 
 _GET_GENERATION: Final = SUBSYSTEM << 8 | 16
 _USERDATA: Final = 6  # NFTA_TABLE_USERDATA

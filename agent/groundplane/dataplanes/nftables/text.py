@@ -26,8 +26,9 @@ from groundplane.model.service import Family
 from groundplane.project.state import BRIDGE, OVERLAY, NodeBase
 from groundplane.rendering import render_template
 from groundplane.sizes import RANGE_STEP
+from groundplane.tables import Table
 
-TABLES: Final = (("ip", TABLE), ("ip6", TABLE), ("bridge", TABLE))
+TABLES: Final = tuple(Table(family, TABLE) for family in ("ip", "ip6", "bridge"))
 AFFINITY_SIZE: Final = 262144  # clients that are kept; what is beyond is balanced without affinity
 _DIGEST: Final = "@digest@"
 _COMPLAINTS: Final[dict[Family, str]] = {  # what ICMP says of a packet that it shows
