@@ -46,6 +46,7 @@ _SYSCTLS = (
     "net.ipv6.conf.all.forwarding=1",
     "net.ipv4.conf.all.send_redirects=0",
     "net.ipv4.conf.default.send_redirects=0",
+    "net.netfilter.nf_conntrack_tcp_be_liberal=1",
 )
 
 

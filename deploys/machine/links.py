@@ -33,6 +33,9 @@ IPVS_SYSCTLS = {
     "net.ipv4.vs.expire_quiescent_template": 1,
     "net.ipv4.vs.pmtu_disc": 0,
 }
+# A segment outside its window is translated like the others: taken for invalid it would pass as it
+# is, and its receiver would answer with RST (docs/decisions/0028-out-of-window.md).
+LIBERAL = "net.netfilter.nf_conntrack_tcp_be_liberal"
 OVERLAY_UNIT = "groundplane-overlay.service"
 CONNTRACK_FILE = "/etc/sysctl.d/60-groundplane-conntrack.conf"
 CONNTRACK_MAX = "net/netfilter/nf_conntrack_max"
@@ -43,7 +46,7 @@ def links() -> None:
     """Make the workload bridge and the overlay, forwarding, and the name of our route protocol."""
     base = node_state(host.data.node_name).base
     _settings(base)
-    _room_for_connections()
+    _conntrack()
     files.put(
         name="Our route protocol has a name",
         src=StringIO(f"{PROTOCOL}\tgroundplane\n"),
@@ -90,24 +93,26 @@ def _settings(base: NodeBase) -> None:
         )
 
 
-def _room_for_connections() -> None:
-    """Have room for `conntrack_max` connections; what is higher stays, and a container's is its host's.
+def _conntrack() -> None:
+    """Have room for `conntrack_max` connections, and translate late segments too.
 
-    The module that has the setting may come with this very run, so nothing of it is known before.
+    A higher limit stays, and a container's is its host's. The module that has the settings may come
+    with this very run, so nothing of it is known before.
     """
     wanted = int(host.data.conntrack_max)
     there = host.get_fact(SettableNumber, path=CONNTRACK_MAX)
-    if there is not None and there > wanted:
-        return
+    # With the hyphen a setting that is not there is no error (sysctl.d(5)).
+    lines = [f"-{LIBERAL} = 1"]
+    if there is None or there <= wanted:
+        lines.append(f"-{CONNTRACK_MAX.replace('/', '.')} = {wanted}")
     put = files.put(
-        name=f"There is room for {wanted} connections",
-        # With the hyphen a setting that is not there is no error (sysctl.d(5)).
-        src=StringIO(f"-{CONNTRACK_MAX.replace('/', '.')} = {wanted}\n"),
+        name="Connections are tracked as services need it",
+        src=StringIO("".join(f"{line}\n" for line in lines)),
         dest=CONNTRACK_FILE,
         mode="644",
     )
     server.shell(
-        name="The kernel knows of that room",
+        name="The kernel tracks connections as services need it",
         commands=[f"sysctl --quiet --load={CONNTRACK_FILE} || true"],
         _if=put.did_change,
     )

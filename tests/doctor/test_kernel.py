@@ -19,6 +19,12 @@ from tests.states import BASE, of_family
     [
         (sysctls(net__ipv4__ip_forward="0"), "error", "net.ipv4.ip_forward", "not forwarded"),
         (
+            sysctls(net__netfilter__nf_conntrack_tcp_be_liberal="0"),
+            "warning",
+            "net.netfilter.nf_conntrack_tcp_be_liberal",
+            "passes untranslated",
+        ),
+        (
             sysctls(net__ipv6__conf__all__forwarding="0"),
             "error",
             "net.ipv6.conf.all.forwarding",

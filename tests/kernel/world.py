@@ -290,6 +290,7 @@ class World:
             name,
             net__ipv4__ip_forward=1,
             net__ipv6__conf__all__forwarding=1,
+            net__netfilter__nf_conntrack_tcp_be_liberal=1,
         )
         let_icmp_flow(name)
         if node.proxy_mode == "ipvs":  # as the deploy sets them

@@ -12,7 +12,7 @@ import pytest
 
 from deploys.catalog import read_source
 from deploys.machine.defaults import PACKAGES, SERIALS
-from deploys.machine.links import IPVS_SYSCTLS, SYSCTLS
+from deploys.machine.links import IPVS_SYSCTLS, LIBERAL, SYSCTLS
 from groundplane.dataplanes import links
 from groundplane.dataplanes.dns.serials import first_serials
 from groundplane.dataplanes.dns.wire import later
@@ -48,6 +48,10 @@ def test_node_has_its_name(on: Any, node: str) -> None:
 @pytest.mark.parametrize("name", SYSCTLS)
 def test_sysctl(on: Any, name: str) -> None:
     assert SYSCTLS[name] == on.sysctl(name)
+
+
+def test_late_segments_are_translated(on: Any) -> None:
+    assert 1 == on.sysctl(LIBERAL)
 
 
 def test_ipvs_is_set_up_where_it_balances(on: Any, wanted: NodeState) -> None:

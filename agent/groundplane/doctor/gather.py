@@ -31,6 +31,7 @@ _WHOLE_NODE: Final = (
     "net/bridge/bridge-nf-call-ip6tables",
     "net/netfilter/nf_conntrack_count",
     "net/netfilter/nf_conntrack_max",
+    "net/netfilter/nf_conntrack_tcp_be_liberal",
 )
 _OF_AN_INTERFACE: Final = (
     "net/ipv4/conf/{}/forwarding",

@@ -20,6 +20,7 @@ def kernel(base: NodeBase, facts: Facts, exposed: Exposed) -> Iterator[Finding]:
     yield from _redirects(base, facts)
     yield from _router_advertisements(base, facts)
     yield from _conntrack(facts)
+    yield from _late_segments(facts)
     yield from _ports(base, facts, exposed)
     if base.proxy_mode == "ipvs":
         yield from _ipvs(facts)
@@ -141,6 +142,19 @@ def _conntrack(facts: Facts) -> Iterator[Finding]:
             setting,
             f"No more than {most} connections are tracked, and new ones beyond that are dropped.",
             room,
+        )
+
+
+def _late_segments(facts: Facts) -> Iterator[Finding]:
+    """Yield that conntrack takes segments outside their window for invalid (kubernetes#74839)."""
+    setting = "net/netfilter/nf_conntrack_tcp_be_liberal"
+    if facts.number(setting) == 0:
+        yield _finding(
+            "warning",
+            setting,
+            "A TCP segment outside its window passes untranslated, and breaks the connection "
+            "through a service that it belongs to.",
+            "1",
         )
 
 
