@@ -62,6 +62,8 @@ def test_a_service_needs_its_ports_addresses_and_slots(one: Service, expected: S
 )
 def test_a_source_range_is_split_to_the_next_length_that_is_kept(cidr: str, parts: int) -> None:
     assert 2 * parts == sizes([service(source_ranges=(cidr,))]).ranges
+    balanced = service(source_ranges=(cidr,), load_balancer_ips=("203.0.113.6",))
+    assert 2 * (parts + 1) == sizes([balanced]).ranges
 
 
 @given(st.lists(st.sampled_from([service(), service(1, 2), service(1, **OUTSIDE)])))

@@ -6,13 +6,13 @@ real packets fare as it says here, and what a user is told rests on the same.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
 from typing import Final, Literal, NamedTuple
 
 from groundplane.jhash import slot_of
 from groundplane.model.address import canonical, contains, family_of, pack, unpack
 from groundplane.model.limits import HASH_SEED, HASH_SLOTS
 from groundplane.model.service import Family, Protocol
+from groundplane.project.sources import allowed_sources
 from groundplane.project.state import NodeBase, NodeState, ServicePort, VirtualService
 
 Way = Literal["cluster IP", "external IP", "load balancer", "node port"]
@@ -94,7 +94,7 @@ class Simulator:
             if not (inside or packet.sent_here or self._base.cluster_ips_from_outside):
                 return Outcome("dropped", "clusterIPsFromOutside is drop", entrance=entrance)
             return self._send(packet, entrance, local=service.internal_local, masquerade=not inside)
-        if entrance.way == "load balancer" and not _is_allowed(service, packet.source):
+        if entrance.way == "load balancer" and not self._is_allowed(service, packet.source):
             reason = f"{packet.source} is not in loadBalancerSourceRanges"
             return Outcome("dropped", reason, entrance=entrance)
         if not service.external_local:
@@ -125,6 +125,14 @@ class Simulator:
             for target in dict.fromkeys(map(_target, slots))
         }
         return Outcome("translated", reason, found, entrance)
+
+    def _is_allowed(self, service: VirtualService, source: str) -> bool:
+        """Return whether loadBalancerSourceRanges lets *source* in: where there are some, none of its
+        family lets nothing in."""
+        if not service.source_ranges:
+            return True
+        ranges = allowed_sources(self._base, service, family_of(source))
+        return any(contains(cidr, source) for cidr in ranges)
 
     def _is_workload(self, source: str) -> bool:
         return any(contains(cidr, source) for cidr in self._base.workload_cidrs)
@@ -163,14 +171,6 @@ def _addresses(service: VirtualService) -> Iterator[tuple[str, Way]]:
 
 def _families(service: VirtualService) -> set[Family]:
     return {family_of(address) for address in service.cluster_ips}
-
-
-def _is_allowed(service: VirtualService, source: str) -> bool:
-    """Return whether loadBalancerSourceRanges lets *source* in: where there are some, none of its
-    family lets nothing in."""
-    if not service.source_ranges:
-        return True
-    return any(ip_address(source) in ip_network(cidr) for cidr in service.source_ranges)
 
 
 def _target(packed: bytes) -> Target:

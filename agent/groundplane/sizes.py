@@ -25,7 +25,9 @@ def sizes(services: Iterable[Service]) -> Sizes:
         else:
             slots += own
         if each.source_ranges:
-            ranges += count * sum(map(_parts, each.source_ranges))
+            # Those addresses themselves may be let in, too (project/sources.py).
+            parts = sum(map(_parts, each.source_ranges)) + len(each.load_balancer_ips)
+            ranges += count * parts
     return Sizes(ports, addresses, external, slots, sticky, ranges)
 
 

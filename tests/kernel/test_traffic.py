@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.kernel.world import World, ask, run
+from tests.kernel.world import World, ask, ip, run
 
 pytestmark = pytest.mark.kernel
 
@@ -69,3 +69,25 @@ def test_connections_spread_evenly(net: World) -> None:
     deviation = (1000 * (1 / 3) * (2 / 3)) ** 0.5
     assert 1000 == sum(shares.values())
     assert all(abs(share - 1000 / 3) < 4 * deviation for share in shares.values()), shares
+
+
+@pytest.mark.parametrize(
+    ("service", "address", "expected"),
+    [
+        ("ranged-far", "203.0.113.22", "c"),  # its ranges have the node
+        ("ranged-far", "2001:db8:113::16", "c"),
+        ("ranged", "203.0.113.20", "dropped"),  # its ranges have not
+    ],
+)
+def test_a_node_that_has_a_balancers_address_itself_is_let_in_where_the_node_is(
+    net: World, service: str, address: str, expected: str
+) -> None:
+    """As by keepalived, or on a BGP speaker's loopback: it asks from that very address."""
+    node, length = net.node("n1"), 32 if "." in address else 128
+    ip(f"-n {node} address add {address}/{length} dev lo")
+    try:
+        (answer,) = ask(node, address, 80, "TCP")
+    finally:
+        ip(f"-n {node} address del {address}/{length} dev lo")
+    dropped = ("dropped", "Operation not permitted")
+    assert answer in dropped if expected == "dropped" else answer.startswith(f"{expected} ")

@@ -10,6 +10,7 @@ from groundplane.marks import mark_of
 from groundplane.model.address import family_of, pack
 from groundplane.model.limits import MAX_ENDPOINTS
 from groundplane.model.service import NUMBERS, Family, Protocol
+from groundplane.project.sources import allowed_sources
 from groundplane.project.state import (
     LocalWorkload,
     NodeBase,
@@ -206,7 +207,7 @@ def _add_outside(
         for address in _of_family(base.addresses, family):
             key = prefix + pack(address) + _port(port.protocol, port.node_port)
             elements[key] = host32(way)
-    ranges = list(_of_family(service.source_ranges, family))
+    ranges = allowed_sources(base, service, family) if service.source_ranges else []
     balanced = list(_of_family(service.load_balancer_ips, family))
     if balanced and service.source_ranges and not any(each.endswith("/0") for each in ranges):
         way |= handle.RESTRICTED

@@ -1,0 +1,18 @@
+"""Who may reach the load-balancer addresses of a service, as one node sees it. Pure."""
+
+from groundplane.model.address import BITS, contains, family_of
+from groundplane.model.service import Family
+from groundplane.project.state import NodeBase, VirtualService
+
+
+def allowed_sources(base: NodeBase, service: VirtualService, family: Family) -> list[str]:
+    """Return the ranges of *family* that loadBalancerSourceRanges lets in.
+
+    A node that has a load-balancer address itself asks by that address, so it is let in where the
+    ranges have the node (kube-proxy: allowFromNode).
+    """
+    ranges = [cidr for cidr in service.source_ranges if family_of(cidr) == family]
+    if any(contains(cidr, text) for cidr in ranges for text in base.addresses):
+        balanced = (text for text in service.load_balancer_ips if family_of(text) == family)
+        ranges += [f"{text}/{BITS[family]}" for text in balanced]
+    return ranges
