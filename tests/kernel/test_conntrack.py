@@ -9,7 +9,15 @@ import msgspec
 import pytest
 
 from groundplane import netlink
-from groundplane.dataplanes.conntrack import Conntrack, Expectation, Flow, Range, Scope, stale
+from groundplane.dataplanes.conntrack import (
+    Conntrack,
+    Flow,
+    Frontend,
+    Range,
+    Scope,
+    packed,
+    stale,
+)
 from groundplane.model.address import pack, unpack
 from groundplane.model.service import Family
 from tests.kernel.spaces import namespace
@@ -28,6 +36,7 @@ table {ip} t {{
 }}
 """
 PORT, TARGET = 53, 5353
+Expected = dict[Frontend, tuple[bytes, ...]]
 
 
 class Site:
@@ -68,7 +77,7 @@ class Site:
         return within(self.netns, make)
 
     def flows(self) -> dict[int, Flow]:
-        found = within(self.netns, partial(self.conntrack.flows, self.family))
+        found = within(self.netns, partial(self.conntrack.flows, self.family, "UDP"))
         return {flow.id: flow for flow in found}
 
     def of_tcp(self) -> set[bytes]:
@@ -86,15 +95,16 @@ class Site:
 
         return within(self.netns, dump)
 
-    def clean(self, *expectations: Expectation) -> tuple[int, int, int]:
+    def clean(self, *expectations: Expected) -> tuple[int, int, int]:
         """Delete what is stale; return how many entries there were, were stale, were deleted."""
         stem = self.service.rstrip("0123456789")
         services = Range(pack(f"{stem}1"), pack(f"{stem}19" if self.ip == "ip" else f"{stem}1f"))
         scope = Scope((services,), (), frozenset(), frozenset(), (30000, 32767))
 
         def look() -> tuple[int, int, int]:
-            found = self.conntrack.flows(self.family)
-            leaving = stale(found, expectations, scope)
+            found = self.conntrack.flows(self.family, "UDP")
+            expected = {key: who for each in expectations for key, who in each.items()}
+            leaving = stale(found, expected, scope)
             return len(found), len(leaving), sum(map(self.conntrack.delete, leaving))
 
         return within(self.netns, look)
@@ -103,8 +113,9 @@ class Site:
         return Server(self.netns, name, port, (address,))
 
 
-def expect(service: str, *endpoints: str, port: int = TARGET) -> Expectation:
-    return Expectation(pack(service), PORT, frozenset((pack(each), port) for each in endpoints))
+def expect(service: str, *endpoints: str, port: int = TARGET) -> Expected:
+    targets = tuple(packed(pack(each), port) for each in endpoints)
+    return {(pack(service), PORT, protocol): targets for protocol in (6, 17)}
 
 
 @pytest.fixture(params=["IPv4", "IPv6"])

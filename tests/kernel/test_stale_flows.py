@@ -1,9 +1,11 @@
-"""Clients that keep their socket open, through the planes that the agent brings: nftables, conntrack."""
+"""Clients whose entry leads to an endpoint that went, through the planes that the agent brings."""
 
+import os
+import select
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 
 import msgspec
@@ -14,10 +16,10 @@ from groundplane.dataplanes.conntrack import StaleFlows
 from groundplane.model import compiled
 from groundplane.model.compiled import Endpoint, Port, columns
 from groundplane.model.service import Protocol
-from groundplane.project import NodeState, project_service
+from groundplane.project import NodeState, VirtualService, project_service
 from groundplane.reconcile import Reconciler
 from tests.kernel.stage import BASE_OF_STAGE, Stage, stage
-from tests.kernel.world import within
+from tests.kernel.world import run, within
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
@@ -27,6 +29,11 @@ LEAVING = FIRST._replace(ready=False, terminating=True)
 BASE = msgspec.structs.replace(
     BASE_OF_STAGE, external_cidrs=("203.0.113.0/28", "2001:db8:113::/64")
 )
+# What another program translates.
+OTHERS = """table ip other {{
+  chain to {{ type nat hook prerouting priority -90; {match} dnat to 198.51.100.9:8080; }}
+  chain from {{ type nat hook postrouting priority 90; ip daddr 198.51.100.9 masquerade; }}
+}}"""
 # who sends, and to which address and port of the service
 WAYS = [
     ("a", "10.96.0.5", 80),
@@ -49,7 +56,7 @@ class Scene:
         self.clients: dict[tuple[str, str, int], socket.socket] = {}
 
     def load(self, *services: compiled.Service) -> None:
-        made = [project_service(each, Place("n1", ""), frozenset()) for each in services]
+        made = [projected(each) for each in services]
         state = NodeState.of(BASE, made)
         self.on.load(state)
         within(self.on.node, lambda: self.flows.bring(state))
@@ -115,6 +122,10 @@ def service(
     )
 
 
+def projected(each: compiled.Service) -> VirtualService:
+    return project_service(each, Place("n1", ""), frozenset())
+
+
 def reached(seen: Sequence[str], endpoint: Endpoint) -> bool:
     return {endpoint.ipv4, endpoint.ipv6} == set(seen)
 
@@ -164,14 +175,17 @@ def test_they_stay_with_a_draining_endpoint_and_with_a_live_one(scene: Scene) ->
 
 
 def test_a_restarted_agent_finds_what_went_while_it_was_down(scene: Scene) -> None:
+    """It begins with the site that it had: with what had external addresses then."""
     scene.load(service(FIRST))
     scene.open()
     scene.ask()
-    state = NodeState.of(BASE, ())
-    scene.on.load(state)  # the rules alone, as if it had ended here
+    before, after = NodeState.of(BASE, [projected(service(FIRST))]), NodeState.of(BASE, ())
+    scene.on.load(after)  # the rules alone, as if it had ended here
     again = within(scene.on.node, StaleFlows)
     with closing(again):
-        within(scene.on.node, lambda: Reconciler(again).bring(state))
+        reconciler = Reconciler(again)
+        within(scene.on.node, lambda: reconciler.bring(before))
+        within(scene.on.node, lambda: reconciler.bring(after))
         assert not {FIRST.ipv4, FIRST.ipv6} & set(scene.ask())
 
 
@@ -180,7 +194,7 @@ def test_what_a_packet_made_while_rules_changed_is_found_by_the_next_look(scene:
     scene.load(service(FIRST))
     scene.open()
     scene.ask()
-    second = project_service(service(SECOND), Place("n1", ""), frozenset())
+    second = projected(service(SECOND))
     scene.on.load(NodeState.of(BASE, [second]))
     state = NodeState.of(BASE, [second])
     plane = scene.flows.plane
@@ -210,12 +224,117 @@ def test_tcp_goes_on(scene: Scene) -> None:
                 assert b"here" == client.recv(16)
 
 
+@contextmanager
+def silent(scene: Scene, endpoint: Endpoint) -> Iterator[None]:
+    """Let nothing that is sent to *endpoint* arrive, as where its node's link is cut."""
+    nft = ["ip", "netns", "exec", scene.on.world, "nft"]
+    rules = f"""table inet silent {{
+      chain c {{ type filter hook prerouting priority -300;
+        ip daddr {endpoint.ipv4} drop; ip6 daddr {endpoint.ipv6} drop; }}
+    }}"""
+    subprocess.run([*nft, rules], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*nft, "delete", "table", "inet", "silent"], check=True)
+
+
+def begun(scene: Scene, place: str, address: str, port: int, source: int = 0) -> socket.socket:
+    """Return a connection that waits for its first answer."""
+    netns = {"node": scene.on.node, "world": scene.on.world} | scene.on.workloads
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    opened = within(netns[place], partial(socket.socket, family, socket.SOCK_STREAM))
+    opened.setblocking(False)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if source:
+        opened.bind(("", source))
+    opened.connect_ex((address, port))
+    return opened
+
+
+def answered(connection: socket.socket, seconds: float = 4.0) -> str:
+    """Return who answers *connection*, "" when nobody does: its second SYN comes after a second."""
+    if not select.select([connection], [], [], seconds)[0]:
+        return ""
+    try:
+        return connection.recv(256).decode().split()[0]
+    except OSError as error:
+        return os.strerror(error.errno or 0)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_connection_that_nobody_answers_moves_when_its_endpoint_goes(
+    scene: Scene, way: tuple[str, str, int]
+) -> None:
+    with silent(scene, FIRST):
+        scene.load(service(FIRST, protocol="TCP"))
+        with closing(begun(scene, *way)) as connection:
+            scene.load(service(SECOND, protocol="TCP"))
+            assert answered(connection) in (SECOND.ipv4, SECOND.ipv6)
+
+
+def test_a_port_that_is_used_again_does_not_lead_to_the_endpoint_that_went(scene: Scene) -> None:
+    way = ("a", "10.96.0.5", 80, 45454)
+    with silent(scene, FIRST):
+        scene.load(service(FIRST, protocol="TCP"))
+        begun(scene, *way).close()
+        scene.load(service(SECOND, protocol="TCP"))
+        with closing(begun(scene, *way)) as connection:
+            assert SECOND.ipv4 == answered(connection, 0.5)
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way[0] == "world" and way[2] == 80])
+def test_a_client_that_asked_before_the_service_was_there_is_answered(
+    scene: Scene, way: tuple[str, str, int]
+) -> None:
+    with closing(begun(scene, *way)) as connection:
+        scene.load(service(FIRST, protocol="TCP"))
+        assert answered(connection) in (FIRST.ipv4, FIRST.ipv6)
+
+
+def test_an_external_address_that_others_translate_is_left_alone(scene: Scene) -> None:
+    rules = OTHERS.format(match="ip daddr 203.0.113.9 udp dport 80")
+    nft = ["ip", "netns", "exec", scene.on.node, "nft"]
+    subprocess.run([*nft, rules], check=True)
+    try:
+        scene.load(service(FIRST))
+        client = within(scene.on.world, partial(socket.socket, socket.AF_INET, socket.SOCK_DGRAM))
+        with closing(client):
+            client.settimeout(0.4)
+            client.connect(("203.0.113.9", 80))
+            assert "198.51.100.9" == _ask(client)
+            subprocess.run([*nft, "flush", "table", "ip", "other"], check=True)
+            scene.load()
+            assert not within(scene.on.node, lambda: scene.flows.plane.disturbed(BASE))
+            assert "198.51.100.9" == _ask(client)
+    finally:
+        subprocess.run([*nft, "delete", "table", "ip", "other"], check=True)
+
+
+def test_an_association_of_sctp_leaves_with_its_endpoint(scene: Scene) -> None:
+    """This kernel has no such sockets: conntrack(8) makes the entry that one would have made."""
+    scene.load(service(FIRST, protocol="SCTP"))
+    made = (
+        *("conntrack", "-I", "-p", "sctp", "--state", "ESTABLISHED", "--timeout", "600"),
+        *("--orig-src", "10.244.1.10", "--orig-dst", "10.96.0.5", "--orig-port-src", "4000"),
+        *("--orig-port-dst", "80", "--reply-src", FIRST.ipv4, "--reply-dst", "10.244.1.10"),
+        *("--reply-port-src", "8080", "--reply-port-dst", "4000"),
+        *("--orig-vtag", "1", "--reply-vtag", "2", "--status", "SEEN_REPLY,ASSURED"),
+    )
+    run(scene.on.node, *made)
+    listing = partial(run, scene.on.node, "conntrack", "-L", "-p", "sctp")
+    assert "dst=10.96.0.5" in listing()
+    scene.load(service(FIRST, protocol="SCTP"))
+    assert not within(scene.on.node, lambda: scene.flows.plane.disturbed(BASE))
+    scene.load(service(LEAVING, protocol="SCTP"))
+    assert "dst=10.96.0.5" in listing()
+    scene.load(service(SECOND, protocol="SCTP"))
+    assert "dst=10.96.0.5" not in listing()
+
+
 def test_a_node_port_of_another_program_is_left_alone(scene: Scene) -> None:
     """A translation in the range of node ports that leads to no workload is none of ours."""
-    rules = """table ip other {
-      chain to { type nat hook prerouting priority -90; udp dport 30099 dnat to 198.51.100.9:8080; }
-      chain from { type nat hook postrouting priority 90; ip daddr 198.51.100.9 masquerade; }
-    }"""
+    rules = OTHERS.format(match="udp dport 30099")
     nft = ["ip", "netns", "exec", scene.on.node, "nft"]
     subprocess.run([*nft, rules], check=True)
     try:

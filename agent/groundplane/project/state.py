@@ -94,7 +94,7 @@ class Targets(msgspec.Struct, frozen=True, array_like=True, gc=False):
     zero bytes. *cluster* are those that new connections go to, *local* those of them where a
     policy says Local; each stands there as often as its weight says, or once for each slot of the
     table of a service with consistent hashing. *serving* are those whose established flows go on:
-    for UDP, where it is not *cluster*. *numbers* are those of a service with session affinity, of
+    for UDP and SCTP, where it is not *cluster*. *numbers* are those of a service with session affinity, of
     all targets that the catalog has, by target.
     """
 

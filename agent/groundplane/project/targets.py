@@ -40,7 +40,7 @@ def targets(
             every = _partial(addresses, target)
             chosen = choose_again(service, place, of_all, every)
         serving = None
-        if port.protocol == "UDP" and (slotless or chosen.serving is not chosen.cluster):
+        if port.protocol != "TCP" and (slotless or chosen.serving is not chosen.cluster):
             serving = _distinct(every, chosen.serving)
         found.append(
             Targets(

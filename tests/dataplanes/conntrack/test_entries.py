@@ -6,23 +6,25 @@ from hypothesis import strategies as st
 
 from groundplane.dataplanes.conntrack import Flow
 from groundplane.dataplanes.conntrack.entries import LAYOUTS, Layout
-from groundplane.model.service import Family
+from groundplane.model.service import NUMBERS, Protocol
 from groundplane.netlink import attribute, attributes, nest, netfilter
 from tests.dataplanes.conntrack.entries import ends, entry
 
 
-def family(flow: Flow) -> Family:
-    return "IPv4" if len(flow.source) == 4 else "IPv6"
+def layout(flow: Flow) -> Layout:
+    names: dict[int, Protocol] = {number: name for name, number in NUMBERS.items()}
+    return LAYOUTS[flow.family, names[flow.protocol]]
 
 
 def read(flow: Flow, body: bytes) -> Flow | None:
-    return LAYOUTS[family(flow)].flow(body)
+    return layout(flow).flow(body)
 
 
 def flows_of(width: int) -> st.SearchStrategy[Flow]:
     address, port = st.binary(min_size=width, max_size=width), st.integers(1, 65535)
     number, zone = st.integers(0, 2**32 - 1), st.sampled_from([0, 0, 7])
-    return st.builds(Flow, address, port, address, port, address, port, number, zone)
+    protocol = st.sampled_from([*NUMBERS.values()])
+    return st.builds(Flow, address, port, address, port, address, port, number, zone, protocol)
 
 
 def flows() -> st.SearchStrategy[Flow]:
@@ -43,14 +45,25 @@ def test_a_tuple_of_another_form_is_read_attribute_by_attribute(flow: Flow) -> N
 @given(flow=flows())
 def test_other_protocols_are_passed_over(flow: Flow) -> None:
     """A kernel that knows no filter lists them too, and those of ICMP have no ports."""
-    assert read(flow, entry(flow, protocol=6)) is None
+    assert read(flow, entry(flow, protocol=47)) is None
     assert read(flow, netfilter(2) + nest(1, nest(2, attribute(1, b"\x01")))) is None
     assert read(flow, netfilter(2)) is None
 
 
+@pytest.mark.parametrize("extra", [b"", attribute(3, bytes(2))])
+@pytest.mark.parametrize(("protocol", "listed"), [(6, False), (17, True), (132, True)])
+def test_of_tcp_only_what_nobody_answered_is_read(
+    protocol: int, listed: bool, extra: bytes
+) -> None:
+    """A kernel that knows no filter by status lists the others, too."""
+    flow = Flow(bytes(4), 1, bytes(4), 2, bytes(4), 3, 4, 0, protocol)
+    assert (flow if listed else None) == read(flow, entry(flow, extra=extra, answered=True))
+    assert flow == read(flow, entry(flow, extra=extra))
+
+
 @given(flow=flows())
 def test_a_deletion_names_the_tuple_the_id_and_the_zone(flow: Flow) -> None:
-    named = dict(attributes(LAYOUTS[family(flow)].named(flow)))
+    named = dict(attributes(layout(flow).named(flow)))
     assert dict(attributes(ends(1, flow))) == {1: named[1]}
     assert flow.id == int.from_bytes(named[12], "big")
     assert flow.zone == int.from_bytes(named.get(18, b""), "big")

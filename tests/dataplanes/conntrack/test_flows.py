@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundplane.dataplanes.conntrack import Expectation, Flow, Place, Range, Scope, stale
+from groundplane.dataplanes.conntrack import Flow, Frontend, Range, Scope, packed, stale
 from groundplane.model.address import pack
 
 CLIENT = pack("10.244.1.9")
@@ -15,7 +15,6 @@ LIVE, GONE, CONTAINER = pack("10.244.1.10"), pack("10.244.2.10"), pack("172.17.0
 SCOPE = Scope(
     services=(
         Range(pack("10.96.0.0"), pack("10.96.0.255")),
-        Range(pack("203.0.113.0"), pack("203.0.113.255")),
         Range(pack("fd00:96::"), pack("fd00:96::ffff")),
     ),
     workloads=(Range(pack("10.244.0.0"), pack("10.244.255.255")),),
@@ -25,20 +24,22 @@ SCOPE = Scope(
 )
 
 
-def flow(destination: bytes, port: int, reply_source: bytes, reply_port: int) -> Flow:
-    return Flow(CLIENT, 40000, destination, port, reply_source, reply_port, 1)
+def flow(
+    destination: bytes, port: int, reply_source: bytes, reply_port: int, protocol: int = 17
+) -> Flow:
+    return Flow(CLIENT, 40000, destination, port, reply_source, reply_port, 1, 0, protocol)
 
 
-def expect(address: bytes, port: int, *endpoints: Place) -> Expectation:
-    return Expectation(address, port, frozenset(endpoints))
-
-
-EXPECTED = (
-    expect(SERVICE, 53, (LIVE, 5353)),
-    expect(EXTERNAL, 53, (LIVE, 5353)),
-    expect(NODE, 30053, (LIVE, 5353)),
-    expect(OTHER_SERVICE, 53),
-)
+Expected = dict[Frontend, tuple[bytes, ...]]
+LIVING = (packed(LIVE, 5353),)
+EXPECTED: Expected = {
+    (SERVICE, 53, 17): LIVING,
+    (EXTERNAL, 53, 17): LIVING,
+    (NODE, 30053, 17): LIVING,
+    (OTHER_SERVICE, 53, 17): (),
+    (SERVICE, 80, 6): LIVING,
+}
+REMOVED = frozenset({(EXTERNAL, 99, 17), (NODE, 30055, 17)})
 
 
 @pytest.mark.parametrize(
@@ -52,14 +53,16 @@ EXPECTED = (
         flow(NODE, 30053, NODE, 30053),
         flow(OTHER_SERVICE, 53, LIVE, 5353),  # a service without any endpoint
         flow(OTHER_SERVICE, 54, LIVE, 5353),  # a port that the service has no more
-        flow(EXTERNAL, 99, CONTAINER, 53),
+        flow(EXTERNAL, 99, CONTAINER, 53),  # of a service that was removed
+        flow(NODE, 30055, CONTAINER, 53),
+        flow(SERVICE, 80, GONE, 5353, 6),  # a connection of TCP that nobody answers
         flow(NODE, 30054, LIVE, 5353),  # a deleted node port, to a workload or a node
         flow(NODE, 30054, PEER, 5353),
         Flow(pack("fd00::9"), 1, pack("fd00:96::9"), 53, pack("fd00:244::9"), 53, 1),
     ],
 )
 def test_stale(found: Flow) -> None:
-    assert [found] == stale([found], EXPECTED, SCOPE)
+    assert [found] == stale([found], EXPECTED, SCOPE, REMOVED)
 
 
 @pytest.mark.parametrize(
@@ -75,21 +78,22 @@ def test_stale(found: Flow) -> None:
         flow(NODE, 30054, CONTAINER, 53),  # a port that another program publishes
         flow(NODE, 29999, LIVE, 53),
         flow(PEER, 30054, LIVE, 53),  # another node's node port: not this node's to translate
+        flow(
+            EXTERNAL, 98, CONTAINER, 53
+        ),  # others translate an external address that no service has
+        flow(EXTERNAL, 98, LIVE, 5353),
+        flow(EXTERNAL, 99, EXTERNAL, 99),
+        flow(SERVICE, 53, SERVICE, 53, 6),  # another protocol's port
     ],
 )
 def test_left_alone(found: Flow) -> None:
-    assert [] == stale([found], EXPECTED, SCOPE)
+    assert [] == stale([found], EXPECTED, SCOPE, REMOVED)
 
 
 def test_an_endpoint_may_have_the_address_that_is_asked() -> None:
     """A workload on the host's network answers at the node's address, on the node port itself."""
-    expectation = expect(NODE, 30053, (NODE, 30053))
-    assert [] == stale([flow(NODE, 30053, NODE, 30053)], [expectation], SCOPE)
-
-
-def test_two_expectations_of_one_place_are_united() -> None:
-    both = [expect(SERVICE, 53, (LIVE, 5353)), expect(SERVICE, 53, (GONE, 5353))]
-    assert [] == stale([flow(SERVICE, 53, GONE, 5353)], both, SCOPE)
+    expected: Expected = {(NODE, 30053, 17): (packed(NODE, 30053),)}
+    assert [] == stale([flow(NODE, 30053, NODE, 30053)], expected, SCOPE)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -103,66 +107,51 @@ _FLOWS = st.lists(
     st.builds(Flow, _ADDRESSES, _PORTS, _ADDRESSES, _PORTS, _ADDRESSES, _PORTS, st.integers(1, 99)),
     max_size=20,
 )
-_ENDPOINTS = st.frozensets(st.tuples(_ADDRESSES, _PORTS), max_size=3)
-_EXPECTATIONS = st.lists(st.builds(Expectation, _ADDRESSES, _PORTS, _ENDPOINTS), max_size=6)
+_TARGETS = st.lists(st.builds(packed, _ADDRESSES, _PORTS), max_size=3).map(tuple)
+_FRONTENDS = st.tuples(_ADDRESSES, _PORTS, st.just(17))
+_EXPECTED = st.dictionaries(_FRONTENDS, _TARGETS, max_size=6)
 
 
-@given(flows=_FLOWS, expectations=_EXPECTATIONS)
-def test_deleting_what_is_stale_leaves_nothing_stale(
-    flows: list[Flow], expectations: list[Expectation]
-) -> None:
-    gone = stale(flows, expectations, SCOPE)
-    assert [] == stale([each for each in flows if each not in gone], expectations, SCOPE)
+@given(flows=_FLOWS, expected=_EXPECTED)
+def test_deleting_what_is_stale_leaves_nothing_stale(flows: list[Flow], expected: Expected) -> None:
+    gone = stale(flows, expected, SCOPE)
+    assert [] == stale([each for each in flows if each not in gone], expected, SCOPE)
 
 
-@given(flows=_FLOWS, expectations=_EXPECTATIONS)
+@given(flows=_FLOWS, expected=_EXPECTED)
 def test_each_flow_is_judged_by_itself_and_the_order_is_kept(
-    flows: list[Flow], expectations: list[Expectation]
+    flows: list[Flow], expected: Expected
 ) -> None:
-    one_by_one = [found for each in flows for found in stale([each], expectations, SCOPE)]
-    assert one_by_one == stale(flows, expectations, SCOPE)
+    one_by_one = [found for each in flows for found in stale([each], expected, SCOPE)]
+    assert one_by_one == stale(flows, expected, SCOPE)
 
 
-@given(flows=_FLOWS, expectations=_EXPECTATIONS)
-def test_a_flow_to_a_serving_endpoint_is_never_stale(
-    flows: list[Flow], expectations: list[Expectation]
+@given(flows=_FLOWS, expected=_EXPECTED)
+def test_a_flow_to_a_serving_endpoint_is_never_stale(flows: list[Flow], expected: Expected) -> None:
+    gone = stale(flows, expected, SCOPE)
+    assert [] == [flow for flow in gone if flow.target in expected.get(flow.frontend, ())]
+
+
+@given(flows=_FLOWS, expected=_EXPECTED)
+def test_only_what_goes_to_our_frontends_is_ever_stale(
+    flows: list[Flow], expected: Expected
 ) -> None:
-    serving = {(each.address, each.port, *end) for each in expectations for end in each.endpoints}
-    gone = stale(flows, expectations, SCOPE)
-    assert [] == [
-        flow
-        for flow in gone
-        if (flow.destination, flow.port, flow.reply_source, flow.reply_port) in serving
-    ]
-
-
-@given(flows=_FLOWS, expectations=_EXPECTATIONS)
-def test_only_what_goes_to_our_places_is_ever_stale(
-    flows: list[Flow], expectations: list[Expectation]
-) -> None:
-    expected = {(each.address, each.port) for each in expectations}
-    for found in stale(flows, expectations, SCOPE):
+    for found in stale(flows, expected, SCOPE):
         ours = any(
             len(found.destination) == len(first) and first <= found.destination <= last
             for first, last in SCOPE.services
         )
         node_port = found.destination == NODE and 30000 <= found.port <= 32767
-        assert (found.destination, found.port) in expected or ours or node_port
+        assert found.frontend in expected or ours or node_port
 
 
-@given(flows=_FLOWS, expectations=_EXPECTATIONS, gone=_ENDPOINTS)
+@given(flows=_FLOWS, expected=_EXPECTED, gone=_TARGETS)
 def test_an_endpoint_that_comes_back_makes_fewer_stale(
-    flows: list[Flow], expectations: list[Expectation], gone: frozenset[Place]
+    flows: list[Flow], expected: Expected, gone: tuple[bytes, ...]
 ) -> None:
-    more = [msgspec.structs.replace(each, endpoints=each.endpoints | gone) for each in expectations]
-    before, after = stale(flows, expectations, SCOPE), stale(flows, more, SCOPE)
+    more = {frontend: targets + gone for frontend, targets in expected.items()}
+    before, after = stale(flows, expected, SCOPE), stale(flows, more, SCOPE)
     assert [] == [each for each in after if each not in before]
-
-
-def test_a_node_whose_address_lies_in_a_range_of_external_ones_keeps_what_others_publish() -> None:
-    wide = Range(pack("192.0.2.0"), pack("192.0.2.255"))
-    scope = msgspec.structs.replace(SCOPE, services=(*SCOPE.services, wide))
-    assert [] == stale([flow(NODE, 5353, CONTAINER, 53)], EXPECTED, scope)
 
 
 def test_what_others_track_in_a_zone_of_their_own_is_not_translated_there() -> None:

@@ -43,7 +43,7 @@ def conntrack(monkeypatch: pytest.MonkeyPatch, table: Table) -> Conntrack:
 
 def test_an_entry_that_ended_by_itself_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     table = conntrack(monkeypatch, Table(*FLOWS, codes=(0, errno.ENOENT, 0)))
-    assert [True, False, True] == [table.delete(each) for each in table.flows("IPv4")]
+    assert [True, False, True] == [table.delete(each) for each in table.flows("IPv4", "UDP")]
 
 
 @pytest.mark.parametrize(
@@ -65,5 +65,5 @@ def test_what_the_kernel_refuses_is_said(
 ) -> None:
     asked = conntrack(monkeypatch, table)
     with pytest.raises(KernelRefused) as refused:
-        [asked.delete(each) for each in asked.flows("IPv4")]
+        [asked.delete(each) for each in asked.flows("IPv4", "UDP")]
     assert told == str(refused.value)

@@ -1,15 +1,17 @@
 """Stale entries as objects that nobody wants: a table in memory stands for the kernel's."""
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from groundplane.dataplanes.conntrack import Flow, StaleFlows, plane
-from groundplane.dataplanes.conntrack.expect import Endpoints, Object
+from groundplane.dataplanes.conntrack.expect import Object
+from groundplane.dataplanes.conntrack.flows import Targets
 from groundplane.diff import diff
 from groundplane.errors import KernelRefused
 from groundplane.model.address import pack
-from groundplane.model.service import Family
+from groundplane.model.service import NUMBERS, Family, Protocol
 from groundplane.project.state import NodeState
 from groundplane.reconcile import Reconciler
 from tests.states import BASE, of_family, service, state, states
@@ -31,13 +33,18 @@ class Table:
 
     def __init__(self, flows: list[Flow]) -> None:
         self.entries = dict.fromkeys(flows)
+        self.listed: list[Protocol] = []
         self.fails: KernelRefused | None = None
 
-    def flows(self, family: Family) -> list[Flow]:
+    def flows(self, family: Family, protocol: Protocol) -> list[Flow]:
         if self.fails:
             raise self.fails
-        width = 4 if family == "IPv4" else 16
-        return [each for each in self.entries if len(each.destination) == width]
+        self.listed.append(protocol)
+        return [
+            each
+            for each in self.entries
+            if each.family == family and each.protocol == NUMBERS[protocol]
+        ]
 
     def delete(self, gone: Flow) -> bool:
         if self.fails:
@@ -55,7 +62,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Table:
     return made
 
 
-def wanted(flows: StaleFlows, of: NodeState) -> dict[Object, Endpoints]:
+def wanted(flows: StaleFlows, of: NodeState) -> dict[Object, Targets]:
     return {key: who for part in of.parts for key, who in flows.render(of.base, part).items()}
 
 
@@ -63,7 +70,7 @@ def test_a_stale_entry_is_an_object_that_nobody_wants(table: Table) -> None:
     flows = StaleFlows()
     Reconciler(flows).bring(state(FEWER))
     table.entries = {TO_ONE: None, TO_OTHER: None}
-    assert wanted(flows, state(FEWER)) | {TO_ONE: frozenset()} == flows.read(BASE)
+    assert wanted(flows, state(FEWER)) | {TO_ONE: ()} == flows.read(BASE)
     assert [TO_ONE] == [*Reconciler(flows).plan(state(FEWER)).delete]
 
 
@@ -141,6 +148,39 @@ def test_entries_of_a_family_that_the_site_has_not_are_left_alone(table: Table) 
     assert [other] == [*table.entries]
 
 
+def test_an_association_of_sctp_leaves_with_its_endpoint(table: Table) -> None:
+    reconciler = Reconciler(StaleFlows())
+    before = service("s", ["10.96.0.30"], ["10.244.1.10:80"], port=53, protocol="SCTP")
+    reconciler.bring(state(before))
+    found = msgspec.structs.replace(flow("10.244.1.10", "10.96.0.30"), reply_port=80, protocol=132)
+    table.entries = {found: None}
+    assert not reconciler.distrust()
+    reconciler.bring(state(service("s", ["10.96.0.30"], port=53, protocol="SCTP")))
+    assert [] == [*table.entries]
+
+
+WEB = service("web", ["10.96.0.20"], ["10.244.1.10:80", "10.244.1.11:80"])
+FEWER_WEB = service("web", ["10.96.0.20"], ["10.244.1.11:80"])
+
+
+def test_of_tcp_the_table_is_listed_where_an_endpoint_goes_and_once_more(table: Table) -> None:
+    reconciler = Reconciler(StaleFlows())
+    reconciler.bring(state(FEWER_WEB))
+    assert not reconciler.distrust()
+    table.listed.clear()
+    reconciler.bring(state(WEB))  # one comes
+    assert not reconciler.distrust()
+    assert [] == table.listed
+    reconciler.bring(state(FEWER_WEB))
+    assert {"TCP"} == {*table.listed}
+    table.listed.clear()
+    assert not reconciler.distrust()
+    assert {"TCP"} == {*table.listed}
+    table.listed.clear()
+    assert not reconciler.distrust()
+    assert [] == table.listed
+
+
 # ------------------------------------------------------------------------------------------------
 
 _DESTINATIONS = [f"10.96.0.{n}" for n in range(2, 6)] + ["192.0.2.1", "203.0.113.1", "fd00:96::2"]
@@ -171,11 +211,4 @@ def test_after_writing_the_difference_it_is_empty_and_who_serves_has_its_flows(
         flows.write(each.base, diff(flows.read(each.base), objects))
         assert not diff(flows.read(each.base), objects)
         gone = [flow for flow in found if flow not in table.entries]
-        serving = {
-            (*key, *end) for key, who in objects.items() if isinstance(key, tuple) for end in who
-        }
-        assert [] == [
-            flow
-            for flow in gone
-            if (flow.destination, flow.port, flow.reply_source, flow.reply_port) in serving
-        ]
+        assert [] == [flow for flow in gone if flow.target in objects.get(flow.frontend, ())]

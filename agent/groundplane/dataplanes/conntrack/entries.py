@@ -1,4 +1,4 @@
-"""A UDP entry of the conntrack table as ctnetlink writes it. Pure.
+"""An entry of the conntrack table as ctnetlink writes it. Pure.
 
 Formats: include/uapi/linux/netfilter/nfnetlink_conntrack.h, and for the flags of CTA_FILTER the
 kernel's net/netfilter/nf_internals.h.
@@ -8,44 +8,56 @@ import struct
 from typing import Final
 
 from groundplane.dataplanes.conntrack.flows import Flow
-from groundplane.model.service import Family
+from groundplane.model.service import NUMBERS, Family, Protocol
 from groundplane.netlink import NESTED, attribute, attributes, nest
 
-_ORIG, _REPLY, _ID, _ZONE, _FILTER = 1, 2, 12, 18, 25  # of an entry
+_ORIG, _REPLY, _STATUS, _ID, _ZONE, _FILTER, _STATUS_MASK = 1, 2, 3, 12, 18, 25, 26  # of an entry
 _IP, _PROTO, _TUPLE_ZONE = 1, 2, 3  # of one of its two tuples
 _NUMBER, _SOURCE_PORT, _PORT = 1, 2, 3  # of the tuple's protocol
 _ORIG_FLAGS, _REPLY_FLAGS = 1, 2  # of a filter
 _ON_NUMBER: Final = 1 << 3
-_UDP: Final = 17
+_SEEN_REPLY: Final = 1 << 1  # IPS_SEEN_REPLY
 
 _header = struct.Struct("=HH")
 _number = struct.Struct(">I")
 _zone = struct.Struct(">H")
 
-# What makes the kernel list entries of UDP alone; one before 5.9 knows no filter and lists all.
-ONLY_UDP: Final = nest(_ORIG, nest(_PROTO, attribute(_NUMBER, bytes([_UDP])))) + nest(
-    _FILTER,
-    attribute(_ORIG_FLAGS, struct.pack("=I", _ON_NUMBER)),
-    attribute(_REPLY_FLAGS, bytes(4)),
-)
+
+def listing(protocol: Protocol) -> bytes:
+    """Return what makes the kernel list entries of *protocol* alone, of TCP without an answer.
+
+    A kernel that does not know a filter lists more (by protocol: before 5.9).
+    """
+    number = attribute(_NUMBER, bytes([NUMBERS[protocol]]))
+    asked = nest(_ORIG, nest(_PROTO, number)) + nest(
+        _FILTER,
+        attribute(_ORIG_FLAGS, struct.pack("=I", _ON_NUMBER)),
+        attribute(_REPLY_FLAGS, bytes(4)),
+    )
+    if protocol == "TCP":
+        asked += attribute(_STATUS, bytes(4)) + attribute(_STATUS_MASK, _number.pack(_SEEN_REPLY))
+    return asked
 
 
 class Layout:
-    """How the kernel writes the tuples of a UDP entry of one family.
+    """How the kernel writes the tuples of an entry of one family and protocol.
 
     The two tuples always come first and their attributes have fixed widths, so that a large table
     is read by one unpacking an entry; what is written otherwise is read attribute by attribute.
     """
 
-    def __init__(self, source: int, destination: int, width: int) -> None:
+    def __init__(self, family: Family, protocol: Protocol) -> None:
+        width, (source, destination) = (4, (1, 2)) if family == "IPv4" else (16, (3, 4))
         self._source, self._destination = source, destination
+        self._protocol = NUMBERS[protocol]
+        self._unanswered = protocol == "TCP"
         self._tuples = struct.Struct(">" + f"12s{width}s4s{width}s16sH2x4sH2x" * 2)
         self._end = 4 + self._tuples.size
         address = _header.pack(4 + width, destination)
         port = _header.pack(6, _PORT)
         between = (
             _header.pack(28, NESTED | _PROTO)
-            + attribute(_NUMBER, bytes([_UDP]))
+            + attribute(_NUMBER, bytes([self._protocol]))
             + _header.pack(6, _SOURCE_PORT)
         )
         self._marks = tuple(
@@ -62,7 +74,7 @@ class Layout:
         )
 
     def flow(self, answer: bytes) -> Flow | None:
-        """Return the entry that the body *answer* is, None when it is not of UDP."""
+        """Return the entry that the body *answer* is; None for one that was not to be listed."""
         if len(answer) < self._end:
             return self._plainly(answer)
         (
@@ -78,29 +90,36 @@ class Layout:
             if kind == _ID:
                 (number,) = _number.unpack_from(answer, start + 4)
                 return Flow(
-                    source, source_port, destination, port, reply_source, reply_port, number, zone
-                )
+                    source, source_port, destination, port, reply_source, reply_port, number, zone,
+                    self._protocol,
+                )  # fmt: skip
             if kind == _ZONE:
                 (zone,) = _zone.unpack_from(answer, start + 4)
+            if kind == _STATUS and self._is_answered(answer[start + 4 : start + 8]):
+                return None
             start += (length + 3) & ~3 or end
         return None
+
+    def _is_answered(self, status: bytes) -> bool:
+        """Return whether *status* is that of an entry of TCP that has an answer."""
+        return self._unanswered and bool(int.from_bytes(status, "big") & _SEEN_REPLY)
 
     def _plainly(self, answer: bytes) -> Flow | None:
         entry = dict(attributes(answer, 4))
         original = dict(attributes(entry.get(_ORIG, b"")))
         reply = dict(attributes(entry.get(_REPLY, b"")))
         sent, answered = self._ends(original), self._ends(reply)
-        if sent is None or answered is None:
+        if sent is None or answered is None or self._is_answered(entry.get(_STATUS, b"")):
             return None
         zone = entry.get(_ZONE) or original.get(_TUPLE_ZONE, b"")
         number = int.from_bytes(entry.get(_ID, b""), "big")
-        return Flow(*sent, *answered[:2], number, int.from_bytes(zone, "big"))
+        return Flow(*sent, *answered[:2], number, int.from_bytes(zone, "big"), self._protocol)
 
     def _ends(self, of: dict[int, bytes]) -> tuple[bytes, int, bytes, int] | None:
-        """Return source and destination, addresses and ports, of a tuple; None if not of UDP."""
+        """Return source and destination, addresses and ports, of a tuple; None of another protocol."""
         addresses = dict(attributes(of.get(_IP, b"")))
         protocol = dict(attributes(of.get(_PROTO, b"")))
-        if protocol.get(_NUMBER) != bytes([_UDP]):
+        if protocol.get(_NUMBER) != bytes([self._protocol]):
             return None
         return (
             addresses[self._source],
@@ -118,7 +137,7 @@ class Layout:
         )
         protocol = nest(
             _PROTO,
-            attribute(_NUMBER, bytes([_UDP])),
+            attribute(_NUMBER, bytes([flow.protocol])),
             attribute(_SOURCE_PORT, flow.source_port.to_bytes(2, "big")),
             attribute(_PORT, flow.port.to_bytes(2, "big")),
         )
@@ -128,4 +147,7 @@ class Layout:
         return b"".join(parts)
 
 
-LAYOUTS: Final[dict[Family, Layout]] = {"IPv4": Layout(1, 2, 4), "IPv6": Layout(3, 4, 16)}
+_FAMILIES: Final[tuple[Family, ...]] = ("IPv4", "IPv6")
+LAYOUTS: Final = {
+    (family, protocol): Layout(family, protocol) for family in _FAMILIES for protocol in NUMBERS
+}

@@ -1,44 +1,49 @@
-"""`render`: the part of a NodeState to who may answer at each UDP place. Pure."""
+"""`render`: the part of a NodeState to where flows to its frontends may lead. Pure."""
 
 from collections.abc import Iterable
 
-from groundplane.dataplanes.conntrack.flows import Flow, Place, Range, Scope
+from groundplane.dataplanes.conntrack.flows import Flow, Frontend, Range, Scope, Targets
 from groundplane.model.address import family_of, first_last, pack
-from groundplane.model.service import Family
+from groundplane.model.service import NUMBERS, Family
 from groundplane.project.state import NodeBase, Part, ServicePort, VirtualService
 
-Endpoints = frozenset[Place]
-Object = Place | Flow  # a place where somebody answers, or a stale entry, which nobody wants
+Object = Frontend | Flow  # a frontend with its targets, or a stale entry, which nobody wants
 
 
-def render(base: NodeBase, part: Part) -> dict[Object, Endpoints]:
-    """Return the endpoints that serve at each place of *part*: none of TCP, and none of the base."""
+def render(base: NodeBase, part: Part) -> dict[Object, Targets]:
+    """Return the targets of each frontend of *part*: none of the base."""
     if not isinstance(part, VirtualService) or not part.cluster_ips:
         return {}
-    places: dict[Object, Endpoints] = {}
+    found: dict[Object, Targets] = {}
+    families = [family_of(text) for text in part.cluster_ips]
+    outside = part.external_ips + part.load_balancer_ips
     for port in part.ports:
-        if port.protocol != "UDP":
-            continue
-        serving = {family: _serving(port, family) for family in map(family_of, part.cluster_ips)}
-        for text in part.cluster_ips + part.external_ips + part.load_balancer_ips:
-            places[pack(text), port.port] = serving[family_of(text)]
-        for text in base.addresses:
-            if port.node_port and family_of(text) in serving:
-                places[pack(text), port.node_port] = serving[family_of(text)]
-    return places
+        number = NUMBERS[port.protocol]
+        targets = {family: _targets(port, family) for family in families}
+        for text in part.cluster_ips + outside:
+            found[pack(text), port.port, number] = targets[family_of(text)]
+        if port.node_port:
+            for text in base.addresses:
+                if (family := family_of(text)) in targets:
+                    found[pack(text), port.node_port, number] = targets[family]
+    return found
 
 
-def _serving(port: ServicePort, family: Family) -> Endpoints:
-    targets = port.targets(family)
-    listed = targets.cluster if targets.serving is None else targets.serving
-    return frozenset((each[:-4], int.from_bytes(each[-4:-2], "big")) for each in listed)
+def _targets(port: ServicePort, family: Family) -> Targets:
+    """Return where flows may lead: for TCP that is where new connections go, by either policy."""
+    found = port.targets(family)
+    if found.serving is not None:
+        return found.serving
+    if port.protocol == "TCP" and not set(found.local) <= set(found.cluster):
+        return found.cluster + found.local
+    return found.cluster
 
 
 def scope_of(base: NodeBase) -> Scope:
     """Return where every translated flow is a service's."""
     peers = (text for peer in base.peers for text in peer.addresses)
     return Scope(
-        services=_ranges(base.service_cidrs + base.external_cidrs),
+        services=_ranges(base.service_cidrs),
         workloads=_ranges(base.workload_cidrs),
         here=frozenset(map(pack, base.addresses)),
         nodes=frozenset(map(pack, (*base.addresses, *peers))),

@@ -1,27 +1,32 @@
-"""Which conntrack entries of UDP lead to an endpoint that is gone. Pure.
+"""Which conntrack entries lead to an endpoint that is gone. Pure.
 
 An entry outlives the rules that made it for as long as its client keeps sending, so a client
-with an open socket stays with a removed endpoint (kubernetes#139628). TCP is left alone: its
-connections end by themselves, and the established ones of a draining endpoint have to live on.
+with an open socket, or one that connects again and again from one port, stays with a removed endpoint
+(kubernetes#139628). Of UDP and SCTP every entry counts. Of TCP only those do that nobody has
+answered: established connections end by themselves, and those of a draining endpoint live on.
 
 Addresses are packed: 4 or 16 bytes in network order.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final, NamedTuple
 
 import msgspec
 
-from groundplane.model.service import Family
+from groundplane.model.service import NUMBERS, Family
 
-Place = tuple[bytes, int]  # an address and a port
+UDP: Final = NUMBERS["UDP"]
+
+Frontend = tuple[bytes, int, int]  # an address of a service, a port, and the protocol's number
+# Where flows may lead: address, port in network order and two zeros each, as project has targets.
+Targets = Collection[bytes]
 
 
 class Flow(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A conntrack entry of UDP: where its client sends, and who answers.
+    """A conntrack entry: where its client sends, and who answers.
 
     *source* to *port* are what the client sends, before any translation; *reply_source* and
-    *reply_port* are where the answers come from, hence where the client's datagrams really go.
+    *reply_port* are where the answers come from, hence where the client's packets really go.
     *id* tells the entry from a later one between the same places, unless the kernel gave that the
     same memory (CTA_ID, nf_ct_get_id); *zone* is its conntrack zone.
     """
@@ -34,23 +39,28 @@ class Flow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reply_port: int
     id: int
     zone: int = 0
+    protocol: int = UDP
 
     @property
     def family(self) -> Family:
         return "IPv4" if len(self.destination) == 4 else "IPv6"
 
+    @property
+    def frontend(self) -> Frontend:
+        return self.destination, self.port, self.protocol
 
-class Expectation(msgspec.Struct, frozen=True, gc=False):
-    """Who may answer what is sent to one place.
+    @property
+    def target(self) -> bytes:
+        return packed(self.reply_source, self.reply_port)
 
-    *address* and *port* are a cluster, external or load-balancer address with a UDP service port,
-    or an address of this node with a node port. *endpoints* are those that serve, on any node:
-    the traffic policy chooses for new flows, and those that are there live on.
-    """
+    @property
+    def is_translated(self) -> bool:
+        return (self.reply_source, self.reply_port) != (self.destination, self.port)
 
-    address: bytes
-    port: int
-    endpoints: frozenset[Place]
+
+def packed(address: bytes, port: int) -> bytes:
+    """Return a target of an address and a port."""
+    return address + port.to_bytes(2, "big") + bytes(2)
 
 
 class Range(NamedTuple):
@@ -63,9 +73,10 @@ class Range(NamedTuple):
 class Scope(msgspec.Struct, frozen=True):
     """Where every translated flow is ours, so that one that nobody expects is a leftover.
 
-    *services* has the service ranges and those of external and load-balancer addresses.
-    *node_ports* (first, last) of *here*, this node's addresses, are ours only where the flow leads
-    to a workload or a node: other programs publish ports of theirs in the same range.
+    *services* has the service ranges. *node_ports* (first, last) of *here*, this node's addresses,
+    are ours only where the flow leads to a workload or a node: other programs publish ports of theirs
+    in the same range. External addresses are ours while a service has them: other programs may
+    translate the rest of their ranges.
     """
 
     services: tuple[Range, ...]
@@ -76,45 +87,48 @@ class Scope(msgspec.Struct, frozen=True):
 
     def covers(self, flow: Flow) -> bool:
         """Whether *flow*, if it is translated, can only be by a service."""
-        if flow.destination not in self.here:  # which may lie in a range of external addresses
-            return _within(flow.destination, self.services)
+        if flow.destination not in self.here:
+            return within(flow.destination, self.services)
         first, last = self.node_ports
         if not first <= flow.port <= last:
             return False
-        return flow.reply_source in self.nodes or _within(flow.reply_source, self.workloads)
+        return flow.reply_source in self.nodes or within(flow.reply_source, self.workloads)
 
 
-def _within(address: bytes, ranges: tuple[Range, ...]) -> bool:
+def within(address: bytes, ranges: tuple[Range, ...]) -> bool:
+    """Return whether *address* lies in one of *ranges*."""
     return any(
         first <= address <= last and len(first) == len(address)  # the order is that of one family
         for first, last in ranges
     )
 
 
-def stale(flows: Iterable[Flow], expectations: Iterable[Expectation], scope: Scope) -> list[Flow]:
-    """Return those of *flows*, which are of UDP, that have to go, in their order.
+def stale(
+    flows: Iterable[Flow],
+    expected: Mapping[Frontend, Targets],
+    scope: Scope,
+    removed: Collection[Frontend] = (),
+) -> list[Flow]:
+    """Return those of *flows* that have to go, in their order.
 
-    - To an expected place, but answered by none of its endpoints; one that is not translated is
+    - To an *expected* frontend, but answered by none of its targets; one that is not translated is
       answered by its destination itself, as one that is older than the service.
-    - Translated, to a place of *scope* that nobody expects: the service was deleted.
+    - Translated, to a frontend that was *removed*, or to a place of *scope* that nobody expects.
 
-    Everything else is left alone.
+    Everything else is left alone. Of TCP, *flows* are those that nobody has answered.
     """
-    endpoints: dict[Place, frozenset[Place]] = {}
-    for each in expectations:
-        place = (each.address, each.port)
-        known = endpoints.get(place)
-        endpoints[place] = each.endpoints if known is None else known | each.endpoints
     found = []
+    known: dict[Frontend, frozenset[bytes]] = {}  # many flows lead to one frontend
     for flow in flows:
-        destination = (flow.destination, flow.port)
-        answering = (flow.reply_source, flow.reply_port)
-        serving = endpoints.get(destination)
-        if serving is not None:
+        frontend = flow.frontend
+        targets = expected.get(frontend)
+        if targets is not None:
+            if frontend not in known:
+                known[frontend] = frozenset(targets)
             # What others track in a zone of their own is translated in ours.
-            elsewhere = answering == destination and flow.zone
-            if answering not in serving and not elsewhere:
+            elsewhere = flow.zone and not flow.is_translated
+            if not elsewhere and flow.target not in known[frontend]:
                 found.append(flow)
-        elif answering != destination and scope.covers(flow):
+        elif flow.is_translated and (frontend in removed or scope.covers(flow)):
             found.append(flow)
     return found

@@ -1,4 +1,4 @@
-"""The conntrack table over ctnetlink: its UDP entries, and their deletion.
+"""The conntrack table over ctnetlink: the entries that may be stale, and their deletion.
 
 CAP_NET_ADMIN is needed and suffices.
 """
@@ -7,10 +7,10 @@ import errno
 import os
 from typing import Final
 
-from groundplane.dataplanes.conntrack.entries import LAYOUTS, ONLY_UDP
+from groundplane.dataplanes.conntrack.entries import LAYOUTS, listing
 from groundplane.dataplanes.conntrack.flows import Flow
 from groundplane.errors import KernelRefused
-from groundplane.model.service import Family
+from groundplane.model.service import Family, Protocol
 from groundplane.netlink import ACK, AF, DUMP, REQUEST, Socket, message, netfilter
 
 _SUBSYSTEM: Final = 1  # NFNL_SUBSYS_CTNETLINK
@@ -26,14 +26,15 @@ class Conntrack:
     def close(self) -> None:
         self._netlink.close()
 
-    def flows(self, family: Family) -> list[Flow]:
-        """Return the UDP entries of *family*; KernelRefused when there is no list to be had.
+    def flows(self, family: Family, protocol: Protocol) -> list[Flow]:
+        """Return the entries of *family* and *protocol*, of TCP those without an answer.
 
+        KernelRefused when there is no list to be had.
         The table is never at rest: one that ends or begins meanwhile may be missing, and is met
         the next time.
         """
-        body = netfilter(AF[family]) + ONLY_UDP
-        layout = LAYOUTS[family]
+        body = netfilter(AF[family]) + listing(protocol)
+        layout = LAYOUTS[family, protocol]
         try:
             answers = self._netlink.ask(_GET, DUMP, body, whole=False)
             return [flow for answer in answers if (flow := layout.flow(answer))]
@@ -42,7 +43,7 @@ class Conntrack:
 
     def delete(self, flow: Flow) -> bool:
         """Delete the entry of *flow*; False where it had ended by itself. Raises KernelRefused."""
-        body = netfilter(AF[flow.family]) + LAYOUTS[flow.family].named(flow)
+        body = netfilter(AF[flow.family]) + LAYOUTS[flow.family, "UDP"].named(flow)
         try:
             complaint = self._netlink.commit(message(_DELETE, REQUEST | ACK, 0, body))
             code = complaint.code if complaint else 0

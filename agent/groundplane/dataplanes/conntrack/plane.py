@@ -1,24 +1,25 @@
-"""Conntrack entries of UDP as a dataplane: what is wanted is that none leads to a dead endpoint."""
+"""Conntrack entries as a dataplane: what is wanted is that none leads to a dead endpoint."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Final
 
-from groundplane.dataplanes.conntrack.expect import Endpoints, Object, render, scope_of
-from groundplane.dataplanes.conntrack.flows import Expectation, Flow, Scope, stale
+from groundplane.dataplanes.conntrack.expect import Object, render, scope_of
+from groundplane.dataplanes.conntrack.flows import Flow, Frontend, Scope, Targets, stale
 from groundplane.dataplanes.conntrack.kernel import Conntrack
-from groundplane.diff import Delta, patch
+from groundplane.diff import Delta
 from groundplane.errors import KernelRefused, ObjectsRefused
 from groundplane.model.address import unpack
-from groundplane.model.service import Family
+from groundplane.model.service import NUMBERS, Family, Protocol
 from groundplane.project.state import NodeBase, Part
 
-_NOBODY: Endpoints = frozenset()
+_NAMES: Final = {number: name for name, number in NUMBERS.items()}
 
 
 class StaleFlows:
-    """Implements `Dataplane`. Its objects are places with who may answer there, and stale entries.
+    """Implements `Dataplane`. Its objects are frontends with their targets, and stale entries.
 
     The kernel keeps no list of who may answer where, so this does. A stale entry is an object that
-    is there and that nobody wants. TCP entries and those of others are never touched.
+    is there and that nobody wants. Answered entries of TCP and those of others are never touched.
     """
 
     name = "conntrack"
@@ -26,7 +27,12 @@ class StaleFlows:
 
     def __init__(self) -> None:
         self._table = Conntrack()
-        self._expected: dict[Object, Endpoints] = {}
+        self._expected: dict[Frontend, Targets] = {}
+        # A packet that was on its way while rules changed may make an entry later: since the last look,
+        # these frontends were removed, and of these protocols frontends changed.
+        self._removed: set[Frontend] = set()
+        self._changed: set[Protocol] = {*NUMBERS}
+        self._scope: tuple[NodeBase, Scope] | None = None
         self._deleted: Callable[[Family], None] = lambda _: None
 
     def count_by(self, deleted: Callable[[Family], None]) -> None:
@@ -39,14 +45,15 @@ class StaleFlows:
     def context(self, base: NodeBase) -> Scope:
         return scope_of(base)
 
-    def render(self, base: NodeBase, part: Part) -> Mapping[Object, Endpoints]:
+    def render(self, base: NodeBase, part: Part) -> Mapping[Object, Targets]:
         return render(base, part)
 
     def prepare(self, base: NodeBase) -> None:
         """Nothing of this takes long."""
 
-    def read(self, base: NodeBase) -> Mapping[Object, Endpoints]:
-        return self._expected | dict.fromkeys(self._stale(base), _NOBODY)
+    def read(self, base: NodeBase) -> Mapping[Object, Targets]:
+        stale_flows: dict[Object, Targets] = dict.fromkeys(self._stale(base, NUMBERS), ())
+        return stale_flows | dict(self._expected.items())
 
     def listen(self) -> None:
         """A packet that makes an entry is no change that somebody makes."""
@@ -57,27 +64,45 @@ class StaleFlows:
     def culprit(self) -> str:
         return ""
 
-    def text(self, key: Object, value: Endpoints) -> str:
+    def text(self, key: Object, value: Targets) -> str:
         if isinstance(key, Flow):
             return f"entry of {unpack(key.source)}:{key.source_port} to {unpack(key.reply_source)}"
-        return f"{unpack(key[0])}:{key[1]} with {len(value)} endpoints"
+        return f"{unpack(key[0])}:{key[1]}/{_NAMES[key[2]]} with {len(value)} endpoints"
 
     def disturbed(self, base: NodeBase) -> bool:
-        """Return whether there is a stale entry: a packet may have made one while rules changed."""
+        """Return whether there is a stale entry: a packet may have made one while rules changed.
+
+        Of UDP and SCTP it is looked for each time, since a client may prolong an entry for ever.
+        """
+        protocols = self._changed | self._used("UDP", "SCTP")
         try:
-            return bool(self._stale(base))
+            found = [*self._stale(base, protocols)]
         except KernelRefused:
             return True
+        if not found:
+            self._changed, self._removed = set(), set()
+        return bool(found)
 
-    def write(self, base: NodeBase, delta: Delta[Object, Endpoints]) -> None:
+    def _used(self, *protocols: Protocol) -> set[Protocol]:
+        """Return those of *protocols* of which there is a frontend."""
+        numbers = {key[2] for key in self._expected}
+        return {each for each in protocols if NUMBERS[each] in numbers}
+
+    def write(self, base: NodeBase, delta: Delta[Object, Targets]) -> None:
         """Expect what *delta* makes of what was expected, and delete the entries that do not fit.
 
-        It is to be called after the rules were written, since rules make entries.
+        It is to be called after the rules were written, since rules make entries. Where endpoints
+        only come, no entry leads to one that is gone, and the table is not listed.
         """
-        after = patch(self._expected, delta)
-        self._expected = {key: who for key, who in after.items() if not isinstance(key, Flow)}
+        protocols = {_NAMES[number] for number in _concerned(delta)}
+        self._changed |= protocols
+        for key in delta.delete:
+            if not isinstance(key, Flow) and self._expected.pop(key, None) is not None:
+                self._removed.add(key)
+        new = {**delta.create, **{key: new for key, (_, new) in delta.update.items()}}
+        self._expected |= {key: who for key, who in new.items() if not isinstance(key, Flow)}
         refused: dict[Object, str] = {}
-        for flow in self._stale(base):
+        for flow in [*self._stale(base, protocols)]:
             try:
                 if self._table.delete(flow):
                     self._deleted(flow.family)
@@ -86,15 +111,23 @@ class StaleFlows:
         if refused:
             raise ObjectsRefused(refused)
 
-    def _stale(self, base: NodeBase) -> list[Flow]:
-        expectations = [
-            Expectation(*place, who)
-            for place, who in self._expected.items()
-            if not isinstance(place, Flow)
-        ]
-        scope = scope_of(base)
-        return [
-            flow
-            for family in base.families
-            for flow in stale(self._table.flows(family), expectations, scope)
-        ]
+    def _stale(self, base: NodeBase, protocols: Collection[Protocol]) -> Iterator[Flow]:
+        scope = self._scope_of(base)
+        for family in base.families:
+            for protocol in protocols:
+                listed = self._table.flows(family, protocol)
+                yield from stale(listed, self._expected, scope, self._removed)
+
+    def _scope_of(self, base: NodeBase) -> Scope:
+        if self._scope is None or self._scope[0] is not base:
+            self._scope = base, scope_of(base)
+        return self._scope[1]
+
+
+def _concerned(delta: Delta[Object, Targets]) -> Iterator[int]:
+    """Yield the number of each protocol of which an entry may be stale after *delta*."""
+    for key in (*delta.create, *delta.delete):
+        yield key.protocol if isinstance(key, Flow) else key[2]
+    for key, (old, new) in delta.update.items():
+        if not isinstance(key, Flow) and not set(old) <= set(new):
+            yield key[2]
