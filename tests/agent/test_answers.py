@@ -76,19 +76,20 @@ def test_the_proxy_is_unhealthy_when_it_is_behind_for_a_minute(
 
 @pytest.mark.parametrize("path", ["/healthz", "/livez"])
 @pytest.mark.parametrize(
-    ("plane", "code"),
+    ("plane", "hangs", "code"),
     [
-        (PlaneStatus("nftables"), 503),  # never loaded
-        (PlaneStatus("nftables", synced=1e9, busy_since=time.time() - 30), 200),
-        (PlaneStatus("nftables", synced=1e9, busy_since=time.time() - 70), 503),
-        (PlaneStatus("links", busy_since=time.time() - 70), 503),  # in the way of the proxy
-        (PlaneStatus("dns", busy_since=time.time() - 70), 200),
+        (PlaneStatus("nftables"), 0, 503),  # never loaded
+        (PlaneStatus("nftables", synced=1e9), 50, 200),
+        (PlaneStatus("nftables", synced=1e9), 70, 503),
+        (PlaneStatus("links"), 70, 503),  # in the way of the proxy
+        (PlaneStatus("dns"), 70, 200),
     ],
 )
 def test_the_proxy_is_unhealthy_until_it_is_loaded_and_while_it_hangs(
-    asked: Asked, path: str, plane: PlaneStatus, code: int
+    asked: Asked, path: str, plane: PlaneStatus, hangs: float, code: int
 ) -> None:
-    asked.become(plane)
+    since = time.time() - hangs if hangs else 0.0
+    asked.become(msgspec.structs.replace(plane, busy_since=since))
     assert code == asked.observed(path).status
 
 

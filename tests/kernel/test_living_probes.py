@@ -155,3 +155,19 @@ def test_a_node_that_is_cut_off_keeps_its_endpoints_and_says_so(
     agent.until(partial(failing, agent, 2), 6)
     assert 1 == len(agent.events("ReleasedEndpoints"))
     assert verdicts(agent)["default/a"]
+
+
+def test_a_node_that_heals_believes_no_check_that_it_made_while_it_was_cut_off(
+    agent: Living, backends: Backends
+) -> None:
+    """The workloads are well all the time; connections to them must not be refused."""
+    agent.start()
+    agent.until(partial(failing, agent, 0))
+    backends.kill("b", "c")
+    agent.until(lambda: agent.status["held"] == 2, 8)
+    backends.revive("b", "c")
+    ip(f"-n {agent.netns} address add 192.0.2.2/32 dev lo")
+    agent.until(lambda: agent.events("ReleasedEndpoints"), 4)
+    agent.until(lambda: agent.status["held"] == 0, 6)
+    assert [] == agent.events("EndpointLeft")
+    assert failing(agent, 0)

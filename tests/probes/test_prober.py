@@ -144,6 +144,37 @@ def test_changes_of_one_moment_are_told_in_one_call() -> None:
     running(steps)
 
 
+def test_a_check_can_be_asked_for_at_once() -> None:
+    async def steps(prober: Prober, _: Changes) -> None:
+        with listening() as listener:
+            rare = probe(port_of(listener), name=FIRST, period=60)
+            prober.want(wanted(rare))
+            await until(lambda: rare.key not in prober.failing)
+            since = asyncio.get_running_loop().time()
+            assert {rare.key} == prober.unchecked([rare.key], since)
+            prober.check_now([rare.key])
+            await until(lambda: not prober.unchecked([rare.key], since), 1)
+
+    running(steps)
+
+
+def test_a_check_that_is_under_way_is_given_up_for_one_at_once() -> None:
+    async def steps(prober: Prober, _: Changes) -> None:
+        with listening() as listener:
+            silent = probe(port_of(listener), "http", name=FIRST, period=60, timeout=30)
+            prober.want(wanted(silent))
+            first, _ = await asyncio.to_thread(listener.accept)
+            prober.check_now([silent.key])
+            second, _ = await asyncio.to_thread(listener.accept)
+            with first, second:
+                first.settimeout(1)
+                with suppress(ConnectionResetError):
+                    while first.recv(1000):  # until it is closed
+                        pass
+
+    running(steps)
+
+
 def test_what_is_wanted_no_more_is_not_asked_any_more() -> None:
     async def steps(prober: Prober, told: Changes) -> None:
         with listening() as one, listening() as other:

@@ -40,6 +40,7 @@ class Judging:
         self._convergence, self._report = convergence, report
         self._told: Failing = frozenset()  # by the file
         self._held: Failing = frozenset()  # failing, but this node may be at fault
+        self._reconnected = 0.0  # when it reached others again, 0 while it does not
         self._probes: dict[Key, Probe] = {}
         self._awake = asyncio.Event()
         self._saved: Mapping[Key, bool] = load_verdicts(state_directory)
@@ -141,9 +142,8 @@ class Judging:
         concerned, stumbling = self._convergence.concerned, self._prober.stumbling
         doubt = doubtful(self._node, self._probes, failing, stumbling, fallen, concerned)
         if not doubt or await reachable(await self._neighbours()):
-            if self._held:
-                self._report.event("ReleasedEndpoints", "Node", "this node reaches others again")
-            return frozenset()
+            return self._unchecked(failing)
+        self._reconnected = 0.0
         if not self._held:
             message = (
                 "workloads of several services fail their probes at once, and this node reaches "
@@ -151,6 +151,21 @@ class Judging:
             )
             self._report.event("HeldEndpoints", "Node", message, warning=True)
         return doubt
+
+    def _unchecked(self, failing: Failing) -> Failing:
+        """Return what was held and still fails by a check that was made before this node reached others.
+
+        Those checks say nothing of workloads; new ones begin at once.
+        """
+        if self._held and not self._reconnected:
+            self._reconnected = asyncio.get_running_loop().time()
+            self._prober.check_now(self._held)
+            message = "this node reaches others again; what was held is checked once more"
+            self._report.event("ReleasedEndpoints", "Node", message)
+        found = self._prober.unchecked(self._held & failing, self._reconnected)
+        if not found:
+            self._reconnected = 0.0
+        return found
 
     async def _neighbours(self) -> tuple[str, ...]:
         state = self._convergence.state

@@ -7,7 +7,7 @@ grid of 10 ms, wakes for it.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
@@ -49,8 +49,8 @@ class _Watched:
     """One workload that is probed."""
 
     __slots__ = (
-        "began", "check", "due", "key", "phase", "probe", "reason", "seconds", "since", "started",
-        "state",
+        "answered", "began", "check", "due", "key", "phase", "probe", "reason", "seconds", "since",
+        "started", "state",
     )  # fmt: skip
 
     def __init__(self, probe: Probe, phase: float, started: float, *, passing: bool) -> None:
@@ -62,6 +62,7 @@ class _Watched:
         self.since = time.time()
         self.reason = "not checked yet"
         self.began = started
+        self.answered = started  # when the last check that has ended began
         self.seconds = 0.0
         self.check: _Underway | None = None
         self.due = 0  # the number of the entry in the agenda that is good, 0 for none
@@ -128,6 +129,24 @@ class Prober:
     @property
     def verdicts(self) -> dict[Key, Verdict]:
         return {key: each.verdict for key, each in self._watched.items()}
+
+    def unchecked(self, keys: Collection[Key], since: float) -> frozenset[Key]:
+        """Return those of *keys* of which no check has ended that began after *since*.
+
+        *since* is a time of the event loop.
+        """
+        watched = ((key, self._watched.get(key)) for key in keys)
+        return frozenset(key for key, each in watched if each and each.answered < since)
+
+    def check_now(self, keys: Collection[Key]) -> None:
+        """Begin a check of each of *keys* at once; one that is under way is given up for it."""
+        for each in filter(None, map(self._watched.get, keys)):
+            if each.check is not None:
+                self._in_flight -= 1
+                each.check.abort()
+                each.check = None
+            self._plan(each, self._loop.time())
+        self._go_on()
 
     def want(
         self, probes: Mapping[Key, Probe], remembered: Mapping[Key, bool] | None = None
@@ -254,6 +273,7 @@ class Prober:
         each.check = None
         self._in_flight -= 1
         each.reason, each.seconds = outcome.reason, now - each.began
+        each.answered = each.began
         if outcome.passed is not None:
             before = each.state.passing
             each.state = after(each.state, each.probe, now, passed=outcome.passed)
