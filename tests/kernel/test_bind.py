@@ -23,6 +23,7 @@ from groundplane.dataplanes.dns import Record, zone_file, zones_of
 from groundplane.dataplanes.dns.wire import later
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused, StateError
+from groundplane.model.dns_names import MAX_ALIASES
 from groundplane.project.state import Member, NodeState, VirtualService
 from groundplane.reconcile import Reconciler
 from tests.kernel.named import KEY, OTHER, OUTSIDE, PORT, SECRET, Resolver, Server
@@ -99,6 +100,32 @@ def test_a_name_may_become_another_kind_of_service_and_back(server: Server) -> N
     for kind in (*kinds, *kinds[:2], kinds[0]):
         server.bring(state(kind))
         assert 0 == server.bring(state(kind))
+
+
+def chain(length: int, target: str) -> list[VirtualService]:
+    targets = [*(f"a{n}.default.svc.cluster.local" for n in range(1, length)), target]
+    return [external_name(f"a{n}", each) for n, each in enumerate(targets)]
+
+
+@pytest.mark.parametrize("target", [INSIDE, OUTSIDE])
+def test_as_many_aliases_are_followed_as_check_accepts(server: Server, target: str) -> None:
+    server.bring(state(WEB, *chain(MAX_ALIASES, target.rstrip("."))))
+    assert f"{target} A " in answered(server, "a0.default.svc.cluster.local.")[-1]
+    server.bring(state(WEB, *chain(MAX_ALIASES + 1, target.rstrip("."))))
+    answer = server.ask("a0.default.svc.cluster.local.", "A")
+    assert dns.rcode.SERVFAIL == answer.rcode()
+
+
+def test_an_alias_that_leads_back_is_not_answered(server: Server) -> None:
+    server.bring(state(external_name("a", "a.default.svc.cluster.local")))
+    assert dns.rcode.SERVFAIL == server.ask("a.default.svc.cluster.local.", "A").rcode()
+
+
+@pytest.mark.parametrize("name", ["svc", "pod"])
+def test_names_above_no_service_have_no_data(server: Server, name: str) -> None:
+    server.bring(state())
+    answer = server.ask(f"{name}.cluster.local", "A")
+    assert (dns.rcode.NOERROR, []) == (answer.rcode(), answer.answer)
 
 
 MEMBER = Member("db-0", "10.244.1.10", (80,))
@@ -359,7 +386,7 @@ def test_what_is_on_disk_is_what_is_served(server: Server, tmp_path: Path) -> No
         subprocess.run(
             [
                 *("named-compilezone", "-J", str(server.journals / f"{zone}.jnl")),
-                *("-k", "ignore", "-o", str(out), zone, str(file)),
+                *("-k", "fail", "-o", str(out), zone, str(file)),
             ],
             check=True,
             capture_output=True,

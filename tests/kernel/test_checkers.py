@@ -140,7 +140,7 @@ def read_back(text: str) -> dict[str, Seen]:
     )
     for name, rdataset in zone.iterate_rdatasets():
         labels = name.to_text().removesuffix(f".{DOMAIN}.").split(".")
-        if labels[-1] != "svc":
+        if labels[-1] != "svc" or "_empty" in labels:
             continue
         service, below = ".".join(labels[-3:-1]), tuple(labels[:-3])
         type_ = dns.rdatatype.to_text(rdataset.rdtype)

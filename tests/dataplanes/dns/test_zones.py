@@ -8,12 +8,11 @@ from hypothesis import strategies as st
 
 from groundplane.dataplanes.dns.zones import (
     resolved_conf,
-    reverse_name,
-    reverse_zones,
     server_config,
     zone_file,
     zones_of,
 )
+from groundplane.model.dns_names import reverse_name, reverse_zones
 from tests.states import BASE, of_family
 
 

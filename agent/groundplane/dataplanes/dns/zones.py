@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from groundplane.model.address import family_of, network, pack
+from groundplane.model import dns_names
+from groundplane.model.address import family_of
+from groundplane.model.dns_names import reverse_zones
 from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
 
@@ -22,16 +24,16 @@ def zones_of(base: NodeBase) -> tuple[str, ...]:
 
 def node_zone(base: NodeBase) -> str:
     """Return the zone that has the names of the nodes."""
-    return _node_zone(base.domain)
-
-
-def _node_zone(domain: str) -> str:
-    return f"node.{domain}"
+    return dns_names.node_zone(base.domain)
 
 
 @lru_cache(maxsize=16)
 def _zones(domain: str, ranges: tuple[str, ...]) -> tuple[str, ...]:
-    return (domain, _node_zone(domain), *(zone for cidr in ranges for zone in reverse_zones(cidr)))
+    return (
+        domain,
+        dns_names.node_zone(domain),
+        *(zone for cidr in ranges for zone in reverse_zones(cidr)),
+    )
 
 
 def reverse_zone_of(base: NodeBase, owner: str) -> str | None:
@@ -48,30 +50,15 @@ def _reverse_zones(ranges: tuple[str, ...]) -> frozenset[str]:
     return frozenset(zone for cidr in ranges for zone in reverse_zones(cidr))
 
 
-def reverse_zones(cidr: str) -> list[str]:
-    """Return the reverse zones that together cover *cidr*: whole octets or nibbles (RFC 1035, 3596)."""
-    step = 8 if family_of(cidr) == "IPv4" else 4
-    found = network(cidr)
-    whole = max(step, -(-found.prefixlen // step) * step)
-    labels = whole // step + 2
-    return [_reverse(str(subnet.ip), labels) for subnet in found.subnet(whole)]
-
-
-def _reverse(address: str, labels: int) -> str:
-    return ".".join(reverse_name(address).rstrip(".").split(".")[-labels:])
-
-
-def reverse_name(address: str) -> str:
-    """Return the name whose PTR record says what *address* is."""
-    packed = pack(address)
-    if len(packed) == 4:
-        return ".".join(map(str, reversed(packed))) + ".in-addr.arpa."
-    return ".".join(reversed(packed.hex())) + ".ip6.arpa."
-
-
 def zone_file(zone: str, records: Iterable[tuple[str, str, str, int]], serial: int = 1) -> str:
     """Return a zone file of *records* (owner, type, rdata, TTL)."""
-    return render_template("zone.j2", zone=zone, records=sorted(records), serial=serial)
+    return render_template(
+        "zone.j2",
+        zone=zone,
+        mailbox=dns_names.mailbox(zone),
+        records=sorted(records),
+        serial=serial,
+    )
 
 
 def server_config(
