@@ -12,14 +12,8 @@ from deploys.facts.files import FirstSerials
 from deploys.machine.defaults import DEFAULTS, SERIALS
 from deploys.operations import dns
 from deploys.units import put_unit
-from groundplane.dataplanes.dns.zones import (
-    JOURNAL_DIRECTORY,
-    KEY_FILE,
-    KEY_NAME,
-    ZONE_DIRECTORY,
-    resolved_conf,
-    server_config,
-)
+from groundplane.dataplanes.dns.config import KEY_FILE, KEY_NAME, resolved_conf, server_config
+from groundplane.dataplanes.dns.zones import JOURNAL_DIRECTORY, ZONE_DIRECTORY
 from groundplane.files import zone_files
 from groundplane.rendering import render_template
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import dns.exception
+import dns.flags
 import dns.message
 import dns.query
 import dns.rdatatype
@@ -18,7 +19,7 @@ import dns.rrset
 import dns.tsig
 import msgspec
 
-from groundplane.dataplanes.dns import Bind, server_config, zone_file, zones_of
+from groundplane.dataplanes.dns import Bind, local_files, server_config, zone_file, zones_of
 from groundplane.project.state import NodeBase, NodeState
 from groundplane.reconcile import Reconciler
 from tests.kernel.world import within
@@ -32,7 +33,11 @@ KNOWN: Final = {OUTSIDE: "192.0.2.80"}
 
 
 class Resolver:
-    """A name server of others in a namespace: it knows addresses of names, and what it was asked."""
+    """A name server of others in a namespace: it knows addresses of names, and what it was asked.
+
+    A name with several addresses has them with spaces between. What is too long for a datagram is
+    to be had over TCP.
+    """
 
     def __init__(
         self,
@@ -42,13 +47,20 @@ class Resolver:
     ) -> None:
         self._address, self._known = address, known
         self.asked: list[str] = []
-        self._socket = within(netns, self._listen)
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
+        self._socket = within(netns, partial(self._listen, socket.SOCK_DGRAM))
+        self._listening = within(netns, partial(self._listen, socket.SOCK_STREAM))
+        self._threads = [
+            threading.Thread(target=each, daemon=True) for each in (self._serve, self._serve_tcp)
+        ]
+        for thread in self._threads:
+            thread.start()
 
-    def _listen(self) -> socket.socket:
-        opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    def _listen(self, kind: socket.SocketKind) -> socket.socket:
+        opened = socket.socket(socket.AF_INET, kind)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind((self._address, 53))
+        if kind == socket.SOCK_STREAM:
+            opened.listen()
         return opened
 
     def _serve(self) -> None:
@@ -56,28 +68,58 @@ class Resolver:
             wire, peer = self._socket.recvfrom(4096)
             if not wire:
                 return
-            query = dns.message.from_wire(wire)
-            answer = dns.message.make_response(query, recursion_available=True)
-            name, type_ = query.question[0].name, query.question[0].rdtype
-            self.asked.append(name.to_text().lower())
-            address = self._known.get(name.to_text().lower())
-            if address and type_ == dns.rdatatype.A:
-                answer.answer.append(dns.rrset.from_text(name, 60, "IN", "A", address))
-            self._socket.sendto(answer.to_wire(), peer)
+            answer = self._answer(wire)
+            try:
+                self._socket.sendto(answer.to_wire(max_size=1232), peer)
+            except dns.exception.TooBig:
+                answer.answer.clear()
+                answer.flags |= dns.flags.TC
+                self._socket.sendto(answer.to_wire(), peer)
+
+    def _serve_tcp(self) -> None:
+        with suppress(OSError):  # it was shut down
+            while True:
+                connection, _ = self._listening.accept()
+                with connection, connection.makefile("rwb") as stream:
+                    while header := stream.read(2):
+                        question = stream.read(int.from_bytes(header, "big"))
+                        answer = self._answer(question).to_wire(max_size=65535)
+                        stream.write(len(answer).to_bytes(2, "big") + answer)
+                        stream.flush()
+
+    def _answer(self, wire: bytes) -> dns.message.Message:
+        query = dns.message.from_wire(wire)
+        answer = dns.message.make_response(query, recursion_available=True)
+        name, type_ = query.question[0].name, query.question[0].rdtype
+        self.asked.append(name.to_text().lower())
+        addresses = self._known.get(name.to_text().lower(), "").split()
+        if addresses and type_ == dns.rdatatype.A:
+            answer.answer.append(dns.rrset.from_text(name, 60, "IN", "A", *addresses))
+        return answer
 
     def close(self) -> None:
         self._socket.sendto(b"", (self._address, 53))
-        self._thread.join()
+        self._listening.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
         self._socket.close()
+        self._listening.close()
 
 
 class Server:
     """named in a namespace, its files below *directory*."""
 
     def __init__(
-        self, netns: str, directory: Path, base: NodeBase = BASE, *, port: int = PORT
+        self,
+        netns: str,
+        directory: Path,
+        base: NodeBase = BASE,
+        *,
+        port: int = PORT,
+        forwarders: tuple[str, ...] = (FORWARDER,),
     ) -> None:
         self.netns, self.directory, self.base, self.port = netns, directory, base, port
+        self.forwarders = forwarders
         self.journals = directory / "journals"
         self.key = directory / "groundplane.key"
         self.key.write_text(KEY % SECRET)
@@ -92,9 +134,13 @@ class Server:
         cache = self.directory / "cache"
         cache.mkdir(exist_ok=True)
         self.journals.mkdir(exist_ok=True)
+        asking = msgspec.structs.replace(base, forwarders=self.forwarders)
+        for zone, text in local_files(asking).items():
+            (self.directory / f"{zone}.zone").write_text(text)
         config = server_config(
-            msgspec.structs.replace(base, forwarders=(FORWARDER,)),
+            asking,
             directory=str(self.directory),
+            local=str(self.directory),
             journals=str(self.journals),
             cache=str(cache),
             key_file=str(self.key),

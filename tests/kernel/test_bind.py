@@ -26,7 +26,7 @@ from groundplane.errors import KernelRefused, StateError
 from groundplane.model.dns_names import MAX_ALIASES
 from groundplane.project.state import Member, NodeState, VirtualService
 from groundplane.reconcile import Reconciler
-from tests.kernel.named import KEY, OTHER, OUTSIDE, PORT, SECRET, Resolver, Server
+from tests.kernel.named import KEY, KNOWN, OTHER, OUTSIDE, PORT, SECRET, Resolver, Server
 from tests.kernel.spaces import based, namespace
 from tests.kernel.world import run, within
 from tests.states import BASE, external_name, headless, service, state, states
@@ -36,10 +36,14 @@ pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 WEB = service("web", ["10.96.0.5", "fd00:96::5"])
 
 
+# More addresses than BIND caches unless it is told to (max-records-per-type: 100).
+MANY, ADDRESSES = "many.example.org.", [f"198.51.100.{number}" for number in range(1, 251)]
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with namespace("bind") as netns, ExitStack() as stack:
-        stack.callback(Resolver(netns).close)
+        stack.callback(Resolver(netns, known={**KNOWN, MANY: " ".join(ADDRESSES)}).close)
         started = Server(netns, tmp_path_factory.mktemp("bind"))
         stack.callback(started.stop)
         yield started
@@ -119,6 +123,12 @@ def test_as_many_aliases_are_followed_as_check_accepts(server: Server, target: s
 def test_an_alias_that_leads_back_is_not_answered(server: Server) -> None:
     server.bring(state(external_name("a", "a.default.svc.cluster.local")))
     assert dns.rcode.SERVFAIL == server.ask("a.default.svc.cluster.local.", "A").rcode()
+
+
+def test_name_of_others_may_have_many_addresses(server: Server) -> None:
+    query = dns.message.make_query(MANY, "A")
+    (found,) = server.send(query, tcp=True).answer
+    assert {*ADDRESSES} == {each.to_text() for each in found}
 
 
 @pytest.mark.parametrize("name", ["svc", "pod"])

@@ -1,20 +1,16 @@
-"""Zones: which ones a node serves, their files, and the configuration of the server."""
+"""Zones: which ones a node serves, and their files."""
 
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
 from groundplane.model import dns_names
-from groundplane.model.address import family_of
 from groundplane.model.dns_names import reverse_zones
 from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
 
 ZONE_DIRECTORY: Final = "/var/lib/bind/groundplane"
 JOURNAL_DIRECTORY: Final = f"{ZONE_DIRECTORY}/journals"
-CACHE_DIRECTORY: Final = "/var/cache/bind"
-KEY_FILE: Final = "/etc/bind/groundplane.key"
-KEY_NAME: Final = "groundplane"
 
 
 def zones_of(base: NodeBase) -> tuple[str, ...]:
@@ -59,42 +55,3 @@ def zone_file(zone: str, records: Iterable[tuple[str, str, str, int]], serial: i
         records=sorted(records),
         serial=serial,
     )
-
-
-def server_config(
-    base: NodeBase,
-    *,
-    directory: str = ZONE_DIRECTORY,
-    journals: str = JOURNAL_DIRECTORY,
-    cache: str = CACHE_DIRECTORY,
-    key_file: str = KEY_FILE,
-    port: int = 53,
-) -> str:
-    """Return the configuration of the node's BIND 9."""
-    return render_template(
-        "named.conf.j2",
-        base=base,
-        zones=zones_of(base),
-        directory=directory,
-        journals=journals,
-        cache=cache,
-        key_file=key_file,
-        port=port,
-        key=KEY_NAME,
-        ipv4=[text for text in base.bridge_addresses if family_of(text) == "IPv4"],
-        ipv6=[text for text in base.bridge_addresses if family_of(text) == "IPv6"],
-        clients=(
-            *base.workload_cidrs,
-            *base.addresses,
-            *(text for peer in base.peers for text in peer.addresses),
-        ),
-    )
-
-
-def resolved_conf(base: NodeBase) -> str:
-    """Return systemd-resolved's configuration: our zones are routed to the node's own server.
-
-    Without it names below .local are asked for by multicast alone (resolved.conf(5), RFC 6762).
-    """
-    domains = " ".join(f"~{zone}" for zone in zones_of(base))
-    return f"[Resolve]\nDNS=127.0.0.1\nDomains={domains}\n"
