@@ -14,7 +14,7 @@ from deploys.exec_probes import USER as EXEC_USER
 from deploys.facts.machine import NetnsUnits
 from deploys.machine.defaults import DEFAULTS, STATE_DIRECTORY
 from deploys.machine.links import CONNTRACK_FILE, OVERLAY_UNIT
-from deploys.machine.name_server import JOURNALS_UNIT
+from deploys.machine.name_server import JOURNALS_UNIT, REBUILD_PATH, REBUILD_SERVICE
 from deploys.operations import dns
 from deploys.operations import links as link_operations
 from deploys.operations.firewall import closed
@@ -104,11 +104,12 @@ def _agent(name: str) -> None:
 
 
 def _name_server() -> None:
-    if host.get_fact(File, path="/etc/bind/groundplane.conf"):
+    if host.get_fact(File, path=CONFIG_FILE):
         systemd.service(
             name="BIND does not run", service="named.service", running=False, enabled=False
         )
-        remove_unit(JOURNALS_UNIT)
+        for each in (REBUILD_PATH, REBUILD_SERVICE, JOURNALS_UNIT):
+            remove_unit(each)
     dns.no_local_resolver(name="The node asks its own server no more")
 
 

@@ -20,6 +20,7 @@ import dns.tsig
 import msgspec
 
 from groundplane.dataplanes.dns import Bind, local_files, server_config, zone_file, zones_of
+from groundplane.dataplanes.dns.config import rebuild_script
 from groundplane.project.state import NodeBase, NodeState
 from groundplane.reconcile import Reconciler
 from tests.kernel.world import within
@@ -121,7 +122,7 @@ class Server:
         self.netns, self.directory, self.base, self.port = netns, directory, base, port
         self.forwarders = forwarders
         self.journals = directory / "journals"
-        self.key = directory / "groundplane.key"
+        self.key, self.request = directory / "groundplane.key", directory / "request"
         self.key.write_text(KEY % SECRET)
         for zone in zones_of(base):
             (directory / f"{zone}.zone").write_text(zone_file(zone, []))
@@ -147,7 +148,17 @@ class Server:
             port=self.port,
         )
         private = "options {\n  pid-file none; session-keyfile none;"
-        self.config.write_text("controls { };\n" + config.replace("options {", private, 1))
+        controls = 'controls { inet 127.0.0.1 allow { 127.0.0.1; } keys { "groundplane"; }; };\n'
+        self.config.write_text(controls + config.replace("options {", private, 1))
+        script = rebuild_script(
+            base,
+            directory=str(self.directory),
+            journals=str(self.journals),
+            request=str(self.request),
+            user="root:root",
+            rndc=f"rndc -k {self.key}",
+        )
+        (self.directory / "rebuild").write_text(script)
         subprocess.run(["named-checkconf", "-z", str(self.config)], check=True, capture_output=True)
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -165,6 +176,12 @@ class Server:
         process.kill()
         raise AssertionError("named does not answer")
 
+    def rebuild(self, *options: str) -> str:
+        """Rebuild what is not loaded, as systemd does; return what is told of it."""
+        command = ["ip", "netns", "exec", self.netns, "sh", str(self.directory / "rebuild")]
+        done = subprocess.run([*command, *options], check=True, capture_output=True, text=True)
+        return done.stderr
+
     def stop(self) -> None:
         self.process.kill()
         self.process.wait()
@@ -174,7 +191,7 @@ class Server:
         return dns.tsig.Key("groundplane", SECRET)
 
     def plane(self, key: Path | None = None, serials: Path | None = None) -> Bind:
-        return Bind(key or self.key, serials, port=self.port)
+        return Bind(key or self.key, serials, rebuild=self.request, port=self.port)
 
     def bring(self, wanted: NodeState, serials: Path | None = None) -> int:
         """Return how many records a freshly started dataplane changes."""

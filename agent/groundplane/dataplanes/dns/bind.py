@@ -4,6 +4,7 @@ Both go over loopback and carry a TSIG key (RFC 8945). An update tells the seria
 and the one that it gets: it takes effect on exactly the content that it is the difference to.
 """
 
+import logging
 import select
 import socket
 import time
@@ -23,6 +24,8 @@ from groundplane.diff import Delta
 from groundplane.errors import KernelRefused, StateError
 from groundplane.project.state import NodeBase, Part
 
+log = logging.getLogger(__name__)
+
 _TIMEOUT_S: Final = 10.0
 _LOOK_S: Final = 1.0
 # Of the zone itself, and what a server that signs it puts there (RFC 4034, 5155, 7344).
@@ -36,7 +39,7 @@ class Bind:
     """The dataplane of the DNS server on *address*. Implements `Dataplane`.
 
     Ours is every record of the zones of the site but those of the zones themselves: SOA, the
-    apex's NS, and signatures.
+    apex's NS, and signatures. The file *rebuild* is made when the server has not loaded a zone.
     """
 
     name = "dns"
@@ -47,10 +50,12 @@ class Bind:
         key_file: Path,
         serials: Path | None = None,
         *,
+        rebuild: Path | None = None,
         address: str = "127.0.0.1",
         port: int = 53,
     ) -> None:
         self._keys, self._address, self._port = KeyFile(key_file), address, port
+        self._rebuild = rebuild
         self._session: Session | None = None
         self._serials = Serials(serials)
         self._beginnings: dict[str, wire.Soa] = {}  # of each zone, after the last read or update
@@ -105,6 +110,8 @@ class Bind:
         apex = f"{zone}."
         for message in session.stream(question):
             if message.rcode:
+                if message.rcode == wire.SERVFAIL:
+                    self._ask_to_rebuild()
                 raise StateError(_code(message))
             for record in message.records:
                 if record.type == "SOA" and message.soa and record.owner == apex:
@@ -114,6 +121,14 @@ class Bind:
                     begun = True
                 elif not (record.type in _SERVERS or (record.type, record.owner) == ("NS", apex)):
                     yield Record(zone, record.owner, record.type, record.data), record.ttl
+
+    def _ask_to_rebuild(self) -> None:
+        """Ask for zones to be rebuilt that the server has not loaded: their files are root's."""
+        if self._rebuild is not None:
+            try:
+                self._rebuild.touch()
+            except OSError as error:
+                log.warning("%s: %s", self._rebuild, error.strerror)
 
     def _catch_up(self, session: Session, zone: str) -> None:
         """Raise a serial that is behind one that was served: the server forgot, its clients did not."""

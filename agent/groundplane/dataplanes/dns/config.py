@@ -9,6 +9,8 @@ from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
 
 CONFIG_FILE: Final = "/etc/bind/groundplane.conf"
+REBUILD_SCRIPT: Final = "/etc/groundplane/rebuild-zones"
+REBUILD_REQUEST: Final = "/run/groundplane/rebuild-zones"  # a file: the agent asks for the script
 CACHE_DIRECTORY: Final = "/var/cache/bind"
 KEY_FILE: Final = "/etc/bind/groundplane.key"
 KEY_NAME: Final = "groundplane"
@@ -55,3 +57,24 @@ def resolved_conf(base: NodeBase) -> str:
     """
     domains = " ".join(f"~{zone}" for zone in zones_of(base))
     return f"[Resolve]\nDNS=127.0.0.1\nDomains={domains}\n"
+
+
+def rebuild_script(
+    base: NodeBase,
+    *,
+    directory: str = ZONE_DIRECTORY,
+    journals: str = JOURNAL_DIRECTORY,
+    request: str = REBUILD_REQUEST,
+    user: str = "bind:bind",
+    rndc: str = "rndc",
+) -> str:
+    """Return the script that rebuilds zones which the server does not load; see its first lines."""
+    return render_template(
+        "rebuild-zones.sh.j2",
+        zones=zones_of(base),
+        directory=directory,
+        journals=journals,
+        request=request,
+        user=user,
+        rndc=rndc,
+    )

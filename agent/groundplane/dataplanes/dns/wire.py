@@ -21,6 +21,7 @@ _IN, _ANY, _NONE = 1, 255, 254
 _UPDATE: Final = 5 << 11
 _POINTER: Final = 0xC0  # RFC 1035, 4.1.4
 SOA, TSIG, AXFR = 6, 250, 252
+SERVFAIL: Final = 2
 _TYPES: Final = {
     "A": 1,
     "NS": 2,
