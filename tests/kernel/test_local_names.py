@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import dns.flags
 import dns.message
@@ -131,3 +132,24 @@ def test_names_of_the_cluster_are_its_own(site: Site, name: str) -> None:
     code = server.ask(name, "PTR").rcode()
     assert (dns.rcode.NOERROR if known else dns.rcode.NXDOMAIN) == code
     assert not [each for each in resolvers.values() if name in each.asked]
+
+
+@pytest.mark.parametrize(
+    ("cidr", "code"),
+    [("10.96.0.0/24", dns.rcode.NXDOMAIN), ("10.96.0.0/25", dns.rcode.NOERROR)],
+)
+def test_address_without_a_name_is_not_there_or_has_no_data(
+    tmp_path: Path, cidr: str, code: dns.rcode.Rcode
+) -> None:
+    """In a part of a /24 each address is a zone, whose name is there."""
+    base = based(service_cidrs=(cidr, "fd00:96::/112"))
+    with namespace("parts") as netns:
+        server = Server(netns, tmp_path, base)
+        try:
+            server.bring(state(service("web", ["10.96.0.5"]), base=base))
+            assert 1 == len(server.ask("5.0.96.10.in-addr.arpa.", "PTR").answer)
+            answer = server.ask("9.0.96.10.in-addr.arpa.", "PTR")
+            assert (code, []) == (answer.rcode(), answer.answer)
+            assert answer.flags & dns.flags.AA
+        finally:
+            server.stop()

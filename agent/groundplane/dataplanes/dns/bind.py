@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Final
 
@@ -294,17 +295,17 @@ class Bind:
 def _by_zone(delta: Delta[Record, int], refused: dict[Hashable, str]) -> dict[str, Changes]:
     """Return the changes of each zone, encoded: deletions first. *refused* gets what cannot be."""
     found: dict[str, Changes] = {}
-    for record, ttl in (
-        *((each, None) for each in delta.delete),
-        *((each, ttl) for each, (_, ttl) in delta.update.items()),
-        *delta.create.items(),
-    ):
+    changed = ((record, ttl) for record, (_, ttl) in delta.update.items())
+    for record, ttl in chain(zip(delta.delete, repeat(None)), changed, delta.create.items()):
+        zone, owner, type_, data = record
         try:
-            written = wire.encoded(wire.Change(*record[1:], ttl))
+            written = wire.encoded(wire.Change(owner, type_, data, ttl))
         except (ValueError, OSError) as error:  # of the socket module: an address that is none
-            refused[record] = f"{record.owner} {record.type} cannot be written: {error}"
+            refused[record] = f"{owner} {type_} cannot be written: {error}"
             continue
-        found.setdefault(record.zone, []).append((record, written))
+        if zone not in found:
+            found[zone] = []
+        found[zone].append((record, written))
     return found
 
 
