@@ -202,7 +202,7 @@ class Bind:
         """
         refused: dict[Hashable, str] = {}
         changes = _by_zone(delta, refused)
-        for zone in changes.keys() & self._unread.keys():
+        for zone in [each for each in changes if each in self._unread]:
             del changes[zone]
             refused[f"zone {zone}"] = self._unread[zone]
         if changes:
