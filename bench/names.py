@@ -24,7 +24,7 @@ from typing import Final, NamedTuple
 from bench.name_servers import KEY, NameServer, address_of, bind, knot, unbound
 from bench.network import new_network
 from bench.queries import Asked
-from groundplane.dataplanes.dns import Bind, server_config, zones_of
+from groundplane.dataplanes.dns import Bind, local_files, server_config, zones_of
 from groundplane.files import zone_files
 from groundplane.model.compiled import Sizes
 from groundplane.project.state import Member, NodeBase, NodeState, ServicePort, VirtualService
@@ -78,6 +78,8 @@ class Scene:
         files = zone_files(self.state)
         for name, text in files.items():
             (directory / name.removeprefix("zones/")).write_text(text)
+        for zone, text in local_files(BASE).items():
+            (directory / f"{zone}.zone").write_text(text)
         (directory / "key").write_text(KEY)
         config = server_config(
             BASE,
@@ -86,6 +88,7 @@ class Scene:
             cache=str(directory),
             key_file=str(directory / "key"),
             port=PORT,
+            local=str(directory),
         )
         self.zone = directory / f"{zones_of(BASE)[0]}.zone"
         self.server = bind(directory, config, PORT)

@@ -1,20 +1,17 @@
 """Units of systemd as files: there, or gone, and known to systemd either way."""
 
-from io import StringIO
-
 from pyinfra import host
 from pyinfra.api.operation import OperationMeta
 from pyinfra.facts.files import File
 from pyinfra.operations import files, systemd
 
-DIRECTORY = "/etc/systemd/system"
+from deploys.operations import units
+from deploys.operations.units import DIRECTORY
 
 
 def put_unit(unit: str, text: str) -> OperationMeta:
     """Have the file *unit* (a unit's name, or NAME.d/FILE) say *text*; return what tells a change."""
-    put = files.put(
-        name=f"systemd has {unit}", src=StringIO(text), dest=f"{DIRECTORY}/{unit}", mode="644"
-    )
+    put = units.unit(name=f"systemd has {unit}", unit_name=unit, text=text)
     systemd.daemon_reload(name=f"systemd knows {unit}", _if=put.did_change)
     return put
 

@@ -11,7 +11,8 @@ def node_files(state: NodeState) -> dict[str, str]:
 
     nftables.nft replaces our tables when it is loaded; where IPVS balances, ipvs.nft leads there and
     ipvs.rules is for `ipvsadm --restore`. zones/ has each zone with serial 1;
-    named.conf is the DNS server's, network/ systemd-networkd's. rfc2317/ is for the servers of
+    named.conf is the DNS server's, local/ has its zones of the host itself; network/ is
+    systemd-networkd's. rfc2317/ is for the servers of
     the zone above, where a range is a part of a /24.
     """
     elements: dict[bytes, bytes] = {}
@@ -26,6 +27,8 @@ def node_files(state: NodeState) -> dict[str, str]:
         files |= {"ipvs.nft": ipvs.steering_rules(state.base), "ipvs.rules": ipvs.rules(servers)}
     for name, text in links.network_units(state.base).items():
         files[f"network/{name}"] = text
+    for zone, text in dns.local_files(state.base).items():
+        files[f"local/{zone}.zone"] = text
     return files | zone_files(state) | _delegations(state)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from groundplane.allocate import LOCK_NAME, Allocations, Lock, allocate, parse_lock, require_current
-from groundplane.check import check
+from groundplane.check import check, check_answers
 from groundplane.errors import CatalogError, Fault, LockOutdated, Origin, SourceError
 from groundplane.load import load, place
 from groundplane.model import compiled, dns
@@ -55,7 +55,15 @@ def compile_source(source: Path) -> compiled.Site:
     catalog = read_catalog(source)
     allocations, lock = allocate_source(source, catalog)
     require_current(allocations, lock)
-    return compile_site(catalog, allocations)
+    return compile_catalog(catalog, allocations)
+
+
+def compile_catalog(catalog: Catalog, allocations: Allocations) -> compiled.Site:
+    """Return the compiled site; CatalogError with the faults that are seen by its addresses."""
+    site = compile_site(catalog, allocations)
+    if faults := list(check_answers(catalog, site)):
+        raise CatalogError(place(faults))
+    return site
 
 
 def preview_source(source: Path) -> tuple[Catalog, compiled.Site, str]:
@@ -70,7 +78,7 @@ def preview_source(source: Path) -> tuple[Catalog, compiled.Site, str]:
         require_current(allocations, lock)
     except LockOutdated as error:
         notice = str(error)
-    site = compile_site(catalog, allocations)
+    site = compile_catalog(catalog, allocations)
     if allocations.dns:
         catalog = _with_dns(catalog, allocations.dns)
     return catalog, site, notice

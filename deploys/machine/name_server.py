@@ -12,17 +12,22 @@ from deploys.facts.files import FirstSerials
 from deploys.machine.defaults import DEFAULTS, SERIALS
 from deploys.operations import dns
 from deploys.units import put_unit
-from groundplane.dataplanes.dns.zones import (
-    JOURNAL_DIRECTORY,
+from groundplane.dataplanes.dns.config import (
+    CONFIG_FILE,
     KEY_FILE,
     KEY_NAME,
-    ZONE_DIRECTORY,
+    REBUILD_REQUEST,
+    REBUILD_SCRIPT,
+    rebuild_script,
     resolved_conf,
     server_config,
 )
+from groundplane.dataplanes.dns.local import LOCAL_DIRECTORY, local_files
+from groundplane.dataplanes.dns.zones import JOURNAL_DIRECTORY, ZONE_DIRECTORY
 from groundplane.files import zone_files
 from groundplane.rendering import render_template
 
+REBUILD_SERVICE, REBUILD_PATH = "groundplane-zones.service", "groundplane-zones.path"
 JOURNALS_UNIT = "var-lib-bind-groundplane-journals.mount"  # systemd.mount(5): as the path
 
 
@@ -42,21 +47,30 @@ def name_server() -> None:
     )
     # A server that is installed anew goes on after the serials that the one before it served.
     serials = host.get_fact(FirstSerials, path=SERIALS)
-    for name, text in zone_files(state, serials).items():
-        zone = name.removeprefix("zones/")
-        dns.seed(
-            name=f"{zone} is there",
-            path=f"{ZONE_DIRECTORY}/{zone}",
-            journal=f"{JOURNAL_DIRECTORY}/{zone.removesuffix('.zone')}.jnl",
-            content=text,
-        )
-    config = files.put(
-        name="BIND has its configuration",
-        src=StringIO(server_config(state.base)),
-        dest="/etc/bind/groundplane.conf",
-        mode="644",
+    config = dns.configured(
+        name="BIND has a configuration and zones that it loads",
+        config=CONFIG_FILE,
+        text=server_config(state.base),
+        files={
+            f"{LOCAL_DIRECTORY}/{zone}.zone": text for zone, text in local_files(state.base).items()
+        },
+        zones={
+            f"{ZONE_DIRECTORY}/{file}": (
+                f"{JOURNAL_DIRECTORY}/{file.removesuffix('.zone')}.jnl",
+                text,
+            )
+            for name, text in zone_files(state, serials).items()
+            for file in (name.removeprefix("zones/"),)
+        },
+        owner="bind:bind",
     )
-    names = {"journals": JOURNAL_DIRECTORY, "mount": JOURNALS_UNIT}
+    files.put(
+        name="Zones that do not load can be rebuilt",
+        src=StringIO(rebuild_script(state.base)),
+        dest=REBUILD_SCRIPT,
+        mode="755",
+    )
+    names = {"journals": JOURNAL_DIRECTORY, "mount": JOURNALS_UNIT, "script": REBUILD_SCRIPT}
     mount = put_unit(JOURNALS_UNIT, render_template("journals.mount.j2", **names))
     unit = put_unit(
         "named.service.d/groundplane.conf", render_template("named.service.d.conf.j2", **names)
@@ -68,6 +82,7 @@ def name_server() -> None:
         _if=lambda: any(each.did_change() for each in (config, mount, unit)),
     )
     systemd.service(name="BIND runs", service="named.service", running=True, enabled=True)
+    _rebuilding()
     resolver_link = host.get_fact(Link, path="/etc/resolv.conf")
     if resolver_link and "systemd/resolve" in resolver_link["link_target"]:
         routed = files.put(
@@ -84,3 +99,21 @@ def name_server() -> None:
         )
     else:
         dns.local_resolver_first(name="The node asks its own server first")
+
+
+def _rebuilding() -> None:
+    """Have zones rebuilt at the agent's request."""
+    put_unit(REBUILD_SERVICE, render_template(f"{REBUILD_SERVICE}.j2", script=REBUILD_SCRIPT))
+    path = put_unit(REBUILD_PATH, render_template(f"{REBUILD_PATH}.j2", request=REBUILD_REQUEST))
+    systemd.service(
+        name="Requests to rebuild zones are seen",
+        service=REBUILD_PATH,
+        running=True,
+        enabled=True,
+    )
+    systemd.service(
+        name="They are seen where they are made now",
+        service=REBUILD_PATH,
+        restarted=True,
+        _if=path.did_change,
+    )

@@ -14,13 +14,15 @@ from deploys.exec_probes import USER as EXEC_USER
 from deploys.facts.machine import NetnsUnits
 from deploys.machine.defaults import DEFAULTS, STATE_DIRECTORY
 from deploys.machine.links import CONNTRACK_FILE, OVERLAY_UNIT
-from deploys.machine.name_server import JOURNALS_UNIT
+from deploys.machine.name_server import JOURNALS_UNIT, REBUILD_PATH, REBUILD_SERVICE
 from deploys.operations import dns
 from deploys.operations import links as link_operations
 from deploys.operations.firewall import closed
 from deploys.operations.refusal import refuse
 from deploys.units import remove_unit
-from groundplane.dataplanes.dns.zones import KEY_FILE, ZONE_DIRECTORY
+from groundplane.dataplanes.dns.config import CONFIG_FILE, KEY_FILE
+from groundplane.dataplanes.dns.local import LOCAL_DIRECTORY
+from groundplane.dataplanes.dns.zones import ZONE_DIRECTORY
 from groundplane.project.state import BRIDGE, OVERLAY
 
 AGENT = "groundplane-agent.service"
@@ -28,7 +30,7 @@ _AGENT_FILE = f"/etc/systemd/system/{AGENT}"
 _UNITS = (AGENT, EXEC_UNIT, "groundplane-netns@.service", OVERLAY_UNIT)
 _FILES = (
     "/etc/apt/preferences.d/groundplane",
-    "/etc/bind/groundplane.conf",
+    CONFIG_FILE,
     KEY_FILE,
     "/etc/iproute2/rt_protos.d/groundplane.conf",
     "/etc/modules-load.d/groundplane.conf",
@@ -41,7 +43,13 @@ _FILES = (
       for kind in ("netdev", "network")),
     *(f"/etc/systemd/system/{unit}" for unit in _UNITS),
 )  # fmt: skip
-_DIRECTORIES = ("/etc/groundplane", STATE_DIRECTORY, ZONE_DIRECTORY, "/run/groundplane")
+_DIRECTORIES = (
+    "/etc/groundplane",
+    STATE_DIRECTORY,
+    ZONE_DIRECTORY,
+    LOCAL_DIRECTORY,
+    "/run/groundplane",
+)
 
 
 @deploy("Removal", data_defaults={**DEFAULTS, "force": False})
@@ -96,11 +104,12 @@ def _agent(name: str) -> None:
 
 
 def _name_server() -> None:
-    if host.get_fact(File, path="/etc/bind/groundplane.conf"):
+    if host.get_fact(File, path=CONFIG_FILE):
         systemd.service(
             name="BIND does not run", service="named.service", running=False, enabled=False
         )
-        remove_unit(JOURNALS_UNIT)
+        for each in (REBUILD_PATH, REBUILD_SERVICE, JOURNALS_UNIT):
+            remove_unit(each)
     dns.no_local_resolver(name="The node asks its own server no more")
 
 

@@ -1,13 +1,16 @@
 """What BIND needs besides its configuration: a key, and zones that are there from the start."""
 
+import hashlib
 import io
-from collections.abc import Generator
+import shlex
+from collections.abc import Generator, Iterable, Mapping
+from pathlib import PurePath
 
 from pyinfra import host
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 from pyinfra.facts.files import File
 
-from deploys.facts.files import NameServers
+from deploys.facts.files import FileDigests, NameServers
 
 LOCAL = "127.0.0.1"
 
@@ -26,18 +29,68 @@ def tsig_key(path: str, key_name: str, user: str, group: str) -> Generator[Strin
 
 
 @operation()
-def seed(path: str, journal: str, content: str) -> Generator[FileUploadCommand | StringCommand]:
-    """Have a zone file in *path*: *content* where there is none; what the server wrote is kept.
+def configured(
+    config: str,
+    text: str,
+    files: Mapping[str, str],
+    zones: Mapping[str, tuple[str, str]],
+    owner: str,
+) -> Generator[FileUploadCommand | StringCommand]:
+    """Have the configuration *text* in *config*, *files* by path, and a file for each of *zones*.
 
-    A *journal* of a file that was lost goes too: with another file than its own no zone is loaded.
+    A zone's file, by path, is made where there is none, with a journal's path and content: what the
+    server wrote is kept. A journal of a file that was lost goes too: with another file than its
+    own no zone is loaded. All is checked beside what is there; nothing is changed when named would
+    refuse it.
     """
-    if host.get_fact(File, path=path):
-        host.noop(f"zone file {path} is the server's")
+    digests = host.get_fact(FileDigests, paths=[config, *files, *zones])
+    made = {path: content for path, (_, content) in zones.items() if path not in digests}
+    staged = made | {
+        path: content
+        for path, content in {**files, config: text}.items()
+        if digests.get(path) != hashlib.sha256(content.encode()).hexdigest()
+    }
+    if not staged:
+        host.noop(f"{config} and its zones are as declared")
         return
-    yield FileUploadCommand(io.StringIO(content), f"{path}.new")
-    yield StringCommand("chown bind:bind", QuoteString(f"{path}.new"))
-    yield StringCommand("rm -f", QuoteString(journal))
-    yield StringCommand("mv", QuoteString(f"{path}.new"), QuoteString(path))
+    checked = text
+    for path in staged:
+        checked = checked.replace(f'"{path}"', f'"{path}.new"')
+    directories = sorted({str(PurePath(path).parent) for path in staged})
+    yield StringCommand("mkdir -p", *map(QuoteString, directories))
+    for path, content in {**staged, f"{config}.check": checked}.items():
+        new = path if path.endswith(".check") else f"{path}.new"
+        yield FileUploadCommand(io.StringIO(content), new)
+    yield StringCommand("sh -c", QuoteString(_checked_script(config, staged, zones, made, owner)))
+
+
+def _checked_script(
+    config: str,
+    staged: Iterable[str],
+    zones: Mapping[str, tuple[str, str]],
+    made: Iterable[str],
+    owner: str,
+) -> str:
+    """Return the commands that check *staged* files, and put them in place or take them away."""
+    news = [f"{path}.new" for path in staged]
+    check = shlex.quote(f"{config}.check")
+    moves = [shlex.join(["mv", f"{path}.new", path]) for path in staged]
+    return "\n".join(
+        [
+            f"if ! said=$(named-checkconf -z {check} 2>&1); then",
+            "  echo \"$said\" | grep -v ': loaded serial ' >&2",
+            f"  rm -f {check} {shlex.join(news)}",
+            f"  echo {shlex.quote(f'{config} would be refused by named: nothing is changed')} >&2",
+            "  exit 1",
+            "fi",
+            "set -e",
+            f"chmod 644 {shlex.join(news)}",
+            *(shlex.join(["chown", owner, f"{path}.new"]) for path in made),
+            *(shlex.join(["rm", "-f", zones[path][0]]) for path in made),
+            *moves,
+            f"rm -f {check}",
+        ]
+    )
 
 
 @operation()

@@ -38,7 +38,8 @@ def _firewalld(pairs: tuple[tuple[str, str], ...]) -> Generator[StringCommand]:
     for number in missing:
         yield StringCommand(pairs[number][1])
     if missing:
-        yield StringCommand("firewall-cmd --reload")
+        # Rules that are in use stay where firewalld would not take what is written.
+        yield StringCommand("firewall-cmd --check-config && firewall-cmd --reload")
 
 
 def _ufw(commands: Iterable[str]) -> Generator[StringCommand]:

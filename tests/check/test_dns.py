@@ -98,6 +98,61 @@ def test_what_the_cluster_says_of_dns_can_be_done(
     assert faults(source, site=site) == [f"site/site.yaml:5: Cluster/lab: spec.dns.{path}: {fault}"]
 
 
+@pytest.mark.parametrize(
+    ("domain", "what"),
+    [
+        ("localhost", "names of the host itself (RFC 6761)"),
+        ("site.localhost.", "names of the host itself (RFC 6761)"),
+        ("arpa", "the names of all addresses"),
+        ("in-addr.arpa", "the names of IPv4 addresses"),
+        ("0.96.10.in-addr.arpa", "the names of IPv4 addresses"),
+        ("0.d.f.ip6.arpa", "the names of IPv6 addresses"),
+    ],
+)
+def test_domain_of_the_cluster_is_nobody_elses(source: Path, domain: str, what: str) -> None:
+    """BIND does not load `localhost`, and ends where two zones have one name."""
+    site = SITE.replace("spec:\n", f"spec:\n  clusterDomain: {domain}\n", 1)
+    (fault,) = faults(source, site=site)
+    assert fault == (
+        f'site/site.yaml:5: Cluster/lab: spec.clusterDomain: "{domain.rstrip(".")}" has {what}; '
+        "use a domain like cluster.local"
+    )
+
+
+@pytest.mark.parametrize("domain", ["local", "home.arpa", "cluster.home.arpa", "mylocalhost"])
+def test_other_domains_are_the_clusters(source: Path, domain: str) -> None:
+    assert [] == faults(
+        source, site=SITE.replace("spec:\n", f"spec:\n  clusterDomain: {domain}\n", 1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("zone", "held", "cidr"),
+    [
+        ("0.96.10.in-addr.arpa", "0.96.10.in-addr.arpa", "10.96.0.0/24"),
+        ("244.10.in-addr.arpa.", "244.10.in-addr.arpa", "10.244.0.0/16"),
+        ("7.244.10.in-addr.arpa", "244.10.in-addr.arpa", "10.244.0.0/16"),
+        ("10.in-addr.arpa", "", ""),
+        ("245.10.in-addr.arpa", "", ""),
+        ("1244.10.in-addr.arpa", "", ""),
+        ("example", "", ""),
+        ("local", "", ""),
+    ],
+)
+def test_stub_zone_is_none_that_the_nodes_answer_for(
+    source: Path, zone: str, held: str, cidr: str
+) -> None:
+    """BIND ends where it is one of them, and asks nobody where it lies in one."""
+    dns = f"  dns: {{stubZones: [{{name: {zone}, servers: [192.0.2.53]}}]}}\n"
+    found = faults(source, site=SITE.replace("spec:\n", f"spec:\n{dns}", 1))
+    message = (
+        f'site/site.yaml:5: Cluster/lab: spec.dns.stubZones[0].name: "{zone.rstrip(".")}" lies in '
+        f"{held}, the reverse zone of the range {cidr}: the nodes answer for it; remove the stub "
+        "zone, or use another range"
+    )
+    assert ([message] if held else []) == found
+
+
 def test_the_name_of_the_dns_service_is_not_given_twice(source: Path) -> None:
     own = """\
 apiVersion: v1

@@ -169,18 +169,6 @@ def test_a_selector_is_made_of_labels(source: Path) -> None:
     )
 
 
-def test_no_name_of_a_service_is_longer_than_dns_allows(source: Path) -> None:
-    site = DUAL.replace(
-        "spec:\n  service", f"spec:\n  clusterDomain: {'d' * 60}.{'e' * 60}\n  service"
-    )
-    named = service(f"ports: [{{port: 80, name: {'p' * 63}}}]").replace(
-        "name: web", f"name: {'w' * 63}"
-    )
-    (fault,) = faults(source, named, site=site)
-    assert fault.endswith(" has 267 characters; DNS has at most 253")
-    assert faults(source, named.replace("p" * 63, "p" * 49), site=site) == []
-
-
 NODE_PORTS = "type: NodePort"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import dns.exception
+import dns.flags
 import dns.message
 import dns.query
 import dns.rdatatype
@@ -18,7 +19,8 @@ import dns.rrset
 import dns.tsig
 import msgspec
 
-from groundplane.dataplanes.dns import Bind, server_config, zone_file, zones_of
+from groundplane.dataplanes.dns import Bind, local_files, server_config, zone_file, zones_of
+from groundplane.dataplanes.dns.config import rebuild_script
 from groundplane.project.state import NodeBase, NodeState
 from groundplane.reconcile import Reconciler
 from tests.kernel.world import within
@@ -32,7 +34,11 @@ KNOWN: Final = {OUTSIDE: "192.0.2.80"}
 
 
 class Resolver:
-    """A name server of others in a namespace: it knows addresses of names, and what it was asked."""
+    """A name server of others in a namespace: it knows addresses of names, and what it was asked.
+
+    A name with several addresses has them with spaces between. What is too long for a datagram is
+    to be had over TCP.
+    """
 
     def __init__(
         self,
@@ -42,13 +48,20 @@ class Resolver:
     ) -> None:
         self._address, self._known = address, known
         self.asked: list[str] = []
-        self._socket = within(netns, self._listen)
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
+        self._socket = within(netns, partial(self._listen, socket.SOCK_DGRAM))
+        self._listening = within(netns, partial(self._listen, socket.SOCK_STREAM))
+        self._threads = [
+            threading.Thread(target=each, daemon=True) for each in (self._serve, self._serve_tcp)
+        ]
+        for thread in self._threads:
+            thread.start()
 
-    def _listen(self) -> socket.socket:
-        opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    def _listen(self, kind: socket.SocketKind) -> socket.socket:
+        opened = socket.socket(socket.AF_INET, kind)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind((self._address, 53))
+        if kind == socket.SOCK_STREAM:
+            opened.listen()
         return opened
 
     def _serve(self) -> None:
@@ -56,30 +69,60 @@ class Resolver:
             wire, peer = self._socket.recvfrom(4096)
             if not wire:
                 return
-            query = dns.message.from_wire(wire)
-            answer = dns.message.make_response(query, recursion_available=True)
-            name, type_ = query.question[0].name, query.question[0].rdtype
-            self.asked.append(name.to_text().lower())
-            address = self._known.get(name.to_text().lower())
-            if address and type_ == dns.rdatatype.A:
-                answer.answer.append(dns.rrset.from_text(name, 60, "IN", "A", address))
-            self._socket.sendto(answer.to_wire(), peer)
+            answer = self._answer(wire)
+            try:
+                self._socket.sendto(answer.to_wire(max_size=1232), peer)
+            except dns.exception.TooBig:
+                answer.answer.clear()
+                answer.flags |= dns.flags.TC
+                self._socket.sendto(answer.to_wire(), peer)
+
+    def _serve_tcp(self) -> None:
+        with suppress(OSError):  # it was shut down
+            while True:
+                connection, _ = self._listening.accept()
+                with connection, connection.makefile("rwb") as stream:
+                    while header := stream.read(2):
+                        question = stream.read(int.from_bytes(header, "big"))
+                        answer = self._answer(question).to_wire(max_size=65535)
+                        stream.write(len(answer).to_bytes(2, "big") + answer)
+                        stream.flush()
+
+    def _answer(self, wire: bytes) -> dns.message.Message:
+        query = dns.message.from_wire(wire)
+        answer = dns.message.make_response(query, recursion_available=True)
+        name, type_ = query.question[0].name, query.question[0].rdtype
+        self.asked.append(name.to_text().lower())
+        addresses = self._known.get(name.to_text().lower(), "").split()
+        if addresses and type_ == dns.rdatatype.A:
+            answer.answer.append(dns.rrset.from_text(name, 60, "IN", "A", *addresses))
+        return answer
 
     def close(self) -> None:
         self._socket.sendto(b"", (self._address, 53))
-        self._thread.join()
+        self._listening.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
         self._socket.close()
+        self._listening.close()
 
 
 class Server:
     """named in a namespace, its files below *directory*."""
 
     def __init__(
-        self, netns: str, directory: Path, base: NodeBase = BASE, *, port: int = PORT
+        self,
+        netns: str,
+        directory: Path,
+        base: NodeBase = BASE,
+        *,
+        port: int = PORT,
+        forwarders: tuple[str, ...] = (FORWARDER,),
     ) -> None:
         self.netns, self.directory, self.base, self.port = netns, directory, base, port
+        self.forwarders = forwarders
         self.journals = directory / "journals"
-        self.key = directory / "groundplane.key"
+        self.key, self.request = directory / "groundplane.key", directory / "request"
         self.key.write_text(KEY % SECRET)
         for zone in zones_of(base):
             (directory / f"{zone}.zone").write_text(zone_file(zone, []))
@@ -92,16 +135,30 @@ class Server:
         cache = self.directory / "cache"
         cache.mkdir(exist_ok=True)
         self.journals.mkdir(exist_ok=True)
+        asking = msgspec.structs.replace(base, forwarders=self.forwarders)
+        for zone, text in local_files(asking).items():
+            (self.directory / f"{zone}.zone").write_text(text)
         config = server_config(
-            msgspec.structs.replace(base, forwarders=(FORWARDER,)),
+            asking,
             directory=str(self.directory),
+            local=str(self.directory),
             journals=str(self.journals),
             cache=str(cache),
             key_file=str(self.key),
             port=self.port,
         )
         private = "options {\n  pid-file none; session-keyfile none;"
-        self.config.write_text("controls { };\n" + config.replace("options {", private, 1))
+        controls = 'controls { inet 127.0.0.1 allow { 127.0.0.1; } keys { "groundplane"; }; };\n'
+        self.config.write_text(controls + config.replace("options {", private, 1))
+        script = rebuild_script(
+            base,
+            directory=str(self.directory),
+            journals=str(self.journals),
+            request=str(self.request),
+            user="root:root",
+            rndc=f"rndc -k {self.key}",
+        )
+        (self.directory / "rebuild").write_text(script)
         subprocess.run(["named-checkconf", "-z", str(self.config)], check=True, capture_output=True)
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -119,6 +176,12 @@ class Server:
         process.kill()
         raise AssertionError("named does not answer")
 
+    def rebuild(self, *options: str) -> str:
+        """Rebuild what is not loaded, as systemd does; return what is told of it."""
+        command = ["ip", "netns", "exec", self.netns, "sh", str(self.directory / "rebuild")]
+        done = subprocess.run([*command, *options], check=True, capture_output=True, text=True)
+        return done.stderr
+
     def stop(self) -> None:
         self.process.kill()
         self.process.wait()
@@ -128,7 +191,7 @@ class Server:
         return dns.tsig.Key("groundplane", SECRET)
 
     def plane(self, key: Path | None = None, serials: Path | None = None) -> Bind:
-        return Bind(key or self.key, serials, port=self.port)
+        return Bind(key or self.key, serials, rebuild=self.request, port=self.port)
 
     def bring(self, wanted: NodeState, serials: Path | None = None) -> int:
         """Return how many records a freshly started dataplane changes."""

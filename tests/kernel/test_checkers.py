@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from groundplane.dataplanes.dns import server_config
+from groundplane.dataplanes.dns import local_files, server_config
 from groundplane.files import zone_files
 from groundplane.model.compiled import StubZone
 from groundplane.project.state import NodeBase, NodeState
@@ -84,10 +84,12 @@ def test_every_rendered_configuration_is_one(
     base = msgspec.structs.replace(base, forwarders=forwarders, stub_zones=stubs, dnssec=dnssec)
     for zone, text in zone_texts(NodeState.of(base, [])).items():
         (tmp_path / f"{zone}.zone").write_text(text)
+    for zone, text in local_files(base).items():
+        (tmp_path / f"{zone}.zone").write_text(text)
     (tmp_path / "key").write_text(KEY % SECRET)
     place = str(tmp_path)
     config = server_config(
-        base, directory=place, journals=place, cache=place, key_file=f"{place}/key"
+        base, directory=place, journals=place, cache=place, key_file=f"{place}/key", local=place
     )
     (tmp_path / "named.conf").write_text(config)
     accepted("named-checkconf", "-z", tmp_path / "named.conf")
@@ -140,7 +142,7 @@ def read_back(text: str) -> dict[str, Seen]:
     )
     for name, rdataset in zone.iterate_rdatasets():
         labels = name.to_text().removesuffix(f".{DOMAIN}.").split(".")
-        if labels[-1] != "svc":
+        if labels[-1] != "svc" or "_empty" in labels:
             continue
         service, below = ".".join(labels[-3:-1]), tuple(labels[:-3])
         type_ = dns.rdatatype.to_text(rdataset.rdtype)

@@ -43,6 +43,8 @@ STATE = NodeState.of(
         service("old", ["10.96.0.6"], protocol="UDP", port=53),
         DB,
         headless("nobody"),
+        VirtualService("empty", "nobody", (), PORTS),
+        VirtualService("default", "wordy", ("10.96.0.7",), (ServicePort("p" * 63, "TCP", 80, 0),)),
         headless("many", *MANY),
         external_name("inside", "web.default.svc.cluster.local"),
     ],
@@ -89,6 +91,7 @@ DB_V6 = f"9.0.0.0.{V6}.0.0.0.0.2.0.0.0.{WORKLOADS_V6}"
         ("web.default.svc", "A", ["10.96.0.5"]),
         ("web.default.svc", "AAAA", ["fd00:96::5"]),
         ("old.default.svc", "A", ["10.96.0.6"]),
+        ("wordy.default.svc", "A", ["10.96.0.7"]),  # without an SRV record: 63 and an underscore
         ("_http._tcp.web.default.svc", "SRV", ["0 100 80 web.default.svc"]),
         ("_http._udp.old.default.svc", "SRV", ["0 100 53 old.default.svc"]),
         ("5.0.96.10.in-addr.arpa", "PTR", ["web.default.svc"]),
@@ -188,6 +191,8 @@ THERE = [  # with other types only, or above a name
     ("pod", "A"),
     ("default.svc", "A"),
     ("default.svc", "AAAA"),
+    ("empty.svc", "A"),  # of a namespace whose only service is headless, without an endpoint
+    ("empty.svc", "TXT"),
     ("default.pod", "A"),
     ("store.svc", "SRV"),
     ("_tcp.web.default.svc", "SRV"),
@@ -214,6 +219,7 @@ ABSENT = [
     ("none.svc", "A"),
     ("none.default.svc", "A"),
     ("nobody.default.svc", "A"),  # headless, without an endpoint
+    ("nobody.empty.svc", "A"),
     ("_http._tcp.nobody.default.svc", "SRV"),
     ("below.web.default.svc", "A"),
     ("web.web.default.svc", "A"),

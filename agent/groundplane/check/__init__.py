@@ -1,5 +1,6 @@
 """What a catalog may say: every rule of names, ports, ranges and references, all faults at once."""
 
+from groundplane.check.answers import answer_warnings, check_answers
 from groundplane.check.dns import check_dns
 from groundplane.check.hypervisors import check_hypervisors
 from groundplane.check.images import check_images
@@ -14,7 +15,7 @@ from groundplane.check.workloads import check_workloads
 from groundplane.errors import Fault
 from groundplane.model.catalog import Catalog
 
-__all__ = ["check", "unowned_endpoints", "warnings"]
+__all__ = ["answer_warnings", "check", "check_answers", "unowned_endpoints", "warnings"]
 
 
 def check(catalog: Catalog) -> list[Fault]:

@@ -1,12 +1,20 @@
 """What the Cluster says of DNS: whom the nodes ask, and where they are asked."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from groundplane.check import names
-from groundplane.check.ranges import outside_ranges, range_fault
+from groundplane.check.ranges import outside_ranges, own_ranges, range_fault
 from groundplane.errors import Fault
 from groundplane.model import address
 from groundplane.model.catalog import Catalog, key_of
+from groundplane.model.dns_names import reverse_zones
+
+_RESERVED: Final = {
+    "localhost": "names of the host itself (RFC 6761)",
+    "in-addr.arpa": "the names of IPv4 addresses",
+    "ip6.arpa": "the names of IPv6 addresses",
+}
 
 
 def check_dns(catalog: Catalog) -> Iterator[Fault]:
@@ -14,9 +22,24 @@ def check_dns(catalog: Catalog) -> Iterator[Fault]:
     key = key_of(catalog.cluster)
     for index, forwarder in enumerate(catalog.cluster.spec.dns.forwarders):
         yield from outside_ranges(catalog, key, f"spec.dns.forwarders[{index}]", forwarder)
+    yield from _own_domain(catalog)
     yield from _tls(catalog)
     yield from _stub_zones(catalog)
     yield from _addresses(catalog)
+
+
+def _own_domain(catalog: Catalog) -> Iterator[Fault]:
+    """Yield a fault for a domain whose names every host has, or that are those of addresses."""
+    domain = catalog.cluster.spec.cluster_domain.removesuffix(".")
+    key = key_of(catalog.cluster)
+    for reserved, meaning in _RESERVED.items():
+        if domain == reserved or domain.endswith(f".{reserved}"):
+            message = f'"{domain}" has {meaning}; use a domain like cluster.local'
+            yield catalog.fault(key, "spec.clusterDomain", message)
+            return
+    if domain == "arpa":
+        message = '"arpa" has the names of all addresses; use a domain like cluster.local'
+        yield catalog.fault(key, "spec.clusterDomain", message)
 
 
 def _tls(catalog: Catalog) -> Iterator[Fault]:
@@ -33,6 +56,7 @@ def _tls(catalog: Catalog) -> Iterator[Fault]:
 def _stub_zones(catalog: Catalog) -> Iterator[Fault]:
     key, spec = key_of(catalog.cluster), catalog.cluster.spec
     own = spec.cluster_domain.removesuffix(".")
+    reverse = {zone: cidr for _, cidr in own_ranges(catalog) for zone in reverse_zones(cidr)}
     seen: set[str] = set()
     for index, zone in enumerate(spec.dns.stub_zones):
         path, name = f"spec.dns.stubZones[{index}]", zone.name.removesuffix(".").lower()
@@ -42,6 +66,12 @@ def _stub_zones(catalog: Catalog) -> Iterator[Fault]:
             yield catalog.fault(key, f"{path}.name", f'a second stub zone "{name}"')
         elif f".{name}".endswith(f".{own}"):
             message = f'"{name}" lies in the site\'s own domain {own}'
+            yield catalog.fault(key, f"{path}.name", message)
+        elif held := next((each for each in reverse if f".{name}".endswith(f".{each}")), None):
+            message = (
+                f'"{name}" lies in {held}, the reverse zone of the range {reverse[held]}: the '
+                "nodes answer for it; remove the stub zone, or use another range"
+            )
             yield catalog.fault(key, f"{path}.name", message)
         seen.add(name)
         if not zone.servers:

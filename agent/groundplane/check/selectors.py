@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from groundplane.check.dns_names import name_warnings
 from groundplane.check.ipvs import ipvs_warnings
 from groundplane.check.pins import pin_warnings
 from groundplane.check.probes import probe_warnings
@@ -21,7 +22,7 @@ def warnings(catalog: Catalog) -> Iterator[Fault]:
         for each in catalog.slices.values()
     }
     for (namespace, name), service in catalog.services.items():
-        for path, message in pin_warnings(service):
+        for path, message in (*pin_warnings(service), *name_warnings(service)):
             yield catalog.fault(key_of(service), path, message)
         if service.external:
             yield from _external(catalog, service)

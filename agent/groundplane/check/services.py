@@ -1,10 +1,11 @@
 """Services: the rules of pkg/apis/core/validation (ValidateService)."""
 
 from collections.abc import Iterator
-from typing import Final
 
 from groundplane.check import names
+from groundplane.check.aliases import check_aliases
 from groundplane.check.annotations import check_annotations
+from groundplane.check.dns_names import check_dns_names
 from groundplane.check.endpoints import check_endpoints, check_timeouts, slices_by_service
 from groundplane.check.external import check_external
 from groundplane.check.forwarding import check_forwarding
@@ -18,9 +19,6 @@ from groundplane.model.families import FamilyError, families_of
 from groundplane.model.ports import port_range
 from groundplane.model.selector import LabelIndex
 from groundplane.model.service import Service, ServicePort
-
-_MAX_NAME: Final = 253
-_DASHED_IPV6: Final = "-".join(["ffff"] * 8)
 
 
 def check_services(catalog: Catalog) -> Iterator[Fault]:
@@ -40,11 +38,12 @@ def check_services(catalog: Catalog) -> Iterator[Fault]:
         yield from _ports(catalog, key, service)
         if node_ports:
             yield from _on_nodes(catalog, key, service, node_ports)
-        yield from _longest_name(catalog, key, service, index)
         yield from _own_dns(catalog, key)
         if not service.external:
             yield from _cluster_ips(catalog, key, service)
             yield from check_endpoints(catalog, key, service, index, slices)
+    yield from check_aliases(catalog)
+    yield from check_dns_names(catalog, index, slices)
     yield from check_forwarding(catalog, index, slices)
     yield from check_external(catalog)
     yield from check_timeouts(catalog)
@@ -154,22 +153,3 @@ def _on_nodes(
         if (number, protocol) in seen:
             yield catalog.fault(key, path, f"a second node port {number} of {protocol}")
         seen.add((number, protocol))
-
-
-def _longest_name(
-    catalog: Catalog, key: Key, service: Service, index: LabelIndex
-) -> Iterator[Fault]:
-    """Yield a fault where a DNS name of the service would be too long (RFC 1035: 255 octets)."""
-    name = f"{key.name}.{key.namespace}.svc.{catalog.cluster.spec.cluster_domain.removesuffix('.')}"
-    labels = [f"_{port.name}._{port.protocol.lower()}" for port in service.spec.ports if port.name]
-    if service.headless:
-        labels.append(_DASHED_IPV6)
-        labels += [
-            workload.spec.hostname
-            for workload in index.matching(key.namespace, service.spec.selector)
-            if workload.spec.hostname
-        ]
-    longest = max((f"{label}.{name}" for label in labels), key=len, default=name)
-    if len(longest) > _MAX_NAME:
-        message = f"its name {longest} has {len(longest)} characters; DNS has at most {_MAX_NAME}"
-        yield catalog.fault(key, "metadata.name", message)

@@ -110,6 +110,7 @@ def run(
     from groundplane.dataplanes import Dataplane
     from groundplane.dataplanes.conntrack import StaleFlows
     from groundplane.dataplanes.dns import Bind
+    from groundplane.dataplanes.dns.config import REBUILD_REQUEST
     from groundplane.dataplanes.ipvs import Ipvs
     from groundplane.dataplanes.links import Links
     from groundplane.dataplanes.nftables import Nftables
@@ -123,7 +124,7 @@ def run(
     flows = StaleFlows()
     lanes: list[list[Dataplane[Any, Any]]] = [[Links(), Ipvs(), Nftables(), flows]]
     if not without_dns:
-        lanes.append([Bind(dns_key, state_directory / SERIALS_FILE)])
+        lanes.append([Bind(dns_key, state_directory / SERIALS_FILE, rebuild=Path(REBUILD_REQUEST))])
     settings = Settings(
         node,
         source_of(source, state_directory / "source", trusting(trust)),

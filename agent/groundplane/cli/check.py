@@ -6,12 +6,12 @@ from pathlib import Path
 import click
 
 from groundplane.allocate import require_current
-from groundplane.check import unowned_endpoints, warnings
+from groundplane.check import answer_warnings, unowned_endpoints, warnings
 from groundplane.cli.arguments import source_argument
 from groundplane.errors import CatalogError, LockOutdated
 from groundplane.load import place
 from groundplane.model import dns
-from groundplane.pipeline import allocate_source, read_catalog
+from groundplane.pipeline import allocate_source, compile_catalog, read_catalog
 
 
 @click.command()
@@ -25,12 +25,19 @@ def check(source: Path, *, strict: bool) -> int:
     try:
         catalog = read_catalog(source)
         allocations, lock = allocate_source(source, catalog)
+        site = compile_catalog(catalog, allocations)
     except CatalogError as error:
         click.echo(str(error))
         count = len(error.faults)
         click.echo(f"{source}: {count} fault{'s' if count != 1 else ''}", err=True)
         return 1
-    found = place([*warnings(catalog), *unowned_endpoints(catalog, allocations.owned)])
+    found = place(
+        [
+            *warnings(catalog),
+            *unowned_endpoints(catalog, allocations.owned),
+            *answer_warnings(catalog, site),
+        ]
+    )
     for warning in found:
         click.echo(str(warning).replace(": ", ": warning: ", 1))
     for text in sorted({*dns.wanted_addresses(catalog.cluster)} - {*allocations.dns}):

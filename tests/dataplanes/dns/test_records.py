@@ -58,8 +58,20 @@ def test_a_headless_service_is_its_endpoints() -> None:
     ] == lines(db)
 
 
-def test_a_headless_service_without_endpoints_does_not_exist() -> None:
-    assert {} == render(BASE, headless("db"))
+def test_headless_service_without_endpoints_keeps_only_the_name_of_its_namespace() -> None:
+    assert ['db._empty.default TXT ""'] == lines(headless("db"))
+
+
+@pytest.mark.parametrize("name", ["p" * 63, ""])
+def test_port_that_no_label_can_name_keeps_the_address(name: str) -> None:
+    """RFC 1035, 2.3.4: a label has 63 octets, and the underscore is one."""
+    web = service("web", ["10.96.0.5"])
+    db = headless("db", Member("db-0", "192.0.2.50", (80,)))
+    port = (ServicePort(name, "TCP", 80, 2),)
+    for part in (web, db):
+        renamed = msgspec.structs.replace(part, ports=port)
+        without = [line for line in lines(part) if "SRV" not in line]
+        assert without == lines(renamed)
 
 
 def test_an_endpoint_without_the_port_is_no_target_of_it() -> None:

@@ -6,14 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from groundplane.dataplanes.dns.config import resolved_conf, server_config
 from groundplane.dataplanes.dns.zones import (
-    resolved_conf,
-    reverse_name,
-    reverse_zones,
-    server_config,
     zone_file,
     zones_of,
 )
+from groundplane.model.dns_names import reverse_name, reverse_zones
 from tests.states import BASE, of_family
 
 
@@ -115,7 +113,7 @@ def test_journals_are_apart_from_the_files() -> None:
     """In memory: BIND answers nobody while it waits for a disk."""
     zones = zones_of(BASE)
     text = server_config(BASE, directory="/z", journals="/j")
-    assert [f'file "/z/{zone}.zone";' for zone in zones] == lines(text, "file ")
+    assert [f'file "/z/{zone}.zone";' for zone in zones] == lines(text, 'file "/z/')
     assert [f'journal "/j/{zone}.jnl";' for zone in zones] == lines(text, "journal ")
 
 

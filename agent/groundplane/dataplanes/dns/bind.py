@@ -4,11 +4,13 @@ Both go over loopback and carry a TSIG key (RFC 8945). An update tells the seria
 and the one that it gets: it takes effect on exactly the content that it is the difference to.
 """
 
+import logging
 import select
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +22,10 @@ from groundplane.dataplanes.dns.session import FAILURES, Session
 from groundplane.dataplanes.dns.tsig import Key, Signed
 from groundplane.dataplanes.dns.zones import zones_of
 from groundplane.diff import Delta
-from groundplane.errors import KernelRefused, StateError
+from groundplane.errors import KernelRefused, ObjectsRefused, StateError
 from groundplane.project.state import NodeBase, Part
+
+log = logging.getLogger(__name__)
 
 _TIMEOUT_S: Final = 10.0
 _LOOK_S: Final = 1.0
@@ -29,14 +33,20 @@ _LOOK_S: Final = 1.0
 _SERVERS: Final = frozenset(
     {"SOA", *(f"TYPE{number}" for number in (43, 46, 47, 48, 50, 51, 59, 60, 65534))}
 )
+_MOST: Final = 20  # refused names: beyond that the zone itself is taken to be at fault
 Updates = Iterator[tuple[bytes, wire.Soa]]
+Changes = list[tuple[Record, bytes]]  # of a zone, with what stands in a message
+
+
+class ZoneRefused(StateError):
+    """The server does not give a zone, which keeps it from giving no other."""
 
 
 class Bind:
     """The dataplane of the DNS server on *address*. Implements `Dataplane`.
 
     Ours is every record of the zones of the site but those of the zones themselves: SOA, the
-    apex's NS, and signatures.
+    apex's NS, and signatures. The file *rebuild* is made when the server has not loaded a zone.
     """
 
     name = "dns"
@@ -47,13 +57,16 @@ class Bind:
         key_file: Path,
         serials: Path | None = None,
         *,
+        rebuild: Path | None = None,
         address: str = "127.0.0.1",
         port: int = 53,
     ) -> None:
         self._keys, self._address, self._port = KeyFile(key_file), address, port
+        self._rebuild = rebuild
         self._session: Session | None = None
         self._serials = Serials(serials)
         self._beginnings: dict[str, wire.Soa] = {}  # of each zone, after the last read or update
+        self._unread: dict[str, str] = {}  # zones that the server did not give, and why
 
     def close(self) -> None:
         if self._session is not None:
@@ -83,20 +96,29 @@ class Bind:
         """Nothing of this takes long."""
 
     def read(self, base: NodeBase) -> dict[Record, int]:
-        """Return the records that the server has in the zones of the site."""
+        """Return the records that the server has in the zones of the site.
+
+        A zone that it does not give has none; the next write tells of it.
+        """
         key = self._keys.key()
-        self._beginnings = {}
+        self._beginnings, self._unread = {}, {}
         found: dict[Record, int] = {}
         for zone in zones_of(base):
             try:
                 with self._talking(key) as session:
-                    found.update(self._transfer(session, zone))
-                    self._catch_up(session, zone)
+                    self._read_zone(session, zone, found)
             except FAILURES as error:
                 message = f"the DNS server gave no zone {zone}: {_reason(error)}"
                 raise KernelRefused(message) from None
         self._serials.note({zone: soa.serial for zone, soa in self._beginnings.items()})
         return found
+
+    def _read_zone(self, session: Session, zone: str, found: dict[Record, int]) -> None:
+        try:
+            found.update(self._transfer(session, zone))
+            self._catch_up(session, zone)
+        except ZoneRefused as error:
+            self._unread[zone] = f"the DNS server gave no zone {zone}: {error}"
 
     def _transfer(self, session: Session, zone: str) -> Iterator[tuple[Record, int]]:
         """Yield the records of *zone*, and note how it begins."""
@@ -105,7 +127,9 @@ class Bind:
         apex = f"{zone}."
         for message in session.stream(question):
             if message.rcode:
-                raise StateError(_code(message))
+                if message.rcode == wire.SERVFAIL:
+                    self._ask_to_rebuild()
+                raise ZoneRefused(_code(message))
             for record in message.records:
                 if record.type == "SOA" and message.soa and record.owner == apex:
                     if begun:
@@ -115,11 +139,22 @@ class Bind:
                 elif not (record.type in _SERVERS or (record.type, record.owner) == ("NS", apex)):
                     yield Record(zone, record.owner, record.type, record.data), record.ttl
 
+    def _ask_to_rebuild(self) -> None:
+        """Ask for zones to be rebuilt that the server has not loaded: their files are root's."""
+        if self._rebuild is not None:
+            try:
+                self._rebuild.touch()
+            except OSError as error:
+                log.warning("%s: %s", self._rebuild, error.strerror)
+
     def _catch_up(self, session: Session, zone: str) -> None:
         """Raise a serial that is behind one that was served: the server forgot, its clients did not."""
         there = self._beginnings[zone]
         if (last := self._serials.forgotten(zone, there.serial)) is not None:
-            self._send(session, {zone: wire.updates(zone, there, (), last)})
+            refused: dict[str, str] = {}
+            self._send(session, {zone: wire.updates(zone, there, (), last)}, refused)
+            if refused:
+                raise ZoneRefused(f"{refused[zone]} for a later serial")
 
     def listen(self) -> None:
         """The server tells nobody of updates."""
@@ -161,29 +196,48 @@ class Bind:
     def write(self, _base: NodeBase, delta: Delta[Record, int]) -> None:
         """Send *delta* as updates: one message for a zone, more only past 64 KiB.
 
-        What concerns several zones is sent to all of them at once.
+        What concerns several zones is sent to all of them at once. A record that cannot be written,
+        names that the server refuses, and a zone that it does not serve keep nothing else from
+        being written: ObjectsRefused has them.
         """
-        waiting = {zone: self._updates(zone, found) for zone, found in _by_zone(delta).items()}
-        if not waiting:
-            return
-        key, where = self._keys.key(), ", ".join(waiting)
-        try:
-            with self._talking(key) as session:
-                while waiting := self._send(session, waiting):
-                    pass
-        except ValueError as error:
-            raise KernelRefused(f"an update of {where} cannot be written: {error}") from None
-        except FAILURES as error:
-            message = f"the DNS server took no update of {where}: {_reason(error)}"
-            raise KernelRefused(message) from None
+        refused: dict[Hashable, str] = {}
+        changes = _by_zone(delta, refused)
+        for zone in [each for each in changes if each in self._unread]:
+            del changes[zone]
+            refused[f"zone {zone}"] = self._unread[zone]
+        if changes:
+            key = self._keys.key()
+            try:
+                with self._talking(key) as session:
+                    for zone, code in self._send_all(session, changes).items():
+                        refused |= self._apart(session, zone, changes[zone], code)
+            except FAILURES as error:
+                where = ", ".join(changes)
+                message = f"the DNS server took no update of {where}: {_reason(error)}"
+                raise KernelRefused(message) from None
+        if refused:
+            raise ObjectsRefused(refused)
 
-    def _updates(self, zone: str, changes: Iterable[wire.Change]) -> Updates:
+    def _send_all(self, session: Session, changes: Mapping[str, Changes]) -> dict[str, str]:
+        """Send *changes*; return the zones whose update is refused, and the code of that."""
+        waiting = {zone: self._updates(zone, found) for zone, found in changes.items()}
+        refused: dict[str, str] = {}
+        while waiting:
+            waiting = self._send(session, waiting, refused)
+        return refused
+
+    def _updates(self, zone: str, changes: Changes) -> Updates:
         if zone not in self._beginnings:
             raise KernelRefused(f"the zone {zone} has to be read before it is changed")
-        return wire.updates(zone, self._beginnings[zone], changes)
+        return wire.updates(zone, self._beginnings[zone], (written for _, written in changes))
 
-    def _send(self, session: Session, waiting: Mapping[str, Updates]) -> dict[str, Updates]:
-        """Send the next message for each zone; return those that had one, once all are taken."""
+    def _send(
+        self, session: Session, waiting: Mapping[str, Updates], refused: dict[str, str]
+    ) -> dict[str, Updates]:
+        """Send the next message for each zone; return those that had one, once it is taken.
+
+        *refused* gets the others, each with the code of the answer.
+        """
         sent: dict[int, tuple[str, wire.Soa, Signed]] = {}
         for number, (zone, messages) in enumerate(waiting.items(), 1):
             if following := next(messages, None):
@@ -195,25 +249,63 @@ class Bind:
                 raise StateError("it answers what was not asked")
             zone, soa, question = sent.pop(message.number)
             session.verified(answer, message, question)
-            if _code(message) == "NXRRSET":
-                raise StateError(f"{zone} was changed by others meanwhile")
             if message.rcode:
-                raise StateError(f"{_code(message)} for {zone}")
+                refused[zone] = _code(message)
+                continue
             self._beginnings[zone] = soa
             more[zone] = waiting[zone]
         self._serials.note({zone: self._beginnings[zone].serial for zone in more})
         return more
 
+    def _apart(
+        self, session: Session, zone: str, changes: Changes, code: str
+    ) -> dict[Hashable, str]:
+        """Make *changes*, whose update was refused with *code*, name by name; return what is refused.
 
-def _by_zone(delta: Delta[Record, int]) -> dict[str, list[wire.Change]]:
-    """Return the changes of each zone: deletions first."""
-    found: dict[str, list[wire.Change]] = {}
-    for record in delta.delete:
-        found.setdefault(record.zone, []).append(wire.Change(*record[1:], None))
-    for record, (_, ttl) in delta.update.items():
-        found.setdefault(record.zone, []).append(wire.Change(*record[1:], ttl))
-    for record, ttl in delta.create.items():
-        found.setdefault(record.zone, []).append(wire.Change(*record[1:], ttl))
+        What is refused of a name keeps all its records as they were. Where more names are than can
+        be meant, the zone as a whole takes none.
+        """
+        if code == "NXRRSET":
+            return {f"zone {zone}": f"{zone} was changed by others meanwhile"}
+        by_owner: dict[str, Changes] = {}
+        for record, written in changes:
+            by_owner.setdefault(record.owner, []).append((record, written))
+        waiting, found, count = [list(by_owner.values())], dict[Hashable, str](), 0
+        while waiting:
+            some = waiting.pop()
+            part = [each for one in some for each in one]
+            refusal = self._send_all(session, {zone: part}).get(zone)
+            if refusal is None:
+                continue
+            if refusal == "NXRRSET":
+                return {f"zone {zone}": f"{zone} was changed by others meanwhile"}
+            if len(some) > 1:
+                middle = len(some) // 2
+                waiting += [some[middle:], some[:middle]]
+                continue
+            count += 1
+            if count > _MOST:
+                return {f"zone {zone}": f"the DNS server took no update of {zone}: {refusal}"}
+            owner = part[0][0].owner
+            reason = f"the DNS server took no update of {owner}: {refusal}"
+            found |= {record: reason for record, _ in part}
+        return found
+
+
+def _by_zone(delta: Delta[Record, int], refused: dict[Hashable, str]) -> dict[str, Changes]:
+    """Return the changes of each zone, encoded: deletions first. *refused* gets what cannot be."""
+    found: dict[str, Changes] = {}
+    changed = ((record, ttl) for record, (_, ttl) in delta.update.items())
+    for record, ttl in chain(zip(delta.delete, repeat(None)), changed, delta.create.items()):
+        zone, owner, type_, data = record
+        try:
+            written = wire.encoded(wire.Change(owner, type_, data, ttl))
+        except (ValueError, OSError) as error:  # of the socket module: an address that is none
+            refused[record] = f"{owner} {type_} cannot be written: {error}"
+            continue
+        if zone not in found:
+            found[zone] = []
+        found[zone].append((record, written))
     return found
 
 

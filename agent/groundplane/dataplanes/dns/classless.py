@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from groundplane.dataplanes.dns.records import TTL, Record
-from groundplane.dataplanes.dns.zones import reverse_name, zone_file
+from groundplane.dataplanes.dns.zones import zone_file
 from groundplane.model.address import family_of, from_int, network
+from groundplane.model.dns_names import reverse_name
 
 _OCTET: Final = 24
 

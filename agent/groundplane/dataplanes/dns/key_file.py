@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import Final
 
+from groundplane.dataplanes.dns.config import KEY_NAME
 from groundplane.dataplanes.dns.tsig import Key
-from groundplane.dataplanes.dns.zones import KEY_NAME
 from groundplane.errors import StateError
 
 _SECRET: Final = re.compile(r'secret\s+"([A-Za-z0-9+/=]+)"')

@@ -6,12 +6,15 @@ Names and forms: Kubernetes DNS-Based Service Discovery, version 1.1.0.
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from groundplane.dataplanes.dns.zones import node_zone, reverse_name, reverse_zone_of
-from groundplane.model.address import dashed, family_of
+from groundplane.dataplanes.dns.zones import node_zone, reverse_zone_of
+from groundplane.model import dns_names
+from groundplane.model.address import family_of
+from groundplane.model.dns_names import has_port_name, reverse_name
 from groundplane.project.state import NodeBase, NodeWorkloads, Part, VirtualService
 
 TTL: Final = 5
 _TYPES: Final = {"IPv4": "A", "IPv6": "AAAA"}
+_EMPTY: Final = '""'
 
 
 class Record(NamedTuple):
@@ -40,7 +43,9 @@ def render(base: NodeBase, part: Part) -> dict[Record, int]:
 
 
 def _site(base: NodeBase) -> Iterator[Record]:
-    yield Record(base.domain, f"dns-version.{base.domain}.", "TXT", '"1.1.0"')
+    yield Record(base.domain, dns_names.version_name(base.domain), "TXT", '"1.1.0"')
+    for name in dns_names.parent_names(base.domain):
+        yield Record(base.domain, name, "TXT", _EMPTY)
     zone = node_zone(base)
     if base.dnssec:
         # Or the signed domain would prove that no name of a node is there.
@@ -49,14 +54,15 @@ def _site(base: NodeBase) -> Iterator[Record]:
         (base.name, base.addresses),
         *((each.name, each.addresses) for each in base.peers),
     ):
+        owner = dns_names.node_name(base.domain, name)
         for address in addresses:
-            yield Record(zone, f"{name}.{zone}.", _TYPES[family_of(address)], address)
+            yield Record(zone, owner, _TYPES[family_of(address)], address)
 
 
 def _workloads(base: NodeBase, part: NodeWorkloads) -> Iterator[Record]:
     for namespace, addresses in part.addresses:
         for address in addresses:
-            owner = f"{dashed(address)}.{namespace}.pod.{base.domain}."
+            owner = dns_names.pod_name(base.domain, namespace, address)
             yield Record(base.domain, owner, _TYPES[family_of(address)], address)
 
 
@@ -66,26 +72,34 @@ def _cluster(base: NodeBase, service: VirtualService) -> Iterator[Record]:
         yield Record(base.domain, name, _TYPES[family_of(address)], address)
         yield from _pointer(base, address, name)
     for port in service.ports:
-        if port.name:
-            owner = f"_{port.name}._{port.protocol.lower()}.{name}"
+        if has_port_name(port.name):
+            owner = dns_names.port_name(port.name, port.protocol, name)
             yield Record(base.domain, owner, "SRV", f"0 100 {port.port} {name}")
 
 
 def _headless(base: NodeBase, service: VirtualService) -> Iterator[Record]:
     name = _name(base, service)
+    if not service.members:
+        # The service has no name then, and its namespace's has to stay (RFC 8020).
+        empty = dns_names.empty_name(base.domain, service.namespace, service.name)
+        yield Record(base.domain, empty, "TXT", _EMPTY)
+    owners = [
+        dns_names.port_name(port.name, port.protocol, name) if has_port_name(port.name) else ""
+        for port in service.ports
+    ]
     for each in service.members:
-        member, type_ = f"{each.label}.{name}", _TYPES[family_of(each.address)]
+        member = dns_names.member_name(each.label, name)
+        type_ = _TYPES[family_of(each.address)]
         yield Record(base.domain, name, type_, each.address)
         yield Record(base.domain, member, type_, each.address)
         yield from _pointer(base, each.address, member)
-        for port, target in zip(service.ports, each.targets, strict=True):
-            if port.name and target:
-                owner = f"_{port.name}._{port.protocol.lower()}.{name}"
+        for owner, target in zip(owners, each.targets, strict=True):
+            if owner and target:
                 yield Record(base.domain, owner, "SRV", f"0 100 {target} {member}")
 
 
 def _name(base: NodeBase, service: VirtualService) -> str:
-    return f"{service.name}.{service.namespace}.svc.{base.domain}."
+    return dns_names.service_name(base.domain, service.namespace, service.name)
 
 
 def _pointer(base: NodeBase, address: str, target: str) -> Iterator[Record]:

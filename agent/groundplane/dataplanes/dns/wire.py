@@ -21,6 +21,7 @@ _IN, _ANY, _NONE = 1, 255, 254
 _UPDATE: Final = 5 << 11
 _POINTER: Final = 0xC0  # RFC 1035, 4.1.4
 SOA, TSIG, AXFR = 6, 250, 252
+SERVFAIL: Final = 2
 _TYPES: Final = {
     "A": 1,
     "NS": 2,
@@ -151,26 +152,28 @@ class Change(NamedTuple):
 
 
 def updates(
-    zone: str, soa: Soa, changes: Iterable[Change], last: int | None = None
+    zone: str, soa: Soa, changes: Iterable[bytes], last: int | None = None
 ) -> Iterator[tuple[bytes, Soa]]:
     """Yield the messages that make *changes* in *zone*, which begins with *soa*, and its next SOA.
+
+    The changes are as `encoded` returns them.
 
     Each takes effect only on the zone that the one before it left (RFC 2136, 2.4.2: its SOA is the
     prerequisite), and sets the serial itself, to the one after its own or after *last*. There is one
     message, which changes the serial alone where there are no *changes*, or more where they are
-    longer than a message is. ValueError for a change that cannot be written.
+    longer than a message is.
     """
-    changing = map(_encoded, changes)
+    changing = iter(changes)
     first = next(changing, b"")
     while True:
         chunk, size = [first] if first else [], len(first)
         first = b""
-        for encoded in changing:
-            if size + len(encoded) > _BYTES_PER_MESSAGE:
-                first = encoded
+        for each in changing:
+            if size + len(each) > _BYTES_PER_MESSAGE:
+                first = each
                 break
-            chunk.append(encoded)
-            size += len(encoded)
+            chunk.append(each)
+            size += len(each)
         following = soa.following(last)
         last = None
         yield _update(zone, soa, following, chunk), following
@@ -179,7 +182,8 @@ def updates(
         soa = following
 
 
-def _encoded(change: Change) -> bytes:
+def encoded(change: Change) -> bytes:
+    """Return *change* as it stands in a message; ValueError when it cannot be written."""
     number = _TYPES.get(change.type) or int(change.type.removeprefix("TYPE"))
     if change.ttl is None and not change.data:
         return name(change.owner) + _FIXED.pack(number, _ANY, 0, 0)  # the whole set (2.5.2)

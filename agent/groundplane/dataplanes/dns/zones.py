@@ -1,18 +1,16 @@
-"""Zones: which ones a node serves, their files, and the configuration of the server."""
+"""Zones: which ones a node serves, and their files."""
 
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from groundplane.model.address import family_of, network, pack
+from groundplane.model import dns_names
+from groundplane.model.dns_names import reverse_zones
 from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
 
 ZONE_DIRECTORY: Final = "/var/lib/bind/groundplane"
 JOURNAL_DIRECTORY: Final = f"{ZONE_DIRECTORY}/journals"
-CACHE_DIRECTORY: Final = "/var/cache/bind"
-KEY_FILE: Final = "/etc/bind/groundplane.key"
-KEY_NAME: Final = "groundplane"
 
 
 def zones_of(base: NodeBase) -> tuple[str, ...]:
@@ -22,16 +20,16 @@ def zones_of(base: NodeBase) -> tuple[str, ...]:
 
 def node_zone(base: NodeBase) -> str:
     """Return the zone that has the names of the nodes."""
-    return _node_zone(base.domain)
-
-
-def _node_zone(domain: str) -> str:
-    return f"node.{domain}"
+    return dns_names.node_zone(base.domain)
 
 
 @lru_cache(maxsize=16)
 def _zones(domain: str, ranges: tuple[str, ...]) -> tuple[str, ...]:
-    return (domain, _node_zone(domain), *(zone for cidr in ranges for zone in reverse_zones(cidr)))
+    return (
+        domain,
+        dns_names.node_zone(domain),
+        *(zone for cidr in ranges for zone in reverse_zones(cidr)),
+    )
 
 
 def reverse_zone_of(base: NodeBase, owner: str) -> str | None:
@@ -48,66 +46,12 @@ def _reverse_zones(ranges: tuple[str, ...]) -> frozenset[str]:
     return frozenset(zone for cidr in ranges for zone in reverse_zones(cidr))
 
 
-def reverse_zones(cidr: str) -> list[str]:
-    """Return the reverse zones that together cover *cidr*: whole octets or nibbles (RFC 1035, 3596)."""
-    step = 8 if family_of(cidr) == "IPv4" else 4
-    found = network(cidr)
-    whole = max(step, -(-found.prefixlen // step) * step)
-    labels = whole // step + 2
-    return [_reverse(str(subnet.ip), labels) for subnet in found.subnet(whole)]
-
-
-def _reverse(address: str, labels: int) -> str:
-    return ".".join(reverse_name(address).rstrip(".").split(".")[-labels:])
-
-
-def reverse_name(address: str) -> str:
-    """Return the name whose PTR record says what *address* is."""
-    packed = pack(address)
-    if len(packed) == 4:
-        return ".".join(map(str, reversed(packed))) + ".in-addr.arpa."
-    return ".".join(reversed(packed.hex())) + ".ip6.arpa."
-
-
 def zone_file(zone: str, records: Iterable[tuple[str, str, str, int]], serial: int = 1) -> str:
     """Return a zone file of *records* (owner, type, rdata, TTL)."""
-    return render_template("zone.j2", zone=zone, records=sorted(records), serial=serial)
-
-
-def server_config(
-    base: NodeBase,
-    *,
-    directory: str = ZONE_DIRECTORY,
-    journals: str = JOURNAL_DIRECTORY,
-    cache: str = CACHE_DIRECTORY,
-    key_file: str = KEY_FILE,
-    port: int = 53,
-) -> str:
-    """Return the configuration of the node's BIND 9."""
     return render_template(
-        "named.conf.j2",
-        base=base,
-        zones=zones_of(base),
-        directory=directory,
-        journals=journals,
-        cache=cache,
-        key_file=key_file,
-        port=port,
-        key=KEY_NAME,
-        ipv4=[text for text in base.bridge_addresses if family_of(text) == "IPv4"],
-        ipv6=[text for text in base.bridge_addresses if family_of(text) == "IPv6"],
-        clients=(
-            *base.workload_cidrs,
-            *base.addresses,
-            *(text for peer in base.peers for text in peer.addresses),
-        ),
+        "zone.j2",
+        zone=zone,
+        mailbox=dns_names.mailbox(zone),
+        records=sorted(records),
+        serial=serial,
     )
-
-
-def resolved_conf(base: NodeBase) -> str:
-    """Return systemd-resolved's configuration: our zones are routed to the node's own server.
-
-    Without it names below .local are asked for by multicast alone (resolved.conf(5), RFC 6762).
-    """
-    domains = " ".join(f"~{zone}" for zone in zones_of(base))
-    return f"[Resolve]\nDNS=127.0.0.1\nDomains={domains}\n"

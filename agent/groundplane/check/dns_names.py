@@ -1,0 +1,127 @@
+"""Names of DNS records: all that a site renders fit into DNS (RFC 1035), whatever its addresses."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from groundplane.check.endpoints import Slices
+from groundplane.errors import Fault
+from groundplane.model import dns, dns_names
+from groundplane.model.catalog import Catalog, Key, key_of
+from groundplane.model.families import site_families
+from groundplane.model.selector import LabelIndex
+from groundplane.model.service import Service
+
+# Of the files that BIND keeps a zone's key in, and of what a file's name holds on Linux.
+_KEY_FILE: Final = "K{zone}.+013+65535.private"
+_MAX_FILE: Final = 255
+
+
+def check_dns_names(catalog: Catalog, index: LabelIndex, slices: Slices) -> Iterator[Fault]:
+    """Yield a fault for each object whose longest name no DNS message can carry."""
+    yield from _cluster(catalog)
+    domain = _domain(catalog)
+    for node in catalog.nodes.values():
+        longest = dns_names.node_name(domain, node.name)
+        yield from _measured(catalog, key_of(node), "metadata.name", longest)
+    yield from _workloads(catalog)
+    for service in catalog.services.values():
+        longest = max(_service(catalog, service, index, slices), key=_length)
+        yield from _measured(catalog, key_of(service), "metadata.name", longest)
+
+
+def name_warnings(service: Service) -> Iterator[tuple[str, str]]:
+    """Yield path and warning of each port of *service* that no SRV record can name."""
+    for number, port in enumerate(service.spec.ports):
+        if port.name and not dns_names.has_port_name(port.name) and not service.external:
+            most = dns_names.MAX_LABEL - 1
+            yield (
+                f"spec.ports[{number}].name",
+                (
+                    f'"{port.name[:20]}…" has {len(port.name)} characters, so the port has no SRV '
+                    f"record; use at most {most}"
+                ),
+            )
+
+
+def _domain(catalog: Catalog) -> str:
+    return catalog.cluster.spec.cluster_domain.removesuffix(".")
+
+
+def _cluster(catalog: Catalog) -> Iterator[Fault]:
+    """Yield the fault of a domain that is too long for names which every cluster has."""
+    domain, spec = _domain(catalog), catalog.cluster.spec
+    zone = dns_names.node_zone(domain)
+    names = [dns_names.version_name(domain), dns_names.mailbox(zone)]
+    if spec.dns.cluster_ips != ():
+        namespace, name = dns.NAME
+        service = dns_names.service_name(domain, namespace, name)
+        names += [dns_names.port_name(port, protocol, service) for port, protocol in dns.PORTS]
+    key = key_of(catalog.cluster)
+    found = list(_measured(catalog, key, "spec.clusterDomain", max(names, key=_length)))
+    file = _KEY_FILE.format(zone=zone)
+    if spec.dns.dnssec and not found and len(file) > _MAX_FILE:
+        message = (
+            f"the file of a key of the zone {zone} has a name of {len(file)} characters, "
+            f"a file's has at most {_MAX_FILE}; use a shorter domain"
+        )
+        found.append(catalog.fault(key, "spec.clusterDomain", message))
+    yield from found
+
+
+def _workloads(catalog: Catalog) -> Iterator[Fault]:
+    """Yield a fault for the first workload of each namespace that is too long for their names."""
+    domain, seen = _domain(catalog), set[str]()
+    label = _longest_dashed(catalog)
+    for workload in catalog.workloads.values():
+        namespace = workload.metadata.namespace
+        if workload.spec.host_network or namespace in seen:
+            continue
+        seen.add(namespace)
+        longest = dns_names.pod_name_of(domain, namespace, label)
+        yield from _measured(catalog, key_of(workload), "metadata.namespace", longest)
+
+
+def _service(
+    catalog: Catalog, service: Service, index: LabelIndex, slices: Slices
+) -> Iterator[str]:
+    """Yield the names that *service* may have; of its endpoints' addresses the longest."""
+    meta, domain = service.metadata, _domain(catalog)
+    name = dns_names.service_name(domain, meta.namespace, meta.name)
+    yield name
+    if service.external:
+        return
+    for port in service.spec.ports:
+        if dns_names.has_port_name(port.name):
+            yield dns_names.port_name(port.name, port.protocol, name)
+    if not service.headless:
+        return
+    yield dns_names.empty_name(domain, meta.namespace, meta.name)
+    hostnames = {
+        each.spec.hostname for each in index.matching(meta.namespace, service.spec.selector)
+    } | {
+        endpoint.hostname
+        for each in slices.get((meta.namespace, meta.name), ())
+        for endpoint in each.endpoints
+    }
+    for hostname in hostnames:
+        yield dns_names.member_name(hostname or _longest_dashed(catalog), name)
+
+
+def _longest_dashed(catalog: Catalog) -> str:
+    labels = map(dns_names.longest_label, site_families(catalog.cluster))
+    return max(labels, key=len, default="")
+
+
+def _length(name: str) -> tuple[int, str]:
+    """Return what names are ordered by: those of one length the same way in every process."""
+    return len(name), name
+
+
+def _measured(catalog: Catalog, key: Key, path: str, name: str) -> Iterator[Fault]:
+    if dns_names.too_long(name):
+        shown = name.removesuffix(".")
+        message = (
+            f"the DNS name {shown} has {len(shown)} characters, DNS has at most "
+            f"{dns_names.MAX_NAME}; use a shorter one"
+        )
+        yield catalog.fault(key, path, message)

@@ -1,0 +1,165 @@
+"""Zones that BIND does not load: rebuilt before it starts, and at the agent's request while it runs."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import dns.rcode
+import pytest
+
+from groundplane.dataplanes.dns import zone_file, zones_of
+from groundplane.dataplanes.dns.wire import later
+from groundplane.errors import KernelRefused
+from tests.kernel.named import Server
+from tests.kernel.spaces import namespace
+from tests.kernel.world import within
+from tests.states import BASE, service, state
+
+pytestmark = [pytest.mark.kernel, pytest.mark.slow]
+
+ZONE, WEB = "cluster.local", "web.default.svc.cluster.local"
+STATES = [
+    state(service("web", ["10.96.0.5"])),
+    state(service("web", ["10.96.0.5"]), service("api", ["10.96.0.6"])),
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with namespace("rebuilt") as netns:
+        started = Server(netns, tmp_path_factory.mktemp("rebuilt"))
+        try:
+            yield started
+        finally:
+            started.stop()
+
+
+@pytest.fixture
+def stopped(server: Server) -> Iterator[Server]:
+    """Yield a server that was killed, with a file of before and a journal of after."""
+    server.rebuild()
+    for each in reversed(STATES):
+        server.bring(each)
+    server.process.terminate()
+    server.process.wait(20)
+    journal(server).unlink()
+    server.process = server.start()
+    server.bring(STATES[1])
+    server.stop()
+    yield server
+    if server.process.poll() is not None:
+        server.process = server.start()
+
+
+def file(server: Server) -> Path:
+    return server.directory / f"{ZONE}.zone"
+
+
+def journal(server: Server) -> Path:
+    return server.journals / f"{ZONE}.jnl"
+
+
+def restored(server: Server) -> None:
+    """The file is one of before the journal began."""
+    file(server).write_text(zone_file(ZONE, []))
+
+
+def edited(server: Server) -> None:
+    """Its serial is one of after the journal's end."""
+    text = re.sub(r"(SOA[^\n]*?)\b\d+\s+7200", r"\1 5000 7200", file(server).read_text())
+    file(server).write_text(zone_file(ZONE, [], 5000) if "5000" not in text else text)
+
+
+def broken(server: Server) -> None:
+    with file(server).open("a") as found:
+        found.write("web 5 IN A 10.96.0.999\n")
+
+
+def damaged(server: Server) -> None:
+    journal(server).write_bytes(b"x" * 5000)
+
+
+def foreign(server: Server) -> None:
+    journal(server).write_bytes((server.journals / "0.96.10.in-addr.arpa.jnl").read_bytes())
+
+
+def lost(server: Server) -> None:
+    file(server).unlink()
+
+
+DAMAGES = [restored, edited, broken, damaged, foreign, lost]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_zone_that_does_not_load_is_rebuilt_before_the_start(
+    stopped: Server, tmp_path: Path, damage: Callable[[Server], None]
+) -> None:
+    damage(stopped)
+    told = stopped.rebuild()
+    assert [True] == [line.startswith(f"zone {ZONE}: ") for line in told.splitlines()]
+    stopped.process = stopped.start()
+    stopped.bring(STATES[0], tmp_path / "serials.json")
+    assert "10.96.0.5" in stopped.ask(WEB, "A").to_text()
+    assert 0 == stopped.bring(STATES[0])
+    assert "" == stopped.rebuild()
+
+
+def test_nothing_is_rebuilt_of_zones_that_load(stopped: Server) -> None:
+    before = {path: path.read_bytes() for path in stopped.directory.rglob("*.*") if path.is_file()}
+    assert "" == stopped.rebuild()
+    assert before == {path: path.read_bytes() for path in before}
+    stopped.process = stopped.start()
+    assert 0 == stopped.bring(STATES[1])
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_zone_that_is_not_loaded_is_rebuilt_at_the_agents_request(
+    stopped: Server, tmp_path: Path, damage: Callable[[Server], None]
+) -> None:
+    serials = tmp_path / "serials.json"
+    damage(stopped)
+    stopped.process = stopped.start()
+    assert dns.rcode.SERVFAIL == stopped.ask(WEB, "A").rcode()
+    assert not stopped.request.exists()
+    with pytest.raises(KernelRefused, match=f"^the DNS server gave no zone {ZONE}: SERVFAIL$"):
+        stopped.bring(STATES[0], serials)
+    assert stopped.request.exists()
+    others = {zone: each for zone, each in _serials(stopped).items() if zone != ZONE}
+    stopped.rebuild("--running")
+    assert not stopped.request.exists()
+    assert others.items() <= _serials(stopped).items()
+    stopped.bring(STATES[0], serials)
+    until = time.monotonic() + 2  # BIND keeps for a second that it had no answer (servfail-ttl)
+    while "10.96.0.5" not in stopped.ask(WEB, "A").to_text():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_serial_does_not_fall_when_a_zone_is_rebuilt(stopped: Server, tmp_path: Path) -> None:
+    serials = tmp_path / "serials.json"
+    stopped.process = stopped.start()
+    stopped.bring(STATES[0], serials)
+    before = _serials(stopped)[ZONE]
+    stopped.stop()
+    lost(stopped)
+    stopped.rebuild()
+    stopped.process = stopped.start()
+    stopped.bring(STATES[0], serials)
+    assert later(_serials(stopped)[ZONE], before)
+
+
+def test_zones_that_are_loaded_are_left_alone_while_the_server_runs(server: Server) -> None:
+    server.rebuild()
+    server.bring(STATES[1])
+    before = _serials(server)
+    start = time.monotonic()
+    assert "" == server.rebuild("--running")
+    assert time.monotonic() < start + 5
+    assert before == _serials(server)
+    assert 0 == server.bring(STATES[1])
+
+
+def _serials(server: Server) -> dict[str, int]:
+    return within(server.netns, partial(server.plane().serials, zones_of(BASE)))
