@@ -102,10 +102,16 @@ def test_the_base_is_the_nodes_and_what_this_node_connects() -> None:
         "ip nodes 192.0.2.1",
         "ip nodes 192.0.2.2",
         "ip nodes 192.0.2.3",
+        "ip subnets 10.244.1.0",
+        "ip subnets 10.244.2.0",
+        "ip subnets 10.244.3.0",
         "ip6 hairpin fd00:244:0:1::10 . fd00:244:0:1::10",
         "ip6 nodes 2001:db8::1",
         "ip6 nodes 2001:db8::2",
         "ip6 nodes 2001:db8::3",
+        "ip6 subnets fd00:244:0:1::",
+        "ip6 subnets fd00:244:0:2::",
+        "ip6 subnets fd00:244:0:3::",
     ] == texts(BASE)
 
 
@@ -118,7 +124,12 @@ def test_a_site_of_one_family_has_elements_of_it_only(family: str, tables: tuple
 
 def test_a_node_that_is_gone_is_in_no_set() -> None:
     without = msgspec.structs.replace(BASE, peers=BASE.peers[:1])
-    assert {"ip nodes 192.0.2.3", "ip6 nodes 2001:db8::3"} == {*texts(BASE)} - {*texts(without)}
+    assert {
+        "ip nodes 192.0.2.3",
+        "ip6 nodes 2001:db8::3",
+        "ip subnets 10.244.3.0",
+        "ip6 subnets fd00:244:0:3::",
+    } == {*texts(BASE)} - {*texts(without)}
 
 
 # ------------------------------------------------------------------------------------------------

@@ -99,6 +99,7 @@ class FamilyMaps:
     marks: Map  # pool : mark that leads to it, where IPVS balances
     untranslated: Map  # address . protocol . port of what IPVS sends on as it is
     untranslated_addresses: Map  # their addresses, for what ICMP says of such packets
+    subnets: Map  # first addresses of the subnets of all nodes
 
     @property
     def all(self) -> tuple[Map, ...]:
@@ -128,18 +129,19 @@ def _maps(code: int, table: str, address: Field) -> FamilyMaps:
         marks=Map(code + 11, table, "marks", (HANDLE,), (HANDLE,)),
         untranslated=Map(code + 12, table, "untranslated", (address, PROTOCOL, PORT)),
         untranslated_addresses=Map(code + 13, table, "untranslated_addresses", (address,)),
+        subnets=Map(code + 14, table, "subnets", (address,)),
     )
 
 
 MAPS: Final[dict[Family, FamilyMaps]] = {
     "IPv4": _maps(0, "ip", IPV4),
-    "IPv6": _maps(14, "ip6", IPV6),
+    "IPv6": _maps(15, "ip6", IPV6),
 }
 # What packets wrote, not we: which client stays with which endpoint. A client's IPv6 address is
 # there as two hashes of it, see text.py.
 AFFINITY: Final[dict[Family, Map]] = {
-    "IPv4": Map(28, "ip", "affinity", (HANDLE, IPV4), (HANDLE,)),
-    "IPv6": Map(29, "ip6", "affinity", (HANDLE, HANDLE, HANDLE), (HANDLE,)),
+    "IPv4": Map(30, "ip", "affinity", (HANDLE, IPV4), (HANDLE,)),
+    "IPv6": Map(31, "ip6", "affinity", (HANDLE, HANDLE, HANDLE), (HANDLE,)),
 }
 BY_CODE: Final = (*(each for maps in MAPS.values() for each in maps.all), *AFFINITY.values())
 

@@ -35,6 +35,7 @@ _CONSTANT: Final = (
     "choose",
     "service_cidrs",
     "own_workloads",
+    "external_cidrs",
     "workload_cidrs",
     "not_masqueraded",
 )

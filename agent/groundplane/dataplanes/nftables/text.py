@@ -111,11 +111,19 @@ def _family(base: NodeBase, family: Family) -> dict[str, Any]:
         "bridge": _of_family(base.bridge_addresses, family),
         "own": _of_family(base.subnets, family),
         "services": _of_family(base.service_cidrs, family),
+        "external": _of_family(base.external_cidrs, family),
+        "subnet_mask": _mask(_of_family(base.subnets, family)[0]),
         "workloads": _of_family(base.workload_cidrs, family),
         "not_masqueraded": _of_family(
             (*base.workload_cidrs, *base.service_cidrs, *base.non_masquerade_cidrs), family
         ),
     }
+
+
+def _mask(cidr: str) -> str:
+    """Return the mask of *cidr* as an address: all subnets of nodes of a family have the same."""
+    family, length = family_of(cidr), int(cidr.partition("/")[2])
+    return from_int((1 << BITS[family]) - (1 << BITS[family] - length), family)
 
 
 def _classes(base: NodeBase) -> Iterator[str]:
