@@ -46,6 +46,7 @@ class Node:
             net__ipv4__conf__all__rp_filter=0,
             net__ipv4__conf__groundplane0__rp_filter=0,
             net__ipv4__conf__uplink__rp_filter=0,
+            net__netfilter__nf_conntrack_tcp_be_liberal=1,
         )
         self.load("table ip groundplane {}; table ip6 groundplane {}")
 
