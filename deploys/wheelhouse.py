@@ -8,11 +8,13 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from deploys.catalog import ROOT
+from deploys.locks import lock_file
 
 _CACHE = ROOT / ".cache" / "wheels"
 # The tags that pip accepts on a machine with glibc 2.28 or newer: every target has that.
@@ -40,18 +42,23 @@ class WheelhouseError(Exception):
 def wheelhouse_for(python: str, machine: str) -> Wheelhouse:
     """Return the wheels for *python* ("3.11") on *machine* (as uname -m says)."""
     requirements = _locked()
-    wheel = _own_wheel()
-    own = f"groundplane=={wheel.name.split('-')[1]} --hash=sha256:{_digest(wheel)}\n"
-    text = requirements + own
-    digest = hashlib.sha256(f"{python} {machine}\n{text}".encode()).hexdigest()[:12]
-    directory = _CACHE / digest
-    if not directory.is_dir():
-        new = directory.with_name(f"{digest}.new")
-        # pip comes along to be run, and is not installed: half of all files would be its own.
-        _download(new, _locked("--group=install"), python, machine)
-        shutil.copy(wheel, new)
-        (new / "requirements.txt").write_text(text)
-        new.rename(directory)
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as built,  # several deploys may run at the same time
+        lock_file(_CACHE / "lock", "another deploy that makes wheels"),
+    ):
+        wheel = _own_wheel(Path(built))
+        own = f"groundplane=={wheel.name.split('-')[1]} --hash=sha256:{_digest(wheel)}\n"
+        text = requirements + own
+        digest = hashlib.sha256(f"{python} {machine}\n{text}".encode()).hexdigest()[:12]
+        directory = _CACHE / digest
+        if not directory.is_dir():
+            new = directory.with_name(f"{digest}.new")
+            # pip comes along to be run, and is not installed: half of all files would be its own.
+            _download(new, _locked("--group=install"), python, machine)
+            shutil.copy(wheel, new)
+            (new / "requirements.txt").write_text(text)
+            new.rename(directory)
     return Wheelhouse(directory, digest)
 
 
@@ -73,9 +80,7 @@ def _download(directory: Path, requirements: str, python: str, machine: str) -> 
           "--implementation=cp", *platforms, f"--dest={directory}", f"--requirement={listed}"])  # fmt: skip
 
 
-def _own_wheel() -> Path:
-    out = ROOT / ".cache" / "dist"
-    shutil.rmtree(out, ignore_errors=True)
+def _own_wheel(out: Path) -> Path:
     _run(
         [
             *_uv(),

@@ -1,7 +1,12 @@
 """The wheels of the agent: locked, hashed, complete, the same each time."""
 
 import platform
+import subprocess
+import sys
 
+import pytest
+
+from deploys.catalog import ROOT
 from deploys.wheelhouse import wheelhouse_for
 
 
@@ -28,3 +33,17 @@ def test_a_second_call_finds_the_same() -> None:
     first = wheelhouse_for("3.11", platform.machine())
     wheelhouse_for.cache_clear()
     assert first.digest == wheelhouse_for("3.11", platform.machine()).digest
+
+
+@pytest.mark.slow
+def test_deploys_that_run_at_the_same_time_find_the_same() -> None:
+    script = (
+        "from deploys.wheelhouse import wheelhouse_for\nprint(wheelhouse_for(*sys.argv[1:]).digest)"
+    )
+    command = [sys.executable, "-c", f"import sys\n{script}", "3.11", platform.machine()]
+    running = [
+        subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE) for _ in range(3)
+    ]
+    found = {each.communicate(timeout=120)[0] for each in running}
+    assert [0, 0, 0] == [each.returncode for each in running]
+    assert {f"{wheelhouse_for('3.11', platform.machine()).digest}\n"} == found
