@@ -29,11 +29,6 @@ spec:
 """
 
 
-def own_prefix(prefix: str) -> str:
-    """Return *prefix* for a lab of this worker's own: workers of pytest-xdist run side by side."""
-    return prefix + os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
-
-
 class Site:
     """The lab *lab*, with the catalog in *source*."""
 

@@ -1,6 +1,6 @@
 """All tests in stages: python -m tests.stages
 
-Stages of a lane run one after another, lanes side by side: emulated machines keep one core busy,
+Stages of a lane run one after another, lanes side by side: VMs keep one core busy with emulation,
 while most tests of nodes wait. Without memory for that, the lanes run one after another.
 
 The output of a stage is printed as one block when it ends. The first failure interrupts all other
@@ -46,10 +46,11 @@ _QUICK: Final = _pytest("-n", "3", "--dist", "loadfile", "-m", "not nodes and no
 UNIT: Final = Stage("unit", _QUICK)
 LANES: Final[tuple[tuple[Stage, ...], ...]] = (
     (Stage("vms", _pytest("-m", "vms and not slow")),),
+    (Stage("nodes", _pytest("-m", "nodes", "tests/nodes")),),
     (
         Stage("quick", _QUICK, {"HYPOTHESIS_PROFILE": "thorough"}),
         Stage("slow", _pytest("-n", "3", "-m", "slow and not vms")),
-        Stage("nodes", _pytest("-m", "nodes")),
+        Stage("labs", _pytest("-m", "nodes", "--ignore=tests/nodes")),
     ),
 )
 

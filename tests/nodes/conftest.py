@@ -23,9 +23,8 @@ from deploys.lab.services import services
 from deploys.lab.site import lab_of
 from groundplane.model import compiled
 from groundplane.pipeline import compile_source, read_catalog
-from tests.sites import own_prefix
 
-PREFIX = own_prefix(os.environ.get("GROUNDPLANE_TEST_LAB", "gp-test"))
+PREFIX = os.environ.get("GROUNDPLANE_TEST_LAB", "gp-test")
 CLIENT = Path(__file__).with_name("client.py").read_text()
 CATALOG = "/etc/groundplane/catalog"
 WEB = "web.default.svc.cluster.local"

@@ -15,19 +15,17 @@ from deploys.lab import Lab, LabNode, client_key, entered, known_hosts, ssh_conf
 from deploys.lab.disk import root_of
 from deploys.lab.network import node_namespace
 from tests.nodes.packages import fetch
-from tests.sites import own_prefix
 
-PREFIX = own_prefix("gp-hyptest")
 SUBNET = "192.168.71"
 
 LAB = Lab(
-    prefix=PREFIX,
+    prefix="gp-hyptest",
     gateway=(f"{SUBNET}.1/24", "fd71::1/64"),
     nodes=(
         LabNode("h1", (f"{SUBNET}.11/24", "fd71::11/64")),
         LabNode("h2", (f"{SUBNET}.12/24", "fd71::12/64")),
     ),
-    state=Path(f"/var/lib/groundplane-{PREFIX}"),
+    state=Path("/var/lib/groundplane-hyptest"),
 )
 
 SITE = """\
