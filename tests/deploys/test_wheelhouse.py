@@ -3,9 +3,11 @@
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from deploys import wheelhouse
 from deploys.catalog import ROOT
 from deploys.wheelhouse import wheelhouse_for
 
@@ -27,6 +29,19 @@ def test_what_only_the_deploys_need_is_not_among_them() -> None:
     found = wheelhouse_for("3.11", platform.machine())
     names = {path.name.split("-")[0].lower() for path in found.directory.glob("*.whl")}
     assert names.isdisjoint({"pyinfra", "paramiko", "pytest", "hypothesis", "mypy"})
+
+
+def test_another_source_is_another_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("pyproject.toml", "uv.lock", "README.md", "LICENSE"):
+        (tmp_path / name).touch()
+    source = tmp_path / "agent" / "groundplane" / "a.py"
+    source.parent.mkdir(parents=True)
+    source.write_text("one")
+    monkeypatch.setattr(wheelhouse, "ROOT", tmp_path)
+    digests = [wheelhouse._digest_of_sources("3.11", "x86_64")]
+    source.write_text("two")
+    digests += [wheelhouse._digest_of_sources(python, "x86_64") for python in ("3.11", "3.13")]
+    assert 3 == len(set(digests))
 
 
 def test_a_second_call_finds_the_same() -> None:
