@@ -1,7 +1,7 @@
 """All tests in stages: python -m tests.stages
 
-Stages of a lane run one after another, lanes side by side: VMs keep one core busy with emulation,
-while most tests of nodes wait. Without memory for that, the lanes run one after another.
+Labs run side by side: VMs keep one core busy with emulation, while most tests of nodes wait.
+Without memory for that, all stages run one after another.
 
 The output of a stage is printed as one block when it ends. The first failure interrupts all other
 stages, which then remove their labs.
@@ -9,7 +9,6 @@ stages, which then remove their labs.
 
 import argparse
 import contextlib
-import itertools
 import os
 import shutil
 import signal
@@ -44,13 +43,19 @@ def _pytest(*arguments: str) -> tuple[str, ...]:
 # what its tests share is built once.
 _QUICK: Final = _pytest("-n", "3", "--dist", "loadfile", "-m", "not nodes and not vms and not slow")
 UNIT: Final = Stage("unit", _QUICK)
-LANES: Final[tuple[tuple[Stage, ...], ...]] = (
-    (Stage("vms", _pytest("-m", "vms and not slow")),),
-    (Stage("nodes", _pytest("-m", "nodes", "tests/nodes")),),
+# Lanes of one row run side by side; the next row begins when they have ended. Tests of the kernel and
+# of times come first, since they share the machine with nobody.
+ROWS: Final[tuple[tuple[tuple[Stage, ...], ...], ...]] = (
     (
-        Stage("quick", _QUICK, {"HYPOTHESIS_PROFILE": "thorough"}),
-        Stage("slow", _pytest("-n", "3", "-m", "slow and not vms")),
-        Stage("labs", _pytest("-m", "nodes", "--ignore=tests/nodes")),
+        (
+            Stage("quick", _QUICK, {"HYPOTHESIS_PROFILE": "thorough"}),
+            Stage("slow", _pytest("-n", "3", "-m", "slow and not vms")),
+        ),
+    ),
+    (
+        (Stage("vms", _pytest("-m", "vms and not slow")),),
+        (Stage("nodes", _pytest("-m", "nodes", "tests/nodes")),),
+        (Stage("labs", _pytest("-m", "nodes", "--ignore=tests/nodes")),),
     ),
 )
 
@@ -143,13 +148,14 @@ def available() -> int:
     return int(fields["MemAvailable"].split()[0]) << 10
 
 
-def run_lanes(lanes: Sequence[Sequence[Stage]], *, side_by_side: bool) -> list[Ended]:
+def run_rows(rows: Sequence[Sequence[Sequence[Stage]]], *, side_by_side: bool) -> list[Ended]:
     """Return what became of every stage. KeyboardInterrupt ends all of them."""
     run = Run()
-    together = [lanes] if side_by_side else [[lane] for lane in lanes]
+    if not side_by_side:
+        rows = [[lane] for row in rows for lane in row]
     try:
-        for some in together:
-            threads = [threading.Thread(target=run.lane, args=(lane,)) for lane in some]
+        for row in rows:
+            threads = [threading.Thread(target=run.lane, args=(lane,)) for lane in row]
             for thread in threads:
                 thread.start()
             for thread in threads:
@@ -164,7 +170,10 @@ def _interrupt(*_: object) -> None:
 
 
 def main() -> int:
-    alone = {stage.name: stage for stage in (UNIT, *itertools.chain(*LANES))}
+    alone = {
+        stage.name: stage
+        for stage in (UNIT, *(each for row in ROWS for lane in row for each in lane))
+    }
     parser = argparse.ArgumentParser(prog="python -m tests.stages", description="Run all tests.")
     parser.add_argument("stage", nargs="?", choices=alone, help="run this one alone")
     if name := parser.parse_args().stage:
@@ -178,7 +187,7 @@ def main() -> int:
         print(f"less than {_MEMORY >> 30} GiB are available: one stage at a time", flush=True)
     began = time.monotonic()
     try:
-        ended = run_lanes(LANES, side_by_side=side_by_side)
+        ended = run_rows(ROWS, side_by_side=side_by_side)
     except KeyboardInterrupt:
         return 130
     print(*("", *ended, f"{time.monotonic() - began:.0f} s in all"), sep="\n", flush=True)
