@@ -100,10 +100,10 @@ lint: setup ## Format, lint, types, layers
 	$(RUN)/mypy
 	$(RUN)/lint-imports
 
-unit: setup ## The quick tests: everything that boots no node, under a minute
+unit: setup ## The quick tests: everything that boots no node
 	$(RUN)/python -m tests.stages unit
 
-test: root lint ## All the tests, on booted nodes and VMs too, under half an hour
+test: root lint ## All the tests, on booted nodes and VMs too
 	$(RUN)/python -m tests.stages
 
 vms: root setup ## The tests of VMs that take longest, besides: images, cloud-init, VLANs, bonds, the lab itself
