@@ -1,9 +1,12 @@
 # Two commands do everything on a fresh machine, as root: `make up` and `make test`.
 .DEFAULT_GOAL := help
 .PHONY: help root setup stop up up-nspawn up-libvirt up-netns down down-nspawn down-libvirt down-netns site \
-  verify shell shell-nspawn shell-libvirt shell-netns test vms lint unit bench
+  verify shell shell-nspawn shell-libvirt shell-netns test vms lint unit bench soak
 
 RUN := .venv/bin
+
+# Tests start thousands of programs, and VMs translate every instruction: nothing is compiled twice.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## Say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -97,21 +100,18 @@ lint: setup ## Format, lint, types, layers
 	$(RUN)/mypy
 	$(RUN)/lint-imports
 
-# More workers than cores: kernel tests wait for what is dropped. A file stays with one worker, so that
-# what its tests share is built once.
-QUICK := $(RUN)/pytest -n 3 --dist loadfile -m 'not nodes and not vms and not slow'
+unit: setup ## The quick tests: everything that boots no node
+	$(RUN)/python -m tests.stages unit
 
-unit: setup ## The quick tests: everything that boots no node, under a minute
-	$(QUICK)
-
-test: root lint ## All the tests, on booted nodes too
-	HYPOTHESIS_PROFILE=thorough $(QUICK)
-	$(RUN)/pytest -n 3 -m 'slow and not vms'
-	$(RUN)/pytest -m nodes
-	$(RUN)/pytest -m 'vms and not slow'
+test: root lint ## All the tests, on booted nodes and VMs too
+	$(RUN)/python -m tests.stages
 
 vms: root setup ## The tests of VMs that take longest, besides: images, cloud-init, VLANs, bonds, the lab itself
 	$(RUN)/pytest -m 'vms and slow'
 
 bench: root setup ## Load and change up to 50,000 services, beside nft in the same run
 	$(RUN)/python -m bench.scale --yaml
+
+SOAK ?= 10
+soak: root setup ## Run SOAK times as many restarts and changes as make test does, and print what they cost
+	GROUNDPLANE_SOAK=$(SOAK) $(RUN)/pytest -s -v -p no:cacheprovider tests/kernel/test_living_restarts.py

@@ -8,11 +8,14 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from deploys.catalog import ROOT
+from deploys.locks import lock_file
 
 _CACHE = ROOT / ".cache" / "wheels"
 # The tags that pip accepts on a machine with glibc 2.28 or newer: every target has that.
@@ -39,20 +42,49 @@ class WheelhouseError(Exception):
 @cache
 def wheelhouse_for(python: str, machine: str) -> Wheelhouse:
     """Return the wheels for *python* ("3.11") on *machine* (as uname -m says)."""
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    made = _CACHE / f"of-{_digest_of_sources(python, machine)}"
+    with lock_file(_CACHE / "lock", "another deploy that makes wheels"):
+        if not made.is_file() or not (_CACHE / made.read_text()).is_dir():
+            made.write_text(_make(python, machine))
+        digest = made.read_text()
+    return Wheelhouse(_CACHE / digest, digest)
+
+
+def _make(python: str, machine: str) -> str:
+    """Make the directory, unless it is there; return its name."""
     requirements = _locked()
-    wheel = _own_wheel()
-    own = f"groundplane=={wheel.name.split('-')[1]} --hash=sha256:{_digest(wheel)}\n"
-    text = requirements + own
-    digest = hashlib.sha256(f"{python} {machine}\n{text}".encode()).hexdigest()[:12]
-    directory = _CACHE / digest
-    if not directory.is_dir():
-        new = directory.with_name(f"{digest}.new")
-        # pip comes along to be run, and is not installed: half of all files would be its own.
-        _download(new, _locked("--group=install"), python, machine)
-        shutil.copy(wheel, new)
-        (new / "requirements.txt").write_text(text)
-        new.rename(directory)
-    return Wheelhouse(directory, digest)
+    with tempfile.TemporaryDirectory() as built:
+        wheel = _own_wheel(Path(built))
+        own = f"groundplane=={wheel.name.split('-')[1]} --hash=sha256:{_digest(wheel)}\n"
+        text = requirements + own
+        digest = hashlib.sha256(f"{python} {machine}\n{text}".encode()).hexdigest()[:12]
+        directory = _CACHE / digest
+        if not directory.is_dir():
+            new = directory.with_name(f"{digest}.new")
+            # pip comes along to be run, and is not installed: half of all files would be its own.
+            _download(new, _locked("--group=install"), python, machine)
+            shutil.copy(wheel, new)
+            (new / "requirements.txt").write_text(text)
+            new.rename(directory)
+    return digest
+
+
+def _digest_of_sources(python: str, machine: str) -> str:
+    """Return a digest of all that decides what the wheels are: to build one takes a second."""
+    total = hashlib.sha256(f"{python} {machine}".encode())
+    for each in sorted(_sources()):
+        total.update(f"\n{each.relative_to(ROOT)} {_digest(each)}".encode())
+    return total.hexdigest()[:12]
+
+
+def _sources() -> Iterator[Path]:
+    for name in ("pyproject.toml", "uv.lock", "README.md", "LICENSE"):
+        yield ROOT / name
+    for tree in ("agent/groundplane", "templates"):
+        for path in (ROOT / tree).rglob("*"):
+            if path.is_file() and path.suffix != ".pyc":
+                yield path
 
 
 def _locked(*more: str) -> str:
@@ -73,9 +105,7 @@ def _download(directory: Path, requirements: str, python: str, machine: str) -> 
           "--implementation=cp", *platforms, f"--dest={directory}", f"--requirement={listed}"])  # fmt: skip
 
 
-def _own_wheel() -> Path:
-    out = ROOT / ".cache" / "dist"
-    shutil.rmtree(out, ignore_errors=True)
+def _own_wheel(out: Path) -> Path:
     _run(
         [
             *_uv(),

@@ -41,6 +41,8 @@ _lab_data = {
     "ssh_known_hosts_file": str(_pinned),
     "vm_keys_directory": str(_lab.guest_keys_dir),
     "authorized_keys": [public(client_key(_lab)).read_text().strip()],
+    # VMs of the lab are mostly emulated, and share the machine with what deploys and tests them.
+    "boot_timeout": 900,
     **_source,
 }
 globals().update(

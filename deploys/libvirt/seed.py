@@ -26,6 +26,17 @@ _NO_ADVERTISEMENTS: Final = {
 }
 """Addresses are those declared and no others: cloud-init 22.4 tells netplan so, but not networkd."""
 
+_NO_PASSWORDS: Final = {
+    "path": "/etc/ssh/sshd_config.d/50-cloud-init.conf",
+    "permissions": "0600",
+    "content": "PasswordAuthentication no\n",
+}
+"""The file that `ssh_pwauth` changes, written before sshd starts.
+
+Otherwise cloud-init changes it later and restarts sshd, which has answered and then refuses
+connections for some seconds.
+"""
+
 
 @dataclass(frozen=True)
 class Seed:
@@ -76,7 +87,7 @@ def _user_data(machine: Machine) -> dict[str, Any]:
         "ssh_pwauth": False,
         "growpart": {"mode": "auto", "devices": ["/"]},
         "resize_rootfs": True,
-        "write_files": [_NO_ADVERTISEMENTS],
+        "write_files": [_NO_ADVERTISEMENTS, _NO_PASSWORDS],
     }
     if machine.user == "root":
         return common | {

@@ -5,9 +5,10 @@ from collections.abc import Generator, Iterable
 from pyinfra import host, logger
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
-from deploys.facts.libvirt import DomainKind, Domains, FoundDomain, OfferedKeys, PublicKeys
+from deploys.facts.libvirt import VIRSH, DomainKind, Domains, FoundDomain, OfferedKeys, PublicKeys
 from deploys.libvirt import paths
 from deploys.libvirt.domains import differences, domain_xml, read_domain
+from deploys.libvirt.greeting import wait_script
 from deploys.libvirt.identity import pool_name
 from deploys.libvirt.machine import Machine
 from deploys.libvirt.seed import seed_of
@@ -102,9 +103,16 @@ def purged(site: str, kept: tuple[str, ...], pool: str, limit: int) -> Commands:
 @operation()
 def answering(machines: tuple[Machine, ...], limit: int) -> Commands:
     """Have *machines* answer by ssh, each with its own host key, within *limit* seconds."""
+    for machine in machines:
+        if not machine.reachable_host:
+            host.log(
+                f"VM {machine.name}: its ssh is not checked: network {machine.network.name} has no "
+                "addresses of the hypervisor",
+                logger.warning,
+            )
     waiting = _silent(machines)
     for machine in waiting:
-        yield _wait(machine, limit)
+        yield StringCommand(wait_script(machine, limit, VIRSH))
     if not waiting:
         host.noop("every VM answers with its host key")
 
@@ -147,17 +155,3 @@ def _silent(machines: Iterable[Machine]) -> list[Machine]:
     offered = host.get_fact(OfferedKeys, addresses=[each.reachable_host for each in asked])
     pinned = host.get_fact(PublicKeys, directory=paths.host_keys(asked[0].pool))
     return [each for each in asked if offered.get(each.reachable_host, "") != pinned.get(each.name)]
-
-
-def _wait(machine: Machine, limit: int) -> StringCommand:
-    address = QuoteString(machine.reachable_host)
-    reason = (
-        f"VM {machine.name} did not answer with its host key on {machine.reachable_host}:22 within "
-        f"{limit} s; see: virsh console {machine.name}"
-    )
-    return StringCommand(
-        f"end=$(($(date +%s) + {limit})); key=$(cut -d' ' -f2", QuoteString(f"{machine.host_key}.pub"),
-        "); until ssh-keyscan -T 2 -t ed25519", address, "2>/dev/null | grep -qF \"$key\"; do",
-        "test $(date +%s) -lt $end || { printf '%s\\n'", QuoteString(reason), ">&2; exit 1; };",
-        "sleep 1; done",
-    )  # fmt: skip

@@ -107,11 +107,11 @@ class Place:
             settings = Settings(node, source, self.health, self.state, self.runtime, 0.2)
             running = asyncio.create_task(Agent(settings, [planes]).run())
             try:
-                await asyncio.wait_for(steps(), 10)
+                await asyncio.wait_for(steps(), 60)
                 assert not running.done(), "the agent ended by itself"
             finally:
                 os.kill(os.getpid(), signal.SIGTERM)
-                await asyncio.wait_for(running, 10)
+                await asyncio.wait_for(running, 60)
 
         asyncio.run(live())
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -136,7 +137,8 @@ def test_no_listener_of_the_host_answers_on_a_service_address(net: World, client
     assert len(every) > 90
     with ThreadPoolExecutor(8) as threads:
         place = net.place(client)
-        seen = list(threads.map(lambda address: ask(place, address, 22, "TCP")[0], every))
+        once = partial(ask, place, port=22, protocol="TCP")
+        seen = [answer for (answer,) in threads.map(once, every)]
     assert [] == [pair for pair in zip(every, seen, strict=True) if pair[1] != REFUSED]
 
 

@@ -1,7 +1,14 @@
 """The wheels of the agent: locked, hashed, complete, the same each time."""
 
 import platform
+import subprocess
+import sys
+from pathlib import Path
 
+import pytest
+
+from deploys import wheelhouse
+from deploys.catalog import ROOT
 from deploys.wheelhouse import wheelhouse_for
 
 
@@ -24,7 +31,34 @@ def test_what_only_the_deploys_need_is_not_among_them() -> None:
     assert names.isdisjoint({"pyinfra", "paramiko", "pytest", "hypothesis", "mypy"})
 
 
+def test_another_source_is_another_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("pyproject.toml", "uv.lock", "README.md", "LICENSE"):
+        (tmp_path / name).touch()
+    source = tmp_path / "agent" / "groundplane" / "a.py"
+    source.parent.mkdir(parents=True)
+    source.write_text("one")
+    monkeypatch.setattr(wheelhouse, "ROOT", tmp_path)
+    digests = [wheelhouse._digest_of_sources("3.11", "x86_64")]
+    source.write_text("two")
+    digests += [wheelhouse._digest_of_sources(python, "x86_64") for python in ("3.11", "3.13")]
+    assert 3 == len(set(digests))
+
+
 def test_a_second_call_finds_the_same() -> None:
     first = wheelhouse_for("3.11", platform.machine())
     wheelhouse_for.cache_clear()
     assert first.digest == wheelhouse_for("3.11", platform.machine()).digest
+
+
+@pytest.mark.slow
+def test_deploys_that_run_at_the_same_time_find_the_same() -> None:
+    script = (
+        "from deploys.wheelhouse import wheelhouse_for\nprint(wheelhouse_for(*sys.argv[1:]).digest)"
+    )
+    command = [sys.executable, "-c", f"import sys\n{script}", "3.11", platform.machine()]
+    running = [
+        subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE) for _ in range(3)
+    ]
+    found = {each.communicate(timeout=120)[0] for each in running}
+    assert [0, 0, 0] == [each.returncode for each in running]
+    assert {f"{wheelhouse_for('3.11', platform.machine()).digest}\n"} == found

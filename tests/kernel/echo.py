@@ -35,7 +35,7 @@ def echo(netns: str, port: int) -> Iterator[None]:
 
 
 def connect(netns: str, address: str, port: int = 80) -> socket.socket:
-    return within(netns, lambda: socket.create_connection((address, port), timeout=5))
+    return within(netns, lambda: socket.create_connection((address, port), timeout=30))
 
 
 def lives(connection: socket.socket) -> bool:

@@ -1,6 +1,6 @@
-"""Ten thousand changes, each of them brought: prints memory in KiB and descriptors, ten times.
+"""Many changes, each of them brought: prints memory in KiB and descriptors, ten times.
 
-python -m tests.kernel.soak DIRECTORY
+python -m tests.kernel.soak DIRECTORY CHANGES
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from groundplane.dataplanes.nftables import Nftables
 from groundplane.pipeline import compile_source
 from groundplane.snapshot import encode
 
-CHANGES, TIMES = 10_000, 10
+TIMES = 10
 
 
 def used() -> tuple[int, int]:
@@ -30,19 +30,19 @@ def used() -> tuple[int, int]:
     return int(memory), len(os.listdir("/proc/self/fd"))
 
 
-async def change(convergence: Convergence, sites: tuple[bytes, bytes]) -> None:
+async def change(convergence: Convergence, sites: tuple[bytes, bytes], changes: int) -> None:
     """Let a workload fail and pass; every fiftieth time, let a service come or go."""
-    for number in range(CHANGES):
+    for number in range(changes):
         if number % 50 == 49:
             await convergence.take(sites[number // 50 % 2])
         else:
             failing = {("default", "a")} if number % 2 else set[tuple[str, str]]()
             await convergence.judge(frozenset(failing), lambda _: "the soak says so")
-        if number % (CHANGES // TIMES) == CHANGES // TIMES - 1:
+        if number % (changes // TIMES) == (changes // TIMES) - 1:
             print(*used(), flush=True)
 
 
-def main(directory: Path) -> None:
+def main(directory: Path, changes: int) -> None:
     site = compile_source(directory / "site")
     sites = encode(msgspec.structs.replace(site, services=site.services[:-1])), encode(site)
     planes: list[Dataplane[Any, Any]] = [Nftables(), StaleFlows()]
@@ -52,11 +52,11 @@ def main(directory: Path) -> None:
     async def live() -> None:
         convergence = Convergence("n1", [planes], Report(status, directory / "run"))
         await convergence.take(sites[0])
-        await change(convergence, sites)
+        await change(convergence, sites, changes)
         convergence.close()
 
     asyncio.run(live())
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

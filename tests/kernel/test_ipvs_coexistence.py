@@ -87,7 +87,7 @@ def wrong(net: World) -> list[str]:
         # Until one is lost: every endpoint of the services with several is asked.
         answers: list[str] = []
         while len(answers) < 3 and all(each.split()[0] in NAMES for each in answers):
-            answers += ask(net.place(asked.client), address, port, protocol, patience=10.0)
+            answers += ask(net.place(asked.client), address, port, protocol)
         bad = [answer for answer in answers if answer.split()[0] not in NAMES]
         return f"{asked}, {family} {protocol}: {bad[0]}" if bad else ""
 

@@ -169,7 +169,7 @@ def asked(net: World, client: str, name: str, family: str, protocol: str) -> set
         answer
         for address in addresses(net.site, name)
         if family_of(address) == family
-        for answer in ask(net.place(client), address, 8080, protocol, times=4, patience=10.0)
+        for answer in ask(net.place(client), address, 8080, protocol, times=4)
     }
 
 
@@ -207,7 +207,7 @@ def test_the_link_is_not_told_that_the_host_has_the_address(net: World) -> None:
         sent = f"-n {net.client} route replace {address}/32 dev lan"
         ip(sent)
         try:
-            assert ["dropped"] == ask(net.place("near"), address, 8080, "TCP", times=1)
+            assert ["dropped"] == ask(net.place("near"), address, 8080, "TCP", patience=1.0)
         finally:
             ip(sent.replace("replace", "delete"))
 
@@ -381,9 +381,9 @@ def test_cluster_ips_are_kept_from_outside_where_the_site_says_so(
     net.site = msgspec.structs.replace(before, cluster_ips_from_outside=False)
     net.apply()
     try:
-        assert ["dropped"] == ask(net.place("near"), inside, 8080, "TCP")
+        assert ["dropped"] == ask(net.place("near"), inside, 8080, "TCP", patience=1.0)
         for client, address in (("near", outside), ("b", inside), ("n1", inside)):
-            (answer,) = ask(net.place(client), address, 8080, "TCP", patience=10.0)
+            (answer,) = ask(net.place(client), address, 8080, "TCP")
             assert answer.split()[0] in ("a", "c"), client
     finally:
         net.site = before

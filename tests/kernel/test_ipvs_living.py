@@ -67,7 +67,7 @@ def test_an_established_connection_outlives_its_endpoint_and_no_new_one_goes_the
         assert lives(connection)
         net.apply(frozenset({("default", "a")}))
         try:
-            assert "refused" == ask(net.place("near"), web, 80, "TCP")[0]
+            assert ["refused"] == ask(net.place("near"), web, 80, "TCP")
             settle(net, "n1")
             assert lives(connection)
             assert f"-t {web}:80 " in servers(net, "n1")

@@ -30,7 +30,7 @@ def test_a_workload_cannot_pass_by_the_node(net: World) -> None:
     """An on-link route to a neighbour on the same bridge is a dead end (the guard)."""
     run(net.workload("b"), "ip", "route", "add", "10.244.1.10/32", "dev", "eth0")
     try:
-        answers = ask(net.workload("b"), "10.244.1.10", 8080, "TCP")
+        answers = ask(net.workload("b"), "10.244.1.10", 8080, "TCP", patience=1.0)
     finally:
         run(net.workload("b"), "ip", "route", "del", "10.244.1.10/32", "dev", "eth0")
     assert answers[0] in ("dropped", "No route to host")
@@ -42,7 +42,7 @@ def test_a_workload_cannot_take_another_address(net: World) -> None:
     try:
         run(net.workload("b"), "ip", "route", "replace", "10.244.2.10/32", "via", "10.244.1.1",
             "dev", "eth0", "onlink", "src", "10.244.1.77")  # fmt: skip
-        assert ["dropped"] == ask(net.workload("b"), "10.244.2.10", 8080, "TCP")
+        assert ["dropped"] == ask(net.workload("b"), "10.244.2.10", 8080, "TCP", patience=1.0)
     finally:
         run(net.workload("b"), "ip", "address", "del", "10.244.1.77/32", "dev", "eth0")
 

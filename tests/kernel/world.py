@@ -142,9 +142,13 @@ class Server:
 
 
 def ask(
-    netns: str, address: str, port: int, protocol: str, *, times: int = 1, patience: float = 1.0
+    netns: str, address: str, port: int, protocol: str, *, times: int = 1, patience: float = 10.0
 ) -> list[str]:
-    """Return what *times* new connections from *netns* get: an answer, or how they fail."""
+    """Return what *times* new connections from *netns* get: an answer, or how they fail.
+
+    *patience* is how long what is dropped takes, in seconds. Others take the time they need: on an
+    emulated machine that shares its CPU, a refusal can take more than one.
+    """
 
     def once() -> str:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET

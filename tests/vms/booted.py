@@ -5,6 +5,7 @@ AppArmor with its profiles), and a disk of its own for what it writes.
 """
 
 import hashlib
+import os
 import shutil
 import subprocess
 import tempfile
@@ -79,6 +80,7 @@ def run_booted(
             },
             within=within,
             memory=memory,
+            cpus=os.cpu_count() or 1,
             disk=disk,
         )
 

@@ -23,6 +23,7 @@ from tests.vms.kernels import kept, unpack
 
 # What the first program has to load before it sees this machine's files.
 _MODULES: Final = ("virtio_pci", "9p", "9pnet_virtio", "overlay", "virtio_rng")
+_NO_BYTECODE: Final = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
 _KERNELS: Final = {"amd64": "linux-image-amd64"}
 
 _INIT: Final = """\
@@ -65,16 +66,23 @@ def run_in_guest(
 ) -> tuple[int, str]:
     """Run the shell *command* in *directory*, with *memory* MiB; return its status and its output.
 
-    Nothing else runs there. AssertionError, with what the guest printed, where it has not ended
-    *within* seconds.
+    It has one CPU: a second one only waits for the first where Python holds its lock, and the host
+    is busy with both. Nothing else runs there. AssertionError, with what the guest printed, where it
+    has not ended *within* seconds.
     """
     kernel = kernel_directory()
     script = _SCRIPT.format(kernel=kernel, directory=directory, command=command)
-    return boot(kernel, {"script": script}, within=within, memory=memory)
+    return boot(kernel, {"script": script}, within=within, memory=memory, cpus=1)
 
 
 def boot(
-    kernel: Path, files: Mapping[str, str], *, within: float, memory: int, disk: Path | None = None
+    kernel: Path,
+    files: Mapping[str, str],
+    *,
+    within: float,
+    memory: int,
+    cpus: int,
+    disk: Path | None = None,
 ) -> tuple[int, str]:
     """Boot the kernel in *kernel*, with *files* in /guest by name; "script" is the first process.
 
@@ -87,7 +95,10 @@ def boot(
             (guest / path).write_text(text)
         try:
             done = subprocess.run(
-                _qemu(kernel, guest, memory, disk), capture_output=True, text=True, timeout=within
+                _qemu(kernel, guest, memory, cpus, disk),
+                capture_output=True,
+                text=True,
+                timeout=within,
             )
             printed = done.stdout + done.stderr
         except subprocess.TimeoutExpired as error:
@@ -98,16 +109,17 @@ def boot(
         return int((guest / "status").read_text()), text
 
 
-def _qemu(kernel: Path, guest: Path, memory: int, disk: Path | None) -> Sequence[str]:
+def _qemu(kernel: Path, guest: Path, memory: int, cpus: int, disk: Path | None) -> Sequence[str]:
     block = ["-drive", f"file={disk},format=raw,if=virtio,cache=unsafe"] if disk else []
     (image,) = (kernel / "boot").glob("vmlinuz-*")
     share = "security_model=none,multidevs=remap"
     return [
         "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max",
-        "-smp", str(os.cpu_count() or 1), "-m", str(memory), "-nodefaults", "-no-user-config",
+        "-smp", str(cpus), "-m", str(memory), "-nodefaults", "-no-user-config",
         "-display", "none", "-no-reboot", "-serial", "stdio",
         "-kernel", str(image), "-initrd", str(kernel / "initrd"),
-        "-append", "console=ttyS0 quiet panic=1 mitigations=off net.ifnames=0",
+        # Several emulated CPUs read one TSC; the kernel takes it for unsynchronized, and asks a device.
+        "-append", "console=ttyS0 quiet panic=1 mitigations=off net.ifnames=0 tsc=reliable",
         "-fsdev", f"local,id=host,path=/,readonly=on,{share}",
         "-device", "virtio-9p-pci,fsdev=host,mount_tag=host",
         "-fsdev", f"local,id=guest,path={guest},{share}",
@@ -115,6 +127,16 @@ def _qemu(kernel: Path, guest: Path, memory: int, disk: Path | None) -> Sequence
         "-device", "virtio-rng-pci",
         *block,
     ]  # fmt: skip
+
+
+def keep_bytecode(*tests: str) -> None:
+    """Have the bytecode of *tests*, and of what they import, beside the sources.
+
+    A guest would compile all of it again, many times slower than this machine.
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in _NO_BYTECODE}
+    collect = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--collect-only"]
+    subprocess.run([*collect, *tests], env=environment, stdout=subprocess.DEVNULL, check=True)
 
 
 def kernel_directory() -> Path:

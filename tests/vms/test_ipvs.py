@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from deploys.catalog import ROOT
-from tests.vms.guest import run_in_guest
+from tests.vms.guest import keep_bytecode, run_in_guest
 
 pytestmark = pytest.mark.vms
 
@@ -19,7 +19,10 @@ MORE = tuple(
 @pytest.mark.parametrize("tests", [CONFORMANCE, MORE], ids=["conformance", "more"])
 def test_the_conformance_suite_and_what_is_of_ipvs_alone(tests: tuple[str, ...]) -> None:
     """Not one of them is skipped there."""
-    pytest_ = f"{sys.executable} -m pytest -p no:cacheprovider -q --color=no"
-    status, output = run_in_guest(f"{pytest_} -k ipvs {' '.join(tests)}", ROOT, within=1800)
+    keep_bytecode(*tests)
+    # What pytest loads by itself, nothing here uses.
+    pytest_ = f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest -p no:cacheprovider"
+    command = f"{pytest_} -q --color=no --durations=15 -k ipvs {' '.join(tests)}"
+    status, output = run_in_guest(command, ROOT, within=1800)
     assert status == 0, output
     assert "skipped" not in output, output

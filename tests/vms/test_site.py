@@ -46,6 +46,13 @@ def test_the_site_is_as_declared(site: Site) -> None:
     assert " failed" not in site.run("pytest", "-q", "-p", "no:cacheprovider", "tests/verify")
 
 
+def test_sshd_of_a_vm_stays_up_once_it_answers(site: Site) -> None:
+    """The hypervisors' deploy ends when it answers, and the nodes' deploy begins."""
+    for node in ("v1", "v2"):
+        journal = site.on(node, "journalctl -u ssh -o cat | grep -c '^Started'")
+        assert "1" == journal.strip(), node
+
+
 def test_a_second_deploy_changes_nothing(site: Site) -> None:
     assert [] == site.deploy("hypervisors", "deploys/site.py")
     assert [] == site.deploy("nodes", "deploys/site.py", "examples/lab/workloads.py")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given
 
@@ -61,6 +62,19 @@ def test_root_is_let_in_by_key_alone() -> None:
     found = yaml.safe_load(text)
     assert (found["disable_root"], found["ssh_pwauth"]) == (False, False)
     assert found["users"] == [{"name": "root", "ssh_authorized_keys": [KEY]}]
+
+
+@pytest.mark.parametrize("user", ["root", "admin"])
+def test_cloud_init_finds_nothing_to_change_for_sshd_once_it_runs(user: str) -> None:
+    """Where it finds another value in that file, it restarts sshd, which has answered by then."""
+    found = yaml.safe_load(seed_of(replace(V1, user=user)).user_data)
+    (written,) = [each for each in found["write_files"] if "/ssh/" in each["path"]]
+    assert written == {
+        "path": "/etc/ssh/sshd_config.d/50-cloud-init.conf",
+        "permissions": "0600",
+        "content": "PasswordAuthentication no\n",
+    }
+    assert found["ssh_pwauth"] is False
 
 
 def test_another_user_becomes_root_by_sudo() -> None:
