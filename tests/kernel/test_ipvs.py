@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from groundplane.dataplanes.ipvs import Ipvs, render, rules
 from groundplane.diff import Delta
-from groundplane.errors import KernelRefused
+from groundplane.errors import KernelRefused, ObjectsRefused
 from groundplane.model.compiled import Ipvs as Settings
 from groundplane.model.ipvs import Forwarding
 from groundplane.project import NodeState
@@ -235,6 +235,19 @@ def test_what_is_refused_keeps_nothing_else_from_being_written(node: Node) -> No
     with pytest.raises(KernelRefused, match=r"-A -t 10\.96\.0\.2:80 -s rr`: File exists"):
         within(node.netns, lambda: node.plane.write(BASE, delta))
     assert f"-a -t 10.96.0.3:80 -r {ONE} -m -w 1" in node.saved()
+
+
+def test_a_scheduler_that_the_kernel_lacks_concerns_its_service_alone(node: Node) -> None:
+    bad = service("bad", ["10.96.0.9"], [ONE], pool=8)
+    wanted = state(
+        service("web", ["10.96.0.2"], [ONE]),
+        msgspec.structs.replace(bad, scheduler="nosuch"),
+        base=BASE,
+    )
+    with pytest.raises(ObjectsRefused, match=r"^Service/default/bad: IPVS refused `-A -t 10\.96"):
+        node.bring(wanted)
+    assert f"-a -t 10.96.0.2:80 -r {ONE} -m -w 1" in node.saved()
+    assert "table ip groundplane-ipvs" in run(node.netns, "nft", "list", "tables")
 
 
 def test_an_endpoint_of_tcp_leaves_when_it_has_no_connection(node: Node) -> None:

@@ -75,12 +75,13 @@ def test_no_connection_breaks(net: World, path: str, family: str) -> None:
 
 @pytest.mark.parametrize("path", ["to another node", "to outside"])
 def test_without_the_setting_they_break(net: World, path: str) -> None:
-    """So the test above can fail."""
+    """So the test above can fail. IPVS translates by connections of its own, valid or not."""
+    mode = net.site.nodes[0].proxy_mode
     nodes = [net.node(node.name) for node in net.site.nodes]
     try:
         for node in nodes:
             sysctl(node, net__netfilter__nf_conntrack_tcp_be_liberal=0)
-        assert _broken(net, path, "IPv4") > 0
+        assert (mode == "nftables" or path == "to outside") == (_broken(net, path, "IPv4") > 0)
     finally:
         for node in nodes:
             sysctl(node, net__netfilter__nf_conntrack_tcp_be_liberal=1)

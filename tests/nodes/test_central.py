@@ -90,6 +90,17 @@ def _seconds(found: dict[str, float]) -> str:
     return ", ".join(f"{seconds:.2f} s ({node})" for node, seconds in sorted(found.items()))
 
 
+def test_zones_are_as_declared_after_a_service_was_added(restored: Deployed) -> None:
+    """The serial of a zone is then beyond the one that the agent's file has, which is written ahead."""
+    service, _, _ = (restored.source / "web.yaml").read_text().partition("\n---")
+    (restored.source / "added.yaml").write_text(service.replace("name: web", "name: added", 1))
+    restored.run("groundplane", "allocate", str(restored.source))
+    restored.git("add", "added.yaml")
+    restored.wait_for_commit(restored.push("added.yaml", lambda text: text))
+    verified = ("pytest", "-q", "-p", "no:cacheprovider", "-k", "zones", "tests/verify")
+    assert " passed" in restored.run(*verified)
+
+
 def test_a_forced_push_is_followed(restored: Deployed) -> None:
     restored.push_and_wait("web.yaml", lambda text: _other_port(text, 8003))
     first = restored.git("rev-parse", "HEAD")

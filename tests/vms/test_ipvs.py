@@ -10,9 +10,11 @@ from tests.vms.guest import keep_bytecode, run_in_guest
 pytestmark = pytest.mark.vms
 
 CONFORMANCE = ("tests/conformance", "tests/kernel/test_ipvs.py", "tests/kernel/test_ipvs_living.py")
-# Other ways than masquerading, SCTP's own sockets, filters of others.
-MORE = tuple(
-    f"tests/kernel/test_ipvs_{each}.py" for each in ("encoder", "forwarding", "sctp", "coexistence")
+# Other ways than masquerading, SCTP's own sockets, filters of others, segments outside their window.
+MORE = (
+    *(f"tests/kernel/test_ipvs_{each}.py" for each in ("encoder", "forwarding", "sctp")),
+    "tests/kernel/test_ipvs_coexistence.py",
+    "tests/kernel/test_out_of_window.py",
 )
 
 
