@@ -32,16 +32,17 @@ def changes_by_part(
 ) -> list[PartChange[K, V]]:
     """Return the changes that together make *there* into *wanted*, one for each part. Pure.
 
-    What a part of *known*, the state before, had and the part no longer has goes with its change.
-    What no part had goes first, as a change of its own.
+    What a part of *known*, the state before, had and no part wants goes with the change of that
+    part. What no part had goes first, as a change of its own.
     """
+    rendered = [(part, render(part)) for part in wanted.parts]
+    every = {key for _, objects in rendered for key in objects}
     left = dict(there)
     found: list[PartChange[K, V]] = []
-    for part in wanted.parts:
-        objects = render(part)
+    for part, objects in rendered:
         before = _before(part, known)
-        own = {*objects, *(render(before) if before is not None else ())}
-        delta = diff({key: left.pop(key) for key in own if key in left}, objects)
+        gone = () if before is None else (key for key in render(before) if key not in every)
+        delta = diff({key: left.pop(key) for key in (*objects, *gone) if key in left}, objects)
         if delta:
             found.append(PartChange(subject_of(part), delta))
     if left:

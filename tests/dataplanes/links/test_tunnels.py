@@ -25,7 +25,7 @@ def shown(message: bytes) -> dict[str, object]:
 
 @given(
     st.sampled_from([("10.244.2.0/24", "10.244.1.1"), ("fd00:2::/64", "fd00:1::1")]),
-    st.ip_addresses().map(str),
+    st.ip_addresses().filter(lambda ip: not getattr(ip, "ipv4_mapped", None)).map(str),
     st.integers(1, (1 << 24) - 1),
 )
 def test_a_tunnel_is_read_as_it_was_written(ends: tuple[str, str], far: str, vni: int) -> None:
