@@ -213,3 +213,13 @@ class Server:
             zone: int(self.ask(zone, "SOA").answer[0][0].to_text().split()[2])
             for zone in zones_of(self.base)
         }
+
+
+def answered(server: Server, name: str, type_: str = "A") -> list[str]:
+    """Return the answer's records as `name type data`, in order."""
+    found = server.ask(name, type_).answer
+    return [
+        f"{rrset.name} {dns.rdatatype.to_text(rrset.rdtype)} {rdata}"
+        for rrset in found
+        for rdata in rrset
+    ]

@@ -283,25 +283,37 @@ def test_a_port_that_is_used_again_does_not_lead_to_the_endpoint_that_went(scene
             assert SECOND.ipv4 == answered(connection, 0.5)
 
 
-@pytest.mark.parametrize("way", [way for way in WAYS if way[0] == "world" and way[2] == 80])
+@pytest.mark.parametrize("address", ["203.0.113.5", "2001:db8:113::5"])
 def test_a_client_that_asked_before_the_service_was_there_is_answered(
-    scene: Scene, way: tuple[str, str, int]
+    scene: Scene, address: str
 ) -> None:
-    with closing(begun(scene, *way)) as connection:
+    """What it sent went out of the node, and nobody answered."""
+    outside = FIRST._replace(ipv4="203.0.113.5", ipv6="2001:db8:113::5")
+    with silent(scene, outside), closing(begun(scene, "a", address, 80)) as connection:
         scene.load(service(FIRST, protocol="TCP"))
         assert answered(connection) in (FIRST.ipv4, FIRST.ipv6)
 
 
-def test_an_external_address_that_others_translate_is_left_alone(scene: Scene) -> None:
-    rules = OTHERS.format(match="ip daddr 203.0.113.9 udp dport 80")
+@pytest.mark.parametrize(
+    ("match", "asked"),
+    [
+        # An external address that no service has.
+        ("ip daddr 203.0.113.9 udp dport 80", ("203.0.113.9", 80)),
+        # A port in the range of node ports that leads to no workload.
+        ("udp dport 30099", ("192.0.2.1", 30099)),
+    ],
+)
+def test_what_other_programs_translate_is_left_alone(
+    scene: Scene, match: str, asked: tuple[str, int]
+) -> None:
     nft = ["ip", "netns", "exec", scene.on.node, "nft"]
-    subprocess.run([*nft, rules], check=True)
+    subprocess.run([*nft, OTHERS.format(match=match)], check=True)
     try:
         scene.load(service(FIRST))
         client = within(scene.on.world, partial(socket.socket, socket.AF_INET, socket.SOCK_DGRAM))
         with closing(client):
             client.settimeout(0.4)
-            client.connect(("203.0.113.9", 80))
+            client.connect(asked)
             assert "198.51.100.9" == _ask(client)
             subprocess.run([*nft, "flush", "table", "ip", "other"], check=True)
             scene.load()
@@ -330,22 +342,3 @@ def test_an_association_of_sctp_leaves_with_its_endpoint(scene: Scene) -> None:
     assert "dst=10.96.0.5" in listing()
     scene.load(service(SECOND, protocol="SCTP"))
     assert "dst=10.96.0.5" not in listing()
-
-
-def test_a_node_port_of_another_program_is_left_alone(scene: Scene) -> None:
-    """A translation in the range of node ports that leads to no workload is none of ours."""
-    rules = OTHERS.format(match="udp dport 30099")
-    nft = ["ip", "netns", "exec", scene.on.node, "nft"]
-    subprocess.run([*nft, rules], check=True)
-    try:
-        scene.load(service(FIRST))
-        client = within(scene.on.world, partial(socket.socket, socket.AF_INET, socket.SOCK_DGRAM))
-        with closing(client):
-            client.settimeout(0.4)
-            client.connect(("192.0.2.1", 30099))
-            assert "198.51.100.9" == _ask(client)
-            subprocess.run([*nft, "flush", "table", "ip", "other"], check=True)
-            scene.load()
-            assert "198.51.100.9" == _ask(client)
-    finally:
-        subprocess.run([*nft, "delete", "table", "ip", "other"], check=True)
