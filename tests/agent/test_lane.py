@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from groundplane.agent import convergence as convergence_module
 from groundplane.agent import lane as lane_module
 from groundplane.agent.contest import AT_ONCE
 from groundplane.agent.convergence import Convergence
@@ -208,8 +209,9 @@ def site(directory: Path, ip: str) -> bytes:
 
 @pytest.mark.parametrize("hanging", [0, 1])
 def test_a_lane_that_hangs_keeps_no_other_from_being_brought_and_repaired(
-    tmp_path: Path, hanging: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hanging: int
 ) -> None:
+    monkeypatch.setattr(convergence_module, "_PATIENCE_S", 0.3)
     well, hung = Plane("well"), Hanging("hung")
     lanes: list[list[Plane]] = [[well], [hung]] if hanging else [[hung], [well]]
     told = report(tmp_path, well, hung)

@@ -158,6 +158,7 @@ def test_affinity_ends_with_its_endpoint_and_others_keep_theirs(scene: Stage, fa
     assert second == ask(scene, clients, VIP[family])
 
 
+@pytest.mark.slow
 def test_affinity_ends_after_its_time_and_each_new_connection_prolongs_it(scene: Stage) -> None:
     scene.load(state([endpoint(n) for n in range(50)], affinity_seconds=2))
     clients = CLIENTS["IPv4"][:40]

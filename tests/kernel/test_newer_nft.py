@@ -44,6 +44,7 @@ def test_other_tables_are_listed_and_removed(netns: str) -> None:
     assert [Table("ip", "theirs")] == within(netns, list_tables)
 
 
+@pytest.mark.slow
 def test_the_agent_goes_on_and_the_commands_work(tmp_path: Path) -> None:
     """Changes of elements, the doctor, the bundle and the clean-up."""
     with living("newer", tmp_path) as agent:

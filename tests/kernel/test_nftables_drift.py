@@ -17,7 +17,7 @@ from tests.kernel.spaces import based, namespace
 from tests.kernel.world import within
 from tests.states import BASE, SIZES, state
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from groundplane.resolve import compile_site
 from tests.kernel.spaces import own
 from tests.kernel.world import World, ask, ip, run, within, world
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
 SITE = """\
 apiVersion: groundplane/v1

@@ -20,7 +20,8 @@ from tests.kernel.stage import BASE_OF_STAGE, OUTSIDE, WORKLOADS, Seen, Stage, s
 
 pytestmark = pytest.mark.kernel
 
-EXAMPLES, PACKETS = 25, 80  # 2,000 packets
+# 800 packets, and 2,000 of the thorough profile.
+EXAMPLES, PACKETS = max(10, settings().max_examples // 4), 80
 HERE = Place("n1", "z1")
 
 # address of each family, node, zone: two of this node, the node itself, and others

@@ -86,7 +86,7 @@ def test_a_node_that_has_a_balancers_address_itself_is_let_in_where_the_node_is(
     node, length = net.node("n1"), 32 if "." in address else 128
     ip(f"-n {node} address add {address}/{length} dev lo")
     try:
-        (answer,) = ask(node, address, 80, "TCP")
+        (answer,) = ask(node, address, 80, "TCP", patience=0.5)
     finally:
         ip(f"-n {node} address del {address}/{length} dev lo")
     dropped = ("dropped", "Operation not permitted")
