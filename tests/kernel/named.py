@@ -155,7 +155,7 @@ class Server:
             directory=str(self.directory),
             journals=str(self.journals),
             request=str(self.request),
-            user="root:root",
+            user="root",
             rndc=f"rndc -k {self.key}",
         )
         (self.directory / "rebuild").write_text(script)

@@ -1,6 +1,9 @@
 """Zones that BIND does not load: rebuilt before it starts, and at the agent's request while it runs."""
 
 import re
+import shutil
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -10,6 +13,7 @@ import dns.rcode
 import pytest
 
 from groundplane.dataplanes.dns import zone_file, zones_of
+from groundplane.dataplanes.dns.config import rebuild_script
 from groundplane.dataplanes.dns.wire import later
 from groundplane.errors import KernelRefused
 from tests.kernel.named import Server
@@ -163,3 +167,24 @@ def test_zones_that_are_loaded_are_left_alone_while_the_server_runs(server: Serv
 
 def _serials(server: Server) -> dict[str, int]:
     return within(server.netns, partial(server.plane().serials, zones_of(BASE)))
+
+
+def test_a_link_that_the_server_put_there_leads_root_nowhere() -> None:
+    """Its directory is its own: it might have the files of others written or given to it."""
+    with tempfile.TemporaryDirectory() as name:
+        root, secret = Path(name), Path(name, "secret")
+        root.chmod(0o755)
+        secret.write_text("root's own")
+        secret.chmod(0o600)
+        zones = root / "zones"
+        zones.mkdir()
+        shutil.chown(zones, "daemon", "daemon")
+        for suffix in (".zone", ".zone.new", ".jnl"):
+            (zones / f"{ZONE}{suffix}").symlink_to(secret)
+        script = root / "rebuild"
+        script.write_text(
+            rebuild_script(BASE, directory=str(zones), journals=str(zones), user="daemon")
+        )
+        subprocess.run(["sh", str(script)], check=False, capture_output=True)
+        assert "root's own" == secret.read_text()
+        assert (0, 0o600) == (secret.stat().st_uid, secret.stat().st_mode & 0o777)

@@ -65,7 +65,7 @@ def rebuild_script(
     directory: str = ZONE_DIRECTORY,
     journals: str = JOURNAL_DIRECTORY,
     request: str = REBUILD_REQUEST,
-    user: str = "bind:bind",
+    user: str = "bind",
     rndc: str = "rndc",
 ) -> str:
     """Return the script that rebuilds zones which the server does not load; see its first lines."""
