@@ -14,30 +14,22 @@ from groundplane.dataplanes.nftables import handle
 from groundplane.dataplanes.nftables.maps import MAPS, Element, host32, map_of
 from groundplane.dataplanes.nftables.render import render
 from groundplane.dataplanes.nftables.text import framework
-from groundplane.model import compiled
-from groundplane.model.compiled import Endpoint, Port, columns
+from groundplane.model.compiled import Endpoint
 from groundplane.model.limits import HASH_SLOTS, MAX_ENDPOINTS
 from groundplane.project.node import interface_name, project_service
 from groundplane.project.state import (
     Member,
-    NodeBase,
     NodeState,
-    Part,
     ServicePort,
     Targets,
     VirtualService,
 )
 from groundplane.sizes import sizes
 from groundplane.slots import numbers
+from tests.dataplanes.nftables.rendered import FAR, NODE_PORT, OWN, lines, texts
 from tests.states import BASE, HERE, headless, of_family, service, services, states, target
 
 WEB = service("web", ["10.96.0.5"], ["10.244.1.10:8080", "10.244.2.10:8080"], pool=0x12)
-
-
-def texts(part: Part, base: NodeBase = BASE) -> list[str]:
-    """Return the elements of *part* as lines `table map element`."""
-    found = render(base, part).items()
-    return sorted(f"{map_of(e)!r} {map_of(e).element_text(e, data)}" for e, data in found)
 
 
 def test_a_service_is_its_address_its_port_and_a_slot_for_each_endpoint() -> None:
@@ -135,34 +127,6 @@ def test_a_node_that_is_gone_is_in_no_set() -> None:
 # ------------------------------------------------------------------------------------------------
 # Everything that a service can have, on the node n1 and in the pool 0x12.
 
-OWN = Endpoint("a", "n1", "", "10.244.1.10", "", (8080,))
-FAR = Endpoint("b", "n2", "", "10.244.2.10", "", (8080,))
-STICKY = msgspec.structs.replace(BASE, affinity_timeouts=(60, 10800))
-
-
-def lines(*endpoints: Endpoint, without: str = "", **fields: Any) -> list[str]:
-    """Return the elements of a service of IPv4, but the address of its own and maps *without*."""
-    plain = compiled.Service(
-        "default",
-        "web",
-        ("IPv4",),
-        ("10.96.0.5",),
-        (Port("http", "TCP", 80, 0x12),),
-        columns(endpoints),
-    )
-    made = msgspec.structs.replace(plain, **fields)
-    found = texts(project_service(made, HERE, frozenset()), STICKY)
-    assert "ip service_addresses 10.96.0.5" in found
-    return [
-        line.removeprefix("ip ")
-        for line in found
-        if line != "ip service_addresses 10.96.0.5" and line.split()[1] not in without.split()
-    ]
-
-
-BALANCED: dict[str, Any] = {"load_balancer_ips": ("203.0.113.6",)}
-NODE_PORT: dict[str, Any] = {"ports": (Port("http", "TCP", 80, 0x12, 30080),)}
-
 
 def test_an_external_ip_has_the_handle_of_the_cluster_ip() -> None:
     assert [
@@ -185,80 +149,6 @@ def test_an_address_that_another_service_has_too_is_that_ones() -> None:
         "cluster_ips 10.96.0.5 . tcp . 80 : 0x12001",
         "external_ips 203.0.113.5 . tcp . 80 : 0x12001",
     ] == lines(FAR, without="slots", **fields)
-
-
-def test_source_ranges_restrict_the_load_balancers_address_alone() -> None:
-    others = ("198.51.100.0/24",)
-    ranges: dict[str, Any] = {"external_ips": ("203.0.113.5",), "source_ranges": others}
-    assert [
-        "cluster_ips 10.96.0.5 . tcp . 80 : 0x12001",
-        "external_ips 192.0.2.1 . tcp . 30080 : 0x12001",
-        "external_ips 203.0.113.5 . tcp . 80 : 0x12001",
-        "external_ips 203.0.113.6 . tcp . 80 : 0x12401",
-        "source_ranges 0x12018 . 198.51.100.0",
-    ] == lines(FAR, without="slots service_addresses", **BALANCED, **NODE_PORT, **ranges)
-
-
-@pytest.mark.parametrize(
-    ("cidr", "expected"),
-    [
-        ("192.0.2.7/32", ["0x12020 . 192.0.2.7"]),
-        ("10.0.0.0/8", ["0x12008 . 10.0.0.0"]),
-        ("192.0.2.64/26", [f"0x1201c . 192.0.2.{n}" for n in (64, 80, 96, 112)]),
-        ("10.0.0.0/7", ["0x12008 . 10.0.0.0", "0x12008 . 11.0.0.0"]),
-        ("0.0.0.0/1", [f"0x12004 . {n}.0.0.0" for n in range(0, 128, 16)]),
-    ],
-)
-def test_a_source_range_is_split_to_a_length_that_is_a_multiple_of_4(
-    cidr: str, expected: list[str]
-) -> None:
-    found = lines(FAR, source_ranges=(cidr,), **BALANCED)
-    ranges = [line.removeprefix("source_ranges ") for line in found if "source_ranges" in line]
-    assert sorted(expected) == ranges
-
-
-def test_where_ranges_have_the_node_its_balancers_addresses_are_let_in() -> None:
-    """A node that has such an address asks from it."""
-    found = lines(FAR, source_ranges=("192.0.2.0/30",), **BALANCED)
-    assert "source_ranges 0x12020 . 203.0.113.6" in found
-    assert "source_ranges 0x12020 . 203.0.113.6" not in lines(
-        FAR, source_ranges=("192.0.2.64/26",), **BALANCED
-    )
-
-
-def test_a_source_range_of_ipv6_is_one_of_its_own_table() -> None:
-    fields: dict[str, Any] = {
-        "families": ("IPv6",),
-        "cluster_ips": ("fd00:96::5",),
-        "load_balancer_ips": ("2001:db8:113::6",),
-        "source_ranges": ("2001:db8:4::/63", "192.0.2.0/24"),
-    }
-    made = compiled.Service("default", "web", ports=(Port("http", "TCP", 80, 0x12),), **fields)
-    found = texts(project_service(made, HERE, frozenset()))
-    assert ["ip6 source_ranges 0x12040 . 2001:db8:4:1::", "ip6 source_ranges 0x12040 . 2001:db8:4::"] == [
-        line for line in found if "source_ranges" in line
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("ranges", "handle", "count"),
-    [
-        (("2001:db8::/32",), "0x12401", 0),  # none of this family: nobody may come
-        (("0.0.0.0/0", "2001:db8::/32"), "0x12001", 0),  # open to all of this family
-        ((), "0x12001", 0),
-        (("203.0.113.0/24", "198.51.100.0/24"), "0x12401", 2),
-    ],
-)
-def test_what_is_restricted_says_so_in_its_handle(
-    ranges: tuple[str, ...], handle: str, count: int
-) -> None:
-    found = lines(FAR, source_ranges=ranges, **BALANCED)
-    assert f"external_ips 203.0.113.6 . tcp . 80 : {handle}" in found
-    assert count == sum("source_ranges" in line for line in found)
-
-
-def test_source_ranges_without_a_load_balancers_address_are_none() -> None:
-    assert lines(FAR, **NODE_PORT) == lines(FAR, source_ranges=("192.0.2.0/24",), **NODE_PORT)
 
 
 # ------------------------------------------------------------------------------------------------
