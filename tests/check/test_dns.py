@@ -162,7 +162,8 @@ spec: {ports: [{port: 53}]}
 """
     (fault,) = faults(source, own)
     assert fault.endswith(
-        "Service/kube-system/kube-dns: metadata.name: is the name of the site's own DNS service; "
-        "to declare that yourself, set spec.dns.clusterIPs of the Cluster to []"
+        "Service/kube-system/kube-dns: metadata.name: is the name of the site's own DNS service: "
+        "delete this document, groundplane serves it; only to serve it yourself, set "
+        "spec.dns.clusterIPs of the Cluster to []"
     )
     assert [] == faults(source, own, site=WITHOUT_DNS)

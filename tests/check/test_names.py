@@ -25,18 +25,6 @@ def test_a_label_has_at_most_63_characters() -> None:
     )
 
 
-def test_a_service_name_starts_with_a_letter() -> None:
-    """RFC 1035, 2.3.1."""
-    assert names.service_label("web-1") is None
-    assert names.service_label("1web") == (
-        '"1web" is no service name: it starts with a letter (RFC 1035)'
-    )
-
-
-def test_a_service_name_is_a_label() -> None:
-    assert names.service_label("Web") == f'"Web" is not a DNS label: {_LABEL}'
-
-
 @pytest.mark.parametrize("name", ["http", "a", "8a", "a-b", "a" * 15])
 def test_port_names(name: str) -> None:
     assert names.port_name(name) is None

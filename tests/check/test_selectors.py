@@ -103,6 +103,37 @@ def test_a_selector_that_matches_nothing_says_what_is_near(
     ]
 
 
+def test_an_external_name_of_another_type_is_warned_of(source: Path) -> None:
+    text = SERVICE.replace("spec:\n", "spec:\n  externalName: db.example\n")
+    assert any(
+        each.endswith(
+            "spec.externalName: it means nothing: a service of type ClusterIP is no other name"
+        )
+        for each in warned(source, text)
+    )
+
+
+MANAGED = """\
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: web-1
+  labels:
+    kubernetes.io/service-name: web
+    endpointslice.kubernetes.io/managed-by: endpointslice-controller.k8s.io
+addressType: IPv4
+ports: [{port: 80}]
+endpoints: [{addresses: [198.51.100.7]}]
+"""
+
+
+def test_a_slice_that_kubernetes_wrote_is_used_with_a_warning(source: Path) -> None:
+    assert ["Kubernetes wrote it for pods; nothing here keeps these endpoints up to date"] == [
+        each.rpartition("metadata.labels: ")[2] for each in warned(source, SERVICE + MANAGED)
+    ]
+
+
 def test_a_slice_without_its_service_is_warned_of(source: Path) -> None:
     text = """\
         apiVersion: discovery.k8s.io/v1

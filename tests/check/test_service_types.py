@@ -68,7 +68,6 @@ _HEALTH = "it needs type LoadBalancer and externalTrafficPolicy Local"
         (NODE_PORT, "loadBalancerClass: a", "a service of type NodePort has none"),
         (NODE_PORT, "allocateLoadBalancerNodePorts: true", "a service of type NodePort has none"),
         (CLUSTER_IP, "loadBalancerSourceRanges: [a]", "a service of type ClusterIP has none"),
-        (LOAD_BALANCER, "externalName: a", "a service of type LoadBalancer has none"),
         (NODE_PORT, "clusterIP: None", "a service of type NodePort is never headless"),
         (LOAD_BALANCER, "clusterIPs: [None]", "a service of type LoadBalancer is never headless"),
         (

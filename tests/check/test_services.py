@@ -36,14 +36,9 @@ def test_what_a_service_may_say(source: Path, spec: tuple[str, ...]) -> None:
     assert faults(source, service(*spec), site=DUAL) == []
 
 
-def test_a_name_starts_with_a_letter(source: Path) -> None:
-    text = service(PORTS).replace("name: web", "name: 1web")
-    assert faults(source, text) == [
-        (
-            "site/test.yaml:3: Service/default/1web: metadata.name: "
-            '"1web" is no service name: it starts with a letter (RFC 1035)'
-        )
-    ]
+def test_a_name_may_begin_with_a_digit(source: Path) -> None:
+    """KEP-5311: names of services are RFC 1123 labels."""
+    assert [] == faults(source, service(PORTS).replace("name: web", "name: 1web"))
 
 
 @pytest.mark.parametrize(

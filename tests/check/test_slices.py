@@ -24,6 +24,23 @@ ports: [{name: sql, port: 5432}, {port: null}]"""
     assert faults(source, endpoint_slice(body)) == []
 
 
+@pytest.mark.parametrize(("selected", "found"), [("web", 0), ("other", 1)])
+def test_a_slice_of_kubernetes_that_is_not_used_has_no_faults(
+    source: Path, selected: str, found: int
+) -> None:
+    """It names nodes that the site has not."""
+    managed = "endpointslice.kubernetes.io/managed-by: endpointslice-controller.k8s.io"
+    labels = f"{{kubernetes.io/service-name: db, {managed}}}"
+    text = endpoint_slice("endpoints: [{addresses: [192.0.2.50], nodeName: kube-3}]", labels)
+    service = "apiVersion: v1\nkind: Service\nmetadata: {name: db}\n"
+    service += f"spec: {{selector: {{app: {selected}}}, ports: [{{port: 80}}]}}\n"
+    workload = (
+        "apiVersion: groundplane/v1\nkind: Workload\nmetadata: {name: a, labels: {app: web}}\n"
+    )
+    workload += "spec: {node: n1, hostNetwork: true}\n"
+    assert found == len(faults(source, f"{text}---\n{service}---\n{workload}"))
+
+
 def test_a_slice_names_its_service(source: Path) -> None:
     assert faults(source, endpoint_slice("", labels="{app: db}")) == [
         (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from groundplane.load.directory import KINDS
+from groundplane.load.kinds import KINDS
 from tests.cli.run import SITE, Command
 
 

@@ -8,9 +8,14 @@ from groundplane.load.convert import convert
 from groundplane.model.service import EndpointSlice, Service, ServiceSpec
 
 
+def _unwritten(_path: str) -> str:
+    """Know nothing of how the document is written."""
+    return ""
+
+
 def convert_service(spec: object, **meta: object) -> Any:
     document = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", **meta}}
-    return convert({**document, "spec": spec}, Service)
+    return convert({**document, "spec": spec}, Service, _unwritten)
 
 
 def test_a_good_document_is_a_struct() -> None:
@@ -24,7 +29,12 @@ def test_a_good_document_is_a_struct() -> None:
         ({"ports": {}}, [("spec.ports", "expected a list, got a mapping")]),
         (
             {"ports": [{"port": "80"}]},
-            [("spec.ports[0].port", 'expected a whole number, got "80"')],
+            [
+                (
+                    "spec.ports[0].port",
+                    'expected a whole number, got "80"; write it without quotes',
+                )
+            ],
         ),
         (
             {"ports": [{"port": True}]},
@@ -75,6 +85,34 @@ def test_an_unknown_value_lists_the_known_and_names_the_nearest() -> None:
     ]
 
 
+def test_a_number_in_quotes_is_to_be_written_without() -> None:
+    (found,) = convert_service({"ports": [{"port": "080"}]})
+    assert found == (
+        "spec.ports[0].port",
+        'expected a whole number, got "080"; write it without quotes',
+    )
+
+
+@pytest.mark.parametrize(
+    "spec", [{"type": ""}, {"sessionAffinity": ""}, {"ports": [{"port": 80, "protocol": ""}]}]
+)
+def test_what_api_servers_take_for_unset_where_it_is_empty_is_the_default(
+    spec: dict[str, object],
+) -> None:
+    plain = {"ports": [{"port": 80}]} if "ports" in spec else {}
+    assert convert_service(spec) == convert_service(plain)
+
+
+def test_other_fields_are_not_unset_where_they_are_empty() -> None:
+    assert isinstance(convert_service({"ipFamilyPolicy": ""}), list)
+
+
+def test_a_merge_key_among_labels_is_called_so() -> None:
+    assert convert_service({"selector": {"<<": {"app": "web"}}}) == [
+        ("spec.selector.<<", "merge keys (<<) are none of YAML 1.2's: write the fields out")
+    ]
+
+
 def test_a_required_field_that_is_missing_is_named() -> None:
     assert convert_service({"ports": [{}]}) == [("spec.ports[0]", '"port" is required')]
 
@@ -110,7 +148,7 @@ def test_lists_that_are_null_are_as_if_absent() -> None:
         "addressType": "IPv4",
     }
     nulls = {**document, "endpoints": None, "ports": None}
-    assert convert(nulls, EndpointSlice) == convert(document, EndpointSlice)
+    assert convert(nulls, EndpointSlice, _unwritten) == convert(document, EndpointSlice, _unwritten)
 
 
 def test_a_required_field_that_is_null_is_missing() -> None:

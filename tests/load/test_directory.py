@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from groundplane.errors import CatalogError, SourceError
-from groundplane.load import directory, load
+from groundplane.load import documents, load
 from groundplane.model.catalog import Catalog
 from tests.catalogs import SITE, faults, read, write
 
@@ -48,75 +48,6 @@ def test_a_byte_order_mark_is_no_part_of_the_document(source: Path) -> None:
     write(source, {"site.yaml": SITE})
     (source / "a.yaml").write_bytes(b"\xef\xbb\xbf" + WEB.encode())
     assert list(load(source).services) == [("default", "web")]
-
-
-def test_the_items_of_a_list_are_documents(source: Path) -> None:
-    text = """\
-        apiVersion: v1
-        kind: List
-        items:
-        - {apiVersion: v1, kind: Service, metadata: {name: web}}
-        - {apiVersion: v1, kind: Namespace, metadata: {name: shop}}
-        """
-    found = load_files(source, {"a.yaml": text})
-    assert (list(found.services), list(found.namespaces)) == ([("default", "web")], ["shop"])
-
-
-def test_a_list_names_the_line_of_the_item_that_is_wrong(source: Path) -> None:
-    """The first is seen when it is read, the second when it is checked."""
-    text = """\
-        apiVersion: v1
-        kind: List
-        items:
-        - apiVersion: v1
-          kind: Service
-          metadata: {name: web}
-          spec:
-            ports:
-            - port: 0
-        - apiVersion: v1
-          kind: Service
-          metadata: {name: db}
-          spec:
-            ports:
-            - prt: 0
-        """
-    assert faults(source, text) == [
-        'site/test.yaml:15: Service/default/db: spec.ports[0]: "port" is required',
-        (
-            "site/test.yaml:15: Service/default/db: spec.ports[0].prt: "
-            'unknown field "prt"; did you mean "port"?'
-        ),
-    ]
-    assert faults(source, text.replace("prt: 0", "port: 80")) == [
-        "site/test.yaml:9: Service/default/web: spec.ports[0].port: 0 is no port: 1 to 65535"
-    ]
-
-
-def test_kinds_that_hold_nothing_for_us_are_skipped_with_a_notice(source: Path) -> None:
-    deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n"
-    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: web}\n"  # noqa: S105
-    text = f"{deployment}---\n{secret}---\n{deployment}"
-    assert load_files(source, {"a.yaml": text}).notices == (
-        "2 Deployment documents skipped: nothing in this kind is for us",
-        "1 Secret document skipped: nothing in this kind is for us",
-    )
-
-
-@pytest.mark.parametrize(
-    ("api", "kind", "what"),
-    [
-        ("networking.k8s.io/v1", "NetworkPolicy", "network policies"),
-        ("v1", "Endpoints", "Endpoints documents"),
-    ],
-)
-def test_kinds_that_would_be_lost_in_silence_are_refused(
-    source: Path, api: str, kind: str, what: str
-) -> None:
-    text = f"apiVersion: {api}\nkind: {kind}\nmetadata: {{name: web}}\n"
-    assert load_faults(source, {"site.yaml": SITE, "a.yaml": text}) == [
-        f"site/a.yaml:2: {kind}/default/web: kind: {what} are not supported by this version"
-    ]
 
 
 @pytest.mark.parametrize(
@@ -213,7 +144,28 @@ def test_what_the_parser_has_no_line_for_has_one(source: Path, text: str, fault:
 def test_a_file_that_is_meant_to_be_read_is_told_of(source: Path) -> None:
     found = load_files(source, {"web.YAML": WEB, ".hidden.YML": WEB})
     assert {} == found.services
-    assert ("site/web.YAML is not read: its name has to end in .yaml or .yml",) == found.notices
+    message = "site/web.YAML is not read: its name has to end in .yaml, .yml or .json"
+    assert (message,) == found.notices
+
+
+def test_a_folder_behind_a_link_is_told_of(source: Path, tmp_path: Path) -> None:
+    write(tmp_path / "elsewhere", {"a.yaml": WEB})
+    (source / "linked").symlink_to(tmp_path / "elsewhere")
+    found = load_files(source, {})
+    assert {} == found.services
+    assert ("site/linked is not read: it is a link to a folder",) == found.notices
+
+
+def test_one_namespace_may_be_written_in_several_files(source: Path) -> None:
+    shop = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {team: a}}\n"
+    assert ["shop"] == list(load_files(source, {"a.yaml": shop, "b.yaml": shop}).namespaces)
+    (found,) = load_faults(source, {"b.yaml": shop.replace("team: a", "team: b")})
+    assert found.endswith("Namespace/shop: metadata.name: already defined at site/a.yaml:1")
+
+
+def test_an_empty_namespace_is_the_default_one(source: Path) -> None:
+    text = WEB.replace("name: web", 'name: web, namespace: ""')
+    assert [("default", "web")] == list(load_files(source, {"a.yaml": text}).services)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +226,7 @@ def test_a_folder_that_cannot_be_read_is_an_error(
             raise PermissionError(13, "Permission denied", path)
         return scandir(path)
 
-    monkeypatch.setattr(directory.os, "scandir", refuse)  # type: ignore[attr-defined]
+    monkeypatch.setattr(documents.os, "scandir", refuse)  # type: ignore[attr-defined]
     with pytest.raises(SourceError) as caught:
         load(source)
     assert str(caught.value) == "site/secret: cannot be read: Permission denied"
@@ -383,12 +335,6 @@ def test_the_order_of_files_does_not_matter(source: Path) -> None:
     found = read(source, WEB)
     (source / "test.yaml").rename(source / "a.yaml")
     assert load(source) == found
-
-
-def test_a_misspelt_kind_of_core_is_not_skipped(source: Path) -> None:
-    text = "apiVersion: v1\nkind: Servce\nmetadata: {name: web}\n"
-    place, what = "site/test.yaml:2: Servce/default/web", 'v1 has no kind "Servce"'
-    assert faults(source, text) == [f'{place}: kind: {what}; did you mean "Service"?']
 
 
 def test_what_is_no_regular_file_is_an_error(source: Path) -> None:

@@ -41,6 +41,15 @@ def test_the_first_service_range_is_of_the_sites_primary_family(
         ("46", {"cluster_ip": "None"}, ("IPv4", "IPv6")),
         ("46", {"cluster_ip": "None", "ip_families": ("IPv6",)}, ("IPv6", "IPv4")),
         ("4", {"cluster_ip": "None"}, ("IPv4",)),
+        (  # as API servers print it on sites of one family, too
+            "4",
+            {
+                "cluster_ip": "None",
+                "ip_families": ("IPv4", "IPv6"),
+                "ip_family_policy": "RequireDualStack",
+            },
+            ("IPv4",),
+        ),
         ("46", {"type": "ExternalName"}, ()),
     ],
 )
@@ -67,6 +76,12 @@ def test_the_families_of_a_service(
             {"ip_families": ("IPv6", "IPv4"), "ip_family_policy": "SingleStack"},
             "ipFamilyPolicy",
             "two families, but ipFamilyPolicy is SingleStack",
+        ),
+        (
+            "4",
+            {"cluster_ip": "None", "ip_family_policy": "RequireDualStack"},  # with a selector
+            "ipFamilyPolicy",
+            "RequireDualStack, but the site has service ranges of one family only",
         ),
         (
             "4",

@@ -11,9 +11,7 @@ from groundplane.model.path import join
 def check_metadata(catalog: Catalog, document: Object) -> Iterator[Fault]:
     """Yield the faults of *document*'s name, namespace and labels."""
     key, meta = key_of(document), document.metadata
-    form = names.service_label if document.kind == "Service" else names.dns_label
-    if document.kind == "EndpointSlice":
-        form = names.domain
+    form = names.domain if document.kind == "EndpointSlice" else names.dns_label
     if fault := form(meta.name):
         yield catalog.fault(key, "metadata.name", fault)
     if key.namespace and (fault := names.dns_label(meta.namespace)):

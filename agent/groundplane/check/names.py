@@ -3,7 +3,6 @@
 import re
 
 _RFC1123 = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_RFC1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 
 
@@ -15,13 +14,6 @@ def dns_label(name: str) -> str | None:
         form = "lower-case letters, digits and inner hyphens (RFC 1123)"
         return f'"{name}" is not a DNS label: {form}'
     return None
-
-
-def service_label(name: str) -> str | None:
-    """Return what keeps *name* from being an RFC 1035 label, or None."""
-    if dns_label(name) is None and not _RFC1035.fullmatch(name):
-        return f'"{name}" is no service name: it starts with a letter (RFC 1035)'
-    return dns_label(name)
 
 
 def port_name(name: str) -> str | None:

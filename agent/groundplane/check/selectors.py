@@ -27,11 +27,20 @@ def warnings(catalog: Catalog) -> Iterator[Fault]:
         if service.external:
             yield from _external(catalog, service)
             continue
+        if service.spec.external_name:
+            message = f"it means nothing: a service of type {service.spec.type} is no other name"
+            yield catalog.fault(key_of(service), "spec.externalName", message)
         if not service.spec.selector or (namespace, name) in sliced:
             continue
         if not index.matching(namespace, service.spec.selector):
             hint = nearest_labels(catalog, service)
             yield catalog.fault(key_of(service), "spec.selector", f"it selects no workload{hint}")
+    yield from _slice_warnings(catalog, index)
+    yield from probe_warnings(catalog)
+    yield from ipvs_warnings(catalog)
+
+
+def _slice_warnings(catalog: Catalog, index: LabelIndex) -> Iterator[Fault]:
     for each in catalog.slices.values():
         namespace, labels = each.metadata.namespace, each.metadata.labels
         of = catalog.services.get((namespace, labels.get(SERVICE_LABEL, "")))
@@ -46,10 +55,13 @@ def warnings(catalog: Catalog) -> Iterator[Fault]:
             message = "skipped: Kubernetes wrote it for pods; the workloads of the selector count"
             yield catalog.fault(key_of(each), "metadata.labels", message)
         else:
+            if labels.get(MANAGED_LABEL) == KUBERNETES and each.endpoints:
+                message = (
+                    "Kubernetes wrote it for pods; nothing here keeps these endpoints up to date"
+                )
+                yield catalog.fault(key_of(each), "metadata.labels", message)
             for path, message in _of_no_use(each, of):
                 yield catalog.fault(key_of(each), path, message)
-    yield from probe_warnings(catalog)
-    yield from ipvs_warnings(catalog)
 
 
 def _of_no_use(each: EndpointSlice, service: Service) -> Iterator[tuple[str, str]]:

@@ -20,8 +20,6 @@ def check_type(service: Service) -> Iterator[tuple[str, str]]:
         yield path, f"a service of type {spec.type} is never headless"
     if service.external:
         yield from _external(service)
-    elif spec.external_name:
-        yield "spec.externalName", f"a service of type {spec.type} has none"
 
 
 def _not_on_nodes(service: Service) -> Iterator[tuple[str, str]]:

@@ -60,8 +60,8 @@ def _own_dns(catalog: Catalog, key: Key) -> Iterator[Fault]:
     """Yield a fault for a service that has the name of the site's own DNS service."""
     if (key.namespace, key.name) == dns.NAME and catalog.cluster.spec.dns.cluster_ips != ():
         message = (
-            "is the name of the site's own DNS service; to declare that yourself, "
-            "set spec.dns.clusterIPs of the Cluster to []"
+            "is the name of the site's own DNS service: delete this document, groundplane serves it; "
+            "only to serve it yourself, set spec.dns.clusterIPs of the Cluster to []"
         )
         yield catalog.fault(key, "metadata.name", message)
 

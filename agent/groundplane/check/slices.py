@@ -11,6 +11,7 @@ from groundplane.model import address
 from groundplane.model.annotations import OTHER_PROXY
 from groundplane.model.catalog import Catalog, key_of
 from groundplane.model.path import join
+from groundplane.model.selector import LabelIndex
 from groundplane.model.service import EndpointSlice, SliceEndpoint
 
 SERVICE_LABEL = "kubernetes.io/service-name"
@@ -19,10 +20,26 @@ KUBERNETES = "endpointslice-controller.k8s.io"
 
 
 def check_slices(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the faults of every EndpointSlice."""
-    for each in catalog.slices.values():
+    """Yield the faults of every EndpointSlice that is used."""
+    for each in used_slices(catalog):
         yield from check_metadata(catalog, each)
         yield from _slice(catalog, each)
+
+
+def used_slices(catalog: Catalog) -> Iterator[EndpointSlice]:
+    """Yield every EndpointSlice but those that Kubernetes wrote for pods of its own.
+
+    Those are used only for a service that selects no workload.
+    """
+    index: LabelIndex | None = None
+    for each in catalog.slices.values():
+        if each.metadata.labels.get(MANAGED_LABEL) == KUBERNETES:
+            index = index or LabelIndex(catalog.workloads.values())
+            namespace, name = each.metadata.namespace, each.metadata.labels.get(SERVICE_LABEL, "")
+            of = catalog.services.get((namespace, name))
+            if of is None or index.matching(namespace, of.spec.selector):
+                continue
+        yield each
 
 
 def _slice(catalog: Catalog, each: EndpointSlice) -> Iterator[Fault]:

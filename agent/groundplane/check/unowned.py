@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 
 from groundplane.check.ranges import range_fault
+from groundplane.check.slices import used_slices
 from groundplane.errors import Fault
 from groundplane.model import address
 from groundplane.model.catalog import Catalog, key_of
@@ -15,7 +16,7 @@ def unowned_endpoints(catalog: Catalog, owned: Collection[str]) -> Iterator[Faul
     """
     cidrs = [each.cidr for each in catalog.cluster.spec.workload_cidrs]
     ranges = [cidr for cidr in cidrs if range_fault(cidr) is None]
-    for each in catalog.slices.values():
+    for each in used_slices(catalog):
         for index, endpoint in enumerate(each.endpoints):
             for number, text in enumerate(endpoint.addresses):
                 cidr = next((cidr for cidr in ranges if address.contains(cidr, text)), None)

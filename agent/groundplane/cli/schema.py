@@ -16,7 +16,7 @@ def schema(kind: str | None) -> int:
     """
     import msgspec
 
-    from groundplane.load.directory import KINDS
+    from groundplane.load.kinds import KINDS
     from groundplane.model.hint import did_you_mean
 
     types: dict[str, Any] = {name: type_ for (_, name), type_ in KINDS.items()}

@@ -1,11 +1,12 @@
-"""From a directory of YAML to a catalog, or to every fault of its documents at once.
+"""From a directory of YAML and JSON to a catalog, or to every fault of its documents at once.
 
 This is the shell's end of the line: the only reader of the source. Documents are split, parsed
-(`yaml`), read into structs (`convert`), and collected; lines are looked up (`positions`) only
+(`yaml`, `json`), read into structs (`convert`), and collected; lines are looked up (`positions`) only
 for what is wrong.
 """
 
-from groundplane.load.directory import SUFFIXES, load, place
+from groundplane.load.directory import load, place
+from groundplane.load.documents import SUFFIXES
 from groundplane.load.health import read_health
 from groundplane.load.stamp import Stamp, stamp_of
 

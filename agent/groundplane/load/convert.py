@@ -4,7 +4,7 @@ msgspec reads a good document at C speed but stops at the first fault of a bad o
 the document walked once more, beside its type, to name all of them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any, TypeVar, cast
 
@@ -18,17 +18,20 @@ T = TypeVar("T")
 _AT = " - at `"
 
 
-def convert(value: object, type_: type[T]) -> T | list[tuple[str, str]]:
+Written = Callable[[str], str]  # from a path to the scalar there as its document has it, or ""
+
+
+def convert(value: object, type_: type[T], written: Written) -> T | list[tuple[str, str]]:
     """Return *value* as a *type_*, or the (path, message) of each of its faults."""
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError:
         info = _info(cast("Any", type_))
-        value = _without_nulls(value, info)
+        value = _without_unset(value, info)
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
-        return list(_faults(value, info, "")) or [("", _plain(error))]
+        return list(_faults(value, info, "", written)) or [("", _plain(error))]
 
 
 @cache
@@ -36,25 +39,30 @@ def _info(type_: type) -> inspect.Type:
     return inspect.type_info(type_)
 
 
-def _without_nulls(value: Any, type_: inspect.Type) -> Any:
+def _without_unset(value: Any, type_: inspect.Type) -> Any:
     """Return *value* without fields that are null: kubectl prints `endpoints: null` for none.
 
+    Some fields of Kubernetes are not written, too, where they are empty (Document.empty_is_unset).
     Only fields: a null label stays a fault, since a selector without it would mean more.
     """
     match type_:
-        case inspect.StructType(fields=fields) if isinstance(value, dict):
+        case inspect.StructType(cls=cls, fields=fields) if isinstance(value, dict):
             types = {field.encode_name: field.type for field in fields}
             return {
-                name: _without_nulls(item, types[name]) if name in types else item
+                name: _without_unset(item, types[name]) if name in types else item
                 for name, item in value.items()
-                if item is not None or name not in types
+                if not _is_unset(name, item, cls) or name not in types
             }
         case inspect.VarTupleType(item_type=inner) if isinstance(value, list):
-            return [_without_nulls(item, inner) for item in value]
+            return [_without_unset(item, inner) for item in value]
         case inspect.UnionType(types=members):
             for member in members:
-                value = _without_nulls(value, member)
+                value = _without_unset(value, member)
     return value
+
+
+def _is_unset(name: str, value: Any, cls: type) -> bool:
+    return value is None or (value == "" and name in getattr(cls, "empty_is_unset", ()))
 
 
 def _plain(error: msgspec.ValidationError) -> str:
@@ -62,16 +70,18 @@ def _plain(error: msgspec.ValidationError) -> str:
     return (message[:1].lower() + message[1:]).replace("`", '"')
 
 
-def _faults(value: Any, type_: inspect.Type, path: str) -> Iterator[tuple[str, str]]:  # noqa: C901
+def _faults(  # noqa: C901
+    value: Any, type_: inspect.Type, path: str, written: Written
+) -> Iterator[tuple[str, str]]:
     match type_:
         case inspect.UnionType(types=types):
             if value is None and any(isinstance(member, inspect.NoneType) for member in types):
                 return
             members = [member for member in types if not isinstance(member, inspect.NoneType)]
             if len(members) == 1:
-                yield from _faults(value, members[0], path)
+                yield from _faults(value, members[0], path, written)
             else:
-                yield from _leaf(value, type_, path)
+                yield from _leaf(value, type_, path, written)
         case inspect.StructType(fields=fields):
             if not isinstance(value, dict):
                 yield path, f"expected a mapping, got {_named(value)}"
@@ -82,7 +92,7 @@ def _faults(value: Any, type_: inspect.Type, path: str) -> Iterator[tuple[str, s
                     yield join(path, str(name)), _unknown(str(name), known)
             for name, field in known.items():
                 if name in value:
-                    yield from _faults(value[name], field.type, join(path, name))
+                    yield from _faults(value[name], field.type, join(path, name), written)
                 elif field.required:
                     yield path, f'"{name}" is required'
         case inspect.DictType(value_type=inner):
@@ -90,22 +100,28 @@ def _faults(value: Any, type_: inspect.Type, path: str) -> Iterator[tuple[str, s
                 yield path, f"expected a mapping, got {_named(value)}"
                 return
             for name, item in value.items():
+                if name == "<<":
+                    yield join(path, name), _MERGE_KEY
+                    continue
                 if not isinstance(name, str):
                     yield path, f"expected text as key, got {name!r}; quote it"
-                yield from _faults(item, inner, join(path, str(name)))
+                yield from _faults(item, inner, join(path, str(name)), written)
         case inspect.VarTupleType(item_type=inner):
             if not isinstance(value, list):
                 yield path, f"expected a list, got {_named(value)}"
                 return
             for index, item in enumerate(value):
-                yield from _faults(item, inner, join(path, index))
+                yield from _faults(item, inner, join(path, index), written)
         case _:
-            yield from _leaf(value, type_, path)
+            yield from _leaf(value, type_, path, written)
+
+
+_MERGE_KEY = "merge keys (<<) are none of YAML 1.2's: write the fields out"
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
     if name == "<<":
-        return "merge keys (<<) are none of YAML 1.2's: write the fields out"
+        return _MERGE_KEY
     if name.startswith("!"):
         return f"the tag {name} means nothing here"
     return f'unknown field "{name}"{did_you_mean(name, known)}'
@@ -159,15 +175,19 @@ def _wanted(type_: inspect.Type) -> str:
     return "something else"
 
 
-def _leaf(value: object, type_: inspect.Type, path: str) -> Iterator[tuple[str, str]]:
+def _leaf(
+    value: object, type_: inspect.Type, path: str, written: Written
+) -> Iterator[tuple[str, str]]:
     if _accepts(value, type_):
         return
     got = f'"{value}"' if isinstance(value, str) else _named(value)
     if isinstance(value, (bool, int, float)):
-        got = str(value).lower()
+        got = written(path) or str(value).lower()
     hint = ""
     if isinstance(type_, inspect.StrType) and isinstance(value, (bool, int, float)):
-        hint = f'; quote it: "{str(value).lower()}"'
+        hint = f'; quote it: "{got}"'
+    if isinstance(type_, inspect.IntType) and isinstance(value, str) and value.isdecimal():
+        hint = "; write it without quotes"
     if isinstance(type_, inspect.LiteralType) and isinstance(value, str):
         hint = did_you_mean(value, [str(known) for known in type_.values])
     yield path, f"expected {_wanted(type_)}, got {got}{hint}"

@@ -32,6 +32,19 @@ def line_of(text: str, path: str) -> int:
     return line
 
 
+def scalar_at(text: str, path: str) -> str:
+    """Return the scalar at *path* as *text* has it, "" where there is none."""
+    node = _compose(text)
+    for step in steps(path):
+        if isinstance(node, yaml.MappingNode):
+            node = next((value for key, value in node.value if key.value == step), None)
+        elif isinstance(node, yaml.SequenceNode) and step in range(len(node.value)):
+            node = node.value[int(step)]
+        else:
+            return ""
+    return str(node.value) if isinstance(node, yaml.ScalarNode) else ""
+
+
 def key_that_is_none(text: str) -> int:
     """Return the line (from 0) of the first key that is a mapping or a list, 0 without any."""
     nodes = [found] if (found := _compose(text)) else []

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from groundplane.errors import SourceError
-from groundplane.load.directory import files_of
+from groundplane.load.documents import files_of
 
 Stamp = tuple[tuple[str, int, int, int], ...]
 

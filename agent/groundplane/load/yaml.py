@@ -16,7 +16,8 @@ _LINE = re.compile(r" at line (\d+) column \d+")
 _POSITION = re.compile(r" at position (\d+)")
 _CONFLICT = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?: |$)", re.MULTILINE)
 _TAB = re.compile(r" *\t")
-_MAPPING_KEY = "a mapping or list as a key; is this a template that is not rendered ({{ … }})?"
+_TEMPLATE = "is this a template that is not rendered ({{ … }})?"
+_MAPPING_KEY = f"a mapping or list as a key; {_TEMPLATE}"
 _COMMENTS = re.compile(r"\A(?:[ \t]*(?:#.*|%.*)?\r?\n)*[ \t]*(?:#.*)?")
 
 
@@ -61,6 +62,8 @@ def parse(text: str, first: int = 1) -> object:
         return ryaml.loads(text)
     except (ryaml.InvalidYamlError, ValueError, RecursionError) as error:
         message, line = _explained(text, str(error))
+    if "{{" in text and _TEMPLATE not in message:
+        message = f"{message}; {_TEMPLATE}"
     message = _LINE.sub(lambda match: f" at line {int(match[1]) + first - 1}", message)
     raise YamlError(message, line and line + first - 1)
 

@@ -29,8 +29,12 @@ def families_of(service: Service, cluster: Cluster) -> tuple[Family, ...]:
     if service.external:
         return ()
     site, spec = site_families(cluster), service.spec
-    wanted = _wanted(service, site)
     policy = spec.ip_family_policy
+    if service.headless and not spec.selector and policy == "RequireDualStack":
+        # The default of such services, which Kubernetes writes on sites of one family, too.
+        wanted = tuple(family for family in spec.ip_families if family in site)
+        return wanted + tuple(family for family in site if family not in wanted)
+    wanted = _wanted(service, site)
     if policy is None:
         if service.headless and not spec.selector:
             return wanted + tuple(family for family in site if family not in wanted)

@@ -1,6 +1,6 @@
 """What every document has: the base of all structs, and metadata as Kubernetes prints it."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -14,6 +14,9 @@ class Document(
     rename="camel",
 ):
     """A mapping in a document: camelCase names, unknown fields are errors."""
+
+    # Fields of a fixed set of values for which an API server takes "" as not written.
+    empty_is_unset: ClassVar[tuple[str, ...]] = ()
 
 
 class ObjectMeta(Document, frozen=True):

@@ -4,7 +4,7 @@ Field meanings and defaults: Kubernetes API reference, core/v1 ServiceSpec;
 pkg/apis/core/v1/defaults.go.
 """
 
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 
@@ -30,6 +30,8 @@ LOAD_BALANCER_CLASS: Final = "groundplane/load-balancer"  # spec.loadBalancerCla
 class ServicePort(Document, frozen=True):
     """One port of a service: the port clients use, and the one (number or name) endpoints have."""
 
+    empty_is_unset: ClassVar = ("protocol",)
+
     port: int
     name: str = ""
     protocol: Protocol = "TCP"
@@ -52,6 +54,8 @@ class SessionAffinityConfig(Document, frozen=True):
 
 
 class ServiceSpec(Document, frozen=True):
+    empty_is_unset: ClassVar = ("type", "sessionAffinity")
+
     type: Literal["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"] = "ClusterIP"
     selector: dict[str, str] = {}
     ports: tuple[ServicePort, ...] = ()

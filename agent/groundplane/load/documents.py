@@ -1,0 +1,186 @@
+"""From the files of a source to the values of its documents."""
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple, NoReturn
+
+from groundplane.errors import Fault, Origin, SourceError
+from groundplane.load import json, yaml
+from groundplane.load.kinds import is_skipped, name_of
+from groundplane.model.path import join
+
+MAX_FILE_BYTES: Final = 64 << 20
+SUFFIXES: Final = (".yaml", ".yml", ".json")
+
+
+@dataclass
+class Findings:
+    """What is noticed while a source is read."""
+
+    faults: list[Fault] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)  # documents by kind
+
+
+class Item(NamedTuple):
+    """The *value* of a document, or of an item of a List; *text* is that of the document."""
+
+    origin: Origin
+    value: object
+    text: str
+
+
+def files_of(source: Path) -> list[Path]:
+    """Return the files below *source* that are read, in a stable order, without hidden ones."""
+    if not source.is_dir():
+        what = "is not a directory" if source.exists() else "does not exist"
+        raise SourceError(f"{source}: the source {what}")
+    found = (path for path in walk(source) if path.suffix in SUFFIXES)
+    # What is no regular file stays, so that it is an error: what it should hold is missing.
+    return sorted(path for path in found if not path.is_dir())
+
+
+def walk(source: Path) -> Iterator[Path]:
+    """Yield every file, and link to a folder, below *source*, without hidden ones."""
+    for folder, folders, files in os.walk(source, onerror=_unreadable):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (path for name in folders if (path := Path(folder, name)).is_symlink())
+        yield from (Path(folder, name) for name in files if not name.startswith("."))
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    raise SourceError(f"{error.filename}: cannot be read: {error.strerror}")
+
+
+def text_of(path: Path) -> str | Fault:
+    """Return the text of the file *path*, or why it has none."""
+    start = Origin(str(path), 1)
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            return Fault(start, "", "", "no regular file")
+        if found.st_size > MAX_FILE_BYTES:
+            limit = f"{MAX_FILE_BYTES >> 20} MiB"
+            what = f"the file has {found.st_size} bytes; a file has at most {limit}"
+            return Fault(start, "", "", what)
+        raw = path.read_bytes()
+    except OSError as error:
+        return Fault(start, "", "", f"cannot be read: {error.strerror}")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        return Fault(start._replace(line=line), "", "", f"not UTF-8: byte 0x{raw[error.start]:02x}")
+
+
+def items_of(path: Path, findings: Findings) -> Iterator[Item]:
+    """Yield every document of the file *path*, and in place of a List its items."""
+    text = text_of(path)
+    if isinstance(text, Fault):
+        findings.faults.append(text)
+        return
+    if path.suffix == ".json" and '"apiVersion"' not in text:
+        findings.notices.append(f"{path} is not read: it holds no Kubernetes document")
+        return
+    try:
+        found = _json_documents(path, text)
+    except json.JsonError as error:
+        origin = Origin(str(path), error.line)
+        findings.faults.append(Fault(origin, "", "", f"not JSON: {error}"))
+        return
+    for document in found or _yaml_documents(path, text, findings):
+        yield from _flat(document, findings)
+
+
+def _json_documents(path: Path, text: str) -> list[Item]:
+    """Return the documents of *text* if it is JSON; JsonError if only its name says so."""
+    if path.suffix != ".json" and not text.startswith("{"):
+        return []
+    try:
+        found = json.documents(text)
+    except json.JsonError:
+        if path.suffix == ".json":
+            raise
+        return []
+    return [Item(Origin(str(path), line), value, body) for (line, body), value in found]
+
+
+def _yaml_documents(path: Path, text: str, findings: Findings) -> Iterator[Item]:
+    for line, body in yaml.split(text):
+        origin = Origin(str(path), line)
+        try:
+            yield Item(origin, yaml.parse(body, line), body)
+        except yaml.YamlError as error:
+            if (header := _header(body, error)) and is_skipped(*header):
+                findings.skipped[name_of(*header)] += 1
+            else:
+                findings.faults += _syntax_faults(origin, body, error)
+
+
+def _header(body: str, error: yaml.YamlError) -> tuple[str, str] | None:
+    """Return apiVersion and kind of a document that has a key twice, and nothing else wrong."""
+    from groundplane.load import positions  # PyYAML: imported once something is wrong
+
+    found = positions.duplicate_keys(body) if "duplicate" in str(error) else []
+    if not found or any(not where for _, where, _ in found):
+        return None
+    return positions.scalar_at(body, "apiVersion"), positions.scalar_at(body, "kind")
+
+
+def texts_of(path: Path) -> dict[int, str]:
+    """Return the text of each document of *path* by the line that it starts on."""
+    text = text_of(path)
+    if isinstance(text, Fault):
+        return {}
+    with suppress(json.JsonError):
+        if found := _json_documents(path, text):
+            return {item.origin.line: item.text for item in found}
+    return dict(yaml.split(text))
+
+
+def _flat(item: Item, findings: Findings) -> Iterator[Item]:
+    """Yield *item*, or what it holds if it is a List, or the list of a kind, as kubectl prints it."""
+    value = item.value
+    if not isinstance(value, dict):
+        yield item
+        return
+    kind = value.get("kind")
+    if not isinstance(kind, str) or not kind.endswith("List") or "items" not in value:
+        yield item
+        return
+    items = value["items"]
+    if not isinstance(items, list | None):
+        findings.faults.append(Fault(item.origin, kind, "items", "expected a list"))
+        return
+    for index, each in enumerate(items or ()):
+        within = join(join(item.origin.within, "items"), index)
+        found = item._replace(origin=item.origin._replace(within=within), value=each)
+        yield from _flat(found._replace(value=_typed(each, value)), findings)
+
+
+def _typed(item: Any, holder: dict[str, Any]) -> Any:
+    """Return *item* with the kind that its typed list says, where it has none itself."""
+    kind = holder["kind"].removesuffix("List")
+    if not kind or not isinstance(item, dict):
+        return item
+    return {"apiVersion": holder.get("apiVersion"), "kind": kind, **item}
+
+
+def _syntax_faults(origin: Origin, body: str, error: yaml.YamlError) -> list[Fault]:
+    from groundplane.load import positions  # PyYAML: imported once something is wrong
+
+    duplicates = positions.duplicate_keys(body) if "duplicate" in str(error) else []
+    for below, where, key in duplicates:
+        if not where and key in ("apiVersion", "kind"):
+            message = 'a second document begins here: write "---" in a line before it'
+            return [Fault(origin._replace(line=origin.line + below), "", "", message)]
+    at = error.line or origin.line + positions.key_that_is_none(body)
+    return [
+        Fault(origin._replace(line=origin.line + below), "", where, f'duplicate key "{key}"')
+        for below, where, key in duplicates
+    ] or [Fault(origin._replace(line=at), "", "", f"not YAML: {error}")]

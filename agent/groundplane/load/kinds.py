@@ -1,0 +1,101 @@
+"""The kinds of documents that a source may hold, and what becomes of the others."""
+
+from typing import Final
+
+from groundplane.model.catalog import Object
+from groundplane.model.hint import did_you_mean, nearest
+from groundplane.model.machine import Hypervisor, Image
+from groundplane.model.service import EndpointSlice, Namespace, Service
+from groundplane.model.site import API_VERSION, Cluster, Node, NodeSpec, Workload
+
+KINDS: Final[dict[tuple[str, str], type[Object]]] = {
+    (API_VERSION, "Cluster"): Cluster,
+    (API_VERSION, "Node"): Node,
+    (API_VERSION, "Hypervisor"): Hypervisor,
+    (API_VERSION, "Image"): Image,
+    (API_VERSION, "Workload"): Workload,
+    ("v1", "Service"): Service,
+    ("v1", "Namespace"): Namespace,
+    ("discovery.k8s.io/v1", "EndpointSlice"): EndpointSlice,
+}
+# core/v1 as a whole, so that a misspelt Service is not skipped for a kind that is not ours.
+CORE_KINDS: Final = frozenset(
+    {
+        "Binding",
+        "ComponentStatus",
+        "ConfigMap",
+        "Endpoints",
+        "Event",
+        "LimitRange",
+        "List",
+        "Namespace",
+        "Node",
+        "PersistentVolume",
+        "PersistentVolumeClaim",
+        "Pod",
+        "PodTemplate",
+        "ReplicationController",
+        "ResourceQuota",
+        "Secret",
+        "Service",
+        "ServiceAccount",
+    }
+)
+# What these say would be lost in silence if they were skipped like other kinds of Kubernetes.
+_UNSUPPORTED: Final = {
+    ("networking.k8s.io", "NetworkPolicy"): "network policies",
+    ("", "Endpoints"): "Endpoints documents",
+}
+_VERSIONS: Final = {kind: version for version, kind in KINDS}
+_OWN: Final = [kind for version, kind in KINDS if version == API_VERSION]
+_OWN_GROUP: Final = (API_VERSION.partition("/")[0],)
+_NODE_FIELDS: Final = frozenset(NodeSpec.__struct_encode_fields__)
+
+
+def _group(api: str) -> str:
+    return api.rpartition("/")[0]
+
+
+def refusal(api: str, kind: str, spec: object) -> tuple[str, str] | None:
+    """Return the field and the fault of a document that is none of KINDS, None if it is skipped.
+
+    A kind of another project's API group is skipped, also if it has the name of one of KINDS.
+    *spec* is what the document has under this name.
+    """
+    group = _group(api)
+    if what := _UNSUPPORTED.get((group, kind)):
+        return "kind", f"{what} are not supported by this version"
+    if kind in _VERSIONS and _meant(group, kind, spec):
+        return "apiVersion", f'{kind} has apiVersion "{_VERSIONS[kind]}", not "{api}"'
+    if api == "v1" and kind not in CORE_KINDS:
+        return "kind", f'v1 has no kind "{kind}"{did_you_mean(kind, CORE_KINDS)}'
+    if api == API_VERSION:
+        return "kind", f'unknown kind "{kind}"{did_you_mean(kind, _OWN)}'
+    return None
+
+
+def name_of(api: str, kind: str) -> str:
+    """Return what notices call a *kind* that is skipped: with its API where we have one, too."""
+    ours = kind in _VERSIONS or kind in {unsupported for _, unsupported in _UNSUPPORTED}
+    return f"{api} {kind}" if ours else kind
+
+
+def is_skipped(api: str, kind: str) -> bool:
+    """Return whether documents of this kind are skipped whatever they say."""
+    listed = kind.endswith("List")
+    return (
+        bool(api and kind)
+        and not listed
+        and (api, kind) not in KINDS
+        and not refusal(api, kind, {})
+    )
+
+
+def _meant(group: str, kind: str, spec: object) -> bool:
+    """Return whether a *kind* of the API *group* is probably meant to be one of KINDS.
+
+    Groups of other projects are domain names (Kubernetes' API conventions).
+    """
+    if not group and kind == "Node":  # core/v1 has one, too
+        return isinstance(spec, dict) and not _NODE_FIELDS.isdisjoint(spec)
+    return "." not in group or group == _group(_VERSIONS[kind]) or nearest(group, _OWN_GROUP) != ""
