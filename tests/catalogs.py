@@ -78,7 +78,7 @@ def faults(source: Path, text: str = "", site: str = SITE, lock: str = "") -> li
 
 def warned(source: Path, text: str, site: str = SITE) -> list[str]:
     """Return the warnings for *site* and, in test.yaml, *text*."""
-    return [str(fault) for fault in place(warnings(read(source, text, site)))]
+    return [str(fault) for fault in place(warnings(read(source, text, site)))[0]]
 
 
 def catalog(*objects: Object) -> Catalog:

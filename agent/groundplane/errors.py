@@ -59,12 +59,23 @@ class GroundplaneError(Exception):
     """Any error that is groundplane's to explain: its text is meant for a person."""
 
 
-class CatalogError(GroundplaneError):
-    """The catalog has faults: all of them, sorted by file and line."""
+MAX_FAULTS: Final = 100  # that are told at once: whoever mends these sees the others then
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        self.faults = tuple(sorted(set(faults), key=lambda fault: fault))
-        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+class CatalogError(GroundplaneError):
+    """The catalog has faults: these, sorted by file and line, and *more* that are not told."""
+
+    def __init__(self, faults: Sequence[Fault], more: int = 0) -> None:
+        self.faults = tuple(sorted(set(faults)))
+        self.more = more
+        lines = [str(fault) for fault in self.faults]
+        super().__init__("\n".join([*lines, f"and {more} more"] if more else lines))
+
+    @property
+    def count(self) -> str:
+        """How many there are, as text."""
+        found = len(self.faults) + self.more
+        return f"{found} fault{'' if found == 1 else 's'}"
 
 
 class LockOutdated(GroundplaneError):

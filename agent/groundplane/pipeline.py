@@ -18,7 +18,7 @@ def read_catalog(source: Path) -> Catalog:
     """Return the catalog of *source*, loaded and checked; CatalogError with all its faults."""
     catalog = load(source)
     if faults := check(catalog):
-        raise CatalogError(place(faults))
+        raise CatalogError(*place(faults))
     return catalog
 
 
@@ -47,7 +47,7 @@ def allocate_source(source: Path, catalog: Catalog) -> tuple[Allocations, Lock]:
     try:
         return allocate(catalog, lock), lock
     except CatalogError as error:
-        raise CatalogError(place(error.faults)) from None
+        raise CatalogError(*place(error.faults)) from None
 
 
 def compile_source(source: Path) -> compiled.Site:
@@ -62,7 +62,7 @@ def compile_catalog(catalog: Catalog, allocations: Allocations) -> compiled.Site
     """Return the compiled site; CatalogError with the faults that are seen by its addresses."""
     site = compile_site(catalog, allocations)
     if faults := list(check_answers(catalog, site)):
-        raise CatalogError(place(faults))
+        raise CatalogError(*place(faults))
     return site
 
 

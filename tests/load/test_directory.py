@@ -344,3 +344,24 @@ def test_what_is_no_regular_file_is_an_error(source: Path) -> None:
     with pytest.raises(CatalogError) as told:
         load(source)
     assert "site/pipe.yaml:1: no regular file\nsite/zero.yaml:1: no regular file" == str(told.value)
+
+
+def test_of_many_faults_the_first_are_told_and_the_others_counted(source: Path) -> None:
+    bad = "".join(
+        f"- {{apiVersion: v1, kind: Service, metadata: {{name: s{n}}}, spec: {{ports: [{{}}]}}}}\n"
+        for n in range(250)
+    )
+    found = load_faults(source, {"a.yaml": f"kind: List\nitems:\n{bad}"})
+    assert ["and 150 more"] == found[100:]
+    assert [f"site/a.yaml:{n + 3}" for n in range(100)] == [
+        line.partition(": ")[0] for line in found[:100]
+    ]
+
+
+def test_every_second_object_in_a_list_names_the_line_of_the_first(source: Path) -> None:
+    items = "- {apiVersion: v1, kind: Namespace, metadata: {name: a, labels: {n: a}}}\n"
+    items += items.replace("n: a", "n: b") * 2
+    found = load_faults(source, {"a.yaml": f"kind: List\nitems:\n{items}"})
+    assert [(n, "already defined at site/a.yaml:3") for n in (4, 5)] == [
+        (int(line.split(":")[1]), line.rpartition("metadata.name: ")[2]) for line in found
+    ]

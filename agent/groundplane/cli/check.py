@@ -28,10 +28,9 @@ def check(source: Path, *, strict: bool) -> int:
         site = compile_catalog(catalog, allocations)
     except CatalogError as error:
         click.echo(str(error))
-        count = len(error.faults)
-        click.echo(f"{source}: {count} fault{'s' if count != 1 else ''}", err=True)
+        click.echo(f"{source}: {error.count}", err=True)
         return 1
-    found = place(
+    found, more = place(
         [
             *warnings(catalog),
             *unowned_endpoints(catalog, allocations.owned),
@@ -40,6 +39,8 @@ def check(source: Path, *, strict: bool) -> int:
     )
     for warning in found:
         click.echo(str(warning).replace(": ", ": warning: ", 1))
+    if more:
+        click.echo(f"{source}: and {more} more warnings")
     for text in sorted({*dns.wanted_addresses(catalog.cluster)} - {*allocations.dns}):
         click.echo(
             f"{source}: note: {text}, which the site's DNS service would have, is a service's: "

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from groundplane.errors import CatalogError, Fault, Origin
+from groundplane.errors import MAX_FAULTS, CatalogError, Fault, Origin
 from groundplane.load.convert import convert
 from groundplane.load.documents import SUFFIXES, Findings, Item, files_of, items_of, texts_of, walk
 from groundplane.load.kinds import KINDS, name_of, refusal
@@ -20,6 +20,7 @@ def load(source: Path) -> Catalog:
     Raises SourceError when it cannot be read, CatalogError with every fault of every document.
     """
     findings = Findings()
+    texts: Texts = {}
     objects: dict[Key, Object] = {}
     origins: dict[Key, Origin] = {}
     for path in files_of(source):
@@ -31,17 +32,19 @@ def load(source: Path) -> Catalog:
             if key not in objects:
                 objects[key], origins[key] = document, item.origin
             elif not _same_namespace(document, objects[key]):
-                message = f"already defined at {_placed(origins[key])}"
+                message = f"already defined at {_placed(origins[key], texts)}"
                 findings.faults.append(Fault(item.origin, str(key), "metadata.name", message))
     faults = findings.faults
     clusters = [document for document in objects.values() if isinstance(document, Cluster)]
     for extra in map(key_of, clusters[1:]):
-        message = f"a site has one Cluster, and {_placed(origins[key_of(clusters[0])])} is it"
+        message = (
+            f"a site has one Cluster, and {_placed(origins[key_of(clusters[0])], texts)} is it"
+        )
         faults.append(Fault(origins[extra], str(extra), "kind", message))
     if not faults and not clusters:
         faults.append(Fault(Origin(str(source), 0), "", "", _NO_CLUSTER if objects else _EMPTY))
     if faults:
-        raise CatalogError(place(faults))
+        raise CatalogError(*place(faults))
     notices = (*_notices(findings.skipped), *findings.notices, *_passed_over(source))
     return _catalog(clusters[0], objects.values(), origins, notices)
 
@@ -158,13 +161,21 @@ def _subject(kind: str, meta: object) -> str:
     return str(Key(kind, str(namespace), str(names["name"])))
 
 
-def place(faults: Iterable[Fault]) -> list[Fault]:
-    """Return *faults*, each moved from its document's first line to the line of its path."""
-    texts: dict[str, dict[int, str]] = {}
-    return [_moved(fault, texts) for fault in faults]
+def place(faults: Iterable[Fault]) -> tuple[list[Fault], int]:
+    """Return the first MAX_FAULTS of *faults* by file and document, and how many more there are.
+
+    Each is moved from its document's first line to the line of its path.
+    """
+    texts: Texts = {}
+    found = sorted(dict.fromkeys(faults), key=lambda fault: fault.origin[:2])
+    placed = [_moved(fault, texts) for fault in found[:MAX_FAULTS]]
+    return sorted(placed), max(0, len(found) - MAX_FAULTS)
 
 
-def _moved(fault: Fault, texts: dict[str, dict[int, str]]) -> Fault:
+Texts = dict[str, dict[int, str]]  # by file, those of its documents by the line of their start
+
+
+def _moved(fault: Fault, texts: Texts) -> Fault:
     from groundplane.load import positions  # PyYAML: imported once something is wrong
 
     file, line, within = fault.origin
@@ -177,5 +188,5 @@ def _moved(fault: Fault, texts: dict[str, dict[int, str]]) -> Fault:
     return fault._replace(origin=Origin(file, line + below))
 
 
-def _placed(origin: Origin) -> Origin:
-    return _moved(Fault(origin, "", "", ""), {}).origin
+def _placed(origin: Origin, texts: Texts) -> Origin:
+    return _moved(Fault(origin, "", "", ""), texts).origin
