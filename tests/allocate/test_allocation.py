@@ -295,14 +295,15 @@ def document(kind: str, name: str, spec: str) -> str:
 
 
 _OUTSIDE = "is outside the service range 10.96.0.0/24 (10.96.0.1 to 10.96.0.254)"
+_REMEDY = "; leave clusterIP out, or give the Cluster a range that has it"
 
 
 @pytest.mark.parametrize(
     ("ip", "fault"),
     [
-        ("10.97.0.7", _OUTSIDE),
-        ("10.96.0.0", _OUTSIDE),
-        ("10.96.0.255", _OUTSIDE),
+        ("10.97.0.7", _OUTSIDE + _REMEDY),
+        ("10.96.0.0", _OUTSIDE + _REMEDY),
+        ("10.96.0.255", _OUTSIDE + _REMEDY),
         ("10.96.0.9", "is taken by Service/default/db"),
     ],
 )
@@ -324,7 +325,8 @@ def test_an_explicit_address_of_two_names_its_place_in_the_list(source: Path) ->
     assert faults(source, document("Service", "web", spec), site=DUAL) == [
         (
             "site/test.yaml:10: Service/default/web: spec.clusterIPs[1]: fd00:10:97::7 is outside "
-            "the service range fd00:10:96::/112 (fd00:10:96::1 to fd00:10:96::ffff)"
+            "the service range fd00:10:96::/112 (fd00:10:96::1 to fd00:10:96::ffff); leave "
+            "clusterIPs out, or give the Cluster a range that has it"
         )
     ]
 

@@ -246,6 +246,11 @@ def test_a_source_that_is_no_directory_is_an_error(source: Path, path: str, text
     assert str(caught.value) == text
 
 
+def test_the_whole_file_system_is_no_source() -> None:
+    with pytest.raises(SourceError, match="name the directory of the catalog"):
+        load(Path("/"))
+
+
 @pytest.mark.parametrize(
     "files", [{}, {"a.yaml": ""}, {"a.yaml": "# later\n---\n"}, {"a.txt": WEB}]
 )

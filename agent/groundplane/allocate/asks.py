@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from groundplane.allocate.lock import LOCK_NAME, Lock
-from groundplane.allocate.pool import Pool
+from groundplane.allocate.pool import Outside, Pool
 from groundplane.errors import Fault
 from groundplane.model import address
 from groundplane.model.catalog import Catalog, Key
@@ -40,6 +40,14 @@ class Ask:
     def order(self) -> tuple[bool, bool, Key]:
         keeps = self.held is not None and self.fixed in (None, self.held)
         return not keeps, self.fixed is None, self.key
+
+
+def _remedy(ask: Ask, error: ValueError) -> str:
+    """Return what to do about a cluster IP that is of no range of the site."""
+    if ask.document.kind != "Service" or not isinstance(error, Outside):
+        return ""
+    field = ask.path.removeprefix("spec.").partition("[")[0]
+    return f"; leave {field} out, or give the Cluster a range that has it"
 
 
 def ask_address(key: Key, document: Key, fixed: str | None, held: str | None, path: str) -> Ask:
@@ -98,7 +106,7 @@ class Round:
     def refused(self, ask: Ask, error: ValueError) -> None:
         """Note that *ask* gets no number, because of *error*."""
         if ask.fixed is not None:
-            self.fault(ask.document, ask.path, f"{ask.text} {error}")
+            self.fault(ask.document, ask.path, f"{ask.text} {error}{_remedy(ask, error)}")
         elif ask.held is not None:
             line = "its line" if ask.key == ask.document else f"the line of {ask.key}"
             self.fault(

@@ -10,6 +10,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 
+class Outside(ValueError):
+    """A number is not of the range of its pool."""
+
+
 @dataclass
 class Pool:
     """Numbers *first* to *last*; the lowest *band* of them are picked when the rest is full.
@@ -29,9 +33,9 @@ class Pool:
         return self.first <= number <= self.last
 
     def take(self, number: int, holder: str) -> None:
-        """Give *number* to *holder*; ValueError names who has it already, or the range."""
+        """Give *number* to *holder*; ValueError names who has it already, or the range (Outside)."""
         if number not in self:
-            raise ValueError(f"is outside {self.name}")
+            raise Outside(f"is outside {self.name}")
         other = self.holders.setdefault(number, holder)
         if other != holder:
             raise ValueError(f"is taken by {other}")

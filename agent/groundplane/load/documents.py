@@ -40,6 +40,9 @@ def files_of(source: Path) -> list[Path]:
     if not source.is_dir():
         what = "is not a directory" if source.exists() else "does not exist"
         raise SourceError(f"{source}: the source {what}")
+    if source.resolve() == Path("/"):
+        message = "name the directory of the catalog, as SOURCE or by GROUNDPLANE_SOURCE"
+        raise SourceError(f"{source}: the whole file system is no catalog; {message}")
     found = (path for path in walk(source) if path.suffix in SUFFIXES)
     # What is no regular file stays, so that it is an error: what it should hold is missing.
     return sorted(path for path in found if not path.is_dir())
