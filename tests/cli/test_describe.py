@@ -39,6 +39,16 @@ def test_a_service_with_everything_about_it(groundplane: Command, site: Path) ->
     assert Done(0, WEB, "") == groundplane("describe", "service", "web", "./site")
 
 
+def test_an_item_of_a_list_is_written_at_its_own_line(groundplane: Command, site: Path) -> None:
+    items = (
+        "- {apiVersion: v1, kind: Service, metadata: {name: NAME}, spec: {ports: [{port: 80}]}}\n"
+    )
+    text = "kind: List\nitems:\n" + items.replace("NAME", "one") + items.replace("NAME", "two")
+    (site / "list.yaml").write_text(text)
+    done = groundplane("describe", "service", "two", "./site")
+    assert "Written at:              site/list.yaml:4\n" in done.out
+
+
 @pytest.mark.parametrize(
     ("annotation", "scheduler"),
     [("", "wlc"), ("groundplane/ipvs-scheduler: 'sh,sh-port'", "sh,sh-port"),

@@ -69,6 +69,7 @@ def _lines(
     found: "Sequence[Verdict]",
 ) -> Iterator[str]:
     from groundplane.cli.services import described, ipvs_rows
+    from groundplane.load import line_of
     from groundplane.model.catalog import key_of
 
     document = catalog.services[service.key]
@@ -78,7 +79,7 @@ def _lines(
         ("Name", service.name),
         ("Namespace", service.namespace),
         ("Labels", labels or "<none>"),
-        ("Written at", str(catalog.origins[key_of(document)])),
+        ("Written at", str(line_of(catalog.origins[key_of(document)]))),
         ("Selector", selector or "<none>"),
         ("DNS", f"{service.name}.{service.namespace}.svc.{site.domain}"),
         *described(document, service),

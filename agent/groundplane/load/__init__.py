@@ -5,9 +5,9 @@ This is the shell's end of the line: the only reader of the source. Documents ar
 for what is wrong.
 """
 
-from groundplane.load.directory import load, place
+from groundplane.load.directory import line_of, load, place
 from groundplane.load.documents import SUFFIXES
 from groundplane.load.health import read_health
 from groundplane.load.stamp import Stamp, stamp_of
 
-__all__ = ["SUFFIXES", "Stamp", "load", "place", "read_health", "stamp_of"]
+__all__ = ["SUFFIXES", "Stamp", "line_of", "load", "place", "read_health", "stamp_of"]

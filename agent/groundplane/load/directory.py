@@ -32,13 +32,13 @@ def load(source: Path) -> Catalog:
             if key not in objects:
                 objects[key], origins[key] = document, item.origin
             elif not _same_namespace(document, objects[key]):
-                message = f"already defined at {_placed(origins[key], texts)}"
+                message = f"already defined at {line_of(origins[key], texts)}"
                 findings.faults.append(Fault(item.origin, str(key), "metadata.name", message))
     faults = findings.faults
     clusters = [document for document in objects.values() if isinstance(document, Cluster)]
     for extra in map(key_of, clusters[1:]):
         message = (
-            f"a site has one Cluster, and {_placed(origins[key_of(clusters[0])], texts)} is it"
+            f"a site has one Cluster, and {line_of(origins[key_of(clusters[0])], texts)} is it"
         )
         faults.append(Fault(origins[extra], str(extra), "kind", message))
     if not faults and not clusters:
@@ -188,5 +188,10 @@ def _moved(fault: Fault, texts: Texts) -> Fault:
     return fault._replace(origin=Origin(file, line + below))
 
 
-def _placed(origin: Origin, texts: Texts) -> Origin:
+def line_of(origin: Origin, texts: Texts | None = None) -> Origin:
+    """Return *origin* at the line of the item, where its document is a List.
+
+    What is read of the files is kept in *texts* for the next one.
+    """
+    texts = {} if texts is None else texts
     return _moved(Fault(origin, "", "", ""), texts).origin
