@@ -103,6 +103,31 @@ def test_a_selector_that_matches_nothing_says_what_is_near(
     ]
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {template: LABELLED}}",
+        (
+            "{apiVersion: batch/v1, kind: CronJob, metadata: {name: a}, "
+            "spec: {jobTemplate: {spec: {template: LABELLED}}}}"
+        ),
+        "{apiVersion: v1, kind: Pod, metadata: {name: a, labels: {app: web, tier: front}}}",
+    ],
+)
+def test_a_document_with_such_pods_says_what_to_write_instead(source: Path, document: str) -> None:
+    labelled = "{metadata: {labels: {app: web, tier: front, x: y}}}"
+    (found,) = warned(source, SERVICE + document.replace("LABELLED", labelled))
+    kind = document.partition("kind: ")[2].partition(",")[0]
+    assert found.endswith(f"; {kind}/a is skipped: write a Workload for each of its replicas")
+
+
+@pytest.mark.parametrize("pods", ["[]", "{metadata: 1}", "{metadata: {labels: {app: 1}}}"])
+def test_what_is_skipped_may_be_anything(source: Path, pods: str) -> None:
+    document = f"{{apiVersion: apps/v1, kind: Deployment, spec: {{template: {pods}}}}}"
+    (found,) = warned(source, SERVICE + document)
+    assert "is skipped" not in found
+
+
 def test_an_external_name_of_another_type_is_warned_of(source: Path) -> None:
     text = SERVICE.replace("spec:\n", "spec:\n  externalName: db.example\n")
     assert any(

@@ -93,6 +93,9 @@ def _external(catalog: Catalog, service: Service) -> Iterator[Fault]:
 def nearest_labels(catalog: Catalog, service: Service) -> str:
     """Return a hint at the workloads that *service* was probably meant to select, or ""."""
     namespace, selector = service.metadata.namespace, service.spec.selector
+    for kind, of, name, labels in catalog.pod_templates:
+        if of == namespace and selector.items() <= labels.items():
+            return f"; {kind}/{name} is skipped: write a Workload for each of its replicas"
     present = [w for w in catalog.workloads.values() if w.metadata.namespace == namespace]
     elsewhere = LabelIndex(catalog.workloads.values())
     others = {w.metadata.namespace for w in catalog.workloads.values()} - {namespace}

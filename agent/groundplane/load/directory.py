@@ -1,6 +1,7 @@
 """Reads a source directory: every file of YAML or JSON in it, whatever the layout, into one catalog."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from groundplane.errors import MAX_FAULTS, CatalogError, Fault, Origin
 from groundplane.load.convert import convert
 from groundplane.load.documents import SUFFIXES, Findings, Item, files_of, items_of, texts_of, walk
-from groundplane.load.kinds import KINDS, name_of, refusal
+from groundplane.load.kinds import KINDS, name_of, pod_templates, refusal
 from groundplane.model.catalog import CLUSTER_SCOPED, Catalog, Key, Object, key_of
 from groundplane.model.service import Namespace
 from groundplane.model.site import Cluster
@@ -46,7 +47,8 @@ def load(source: Path) -> Catalog:
     if faults:
         raise CatalogError(*place(faults))
     notices = (*_notices(findings.skipped), *findings.notices, *_passed_over(source))
-    return _catalog(clusters[0], objects.values(), origins, notices)
+    found = _catalog(clusters[0], objects.values(), origins, notices)
+    return replace(found, pod_templates=tuple(findings.pod_templates))
 
 
 _NO_CLUSTER = "there is no Cluster document; one is needed"
@@ -124,6 +126,7 @@ def _read(item: Item, findings: Findings) -> Object | None:
             findings.faults.append(Fault(origin, subject, *refused))
         else:
             findings.skipped[name_of(api, kind)] += 1
+            findings.pod_templates += pod_templates(value)
         return None
     document = convert(_in_default_namespace(value), type_, partial(_written, text, origin.within))
     if isinstance(document, list):

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 from groundplane.errors import Fault, Origin, SourceError
 from groundplane.load import json, yaml
 from groundplane.load.kinds import is_skipped, name_of
+from groundplane.model.catalog import PodTemplate
 from groundplane.model.path import join
 
 MAX_FILE_BYTES: Final = 64 << 20
@@ -25,6 +26,7 @@ class Findings:
     faults: list[Fault] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)  # documents by kind
+    pod_templates: list[PodTemplate] = field(default_factory=list)
 
 
 class Item(NamedTuple):

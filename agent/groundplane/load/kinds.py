@@ -1,8 +1,10 @@
 """The kinds of documents that a source may hold, and what becomes of the others."""
 
-from typing import Final
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from typing import Any, Final
 
-from groundplane.model.catalog import Object
+from groundplane.model.catalog import Object, PodTemplate
 from groundplane.model.hint import did_you_mean, nearest
 from groundplane.model.machine import Hypervisor, Image
 from groundplane.model.service import EndpointSlice, Namespace, Service
@@ -89,6 +91,24 @@ def is_skipped(api: str, kind: str) -> bool:
         and (api, kind) not in KINDS
         and not refusal(api, kind, {})
     )
+
+
+def pod_templates(value: Mapping[str, Any]) -> Iterator[PodTemplate]:
+    """Yield what the pods of a document that is skipped would be, if it has any."""
+    meta, spec = _mapping(value, "metadata"), _mapping(value, "spec")
+    for at in ((), ("template",), ("jobTemplate", "spec", "template")):
+        if bool(at) == (value["kind"] == "Pod"):
+            continue
+        found = reduce(_mapping, at, spec) if at else value
+        labels = _mapping(_mapping(found, "metadata"), "labels")
+        if labels and all(isinstance(each, str) for each in labels.values()):
+            namespace = str(meta.get("namespace") or "default")
+            yield PodTemplate(value["kind"], namespace, str(meta.get("name", "")), labels)
+
+
+def _mapping(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = value.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _meant(group: str, kind: str, spec: object) -> bool:

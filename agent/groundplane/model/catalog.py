@@ -32,6 +32,15 @@ def key_of(document: Object) -> Key:
     return Key(document.kind, namespace, document.metadata.name)
 
 
+class PodTemplate(NamedTuple):
+    """What the pods of a document that is skipped would be, as a Deployment's."""
+
+    kind: str
+    namespace: str
+    name: str
+    labels: Mapping[str, str]
+
+
 @dataclass(frozen=True)
 class Catalog:
     """All objects of one source. *cluster* is the only one there is."""
@@ -46,6 +55,7 @@ class Catalog:
     images: Mapping[str, Image]
     origins: Mapping[Key, Origin] = field(compare=False)
     notices: tuple[str, ...] = ()
+    pod_templates: tuple[PodTemplate, ...] = ()
 
     def fault(self, key: Key, path: str, message: str) -> Fault:
         """Return a fault of the object *key*, placed at its document."""
