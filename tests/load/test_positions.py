@@ -1,8 +1,14 @@
 """Where paths stand, and keys that stand twice."""
 
+from collections.abc import Iterable, Iterator
+
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from groundplane.load.positions import duplicate_keys, line_of
+from groundplane.model.path import join
 
 SERVICE = """\
 kind: Service
@@ -40,6 +46,45 @@ def test_a_path_stands_where_its_key_does(path: str, line: int) -> None:
 )
 def test_a_path_that_is_not_there_stands_at_its_nearest_parent(path: str, line: int) -> None:
     assert line_of(SERVICE, path) == line
+
+
+VALUES = st.recursive(
+    st.none() | st.integers() | st.text("ab-: #\n", max_size=30),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["items", "a", "b"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def paths(value: object, path: str = "") -> Iterator[str]:
+    yield path
+    steps: Iterable[tuple[str | int, object]] = ()
+    if isinstance(value, dict):
+        steps = value.items()
+    elif isinstance(value, list):
+        steps = enumerate(value)
+    for step, inner in steps:
+        yield from paths(inner, join(path, step))
+
+
+@given(items=st.lists(VALUES, max_size=4), other=VALUES, spaces=st.sampled_from(["", "  "]))
+def test_items_of_a_list_stand_where_those_of_any_mapping_do(
+    items: list[object], other: object, spaces: str
+) -> None:
+    """Items of a List are composed one by one; those of another key with the whole document."""
+    lines = yaml.safe_dump(items).splitlines() if items else ["- x"]
+    listed = "".join(f"{spaces}{line}\n" if line else "\n" for line in lines)
+    text = f"# a List\nitems: # of these\n\n{listed}{yaml.safe_dump({'other': other})}"
+    for path in paths({"items": items or ["x"], "other": other}):
+        whole = path.replace("items", "other_", 1) if path.startswith("items") else path
+        assert line_of(text.replace("items", "other_", 1), whole) == line_of(text, path)
+
+
+def test_an_item_with_an_alias_has_its_line() -> None:
+    text = "items:\n- a: &a {x: 1}\n- b: *a\n  c: 1\n"
+    assert 3 == line_of(text, "items[1].c")
 
 
 def test_text_that_is_no_yaml_has_its_paths_on_the_first_line() -> None:

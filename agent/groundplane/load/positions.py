@@ -1,10 +1,17 @@
 """Where in a document a path stands: looked up only once something is wrong there."""
 
+import re
 from functools import lru_cache
+from itertools import pairwise
+from typing import Final
 
 import yaml
 
 from groundplane.model.path import join, steps
+
+_ITEMS: Final = re.compile(
+    r"^items:[ \t]*(?:#.*)?\n(?:[ \t]*(?:#.*)?\n)*( *)-(?=[ \n])", re.MULTILINE
+)
 
 
 @lru_cache(maxsize=1)  # faults come by document, often many of one
@@ -15,10 +22,45 @@ def _compose(text: str) -> yaml.Node | None:
         return None
 
 
+@lru_cache(maxsize=1)
+def _items(text: str) -> list[tuple[int, int, int]]:
+    """Return line, start and end of each item of a List that is written as kubectl prints it.
+
+    A List has megabytes, and an item is composed in no time.
+    """
+    head = _ITEMS.search(text)
+    if head is None:
+        return []
+    item = re.compile(rf"^{head[1]}-(?=[ \n])|^(?! |-|#|\n)", re.MULTILINE)
+    starts = [match.start() for match in item.finditer(text, head.start(1))]
+    found, line, seen = [], 0, 0
+    for start, end in pairwise([*starts, len(text)]):
+        if text[start : start + len(head[1]) + 1] != f"{head[1]}-":
+            break  # the next field of the List
+        line += text.count("\n", seen, start)
+        found.append((line, start, end))
+        seen = start
+    return found
+
+
+def _within(text: str, path: str) -> tuple[int, str, list[str | int]]:
+    """Return line and text of what of a document *path* leads into, and the steps from there."""
+    found = list(steps(path))
+    if found[:1] == ["items"] and len(found) > 1 and isinstance(found[1], int):
+        items = _items(text)
+        if found[1] < len(items):
+            line, start, end = items[found[1]]
+            item = text[start:end].replace("-", " ", 1)
+            if _compose(item) is not None:  # an alias leads out of it
+                return line, item, found[2:]
+    return 0, text, found
+
+
 def line_of(text: str, path: str) -> int:
     """Return the line (from 0) of *path* in *text*, of the deepest part of it that is there."""
+    first, text, remaining = _within(text, path)
     node, line = _compose(text), 0
-    for step in steps(path):
+    for step in remaining:
         if isinstance(node, yaml.MappingNode):
             found = next((kv for kv in node.value if kv[0].value == step), None)
             if found is None:
@@ -29,13 +71,14 @@ def line_of(text: str, path: str) -> int:
             line = node.start_mark.line
         else:
             break
-    return line
+    return first + line
 
 
 def scalar_at(text: str, path: str) -> str:
     """Return the scalar at *path* as *text* has it, "" where there is none."""
+    _, text, remaining = _within(text, path)
     node = _compose(text)
-    for step in steps(path):
+    for step in remaining:
         if isinstance(node, yaml.MappingNode):
             node = next((value for key, value in node.value if key.value == step), None)
         elif isinstance(node, yaml.SequenceNode) and step in range(len(node.value)):
