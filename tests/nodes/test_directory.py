@@ -30,7 +30,7 @@ def copied(site: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def test_the_nodes_have_the_catalog_and_no_key(copied: Deployed) -> None:
     for node in copied.lab.nodes:
         assert CATALOG == copied.status(node.name)["source"]
-        assert "agent.env\ncatalog\n" == copied.on(node.name, "ls /etc/groundplane")
+        assert "agent.env\ncatalog\nrebuild-zones\n" == copied.on(node.name, "ls /etc/groundplane")
     done = copied.deploy("deploys/site.py")["results"]["operations"]
     assert [] == [each["name"] for each in done if each["success"] or each["error"]]
 
