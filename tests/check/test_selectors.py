@@ -132,7 +132,7 @@ def test_an_external_name_of_another_type_is_warned_of(source: Path) -> None:
     text = SERVICE.replace("spec:\n", "spec:\n  externalName: db.example\n")
     assert any(
         each.endswith(
-            "spec.externalName: it means nothing: a service of type ClusterIP is no other name"
+            "spec.externalName: it has no effect: only a service of type ExternalName uses it"
         )
         for each in warned(source, text)
     )

@@ -33,7 +33,10 @@ class Pool:
         return self.first <= number <= self.last
 
     def take(self, number: int, holder: str) -> None:
-        """Give *number* to *holder*; ValueError names who has it already, or the range (Outside)."""
+        """Give *number* to *holder*.
+
+        ValueError names the holder that already has it. Outside names the range.
+        """
         if number not in self:
             raise Outside(f"is outside {self.name}")
         other = self.holders.setdefault(number, holder)

@@ -28,7 +28,7 @@ def warnings(catalog: Catalog) -> Iterator[Fault]:
             yield from _external(catalog, service)
             continue
         if service.spec.external_name:
-            message = f"it means nothing: a service of type {service.spec.type} is no other name"
+            message = "it has no effect: only a service of type ExternalName uses it"
             yield catalog.fault(key_of(service), "spec.externalName", message)
         if not service.spec.selector or (namespace, name) in sliced:
             continue

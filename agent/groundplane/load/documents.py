@@ -44,9 +44,9 @@ def files_of(source: Path) -> list[Path]:
         raise SourceError(f"{source}: the source {what}")
     if source.resolve() == Path("/"):
         message = "name the directory of the catalog, as SOURCE or by GROUNDPLANE_SOURCE"
-        raise SourceError(f"{source}: the whole file system is no catalog; {message}")
+        raise SourceError(f"{source}: the root of the file system cannot be a catalog; {message}")
     found = (path for path in walk(source) if path.suffix in SUFFIXES)
-    # What is no regular file stays, so that it is an error: what it should hold is missing.
+    # Other things than regular files stay in the list: each is reported as an error later.
     return sorted(path for path in found if not path.is_dir())
 
 

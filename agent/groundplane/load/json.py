@@ -45,7 +45,7 @@ def documents(text: str) -> list[tuple[Text, object]]:
 
 
 def _start(text: str, at: int) -> int:
-    """Return where the first character from *at* is that is no space."""
+    """Return the position of the first character after *at* that is not white space."""
     match = _SPACE.match(text, at)
     return match.end() if match else at
 

@@ -29,7 +29,7 @@ class Conntrack:
     def flows(self, family: Family, protocol: Protocol) -> list[Flow]:
         """Return the entries of *family* and *protocol*, of TCP those without an answer.
 
-        KernelRefused when there is no list to be had.
+        Raises KernelRefused when the kernel does not list its entries.
         The table is never at rest: one that ends or begins meanwhile may be missing, and is met
         the next time.
         """
