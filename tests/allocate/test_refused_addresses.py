@@ -9,9 +9,6 @@ from groundplane.errors import CatalogError
 from groundplane.model.catalog import Object
 from tests.catalogs import DUAL, SITE, catalog, cluster, faults, node, service
 
-V4, V6 = "10.96.0.0/27", "fd00:10:96::/112"
-NODES = {"n1": ("192.0.2.1", "2001:db8::1"), "n2": ("192.0.2.2", "2001:db8::2")}
-
 
 def document(kind: str, name: str, spec: str) -> str:
     """Return a document of five lines, its spec on the last."""

@@ -80,13 +80,13 @@ _ONLY = "it needs type LoadBalancer, and no loadBalancerClass but groundplane/lo
             POOL,
             "publik",
             LOAD_BALANCER,
-            'there is no load-balancer pool "publik"; did you mean "public"?',
+            'the Cluster has no load-balancer pool "publik"; did you mean "public"?',
         ),
         (
             POOL,
             "other",
             LOAD_BALANCER,
-            'there is no load-balancer pool "other"; there are: public, lab',
+            'the Cluster has no load-balancer pool "other"; there are: public, lab',
         ),
         (POOL, "public", "type: NodePort", _ONLY),
         (POOL, "public", f"{LOAD_BALANCER}, loadBalancerClass: example.com/vip", _ONLY),
@@ -120,4 +120,4 @@ def test_what_an_annotation_may_not_say(
 def test_a_site_without_pools_says_so(source: Path) -> None:
     text = service(PORTS, LOAD_BALANCER, annotations={POOL: "public"})
     (fault,) = faults(source, text)
-    assert fault.endswith('there is no load-balancer pool "public"; there are: none')
+    assert fault.endswith('the Cluster has no load-balancer pool "public"; there are: none')

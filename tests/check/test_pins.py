@@ -54,7 +54,7 @@ def test_a_pool_that_an_annotation_names_is_the_one_that_serves(source: Path, na
 
 @pytest.mark.parametrize("name", POOLS)
 def test_a_pool_that_is_not_there_is_a_fault(source: Path, name: str) -> None:
-    fault = 'there is no load-balancer pool "private"; there are: public, lab'
+    fault = 'the Cluster has no load-balancer pool "private"; there are: public, lab'
     text = balanced(**{name: "private"})
     assert told(3, at(name), fault) == faults(source, text, SITE)
 

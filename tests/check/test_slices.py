@@ -41,6 +41,13 @@ def test_a_slice_of_kubernetes_that_is_not_used_has_no_faults(
     assert found == len(faults(source, f"{text}---\n{service}---\n{workload}"))
 
 
+def test_a_slice_of_kubernetes_without_its_service_has_no_faults(source: Path) -> None:
+    managed = "endpointslice.kubernetes.io/managed-by: endpointslice-controller.k8s.io"
+    labels = f"{{kubernetes.io/service-name: gone, {managed}}}"
+    body = "endpoints: [{addresses: [192.0.2.50], nodeName: kube-3}]"
+    assert [] == faults(source, endpoint_slice(body, labels))
+
+
 def test_a_slice_names_its_service(source: Path) -> None:
     assert faults(source, endpoint_slice("", labels="{app: db}")) == [
         (

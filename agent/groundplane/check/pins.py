@@ -89,7 +89,10 @@ def _unknown_pool(catalog: Catalog, service: Service) -> Iterator[tuple[str, str
         return
     name = next(each for each in POOLS if each in service.metadata.annotations)
     hint = did_you_mean(value, pools) or f"; there are: {', '.join(pools) or 'none'}"
-    yield join("metadata.annotations", name), f'there is no load-balancer pool "{value}"{hint}'
+    yield (
+        join("metadata.annotations", name),
+        f'the Cluster has no load-balancer pool "{value}"{hint}',
+    )
 
 
 def pin_warnings(service: Service) -> Iterator[tuple[str, str]]:
