@@ -64,7 +64,7 @@ def _reason(service: Service, endpoint: Endpoint, failing: Failing, *, counts: b
     if endpoint.terminating:
         return "draining, but no other is ready" if counts else "draining"
     if not endpoint.ready:
-        return "its EndpointSlice says not ready"
+        return "the document that names it says not ready"
     if missing := [
         port.name or str(port.port)
         for port, target in zip(service.ports, endpoint.targets, strict=True)

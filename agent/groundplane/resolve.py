@@ -14,7 +14,6 @@ from netaddr import cidr_merge
 
 from groundplane.allocate import Allocations
 from groundplane.allocate.allocation import bridge_address
-from groundplane.check.slices import KUBERNETES, MANAGED_LABEL, SERVICE_LABEL
 from groundplane.model import compiled, dns
 from groundplane.model.address import canonical, canonical_range, family_of
 from groundplane.model.catalog import Catalog
@@ -22,7 +21,16 @@ from groundplane.model.external import source_ranges
 from groundplane.model.families import families_of
 from groundplane.model.ports import port_range
 from groundplane.model.selector import LabelIndex
-from groundplane.model.service import SCHEDULER, EndpointSlice, Family, Service, SliceEndpoint
+from groundplane.model.service import (
+    KUBERNETES,
+    MANAGED_LABEL,
+    SCHEDULER,
+    SERVICE_LABEL,
+    EndpointSlice,
+    Family,
+    Service,
+    SliceEndpoint,
+)
 from groundplane.model.site import Node, Workload
 from groundplane.overlay import compile_overlay, uplink_mtu
 from groundplane.pools import number_pools

@@ -49,7 +49,7 @@ def test_a_service_with_slices_needs_no_workload(source: Path) -> None:
         ),
         (
             "endpoints: [{addresses: [192.0.2.9]}]",
-            ["endpoints: the slice has no ports, so that nothing leads to them"],
+            ["endpoints: without ports, nothing leads to them"],
         ),
         (
             "ports: [{port: 80}]\nendpoints: [{addresses: [192.0.2.9, 192.0.2.8]}]",

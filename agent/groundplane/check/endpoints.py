@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
-from groundplane.check.slices import KUBERNETES, MANAGED_LABEL, SERVICE_LABEL
 from groundplane.errors import Fault
 from groundplane.model.catalog import Catalog, Key, key_of
 from groundplane.model.limits import (
@@ -13,7 +12,13 @@ from groundplane.model.limits import (
     MAX_STICKY_ENDPOINTS,
 )
 from groundplane.model.selector import LabelIndex
-from groundplane.model.service import EndpointSlice, Service
+from groundplane.model.service import (
+    KUBERNETES,
+    MANAGED_LABEL,
+    SERVICE_LABEL,
+    EndpointSlice,
+    Service,
+)
 from groundplane.model.site import Workload
 
 Slices = Mapping[tuple[str, str], list[EndpointSlice]]  # by service

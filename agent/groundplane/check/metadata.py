@@ -1,17 +1,21 @@
 """Names and labels, which every kind has."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from groundplane.check import names
 from groundplane.errors import Fault
 from groundplane.model.catalog import Catalog, Key, Object, key_of
 from groundplane.model.path import join
 
+# Kinds whose names are DNS subdomains, not labels (Kubernetes' validation of each).
+_DOMAINS: Final = frozenset({"EndpointSlice", "Endpoints"})
+
 
 def check_metadata(catalog: Catalog, document: Object) -> Iterator[Fault]:
     """Yield the faults of *document*'s name, namespace and labels."""
     key, meta = key_of(document), document.metadata
-    form = names.domain if document.kind == "EndpointSlice" else names.dns_label
+    form = names.domain if document.kind in _DOMAINS else names.dns_label
     if fault := form(meta.name):
         yield catalog.fault(key, "metadata.name", fault)
     if key.namespace and (fault := names.dns_label(meta.namespace)):

@@ -6,12 +6,18 @@ from groundplane.check.dns_names import name_warnings
 from groundplane.check.ipvs import ipvs_warnings
 from groundplane.check.pins import pin_warnings
 from groundplane.check.probes import probe_warnings
-from groundplane.check.slices import KUBERNETES, MANAGED_LABEL, SERVICE_LABEL
 from groundplane.errors import Fault
 from groundplane.model.catalog import Catalog, key_of
+from groundplane.model.endpoints import skipped_for
 from groundplane.model.hint import nearest
 from groundplane.model.selector import LabelIndex
-from groundplane.model.service import EndpointSlice, Service
+from groundplane.model.service import (
+    KUBERNETES,
+    MANAGED_LABEL,
+    SERVICE_LABEL,
+    EndpointSlice,
+    Service,
+)
 
 
 def warnings(catalog: Catalog) -> Iterator[Fault]:
@@ -35,6 +41,9 @@ def warnings(catalog: Catalog) -> Iterator[Fault]:
         if not index.matching(namespace, service.spec.selector):
             hint = nearest_labels(catalog, service)
             yield catalog.fault(key_of(service), "spec.selector", f"it selects no workload{hint}")
+    for key, endpoints in catalog.endpoints.items():
+        if reason := skipped_for(endpoints, catalog.services.get(key)):
+            yield catalog.fault(key_of(endpoints), "", reason)
     yield from _slice_warnings(catalog, index)
     yield from probe_warnings(catalog)
     yield from ipvs_warnings(catalog)
@@ -73,7 +82,7 @@ def _of_no_use(each: EndpointSlice, service: Service) -> Iterator[tuple[str, str
             what = f'port "{port.name}"' if port.name else "port without a name"
             yield f"ports[{index}]", f"Service/{name} has no {port.protocol} {what}"
     if each.endpoints and not each.ports and known:
-        yield "endpoints", "the slice has no ports, so that nothing leads to them"
+        yield "endpoints", "without ports, nothing leads to them"
     for index, endpoint in enumerate(each.endpoints):
         if len(endpoint.addresses) > 1:
             yield f"endpoints[{index}].addresses", "only the first one is used, as in Kubernetes"

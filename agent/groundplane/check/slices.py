@@ -12,17 +12,22 @@ from groundplane.model.annotations import OTHER_PROXY
 from groundplane.model.catalog import Catalog, key_of
 from groundplane.model.path import join
 from groundplane.model.selector import LabelIndex
-from groundplane.model.service import EndpointSlice, SliceEndpoint
-
-SERVICE_LABEL = "kubernetes.io/service-name"
-MANAGED_LABEL = "endpointslice.kubernetes.io/managed-by"
-KUBERNETES = "endpointslice-controller.k8s.io"
+from groundplane.model.service import (
+    KUBERNETES,
+    MANAGED_LABEL,
+    SERVICE_LABEL,
+    EndpointSlice,
+    SliceEndpoint,
+)
 
 
 def check_slices(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the faults of every EndpointSlice that is used."""
+    """Yield the faults of every EndpointSlice that is used, and of Endpoints."""
+    for endpoints in catalog.endpoints.values():
+        yield from check_metadata(catalog, endpoints)
     for each in used_slices(catalog):
-        yield from check_metadata(catalog, each)
+        if key_of(each) not in catalog.mirrors:
+            yield from check_metadata(catalog, each)
         yield from _slice(catalog, each)
 
 

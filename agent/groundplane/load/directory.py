@@ -11,7 +11,8 @@ from groundplane.load.convert import convert
 from groundplane.load.documents import SUFFIXES, Findings, Item, files_of, items_of, texts_of, walk
 from groundplane.load.kinds import KINDS, name_of, pod_templates, refusal
 from groundplane.model.catalog import CLUSTER_SCOPED, Catalog, Key, Object, key_of
-from groundplane.model.service import Namespace
+from groundplane.model.endpoints import Mirror, mirrored, skipped_for
+from groundplane.model.service import EndpointSlice, Namespace
 from groundplane.model.site import Cluster
 
 
@@ -91,12 +92,21 @@ def _catalog(
         by_kind[document.kind][
             meta.name if document.kind in CLUSTER_SCOPED else (meta.namespace, meta.name)
         ] = document
+    slices: dict[tuple[str, str], EndpointSlice] = dict(by_kind["EndpointSlice"])
+    mirrors: dict[Key, Mirror] = {}
+    for name, endpoints in by_kind["Endpoints"].items():
+        if not skipped_for(endpoints, by_kind["Service"].get(name)):
+            for made, mirror in mirrored(endpoints):
+                slices[made.metadata.namespace, made.metadata.name] = made
+                mirrors[key_of(made)] = mirror
     return Catalog(
         cluster=cluster,
         nodes=by_kind["Node"],
         workloads=by_kind["Workload"],
         services=by_kind["Service"],
-        slices=by_kind["EndpointSlice"],
+        slices=slices,
+        endpoints=by_kind["Endpoints"],
+        mirrors=mirrors,
         namespaces=by_kind["Namespace"],
         hypervisors=by_kind["Hypervisor"],
         images=by_kind["Image"],

@@ -5,6 +5,7 @@ from functools import reduce
 from typing import Any, Final
 
 from groundplane.model.catalog import Object, PodTemplate
+from groundplane.model.endpoints import Endpoints
 from groundplane.model.hint import did_you_mean, nearest
 from groundplane.model.machine import Hypervisor, Image
 from groundplane.model.service import EndpointSlice, Namespace, Service
@@ -18,6 +19,7 @@ KINDS: Final[dict[tuple[str, str], type[Object]]] = {
     (API_VERSION, "Workload"): Workload,
     ("v1", "Service"): Service,
     ("v1", "Namespace"): Namespace,
+    ("v1", "Endpoints"): Endpoints,
     ("discovery.k8s.io/v1", "EndpointSlice"): EndpointSlice,
 }
 # core/v1 as a whole, so that a misspelt Service is not skipped for a kind that is not ours.
@@ -46,7 +48,6 @@ CORE_KINDS: Final = frozenset(
 # What these say would be lost in silence if they were skipped like other kinds of Kubernetes.
 _UNSUPPORTED: Final = {
     ("networking.k8s.io", "NetworkPolicy"): "network policies",
-    ("", "Endpoints"): "Endpoints documents",
 }
 _VERSIONS: Final = {kind: version for version, kind in KINDS}
 _OWN: Final = [kind for version, kind in KINDS if version == API_VERSION]

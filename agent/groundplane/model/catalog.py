@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from groundplane.errors import Fault, Origin
+from groundplane.model.endpoints import Endpoints, Mirror
 from groundplane.model.machine import Hypervisor, Image
 from groundplane.model.service import EndpointSlice, Namespace, Service
 from groundplane.model.site import Cluster, Node, Workload
 
-Object = Cluster | Node | Hypervisor | Image | Workload | Service | EndpointSlice | Namespace
+Object = (
+    Cluster | Node | Hypervisor | Image | Workload | Service | EndpointSlice | Endpoints | Namespace
+)
 
 
 class Key(NamedTuple):
@@ -43,7 +46,10 @@ class PodTemplate(NamedTuple):
 
 @dataclass(frozen=True)
 class Catalog:
-    """All objects of one source. *cluster* is the only one there is."""
+    """All objects of one source. *cluster* is the only one there is.
+
+    *slices* has those that say the same as Endpoints, too; *mirrors* tells of each where it is written.
+    """
 
     cluster: Cluster
     nodes: Mapping[str, Node]
@@ -54,9 +60,13 @@ class Catalog:
     hypervisors: Mapping[str, Hypervisor]
     images: Mapping[str, Image]
     origins: Mapping[Key, Origin] = field(compare=False)
+    endpoints: Mapping[tuple[str, str], Endpoints] = field(default_factory=dict)
+    mirrors: Mapping[Key, Mirror] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     pod_templates: tuple[PodTemplate, ...] = ()
 
     def fault(self, key: Key, path: str, message: str) -> Fault:
         """Return a fault of the object *key*, placed at its document."""
+        if mirror := self.mirrors.get(key):
+            key, path = Key("Endpoints", key.namespace, mirror.name), mirror.written(path)
         return Fault(self.origins[key], str(key), path, message)

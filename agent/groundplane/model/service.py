@@ -26,6 +26,11 @@ SCHEDULER: Final = "groundplane/ipvs-scheduler"  # a scheduler and its flags (mo
 FORWARDING: Final = "groundplane/ipvs-forwarding"  # one of model.ipvs.FORWARDINGS
 LOAD_BALANCER_CLASS: Final = "groundplane/load-balancer"  # spec.loadBalancerClass, or none
 
+# Labels of an EndpointSlice.
+SERVICE_LABEL: Final = "kubernetes.io/service-name"
+MANAGED_LABEL: Final = "endpointslice.kubernetes.io/managed-by"
+KUBERNETES: Final = "endpointslice-controller.k8s.io"  # writes those of pods
+
 
 class ServicePort(Document, frozen=True):
     """One port of a service: the port clients use, and the one (number or name) endpoints have."""
