@@ -89,6 +89,8 @@ def _user_data(machine: Machine) -> dict[str, Any]:
         "resize_rootfs": True,
         "write_files": [_NO_ADVERTISEMENTS, _NO_PASSWORDS],
     }
+    if "." in machine.name:  # at each boot, the machine would be called by its first label alone
+        common["prefer_fqdn_over_hostname"] = True
     if machine.user == "root":
         return common | {
             "users": [{"name": "root", "ssh_authorized_keys": keys}],

@@ -48,6 +48,26 @@ def test_the_name_of_a_slice_may_be_a_domain(source: Path) -> None:
     assert faults(source, text) == []
 
 
+@pytest.mark.parametrize("name", ["n1.rack2.example.org", f"{'a' * 61}.bc"])
+def test_the_name_of_a_machine_may_have_dots(source: Path, name: str) -> None:
+    node = f"{{apiVersion: groundplane/v1, kind: Node, metadata: {{name: {name}}},\n"
+    assert faults(source, f"{node} spec: {{addresses: [192.0.2.9]}}}}\n") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("n1.", f'"" is not a DNS label: {_LABEL}'),
+        ("n1..a", f'"" is not a DNS label: {_LABEL}'),
+        (f"{'a' * 62}.bc", "a host name has at most 64 characters, this one 65"),
+    ],
+)
+def test_a_machine_has_the_name_of_a_host(source: Path, name: str, fault: str) -> None:
+    node = f"{{apiVersion: groundplane/v1, kind: Node, metadata: {{name: {name}}},\n"
+    found = faults(source, f"{node} spec: {{addresses: [192.0.2.9]}}}}\n")
+    assert found == [f"site/test.yaml:1: Node/{name}: metadata.name: {fault}"]
+
+
 def test_a_namespace_is_a_label(source: Path) -> None:
     text = """\
         apiVersion: v1

@@ -8,14 +8,19 @@ from groundplane.errors import Fault
 from groundplane.model.catalog import Catalog, Key, Object, key_of
 from groundplane.model.path import join
 
-# Kinds whose names are DNS subdomains, not labels (Kubernetes' validation of each).
-_DOMAINS: Final = frozenset({"EndpointSlice", "Endpoints"})
+# Names of all other kinds are RFC 1123 labels.
+_FORMS: Final = {
+    "EndpointSlice": names.subdomain,
+    "Endpoints": names.subdomain,
+    "Node": names.host_name,
+    "Hypervisor": names.host_name,
+}
 
 
 def check_metadata(catalog: Catalog, document: Object) -> Iterator[Fault]:
     """Yield the faults of *document*'s name, namespace and labels."""
     key, meta = key_of(document), document.metadata
-    form = names.domain if document.kind in _DOMAINS else names.dns_label
+    form = _FORMS.get(document.kind, names.dns_label)
     if fault := form(meta.name):
         yield catalog.fault(key, "metadata.name", fault)
     if key.namespace and (fault := names.dns_label(meta.namespace)):

@@ -29,11 +29,22 @@ def port_name(name: str) -> str | None:
 
 
 def domain(name: str) -> str | None:
-    """Return what keeps *name* from being a domain of DNS labels, or None."""
-    plain = name.removesuffix(".")
-    if len(plain) > 253:
-        return f"a domain has at most 253 characters, this one {len(plain)}"
-    return next((fault for label in plain.split(".") if (fault := dns_label(label))), None)
+    """Return what keeps *name* from being a domain of DNS labels, with or without a last dot."""
+    return subdomain(name.removesuffix("."))
+
+
+def subdomain(name: str) -> str | None:
+    """Return what keeps *name* from being an RFC 1123 subdomain, or None."""
+    if len(name) > 253:
+        return f"a domain has at most 253 characters, this one {len(name)}"
+    return next((fault for label in name.split(".") if (fault := dns_label(label))), None)
+
+
+def host_name(name: str) -> str | None:
+    """Return what keeps *name* from being the name of a Linux host (gethostname(2)), or None."""
+    if len(name) > 64:
+        return f"a host name has at most 64 characters, this one {len(name)}"
+    return subdomain(name)
 
 
 def label_value(value: str) -> str | None:

@@ -56,6 +56,13 @@ def test_declared_servers_are_asked_instead_of_those_of_the_lease() -> None:
     assert _interface(replace(LEASED, network=network))["dhcp4-overrides"] == {"use-dns": False}
 
 
+def test_a_name_with_dots_is_the_host_name_as_a_whole() -> None:
+    """By itself, cloud-init takes its first label for the host name."""
+    found = yaml.safe_load(seed_of(replace(V1, name="v1.rack")).user_data)
+    assert found["prefer_fqdn_over_hostname"] is True
+    assert "prefer_fqdn_over_hostname" not in yaml.safe_load(seed_of(V1).user_data)
+
+
 def test_root_is_let_in_by_key_alone() -> None:
     text = seed_of(V1).user_data
     assert text.startswith("#cloud-config\n")
