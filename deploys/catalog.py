@@ -7,7 +7,7 @@ from pathlib import Path
 
 from groundplane.allocate import require_current
 from groundplane.errors import GroundplaneError
-from groundplane.load import SUFFIXES
+from groundplane.load import tree_of
 from groundplane.model import compiled
 from groundplane.model.catalog import Catalog
 from groundplane.pipeline import allocate_source, compile_source, read_catalog
@@ -47,10 +47,6 @@ def node_state(node: str) -> NodeState:
 def source_files() -> dict[str, Path]:
     """Return the files of the catalog that an agent needs, by their relative names."""
     source = source_directory()
-    found = [path for path in source.rglob("*") if path.suffix in (*SUFFIXES, ".lock")]
-    return {
-        str(path.relative_to(source)): path
-        for path in sorted(found)
-        if path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(source).parts)
-    }
+    tree = tree_of(source)
+    found = [*tree.read, *tree.ignore_files, *source.glob("*.lock")]
+    return {str(path.relative_to(source)): path for path in sorted(found) if path.is_file()}

@@ -10,6 +10,8 @@ from tests.cli.run import SITE, Command, Done
 
 GOOD = "site: 1 node, 2 services, 2 workloads: good\n"
 
+WITHOUT_WARNINGS = SITE.replace("selector: {app: db}, ", "")
+
 
 def test_a_good_catalog(groundplane: Command, site: Path) -> None:
     assert GOOD == groundplane("check", "site").err
@@ -24,14 +26,37 @@ def test_every_fault_is_a_line_of_the_data(groundplane: Command, site: Path) -> 
     assert all(line.startswith("site/site.yaml:") for line in done.out.splitlines())
 
 
-@pytest.mark.parametrize(("option", "status"), [([], 0), (["--strict"], 1)])
+@pytest.mark.parametrize(
+    ("option", "status"), [([], 0), (["--strict"], 1), (["--strict", "--allow-skipped"], 0)]
+)
 def test_what_is_skipped_is_a_note_and_an_error_when_strict(
     groundplane: Command, site: Path, option: list[str], status: int
 ) -> None:
+    (site / "site.yaml").write_text(WITHOUT_WARNINGS)
     (site / "pod.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n")
     done = groundplane("check", *option, "site")
     assert status == done.status
     assert "site: note: 1 Pod document skipped: nothing in this kind is for us" in done.out
+
+
+def test_strict_says_what_it_does_not_accept(groundplane: Command, site: Path) -> None:
+    (site / "site.yaml").write_text(WITHOUT_WARNINGS)
+    (site / "pod.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n")
+    (site / "old.YAML").touch()
+    web = "apiVersion: v1\nkind: Service\nmetadata: {name: no}\n"
+    (site / "no.yaml").write_text(f"{web}spec: {{selector: {{a: b}}, clusterIP: None}}\n")
+    refused = "not accepted with --strict: 1 warning, files that are not read"
+    skipped = ", skipped documents (--allow-skipped accepts these)"
+    assert f"{refused}{skipped}\n" in groundplane("check", "--strict", "site").err
+    assert f"{refused}\n" in groundplane("check", "--strict", "--allow-skipped", "site").err
+
+
+def test_what_is_ignored_is_a_note_that_strict_accepts(groundplane: Command, site: Path) -> None:
+    (site / "site.yaml").write_text(WITHOUT_WARNINGS)
+    (site / "values.yaml").write_text("{{")
+    (site / ".groundplaneignore").write_text("values.yaml\n")
+    done = groundplane("check", "--strict", "site")
+    assert (0, "site: note: .groundplaneignore hides values.yaml\n") == (done.status, done.out)
 
 
 def test_a_lock_that_would_change_is_a_note(groundplane: Command, site: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from groundplane.errors import CatalogError, SourceError
-from groundplane.load import documents, load
+from groundplane.load import load, tree
+from groundplane.load.ignore import HINT
 from groundplane.model.catalog import Catalog
 from tests.catalogs import SITE, faults, read, write
 
@@ -55,15 +56,15 @@ def test_a_byte_order_mark_is_no_part_of_the_document(source: Path) -> None:
     [
         (
             "- a\n",
-            "site/a.yaml:1: a document is a mapping with apiVersion and kind",
+            f"site/a.yaml:1: a document is a mapping with apiVersion and kind; {HINT}",
         ),
         (
             "\n\nkind: Service\n",
-            "site/a.yaml:3: apiVersion and kind are required, as text",
+            f"site/a.yaml:3: apiVersion and kind are required, as text; {HINT}",
         ),
         (
             "apiVersion: v1\nkind: 5\n",
-            "site/a.yaml:1: apiVersion and kind are required, as text",
+            f"site/a.yaml:1: apiVersion and kind are required, as text; {HINT}",
         ),
         (
             "apiVersion: v2\nkind: Service\nmetadata: {name: web, namespace: shop}\n",
@@ -100,7 +101,8 @@ def test_a_byte_order_mark_is_no_part_of_the_document(source: Path) -> None:
             "a: {{ .Values.name }}\n",
             (
                 "site/a.yaml:1: not YAML: a mapping or list as a key; "
-                "is this a template that is not rendered ({{ … }})?"
+                "is this a template that is not rendered ({{ … }})? then name it in "
+                ".groundplaneignore"
             ),
         ),
     ],
@@ -226,7 +228,7 @@ def test_a_folder_that_cannot_be_read_is_an_error(
             raise PermissionError(13, "Permission denied", path)
         return scandir(path)
 
-    monkeypatch.setattr(documents.os, "scandir", refuse)  # type: ignore[attr-defined]
+    monkeypatch.setattr(tree.os, "scandir", refuse)  # type: ignore[attr-defined]
     with pytest.raises(SourceError) as caught:
         load(source)
     assert str(caught.value) == "site/secret: cannot be read: Permission denied"

@@ -94,7 +94,7 @@ def test_an_item_in_a_list_in_a_list_is_named_by_its_line(source: Path) -> None:
 
 def test_typed_lists_of_other_kinds_are_skipped_by_their_items(source: Path) -> None:
     text = "apiVersion: v1\nkind: ConfigMapList\nitems: [{metadata: {name: a}}, {}]\n"
-    assert load_files(source, {"a.yaml": text}).notices == (
+    assert load_files(source, {"a.yaml": text}).skipped == (
         "2 ConfigMap documents skipped: nothing in this kind is for us",
     )
 
@@ -140,7 +140,7 @@ def test_json_that_breaks_off_is_an_error(source: Path) -> None:
 def test_json_of_others_is_told_of(source: Path) -> None:
     found = load_files(source, {"package.json": '{"name": "site", // a comment\n}'})
     message = "site/package.json is not read: it holds no Kubernetes document"
-    assert (message,) == found.notices
+    assert (message,) == found.skipped
 
 
 def test_a_second_document_needs_a_marker(source: Path) -> None:
@@ -152,14 +152,14 @@ def test_a_second_document_needs_a_marker(source: Path) -> None:
 
 def test_a_duplicate_key_in_a_kind_that_is_skipped_blocks_nothing(source: Path) -> None:
     text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {labels: {a: b, a: c}}\n"
-    assert load_files(source, {"a.yaml": text}).notices == (
+    assert load_files(source, {"a.yaml": text}).skipped == (
         "1 Deployment document skipped: nothing in this kind is for us",
     )
 
 
 def test_a_template_that_is_no_yaml_is_called_so(source: Path) -> None:
     (found,) = faults(source, '{{- if .x }}\napiVersion: v1\nkind: "Service\n')
-    assert found.endswith("is this a template that is not rendered ({{ … }})?")
+    assert "is this a template that is not rendered ({{ … }})?" in found
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def test_kinds_that_hold_nothing_for_us_are_skipped_with_a_notice(source: Path) 
     deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n"
     secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: web}\n"  # noqa: S105
     text = f"{deployment}---\n{secret}---\n{deployment}"
-    assert load_files(source, {"a.yaml": text}).notices == (
+    assert load_files(source, {"a.yaml": text}).skipped == (
         "2 Deployment documents skipped: nothing in this kind is for us",
         "1 Secret document skipped: nothing in this kind is for us",
     )
@@ -72,7 +72,7 @@ def test_kinds_of_others_that_have_a_name_of_ours_are_skipped(
     text = document(api, kind, "{podCIDR: 10.42.0.0/24}")
     found = load_files(source, {"a.yaml": text})
     notice = f"1 {api} {kind} document skipped: nothing in this kind is for us"
-    assert (notice,) == found.notices
+    assert (notice,) == found.skipped
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,6 @@ def test_a_typed_list_of_others_that_has_a_name_of_ours_is_skipped(source: Path)
     text = (
         "apiVersion: multicluster.example/v1\nkind: ServiceList\nitems: [{metadata: {name: a}}]\n"
     )
-    assert load_files(source, {"a.yaml": text}).notices == (
+    assert load_files(source, {"a.yaml": text}).skipped == (
         "1 multicluster.example/v1 Service document skipped: nothing in this kind is for us",
     )

@@ -30,6 +30,29 @@ def test_only_what_the_loader_reads_is_written(
     assert read == files(look(over_https()))
 
 
+def test_what_an_ignore_file_names_is_not_written(
+    repository: Repository, over_https: OverHttps
+) -> None:
+    """A link there stands for nothing that is read."""
+    rules = {".groundplaneignore": "charts/\n", "web/.groundplaneignore": "values.yaml\n"}
+    hidden = {"charts/a.yaml": "x", "web/values.yaml": "x"}
+    repository.commit(SITE | rules | hidden, links={"charts/b.yaml": "a.yaml"})
+    assert SITE | rules == files(look(over_https()))
+
+
+def test_an_ignore_file_is_no_link(repository: Repository, over_https: OverHttps) -> None:
+    repository.commit(SITE, links={".groundplaneignore": "rules"})
+    assert "'.groundplaneignore' is a symbolic link" in fault(over_https())
+
+
+def test_patterns_and_files_are_not_too_many(
+    repository: Repository, over_https: OverHttps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "MAX_MATCHES", 3)
+    repository.commit(SITE | {".groundplaneignore": "a\nb\n"})
+    assert "2 patterns in .groundplaneignore are too many" in fault(over_https())
+
+
 def test_a_directory_of_the_repository(repository: Repository, over_https: OverHttps) -> None:
     repository.commit({"other.yaml": "x", **{f"sites/lab/{name}": SITE[name] for name in SITE}})
     found = look(over_https("?path=sites/lab"))

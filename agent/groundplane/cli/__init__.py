@@ -86,7 +86,7 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.stdout.flush()  # so that a pipe that is closed or a disk that is full is noticed here
     except CatalogError as error:
         click.echo(str(error), err=True)
-        click.echo(f"error: {error.count}; nothing was changed", err=True)
+        click.echo(f"error: {error.count}", err=True)
         sys.exit(1)
     except GroundplaneError as error:
         click.echo(f"error: {error}", err=True)

@@ -6,6 +6,7 @@ import click
 
 from groundplane.allocate import LOCK_NAME, format_lock
 from groundplane.cli.arguments import source_argument
+from groundplane.errors import CatalogError
 from groundplane.pipeline import allocate_source, read_catalog
 
 
@@ -22,8 +23,12 @@ def allocate(source: Path, *, only_check: bool) -> int:
     """
     from groundplane.atomic import write_atomically
 
-    catalog = read_catalog(source)
-    allocations, lock = allocate_source(source, catalog)
+    try:
+        allocations, lock = allocate_source(source, read_catalog(source))
+    except CatalogError as error:
+        unchanged = "" if only_check else "; nothing was changed"
+        click.echo(f"{error}\nerror: {error.count}{unchanged}", err=True)
+        return 1
     after = allocations.lock
     for key in sorted(set(lock.held) | set(after.held)):
         before, now = lock.held.get(key, ()), after.held.get(key, ())

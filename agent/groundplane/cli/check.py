@@ -1,7 +1,8 @@
 """`groundplane check`."""
 
-from collections.abc import Sized
+from collections.abc import Iterator, Sequence, Sized
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -9,18 +10,25 @@ from groundplane.allocate import require_current
 from groundplane.check import answer_warnings, unowned_endpoints, warnings
 from groundplane.cli.arguments import source_argument
 from groundplane.errors import CatalogError, LockOutdated
-from groundplane.load import place
+from groundplane.load import IGNORE_FILE, place
 from groundplane.model import dns
+from groundplane.model.catalog import Catalog
 from groundplane.pipeline import allocate_source, compile_catalog, read_catalog
+
+_SHOWN: Final = 10  # files that are ignored
 
 
 @click.command()
 @source_argument
 @click.option("--strict", is_flag=True, help="Take warnings and skipped documents for errors.")
-def check(source: Path, *, strict: bool) -> int:
+@click.option(
+    "--allow-skipped", is_flag=True, help="With --strict: skipped documents are no errors."
+)
+def check(source: Path, *, strict: bool, allow_skipped: bool) -> int:
     """Say everything that is wrong with the catalog in SOURCE, each fault as `file:line: ...`.
 
-    Nothing is changed. Exit status 0 when it can be applied, 1 when it has a fault.
+    Nothing is changed. Exit status 0 when it can be applied, 1 when it has a fault. Files that
+    .groundplaneignore names are not read: its patterns are those of gitignore(5).
     """
     try:
         catalog = read_catalog(source)
@@ -46,7 +54,7 @@ def check(source: Path, *, strict: bool) -> int:
             f"{source}: note: {text}, which the site's DNS service would have, is a service's: "
             "name another in spec.dns.clusterIPs of the Cluster, or [] for none"
         )
-    for notice in catalog.notices:
+    for notice in (*catalog.notices, *catalog.skipped, *_ignored(catalog.ignored)):
         click.echo(f"{source}: note: {notice}")
     try:
         require_current(allocations, lock)
@@ -56,11 +64,34 @@ def check(source: Path, *, strict: bool) -> int:
         f"{_counted(catalog.nodes, 'node')}, {_counted(catalog.services, 'service')}, "
         f"{_counted(catalog.workloads, 'workload')}"
     )
-    if strict and (found or catalog.notices):
-        click.echo(f"{source}: {counts}: not accepted with --strict", err=True)
+    if (
+        refused := _refused(len(found) + more, catalog, allow_skipped=allow_skipped)
+        if strict
+        else ""
+    ):
+        click.echo(f"{source}: {counts}: not accepted with --strict: {refused}", err=True)
         return 1
     click.echo(f"{source}: {counts}: good", err=True)
     return 0
+
+
+def _ignored(paths: Sequence[str]) -> Iterator[str]:
+    """Yield what to say of the files and folders that are ignored, as far as they fit a line."""
+    if paths:
+        more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+        yield f"{IGNORE_FILE} hides {', '.join(paths[:_SHOWN])}{more}"
+
+
+def _refused(warned: int, catalog: Catalog, *, allow_skipped: bool) -> str:
+    """Return what --strict does not accept, "" for nothing."""
+    found = []
+    if warned:
+        found.append(f"{warned} warning{'' if warned == 1 else 's'}")
+    if catalog.notices:
+        found.append("files that are not read")
+    if catalog.skipped and not allow_skipped:
+        found.append("skipped documents (--allow-skipped accepts these)")
+    return ", ".join(found)
 
 
 def _counted(things: Sized, name: str) -> str:

@@ -6,8 +6,21 @@ for what is wrong.
 """
 
 from groundplane.load.directory import line_of, load, place
-from groundplane.load.documents import SUFFIXES
 from groundplane.load.health import read_health
+from groundplane.load.ignore import IGNORE_FILE, Ignore, PatternError
 from groundplane.load.stamp import Stamp, stamp_of
+from groundplane.load.tree import SUFFIXES, tree_of
 
-__all__ = ["SUFFIXES", "Stamp", "line_of", "load", "place", "read_health", "stamp_of"]
+__all__ = [
+    "IGNORE_FILE",
+    "SUFFIXES",
+    "Ignore",
+    "PatternError",
+    "Stamp",
+    "line_of",
+    "load",
+    "place",
+    "read_health",
+    "stamp_of",
+    "tree_of",
+]

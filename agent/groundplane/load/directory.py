@@ -8,8 +8,10 @@ from typing import Any
 
 from groundplane.errors import MAX_FAULTS, CatalogError, Fault, Origin
 from groundplane.load.convert import convert
-from groundplane.load.documents import SUFFIXES, Findings, Item, files_of, items_of, texts_of, walk
+from groundplane.load.documents import Findings, Item, items_of, texts_of
+from groundplane.load.ignore import HINT
 from groundplane.load.kinds import KINDS, name_of, pod_templates, refusal
+from groundplane.load.tree import tree_of
 from groundplane.model.catalog import CLUSTER_SCOPED, Catalog, Key, Object, key_of
 from groundplane.model.endpoints import Mirror, mirrored, skipped_for
 from groundplane.model.service import EndpointSlice, Namespace
@@ -25,7 +27,9 @@ def load(source: Path) -> Catalog:
     texts: Texts = {}
     objects: dict[Key, Object] = {}
     origins: dict[Key, Origin] = {}
-    for path in files_of(source):
+    tree = tree_of(source)
+    findings.faults += tree.faults
+    for path in tree.read:
         for item in items_of(path, findings):
             document = _read(item, findings)
             if document is None:
@@ -47,30 +51,24 @@ def load(source: Path) -> Catalog:
         faults.append(Fault(Origin(str(source), 0), "", "", _NO_CLUSTER if objects else _EMPTY))
     if faults:
         raise CatalogError(*place(faults))
-    notices = (*_notices(findings.skipped), *findings.notices, *_passed_over(source))
-    found = _catalog(clusters[0], objects.values(), origins, notices)
-    return replace(found, pod_templates=tuple(findings.pod_templates))
+    passed_over = [f"{path} is not read: {reason}" for path, reason in tree.passed_over]
+    return replace(
+        _catalog(clusters[0], objects.values(), origins),
+        skipped=(*_notices(findings.skipped), *findings.notices),
+        notices=tuple(passed_over),
+        ignored=tuple(tree.ignored),
+        pod_templates=tuple(findings.pod_templates),
+    )
 
 
 _NO_CLUSTER = "there is no Cluster document; one is needed"
 _EMPTY = "no documents: an empty source is never taken for a site without services"
 
 
-def _notices(skipped: Mapping[str, int]) -> tuple[str, ...]:
-    return tuple(
-        f"{count} {kind} document{'s' if count > 1 else ''} skipped: nothing in this kind is for us"
-        for kind, count in sorted(skipped.items())
-    )
-
-
-def _passed_over(source: Path) -> Iterator[str]:
-    """Yield what to say of files and folders that are probably meant to be read."""
-    ends = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
-    for path in sorted(walk(source)):
-        if path.suffix not in SUFFIXES and path.suffix.lower() in SUFFIXES:
-            yield f"{path} is not read: its name has to end in {ends}"
-        elif path.is_symlink() and path.is_dir():
-            yield f"{path} is not read: it is a link to a folder"
+def _notices(skipped: Mapping[str, int]) -> Iterator[str]:
+    for kind, count in sorted(skipped.items()):
+        documents = f"{count} {kind} document{'s' if count > 1 else ''}"
+        yield f"{documents} skipped: nothing in this kind is for us"
 
 
 def _same_namespace(one: Object, other: Object) -> bool:
@@ -84,7 +82,6 @@ def _catalog(
     cluster: Cluster,
     objects: Iterable[Object],
     origins: Mapping[Key, Origin],
-    notices: tuple[str, ...],
 ) -> Catalog:
     by_kind: dict[str, dict[Any, Any]] = {kind: {} for _, kind in KINDS}
     for document in objects:
@@ -111,7 +108,6 @@ def _catalog(
         hypervisors=by_kind["Hypervisor"],
         images=by_kind["Image"],
         origins=origins,
-        notices=notices,
     )
 
 
@@ -121,12 +117,12 @@ def _read(item: Item, findings: Findings) -> Object | None:
     if value is None:
         return None
     if not isinstance(value, dict):
-        message = "a document is a mapping with apiVersion and kind"
+        message = f"a document is a mapping with apiVersion and kind; {HINT}"
         findings.faults.append(Fault(origin, "", "", message))
         return None
     api, kind = value.get("apiVersion"), value.get("kind")
     if not isinstance(api, str) or not isinstance(kind, str):
-        message = "apiVersion and kind are required, as text"
+        message = f"apiVersion and kind are required, as text; {HINT}"
         findings.faults.append(Fault(origin, "", "", message))
         return None
     subject = _subject(kind, value.get("metadata"))

@@ -1,22 +1,20 @@
 """From the files of a source to the values of its documents."""
 
-import os
 import stat
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple
 
-from groundplane.errors import Fault, Origin, SourceError
+from groundplane.errors import Fault, Origin
 from groundplane.load import json, yaml
 from groundplane.load.kinds import is_skipped, name_of
 from groundplane.model.catalog import PodTemplate
 from groundplane.model.path import join
 
 MAX_FILE_BYTES: Final = 64 << 20
-SUFFIXES: Final = (".yaml", ".yml", ".json")
 
 
 @dataclass
@@ -35,31 +33,6 @@ class Item(NamedTuple):
     origin: Origin
     value: object
     text: str
-
-
-def files_of(source: Path) -> list[Path]:
-    """Return the files below *source* that are read, in a stable order, without hidden ones."""
-    if not source.is_dir():
-        what = "is not a directory" if source.exists() else "does not exist"
-        raise SourceError(f"{source}: the source {what}")
-    if source.resolve() == Path("/"):
-        message = "name the directory of the catalog, as SOURCE or by GROUNDPLANE_SOURCE"
-        raise SourceError(f"{source}: the root of the file system cannot be a catalog; {message}")
-    found = (path for path in walk(source) if path.suffix in SUFFIXES)
-    # Other things than regular files stay in the list: each is reported as an error later.
-    return sorted(path for path in found if not path.is_dir())
-
-
-def walk(source: Path) -> Iterator[Path]:
-    """Yield every file, and link to a folder, below *source*, without hidden ones."""
-    for folder, folders, files in os.walk(source, onerror=_unreadable):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (path for name in folders if (path := Path(folder, name)).is_symlink())
-        yield from (Path(folder, name) for name in files if not name.startswith("."))
-
-
-def _unreadable(error: OSError) -> NoReturn:
-    raise SourceError(f"{error.filename}: cannot be read: {error.strerror}")
 
 
 def text_of(path: Path) -> str | Fault:

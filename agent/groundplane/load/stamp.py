@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from groundplane.errors import SourceError
-from groundplane.load.documents import files_of
+from groundplane.load.tree import tree_of
 
 Stamp = tuple[tuple[str, int, int, int], ...]
 
@@ -11,7 +11,8 @@ Stamp = tuple[tuple[str, int, int, int], ...]
 def stamp_of(source: Path) -> Stamp:
     """Return name, inode, size and time of change of every file of *source*; () where it has none."""
     try:
-        files = [*files_of(source), *source.glob("*.lock")]
+        tree = tree_of(source)
+        files = [*tree.read, *tree.ignore_files, *source.glob("*.lock")]
         stats = [(str(path), path.stat()) for path in files]
     except (OSError, SourceError):
         return ()

@@ -10,13 +10,15 @@ from typing import NamedTuple
 
 import ryaml
 
+from groundplane.load.ignore import IGNORE_FILE
+
 # A document marker ends a document wherever it starts a line, inside scalars too (YAML 1.2, 9.1.2).
 _MARKER = re.compile(r"^(?:---(?=[ \t\r\n]|$)|\.\.\.(?=[ \t\r\n]|$).*\n?)", re.MULTILINE)
 _LINE = re.compile(r" at line (\d+) column \d+")
 _POSITION = re.compile(r" at position (\d+)")
 _CONFLICT = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?: |$)", re.MULTILINE)
 _TAB = re.compile(r" *\t")
-_TEMPLATE = "is this a template that is not rendered ({{ … }})?"
+_TEMPLATE = f"is this a template that is not rendered ({{{{ … }}}})? then name it in {IGNORE_FILE}"
 _MAPPING_KEY = f"a mapping or list as a key; {_TEMPLATE}"
 _COMMENTS = re.compile(r"\A(?:[ \t]*(?:#.*|%.*)?\r?\n)*[ \t]*(?:#.*)?")
 

@@ -48,6 +48,9 @@ class PodTemplate(NamedTuple):
 class Catalog:
     """All objects of one source. *cluster* is the only one there is.
 
+    What else was found: *skipped* tells of documents that are for other programs, *notices* of files
+    that are not read though they may be meant to be, and *ignored* has what an ignore file names.
+
     *slices* has those that say the same as Endpoints, too; *mirrors* tells of each where it is written.
     """
 
@@ -62,7 +65,9 @@ class Catalog:
     origins: Mapping[Key, Origin] = field(compare=False)
     endpoints: Mapping[tuple[str, str], Endpoints] = field(default_factory=dict)
     mirrors: Mapping[Key, Mirror] = field(default_factory=dict)
+    skipped: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     pod_templates: tuple[PodTemplate, ...] = ()
 
     def fault(self, key: Key, path: str, message: str) -> Fault:

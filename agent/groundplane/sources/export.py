@@ -7,28 +7,34 @@ repository has a say in it.
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
 from groundplane.errors import SourceError
-from groundplane.load import SUFFIXES
+from groundplane.load import IGNORE_FILE, SUFFIXES, Ignore, PatternError
 from groundplane.sources.content import Unfit, size_of
 from groundplane.sources.git_command import Git
 
 MAX_ENTRIES: Final = 1_000_000  # a few small trees can name each other into any number of files
 MAX_FILES: Final = 200_000
+MAX_MATCHES: Final = 20_000_000  # of a pattern and a file: some 20 s
 _REGULAR: Final = (b"100644", b"100755")
 _WHY_NOT: Final = "what it stands for would be missing, since only regular files are taken"
 _PIECE: Final = 1 << 16
 
 
 class File(NamedTuple):
-    """A file of a tree."""
+    """An entry of a tree; *size* in bytes, *mode* as git writes it."""
 
     path: str
+    mode: bytes
     identity: bytes
     size: int
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
 
 
 def export_tree(git: Git, repository: Path, tree: str, into: Path) -> None:
@@ -37,37 +43,77 @@ def export_tree(git: Git, repository: Path, tree: str, into: Path) -> None:
     Raises Unfit when there is none, it is too large or has links, SourceError when the repository is
     broken, OSError when it cannot be written.
     """
-    files = _files(git, repository, tree)
+    entries = _entries_of(git, repository, tree)
+    ignore = _ignore(git, repository, entries, into.parent)
+    files = _files(git, [entry for entry in entries if not ignore.hides(entry.path)])
     if not any(file.path.endswith(SUFFIXES) for file in files):
         raise Unfit(f"{git.name}: there is no YAML file; an empty source is never taken for a site")
     into.mkdir()
-    with tempfile.TemporaryFile(dir=into.parent) as wanted:
-        wanted.writelines(file.identity + b"\n" for file in files)
-        wanted.seek(0)
-        with _running(git, repository, "cat-file", "--batch", "--buffer", given=wanted) as output:
-            for file in files:
-                _write(into / file.path, _content(git.name, output, file))
+    for file, content in _contents(git, repository, files, into.parent):
+        _write(into / file.path, content)
 
 
-def _files(git: Git, repository: Path, tree: str) -> list[File]:
-    """Return the files of *tree* that the loader reads."""
-    files: list[File] = []
-    size = 0
+def _entries_of(git: Git, repository: Path, tree: str) -> list[File]:
+    """Return the entries of *tree* that the loader would read if they are regular files."""
+    found: list[File] = []
     listing = ("ls-tree", "-r", "-z", "-l", "--full-tree", tree)
     with _running(git, repository, *listing) as output:
         for number, entry in enumerate(_entries(output)):
             described, _, raw = entry.partition(b"\t")
             mode, _, identity, length = described.split()
             path = raw.decode(errors="surrogateescape")
-            if _is_read(path) and mode in _REGULAR:
-                files.append(File(path, identity, int(length)))
-                size += int(length)
-            elif _is_read(path):
-                raise Unfit(f"{git.name}: {path!a} is {_what(mode)}; {_WHY_NOT}")
-            if number >= MAX_ENTRIES or len(files) > MAX_FILES or size > git.max_bytes:
-                limits = f"{MAX_FILES} files of {size_of(git.max_bytes)}"
-                raise Unfit(f"{git.name}: the catalog is too large; {limits} are the limit")
-    return files
+            if _is_read(path):
+                size = int(length) if mode in _REGULAR else 0
+                found.append(File(path, mode, identity, size))
+            if number >= MAX_ENTRIES or len(found) > MAX_FILES:
+                raise _too_large(git)
+    return found
+
+
+def _ignore(git: Git, repository: Path, entries: list[File], scratch: Path) -> Ignore:
+    """Return the patterns of the ignore files among *entries*.
+
+    One that cannot be read is left for the loader, which refuses the catalog with its name and line.
+    """
+    ignore = Ignore()
+    files = _files(git, [entry for entry in entries if entry.name == IGNORE_FILE])
+    for file, content in _contents(git, repository, files, scratch):
+        folder = file.path.removesuffix(IGNORE_FILE)
+        with suppress(UnicodeDecodeError, PatternError):
+            ignore.add(folder, content.decode("utf-8-sig"))
+    if ignore.size * len(entries) > MAX_MATCHES:
+        message = f"{ignore.size} patterns in {IGNORE_FILE} are too many for {len(entries)} files"
+        raise Unfit(f"{git.name}: {message}")
+    return ignore
+
+
+def _files(git: Git, entries: list[File]) -> list[File]:
+    """Return *entries*, which are regular files within the limits; Unfit otherwise."""
+    for entry in entries:
+        if entry.mode not in _REGULAR:
+            raise Unfit(f"{git.name}: {entry.path!a} is {_what(entry.mode)}; {_WHY_NOT}")
+    if sum(entry.size for entry in entries) > git.max_bytes:
+        raise _too_large(git)
+    return entries
+
+
+def _too_large(git: Git) -> Unfit:
+    limits = f"{MAX_FILES} files of {size_of(git.max_bytes)}"
+    return Unfit(f"{git.name}: the catalog is too large; {limits} are the limit")
+
+
+def _contents(
+    git: Git, repository: Path, files: list[File], scratch: Path
+) -> Iterator[tuple[File, bytes]]:
+    """Yield *files*, each with what it holds; the directory *scratch* takes a temporary file."""
+    if not files:
+        return
+    with tempfile.TemporaryFile(dir=scratch) as wanted:
+        wanted.writelines(file.identity + b"\n" for file in files)
+        wanted.seek(0)
+        with _running(git, repository, "cat-file", "--batch", "--buffer", given=wanted) as output:
+            for file in files:
+                yield file, _content(git.name, output, file)
 
 
 def _entries(output: IO[bytes]) -> Iterator[bytes]:
@@ -126,6 +172,8 @@ def _what(mode: bytes) -> str:
 def _is_read(path: str) -> bool:
     """Return whether the loader would read the file *path* of its source."""
     *folders, name = path.split("/")
-    if any(not part or part.startswith(".") for part in (*folders, name)):
+    if any(not part or part.startswith(".") for part in folders):
         return False
+    if not name or name.startswith("."):
+        return name == IGNORE_FILE
     return name.endswith(SUFFIXES) or (not folders and name.endswith(".lock"))

@@ -1,0 +1,83 @@
+"""The files below a source, by what becomes of them."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NoReturn
+
+from groundplane.errors import Fault, Origin, SourceError
+from groundplane.load.documents import text_of
+from groundplane.load.ignore import IGNORE_FILE, Ignore, PatternError
+
+SUFFIXES: Final = (".yaml", ".yml", ".json")
+
+
+@dataclass
+class Tree:
+    """What is below a source, each list in a stable order, without hidden files and folders.
+
+    *read* are the files that hold documents. *ignored* are the files and folders that an ignore file
+    names. *passed_over* are probably meant to be read, and are not: each with the reason.
+    """
+
+    read: list[Path] = field(default_factory=list)
+    ignore_files: list[Path] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    passed_over: list[tuple[Path, str]] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+
+def tree_of(source: Path) -> Tree:
+    """Return the tree of *source*; SourceError where it cannot be read."""
+    if not source.is_dir():
+        what = "is not a directory" if source.exists() else "does not exist"
+        raise SourceError(f"{source}: the source {what}")
+    if source.resolve() == Path("/"):
+        message = "name the directory of the catalog, as SOURCE or by GROUNDPLANE_SOURCE"
+        raise SourceError(f"{source}: the root of the file system cannot be a catalog; {message}")
+    tree, ignore = Tree(), Ignore()
+    for at, folders, files in os.walk(source, onerror=_unreadable):
+        folder = Path(at)
+        below = "" if folder == source else f"{folder.relative_to(source).as_posix()}/"
+        if IGNORE_FILE in files:
+            tree.ignore_files.append(folder / IGNORE_FILE)
+            tree.faults += _take(ignore, below, folder / IGNORE_FILE)
+        shown = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = [name for name in shown if not ignore.hides(f"{below}{name}/")]
+        tree.ignored += [f"{below}{name}/" for name in shown if name not in folders]
+        links = (folder / name for name in folders if (folder / name).is_symlink())
+        tree.passed_over += [(path, "it is a link to a folder") for path in links]
+        for name in sorted(files):
+            if not name.startswith("."):
+                _sort_in(tree, ignore, folder / name, f"{below}{name}")
+    tree.read.sort()
+    tree.passed_over.sort()
+    return tree
+
+
+def _sort_in(tree: Tree, ignore: Ignore, path: Path, below: str) -> None:
+    if path.suffix.lower() not in SUFFIXES:
+        return
+    if ignore.hides(below):
+        tree.ignored.append(below)
+    elif path.suffix not in SUFFIXES:
+        ends = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+        tree.passed_over.append((path, f"its name has to end in {ends}"))
+    else:
+        # Other things than regular files are among them: each is reported as an error later.
+        tree.read.append(path)
+
+
+def _take(ignore: Ignore, folder: str, path: Path) -> list[Fault]:
+    text = text_of(path)
+    if isinstance(text, Fault):
+        return [text]
+    try:
+        ignore.add(folder, text)
+    except PatternError as error:
+        return [Fault(Origin(str(path), error.line), "", "", str(error))]
+    return []
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    raise SourceError(f"{error.filename}: cannot be read: {error.strerror}")
