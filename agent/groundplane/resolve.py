@@ -15,9 +15,9 @@ from netaddr import cidr_merge
 from groundplane.allocate import Allocations
 from groundplane.allocate.allocation import bridge_address
 from groundplane.model import compiled, dns
-from groundplane.model.address import canonical, canonical_range, family_of
+from groundplane.model.address import canonical, canonical_range, family_of, prefixes
 from groundplane.model.catalog import Catalog
-from groundplane.model.external import source_ranges
+from groundplane.model.external import external_ranges, source_ranges
 from groundplane.model.families import families_of
 from groundplane.model.ports import port_range
 from groundplane.model.selector import LabelIndex
@@ -41,7 +41,6 @@ from groundplane.sizes import sizes
 def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
     """Return *catalog* with its addresses filled in and its selectors matched."""
     spec = catalog.cluster.spec
-    pools_ = spec.load_balancer_pools
     index = LabelIndex(catalog.workloads.values())
     slices = _slices_by_service(catalog)
     keys = [
@@ -95,7 +94,7 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
         ),
         services=services,
         external_cidrs=tuple(
-            map(canonical_range, spec.external_ip_cidrs + sum((p.cidrs for p in pools_), ()))
+            cidr for _, text in external_ranges(catalog.cluster) for cidr in prefixes(text)
         ),
         cluster_ips_from_outside=spec.cluster_ips_from_outside == "allow",
         node_ports=port_range(spec.node_port_range),

@@ -150,6 +150,13 @@ def test_pools_are_used_in_their_order() -> None:
     assert sorted(addresses(found))[:2] == ["203.0.113.0", "203.0.113.1"]
 
 
+def test_all_of_a_pool_that_is_written_by_its_ends_is_given() -> None:
+    """Its ends are addresses that somebody wrote, not those of a network and a broadcast."""
+    cluster = site(a=("203.0.113.4-203.0.113.7",))
+    found = allocated(*(load_balancer(f"s{n}") for n in range(4)), cluster=cluster)
+    assert sorted(addresses(found)) == [f"203.0.113.{n}" for n in range(4, 8)]
+
+
 def test_a_service_has_an_address_of_each_of_its_families_in_its_order() -> None:
     spec = {"ip_family_policy": "RequireDualStack", "ip_families": ("IPv6", "IPv4")}
     found = allocated(load_balancer("web", **spec), cluster=site(V4, V6, public=PUBLIC))

@@ -226,6 +226,16 @@ def test_a_range_of_node_ports_has_two_ports_in_order(source: Path, text: str) -
             "loadBalancerPools[1].cidrs[0]",
             "192.0.2.8/29 overlaps 192.0.2.0/28",
         ),
+        (
+            "loadBalancerPools: [{name: a, cidrs: [192.0.2.9-192.0.2.1]}]",
+            "loadBalancerPools[0].cidrs[0]",
+            '"192.0.2.9-192.0.2.1" ends before it begins',
+        ),
+        (
+            "loadBalancerPools: [{name: a, cidrs: [192.0.2.0-192.0.2.8, 192.0.2.8/29]}]",
+            "loadBalancerPools[0].cidrs[1]",
+            "192.0.2.8/29 overlaps 192.0.2.0-192.0.2.8",
+        ),
     ],
 )  # fmt: skip
 def test_ranges_of_external_addresses_are_ranges_of_their_own(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cli.run import Command, Done
+from tests.cli.run import LOCK, SITE, Command, Done
 
 TABLES = {
     "services": """\
@@ -186,3 +186,19 @@ def test_more_than_six_endpoints_are_counted(groundplane: Command, site: Path) -
     )
     (site / "more.yaml").write_text(many)
     assert " + 3 more..." in groundplane("get", "ep", "./site").out
+
+
+def test_what_it_prints_as_yaml_loads_again(groundplane: Command, site: Path) -> None:
+    """As a catalog that gives everything the same addresses; endpoints are skipped."""
+    again = Path("again")
+    again.mkdir()
+    cluster = SITE.partition("---\n")[0]
+    (again / "cluster.yaml").write_text(cluster)
+    for kind in ("services", "workloads", "nodes", "endpoints"):
+        printed = groundplane("get", kind, "-A", "-o", "yaml", "./site").out
+        (again / f"{kind}.yaml").write_text(printed)
+    done = groundplane("check", "--strict", "--allow-skipped", "again")
+    assert "groundplane/v1 Endpoints documents skipped" in done.out
+    assert LOCK.splitlines()[1:] == [
+        line.removeprefix("+ ") for line in groundplane("allocate", "again").out.splitlines()
+    ]

@@ -1,6 +1,8 @@
 """Addresses and ranges: one text for each, and bytes that are the kernel's."""
 
+import re
 from ipaddress import IPv6Address
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -103,3 +105,27 @@ def test_ranges_overlap_both_ways(one: str, other: str, shared: bool) -> None:
 )
 def test_an_address_is_a_label_of_a_name(address: str, label: str) -> None:
     assert label == dashed(address)
+
+
+@given(ends=st.tuples(st.integers(0, (1 << 32) - 1), st.integers(0, (1 << 32) - 1)))
+def test_a_range_by_its_ends_comes_to_prefixes_that_cover_it(ends: tuple[int, int]) -> None:
+    first, last = sorted(ends)
+    text = f"{address.from_int(first, 'IPv4')}-{address.from_int(last, 'IPv4')}"
+    found = [address.first_last(each) for each in address.prefixes(text)]
+    assert address.first_last(text) == (first, last) == (found[0][0], found[-1][1])
+    assert all(after == before + 1 for (_, before), (after, _) in pairwise(found))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("192.0.2.9-192.0.2.1", '"192.0.2.9-192.0.2.1" ends before it begins'),
+        ("192.0.2.9-fd00::1", '"192.0.2.9-fd00::1" has ends of both families'),
+        ("192.0.2.9-", '"" is not an IP address'),
+        ("192.0.2.0/24-192.0.3.0", '"192.0.2.0/24" is not an IP address'),
+        ("192.0.2.1-2-3", '"2-3" is not an IP address'),
+    ],
+)
+def test_what_is_no_range_by_its_ends(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        address.first_last(text)

@@ -133,12 +133,12 @@ def _spans(
     released: dict[int, int],
     avoided: frozenset[int],
 ) -> Iterator[Pool]:
-    """Yield the ranges of *pool*, without their network and IPv4 broadcast addresses."""
+    """Yield the ranges of *pool*, those of FIRST/LENGTH without network and IPv4 broadcast address."""
     for cidr in pool.cidrs:
         if not _of(cidr, family):
             continue
         first, last = address.first_last(cidr)
-        if last - first > 1:
+        if last - first > 1 and not address.is_span(cidr):
             first, last = first + 1, last - (family == "IPv4")
         yield Pool(pool.name, first, last, 0, holders, released, avoided)
 

@@ -17,6 +17,15 @@ def range_fault(cidr: str) -> str | None:
     return None
 
 
+def external_range_fault(text: str) -> str | None:
+    """Return what keeps *text* from being a range, which may be written FIRST-LAST, or None."""
+    try:
+        address.first_last(text)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 def host_fault(text: str) -> str | None:
     """Return what keeps *text* from being the address of a host, or None."""
     try:

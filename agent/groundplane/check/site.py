@@ -6,7 +6,7 @@ from typing import Final
 
 from groundplane.check import names
 from groundplane.check.metadata import check_metadata
-from groundplane.check.ranges import outside_ranges, own_ranges, range_fault
+from groundplane.check.ranges import external_range_fault, outside_ranges, own_ranges, range_fault
 from groundplane.errors import Fault
 from groundplane.model import address
 from groundplane.model.catalog import Catalog, key_of
@@ -97,7 +97,7 @@ def _external(catalog: Catalog) -> Iterator[Fault]:
     yield from _pools(catalog)
     others = own_ranges(catalog)
     for path, cidr in external_ranges(catalog.cluster):
-        if fault := range_fault(cidr):
+        if fault := external_range_fault(cidr):
             yield catalog.fault(key, path, fault)
             continue
         for _, other in others:

@@ -127,7 +127,8 @@ def _workloads(catalog: Catalog, site: compiled.Site, failing: Failing) -> list[
         state = "failing" if key in failing else document.spec.state
         shown = msgspec.to_builtins(document)
         shown["metadata"]["namespace"] = key[0]
-        shown["spec"]["addresses"] = list(addresses)
+        if not document.spec.host_network:  # which has its node's, and says none
+            shown["spec"]["addresses"] = list(addresses)
         labels = ",".join(f"{k}={v}" for k, v in document.metadata.labels.items())
         columns = [
             ("NAME", key[1]),

@@ -49,6 +49,7 @@ CORE_KINDS: Final = frozenset(
 _UNSUPPORTED: Final = {
     ("networking.k8s.io", "NetworkPolicy"): "network policies",
 }
+_PRINTED: Final = (API_VERSION, "Endpoints")  # by `groundplane get endpoints`
 _VERSIONS: Final = {kind: version for version, kind in KINDS}
 _OWN: Final = [kind for version, kind in KINDS if version == API_VERSION]
 _OWN_GROUP: Final = (API_VERSION.partition("/")[0],)
@@ -66,6 +67,8 @@ def refusal(api: str, kind: str, spec: object) -> tuple[str, str] | None:
     *spec* is what the document has under this name.
     """
     group = _group(api)
+    if (api, kind) == _PRINTED:
+        return None
     if what := _UNSUPPORTED.get((group, kind)):
         return "kind", f"{what} are not supported by this version"
     if kind in _VERSIONS and _meant(group, kind, spec):

@@ -82,8 +82,35 @@ def canonical_range(text: str) -> str:
     return str(network(text))
 
 
+def is_span(text: str) -> bool:
+    """Return whether the range *text* is written as FIRST-LAST, not as FIRST/LENGTH."""
+    return "-" in text
+
+
+@lru_cache(maxsize=4096)
+def span(text: str) -> tuple[int, int]:
+    """Return the ends of the range *text*, FIRST-LAST, as integers; ValueError when it is none."""
+    first, _, last = (part.strip() for part in text.partition("-"))
+    ends = to_int(first), to_int(last)
+    if family_of(first) != family_of(last):
+        raise ValueError(f'"{text}" has ends of both families')
+    if ends[0] > ends[1]:
+        raise ValueError(f'"{text}" ends before it begins')
+    return ends
+
+
+def prefixes(text: str) -> tuple[str, ...]:
+    """Return the ranges FIRST/LENGTH that the range *text* comes to, in canonical text."""
+    if not is_span(text):
+        return (canonical_range(text),)
+    first, last = (part.strip() for part in text.split("-"))
+    return tuple(str(each) for each in netaddr.iprange_to_cidrs(first, last))
+
+
 def first_last(text: str) -> tuple[int, int]:
-    """Return the first and last address of the range *text* as integers."""
+    """Return the first and last address of the range *text*, in either form, as integers."""
+    if is_span(text):
+        return span(text)
     found = network(text)
     return found.first, found.last
 
