@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from groundplane.limits import held_back
-from groundplane.model.compiled import ChangeLimits, Service, Site
+from groundplane.model.compiled import ChangeLimits, Service, Site, columns
 from groundplane.snapshot import advance, decode, encode
-from tests.project.test_update import service
+from tests.project.test_update import WORKLOADS, endpoint, service
 from tests.test_snapshot import EMPTY
 
 SERVICES = tuple(service(number, []) for number in range(1, 100) if number % 3)
@@ -72,3 +72,39 @@ def test_a_larger_range_and_another_family_are_not_held_back() -> None:
 
 def test_one_service_may_be_given_another_address_by_its_document() -> None:
     assert "" == why(of(moved(SERVICES[0]), *SERVICES[1:]))
+
+
+def filled(each: Service, count: int, letters: str = "") -> Service:
+    rows = [endpoint(name) for name in WORKLOADS[:count]]
+    columns_ = msgspec.structs.replace(columns(rows), conditions=letters)
+    return msgspec.structs.replace(each, endpoints=columns_)
+
+
+FULL = of(*(filled(each, 3) for each in SERVICES[:10]))
+
+
+@pytest.mark.parametrize(("left", "held"), [(15, False), (14, True)])
+def test_up_to_half_of_all_endpoints_may_go_at_once(left: int, held: bool) -> None:
+    counts = [2] * (left - 10) + [1] * (20 - left)
+    after = of(*(filled(e, n) for e, n in zip(SERVICES[:10], counts, strict=True)))
+    reason = "16 of 30 endpoints would be gone, which is more than removedEndpoints (50 %)"
+    assert (reason in why(after, FULL)) == held
+
+
+def test_an_endpoint_that_drains_is_there_and_one_that_is_not_ready_is_not() -> None:
+    draining, not_ready = (of(*(filled(e, 3, x) for e in SERVICES[:10])) for x in ("ggg", "ccc"))
+    assert "" == why(draining, FULL)
+    assert "30 of 30 endpoints" in why(not_ready, FULL)
+
+
+@pytest.mark.parametrize(("emptied", "held"), [(2, False), (3, True)])
+def test_services_that_lose_their_last_endpoint(emptied: int, held: bool) -> None:
+    before = of(*(filled(each, 1) for each in SERVICES[:4]), *SERVICES[4:])
+    after = of(*SERVICES[:emptied], *(filled(e, 1) for e in SERVICES[emptied:4]), *SERVICES[4:])
+    reason = (
+        "3 of 4 services would lose their last endpoint, which is more than emptiedServices (50 %)"
+    )
+    assert (reason in why(after, before)) == held
+    assert "" == why(
+        msgspec.structs.replace(after, change_limits=ChangeLimits(emptied_services=100)), before
+    )

@@ -100,9 +100,7 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
         node_ports=port_range(spec.node_port_range),
         affinity_timeouts=tuple(sorted({s.affinity_seconds for s in services} - {0})),
         sizes=sizes(services),
-        change_limits=compiled.ChangeLimits(
-            spec.change_limits.removed_services, spec.change_limits.renumbered_services
-        ),
+        change_limits=compiled.ChangeLimits(**msgspec.structs.asdict(spec.change_limits)),
         probes=compile_probes(catalog, places),
         stub_zones=tuple(
             compiled.StubZone(

@@ -7,11 +7,13 @@ from pyinfra.api import DeployError, deploy
 from pyinfra.facts.server import Arch
 from pyinfra.operations import files, systemd
 
-from deploys.catalog import source_files
+from deploys.catalog import node_state, source_files
 from deploys.exec_probes import exec_helper
 from deploys.facts.files import PythonVersion
 from deploys.machine.defaults import DEFAULTS
 from deploys.operations import catalog, environment, trust
+from deploys.settings import BadAddress, listening_address
+from deploys.settings import environment as environment_file
 from deploys.source import TRUST_DIRECTORY, BadSource, Source, source_of
 from deploys.units import put_unit
 from deploys.wheelhouse import wheelhouse_for
@@ -53,12 +55,10 @@ def agent() -> None:
         dest=TRUST_DIRECTORY,
         group="groundplane",
     )
+    url = source.url or host.data.catalog_directory
     settings = files.put(
         name="The agent knows its node and its source",
-        src=StringIO(
-            f"GROUNDPLANE_NODE={host.data.node_name}\n"
-            f"GROUNDPLANE_SOURCE={source.url or host.data.catalog_directory}\n"
-        ),
+        src=StringIO(environment_file(host.data.node_name, url, metrics_address())),
         dest="/etc/groundplane/agent.env",
         mode="644",
     )
@@ -77,6 +77,15 @@ def agent() -> None:
     systemd.service(
         name="The agent runs", service="groundplane-agent.service", running=True, enabled=True
     )
+
+
+def metrics_address() -> str:
+    """Return where Prometheus asks, as host data say; DeployError when that is no address."""
+    addresses = node_state(host.data.node_name).base.addresses
+    try:
+        return listening_address(host.data.metrics_address, addresses)
+    except BadAddress as error:
+        raise DeployError(str(error)) from None
 
 
 def central_source() -> Source:

@@ -16,6 +16,8 @@ DEFAULTS = {
     "source_packages": ["ca-certificates", "git", "openssh-client"],
     # Absolute paths of programs on the node that exec probes may run; none: exec probes are off.
     "exec_probes": [],
+    # Where Prometheus asks: ADDRESS:PORT, "node:PORT" for the node's own address, "" for nowhere.
+    "metrics_address": "127.0.0.1:10249",
     "environment_directory": "/opt/groundplane",
     # Connections that the kernel keeps at most; one that is higher already stays.
     "conntrack_max": 262144,

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from groundplane.agent.changes import Told, endpoint_events, service_events
+from groundplane.agent.changes import Told, emptied_events, endpoint_events, service_events
 from groundplane.model.address import pack
 from groundplane.project.state import Member, NodeState, ServicePort, Targets, VirtualService
 from tests.states import BASE
@@ -49,12 +49,12 @@ def test_a_new_service_is_told_with_its_addresses() -> None:
     ],
 )  # fmt: skip
 def test_a_service_is_where_its_addresses_are(added: VirtualService, where: str) -> None:
-    ((_, _, message),) = told([], [added])
+    ((_, _, message, _),) = told([], [added])
     assert f"is there now: {where}, 0 endpoints" == message
 
 
 def test_of_one_endpoint_there_is_one() -> None:
-    ((_, _, message),) = told([], [service("web", A)])
+    ((_, _, message, _),) = told([], [service("web", A)])
     assert "is there now: 10.96.0.5, 1 endpoint" == message
 
 
@@ -125,3 +125,12 @@ def test_what_a_workload_means_for_services_is_told_with_the_reason() -> None:
         Told("EndpointLeft", "Workload/default/c",
              "fails, unselected: as c says"),
     ] == list(found)  # fmt: skip
+
+
+@pytest.mark.parametrize("among", [None, [("default", "web"), ("default", "api")]])
+def test_a_service_that_lost_its_last_endpoint_is_a_warning(among: list[Key] | None) -> None:
+    before = NodeState.of(BASE, [service("web", A), service("api", A, B), service("db")])
+    after = NodeState.of(BASE, [service("web"), service("api", A), service("db"), service("new")])
+    message = "has no endpoint any more: new connections are refused"
+    expected = [Told("NoEndpoints", "Service/default/web", message, warning=True)]
+    assert expected == list(emptied_events(before, after, among))

@@ -37,7 +37,7 @@ def test_every_fault_is_told_with_file_and_line(source: Path) -> None:
     write(source, FIXED | {"a.yaml": "kind: [\n", "b.yaml": "kind: Service\n"})
     first, second = fault(source).splitlines()
     assert first.startswith("site/a.yaml:1: not YAML: ")
-    assert "site/b.yaml:1: apiVersion and kind are required, as text" == second
+    assert second.startswith("site/b.yaml:1: apiVersion and kind are required, as text")
 
 
 def test_a_source_that_is_not_there_is_one_line(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from groundplane.agent.metrics import Metrics
+from tests.agent.test_metrics import families
 
 RULES = Path("docs/groundplane.rules.yml")
 DASHBOARD = Path("docs/grafana.json")
@@ -30,7 +31,7 @@ def promtool(*arguments: str) -> str:
 def sample_names() -> set[str]:
     """Return every name that a sample of the agent may have, and Prometheus' own `up`."""
     names = {"up"}
-    for family in Metrics("n1", "1.0").families():
+    for family in families(Metrics("n1", "1.0")):
         suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}
         names |= {family.name + suffix for suffix in suffixes.get(family.type, [""])}
     return names

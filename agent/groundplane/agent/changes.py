@@ -18,6 +18,7 @@ class Told(NamedTuple):
     reason: str
     about: str
     message: str
+    warning: bool = False
 
 
 def endpoint_events(
@@ -51,6 +52,27 @@ def service_events(
     yield from told[:_NAMED]
     if len(told) > _NAMED:
         yield Told("ServicesChanged", "Service", f"{len(told) - _NAMED} more services changed")
+
+
+def emptied_events(
+    before: NodeState, after: NodeState, among: Collection[Key] | None
+) -> Iterator[Told]:
+    """Yield a warning for each service *among*, None for all, that has lost its last endpoint."""
+    keys = after.services.keys() if among is None else among
+    emptied = [
+        key
+        for key in sorted(keys)
+        if (old := before.services.get(key))
+        and (new := after.services.get(key))
+        and _endpoints(old)
+        and not _endpoints(new)
+    ]
+    for key in emptied[:_NAMED]:
+        message = "has no endpoint any more: new connections are refused"
+        yield Told("NoEndpoints", f"Service/{'/'.join(key)}", message, warning=True)
+    if len(emptied) > _NAMED:
+        message = f"{len(emptied) - _NAMED} more have no endpoint any more"
+        yield Told("NoEndpoints", "Service", message, warning=True)
 
 
 def _service_event(key: Key, old: VirtualService | None, new: VirtualService | None) -> Told | None:

@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from groundplane.agent.changes import endpoint_events, service_events
+from groundplane.agent.changes import Told, emptied_events, endpoint_events, service_events
+from groundplane.agent.endpoint_counts import EndpointCounts
 from groundplane.agent.health_checks import HealthChecks, checks_of
 from groundplane.agent.lane import Lane, Planes
 from groundplane.agent.proxy_health import proxy_health
@@ -51,7 +52,9 @@ class Convergence:
         self.failing: Failing = frozenset()  # in use
         self._failing_in: Callable[[Snapshot | None, Snapshot], Failing] = self._as_before
         self._checks = HealthChecks(self._is_proxy_healthy)
+        self._counts = EndpointCounts()
         report.metrics.watch_local_policies(self._services_in_use)
+        report.metrics.watch_endpoints(self._exposition)
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "computing")
         self._bringing: set[asyncio.Task[None]] = set()
@@ -65,6 +68,9 @@ class Convergence:
 
     def _services_in_use(self) -> Iterable[VirtualService]:
         return self.state.services.values() if self.state is not None else ()
+
+    def _exposition(self) -> bytes:
+        return self._counts.exposition(self.snapshot, self.failing) if self.snapshot else b""
 
     def judge_by(self, failing_in: Callable[[Snapshot | None, Snapshot], Failing]) -> None:
         """Ask *failing_in*, before each site is brought, which of its workloads fail."""
@@ -95,6 +101,7 @@ class Convergence:
                 # In one step of the event loop with telling the lanes: who tries again meanwhile
                 # with this state would keep them from looking at what is new in it.
                 self.snapshot, self.state, self.failing = snapshot, state, failing
+                self._counts.changed(among)
             self._report.base = state.base
             concerned = len(state.services if among is None else among)
             self._report.metrics.seen(seen, services=concerned)
@@ -115,8 +122,8 @@ class Convergence:
                 services=len(snapshot),
             )
             if before is not None:
-                for event in service_events(before, state, among):
-                    self._report.event(*event)
+                self._tell(service_events(before, state, among))
+                self._tell(emptied_events(before, state, among))
 
     async def judge(self, failing: Failing, why: Callable[[Key], str]) -> None:
         """Let the workloads *failing*, and no others, fail their probes; *why* says it of one."""
@@ -127,13 +134,19 @@ class Convergence:
                 return
             seen = time.time()
             self._report.metrics.seen(seen, workloads=len(differing))
+            before = self.state
             state, among = await self._compute(self._update, failing)
             index, self.state, self.failing = self._index, state, failing
+            self._counts.changed(among)
         await self._bring(state, among, _HASTE_S)
         self._report.metrics.made(time.time() - seen)
         assert index is not None  # noqa: S101
-        for event in endpoint_events(differing, failing, index.concerned, why):
-            self._report.event(*event)
+        self._tell(endpoint_events(differing, failing, index.concerned, why))
+        self._tell(emptied_events(before, state, among))
+
+    def _tell(self, events: Iterable[Told]) -> None:
+        for event in events:
+            self._report.event(event.reason, event.about, event.message, warning=event.warning)
 
     async def look(self, names: Collection[str], *, distrusting: bool = False) -> None:
         """Repair those of *names* that others changed.

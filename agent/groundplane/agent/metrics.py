@@ -14,8 +14,8 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client import Metric as MetricFamily
 
+from groundplane.agent.endpoint_counts import HEAD
 from groundplane.agent.status import Status
 from groundplane.limits import HELD
 from groundplane.model.service import Family
@@ -29,6 +29,7 @@ class Metrics:
 
     def __init__(self, node: str, version: str) -> None:
         self._registry = registry = CollectorRegistry(auto_describe=True)
+        self._endpoints: Callable[[], bytes] = lambda: HEAD
         ProcessCollector(registry=registry)
 
         def histogram(name: str, what: str) -> Histogram:
@@ -125,9 +126,13 @@ class Metrics:
         internal.set_function(lambda: float(sum(each.internal_local for each in lacking())))
         external.set_function(lambda: float(sum(each.external_local for each in lacking())))
 
+    def watch_endpoints(self, exposition: Callable[[], bytes]) -> None:
+        """Add what *exposition* returns, in Prometheus' text format, whenever asked."""
+        self._endpoints = exposition
+
     def exposition(self) -> bytes:
         """Return all of them in Prometheus' text format."""
-        return bytes(generate_latest(self._registry))
+        return bytes(generate_latest(self._registry)) + self._endpoints()
 
     def take(self, status: Status) -> None:
         """Show *status*."""
@@ -181,10 +186,6 @@ class Metrics:
 
     def repaired(self, plane: str) -> None:
         self._repairs.labels(plane).inc()
-
-    def families(self) -> Iterator[MetricFamily]:
-        """Yield what is exported, with the samples of now."""
-        return iter(self._registry.collect())
 
     def asked(self, path: str, code: int) -> None:
         """Count an answer of /healthz or /livez."""

@@ -73,6 +73,8 @@ def _limits(catalog: Catalog) -> Iterator[Fault]:
     for name, share in (
         ("removedServices", limits.removed_services),
         ("renumberedServices", limits.renumbered_services),
+        ("removedEndpoints", limits.removed_endpoints),
+        ("emptiedServices", limits.emptied_services),
     ):
         if not 0 <= share <= 100:
             message = f"{share} is no share: a number of percent from 0 to 100"

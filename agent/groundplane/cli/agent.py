@@ -71,6 +71,7 @@ agent.add_command(exec_helper)
 )
 @click.option(
     "--metrics-address",
+    envvar="GROUNDPLANE_METRICS_ADDRESS",
     default="127.0.0.1:10249",
     show_default=True,
     help='Where Prometheus asks for /metrics; "" for nowhere.',

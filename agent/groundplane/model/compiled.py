@@ -285,10 +285,12 @@ class Sizes(msgspec.Struct, frozen=True):
 
 
 class ChangeLimits(msgspec.Struct, frozen=True):
-    """What share of all services one change may take away or renumber, in percent (`limits`)."""
+    """What share of a site one change may take away or renumber, in percent (`limits`)."""
 
     removed_services: int = 50
     renumbered_services: int = 0
+    removed_endpoints: int = 50
+    emptied_services: int = 50
 
 
 class StubZone(msgspec.Struct, frozen=True):

@@ -47,10 +47,12 @@ class LoadBalancerPool(Document, frozen=True):
 
 
 class ChangeLimits(Document, frozen=True):
-    """What share of all services one change may take away, or give other addresses, in percent."""
+    """What share of a site one change may take away, or give other addresses, in percent."""
 
     removed_services: int = 50
     renumbered_services: int = 0
+    removed_endpoints: int = 50
+    emptied_services: int = 50
 
 
 class ProbePolicy(Document, frozen=True):
