@@ -1,16 +1,24 @@
 """The site's repository on the lab's git server, and the clone of it that a person edits."""
 
+import shlex
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from deploys.lab.command import attempt, run, say
 from deploys.lab.git import BRANCH, clone_ssh, clone_url, repository
 from deploys.lab.model import Lab, LabNode
+from deploys.lab.network import namespace_path
 from deploys.lab.ssh import ssh_config
 
 # Whoever commits in the lab need not have told git who they are.
 _NOBODY = {"user.name": "groundplane lab", "user.email": "lab@groundplane.invalid"}
+# Refuses what the nodes would refuse.
+PRE_RECEIVE = f"""\
+#!/bin/sh
+exec {shlex.quote(str(Path(sys.executable).with_name("groundplane")))} pre-receive --branch {BRANCH}
+"""
 
 
 def ensure_repository(lab: Lab, files: Mapping[str, Path]) -> None:
@@ -21,8 +29,10 @@ def ensure_repository(lab: Lab, files: Mapping[str, Path]) -> None:
     bare, clone = repository(lab), lab.clone_dir
     if not bare.is_dir():
         run(["git", "init", "--quiet", "--bare", f"--initial-branch={BRANCH}", str(bare)])
-    hook = bare / "hooks" / "post-receive"
-    hook.unlink(missing_ok=True)
+    hooks = {"pre-receive": PRE_RECEIVE, "post-receive": format_hook(lab)}
+    for name in hooks:  # the first push is what there is, whatever is wrong with it
+        (bare / "hooks" / name).unlink(missing_ok=True)
+    run(["git", f"--git-dir={bare}", "config", "receive.advertisePushOptions", "true"])
     if not _is_clone(lab):
         _make_clone(lab)
         if not _has_commits(bare):
@@ -36,8 +46,9 @@ def ensure_repository(lab: Lab, files: Mapping[str, Path]) -> None:
     if not _has_commits(bare):
         _git(clone, "push", "--quiet", "--set-upstream", "origin", BRANCH)
         say(f"the site is in {clone}: edit, commit, push")
-    hook.write_text(format_hook(lab))
-    hook.chmod(0o755)
+    for name, text in hooks.items():
+        (bare / "hooks" / name).write_text(text)
+        (bare / "hooks" / name).chmod(0o755)
 
 
 def remove_clone(lab: Lab) -> None:
@@ -51,12 +62,17 @@ def remove_clone(lab: Lab) -> None:
 
 
 def format_hook(lab: Lab) -> str:
-    """Tell every node at once; one that does not hear looks by itself within seconds."""
+    """Tell every node at once; one that does not hear looks by itself within seconds.
+
+    A push to the repository's path runs it in the machine's own network, which sees the lab's.
+    """
     options = f"-F {ssh_config(lab)} -o ConnectTimeout=2"
+    network = namespace_path(lab.prefix)
     return f"""\
 #!/bin/sh
+[ -e {network} ] && enter="nsenter --net={network}"
 for node in {" ".join(node.name for node in _followers(lab))}; do
-  ssh -n {options} "$node" groundplane agent poke 2>/dev/null ||
+  $enter ssh -n {options} "$node" groundplane agent poke 2>/dev/null ||
     echo "$node was not told, and looks by itself" &
 done
 wait

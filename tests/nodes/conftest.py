@@ -15,7 +15,7 @@ import pytest
 
 from deploys.catalog import ROOT
 from deploys.lab import Lab, down, preflight, ssh_config, up
-from deploys.lab.git import start_git_server, wait_for_git_server
+from deploys.lab.git import BRANCH, repository, start_git_server, wait_for_git_server
 from deploys.lab.model import GIT
 from deploys.lab.preflight import PreflightError
 from deploys.lab.repository import ensure_repository
@@ -116,8 +116,13 @@ class Deployed:
     def push(self, file: str, change: Callable[[str], str]) -> str:
         """Change *file* and push it; return the commit, which the nodes are about to use."""
         commit = self.commit(file, change)
-        self.git("push", "--quiet")
+        self.git("push", "--quiet", "-o", "accept-warnings")
         return commit
+
+    def push_past_the_hook(self) -> None:
+        """Bring the clone's commits to the repository as a server without our hook would."""
+        bare = f"--git-dir={repository(self.lab)}"
+        self.git(bare, "fetch", "--quiet", str(self.source), f"+{BRANCH}:{BRANCH}")
 
     def push_and_wait(self, file: str, change: Callable[[str], str], *nodes: str) -> float:
         """Push, and wait until the nodes, all by default, use it; return the seconds since."""

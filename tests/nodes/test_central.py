@@ -113,10 +113,24 @@ def test_a_forced_push_is_followed(restored: Deployed) -> None:
     restored.wait_for_commit(restored.git("rev-parse", "HEAD"))
 
 
+def test_a_push_that_nodes_would_refuse_is_refused_and_says_why(restored: Deployed) -> None:
+    before = restored.status("n1")["sourceRevision"]
+    restored.commit("web.yaml", lambda text: text.replace("- port: 80", "- prot: 80", 1))
+    done = subprocess.run(
+        ["git", "-C", str(restored.source), "push"], text=True, capture_output=True
+    )
+    assert done.returncode != 0
+    assert 'spec.ports[0].prot: unknown field "prot"; did you mean "port"?' in done.stderr
+    assert "main stays as it is" in done.stderr
+    restored.git("reset", "--quiet", "--hard", "HEAD^")
+    assert before == restored.status("n1")["sourceRevision"]
+
+
 def test_a_broken_commit_changes_nothing_and_is_named(restored: Deployed) -> None:
     line = 1 + (restored.source / "web.yaml").read_text().split("\n").index("  - port: 80")
     before = {node: restored.status(node) for node in NODES}
-    commit = restored.push("web.yaml", lambda text: text.replace("- port: 80", "- prot: 80", 1))
+    commit = restored.commit("web.yaml", lambda text: text.replace("- port: 80", "- prot: 80", 1))
+    restored.push_past_the_hook()
     for node in NODES:
         restored.wait(lambda n=node: restored.status(n)["sourceError"], 10, "the fault is seen")  # type: ignore[misc]
         after = restored.status(node)
@@ -133,7 +147,7 @@ def test_a_commit_without_any_document_changes_nothing(restored: Deployed) -> No
     (restored.source / "README").write_text("nothing\n")
     restored.git("add", "README")
     restored.git("commit", "--quiet", "--message=empty")
-    restored.git("push", "--quiet")
+    restored.push_past_the_hook()
     restored.wait(lambda: bool(restored.status("n2")["sourceError"]), 10, "no documents are seen")
     assert EVERY_WEB == set(restored.connect("n2", "", WEB, 80, count=60))
 

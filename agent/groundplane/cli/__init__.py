@@ -34,6 +34,11 @@ _COMMANDS: Final = {
         "List the machines of a catalog, for deploy tools too.",
     ),
     "netns": ("groundplane.cli.netns", "netns", "Connect a workload that has its own address."),
+    "pre-receive": (
+        "groundplane.cli.pre_receive",
+        "pre_receive",
+        "Refuse a push that the nodes would refuse: a git hook.",
+    ),
     "render": (
         "groundplane.cli.render",
         "render",

@@ -1,6 +1,7 @@
 """`groundplane check`."""
 
 from collections.abc import Iterator, Sequence, Sized
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,7 @@ from groundplane.check import answer_warnings, unowned_endpoints, warnings
 from groundplane.cli.arguments import source_argument
 from groundplane.errors import CatalogError, LockOutdated
 from groundplane.load import IGNORE_FILE, place
-from groundplane.model import dns
+from groundplane.model import compiled, dns
 from groundplane.model.catalog import Catalog
 from groundplane.pipeline import allocate_source, compile_catalog, read_catalog
 
@@ -30,6 +31,44 @@ def check(source: Path, *, strict: bool, allow_skipped: bool) -> int:
     Nothing is changed. Exit status 0 when it can be applied, 1 when it has a fault. Files that
     .groundplaneignore names are not read: its patterns are those of gitignore(5).
     """
+    found = examine(source)
+    if found is None:
+        return 1
+    refused = found.refused(allow_skipped=allow_skipped) if strict else ""
+    verdict = f"not accepted with --strict: {refused}" if refused else "good"
+    click.echo(f"{source}: {found.counts}: {verdict}", err=True)
+    return 1 if refused else 0
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A catalog without a fault: its compiled *site*, and whether its lock is up to date."""
+
+    catalog: Catalog
+    site: compiled.Site
+    warned: int  # how many warnings it has
+    lock_outdated: str  # why the lock is not up to date, "" where it is
+
+    @property
+    def counts(self) -> str:
+        found = self.catalog
+        counted = (found.nodes, "node"), (found.services, "service"), (found.workloads, "workload")
+        return ", ".join(_counted(things, name) for things, name in counted)
+
+    def refused(self, *, allow_skipped: bool) -> str:
+        """Return what --strict does not accept, "" for nothing."""
+        found = []
+        if self.warned:
+            found.append(_counted(range(self.warned), "warning"))
+        if self.catalog.notices:
+            found.append("files that are not read")
+        if self.catalog.skipped and not allow_skipped:
+            found.append("skipped documents (--allow-skipped accepts these)")
+        return ", ".join(found)
+
+
+def examine(source: Path) -> Examined | None:
+    """Print everything that is wrong with the catalog in *source*; return None if it has a fault."""
     try:
         catalog = read_catalog(source)
         allocations, lock = allocate_source(source, catalog)
@@ -37,7 +76,7 @@ def check(source: Path, *, strict: bool, allow_skipped: bool) -> int:
     except CatalogError as error:
         click.echo(str(error))
         click.echo(f"{source}: {error.count}", err=True)
-        return 1
+        return None
     found, more = place(
         [
             *warnings(catalog),
@@ -56,23 +95,13 @@ def check(source: Path, *, strict: bool, allow_skipped: bool) -> int:
         )
     for notice in (*catalog.notices, *catalog.skipped, *_ignored(catalog.ignored)):
         click.echo(f"{source}: note: {notice}")
+    outdated = ""
     try:
         require_current(allocations, lock)
     except LockOutdated as error:
+        outdated = str(error)
         click.echo(f"{source}: note: {error}")
-    counts = (
-        f"{_counted(catalog.nodes, 'node')}, {_counted(catalog.services, 'service')}, "
-        f"{_counted(catalog.workloads, 'workload')}"
-    )
-    if (
-        refused := _refused(len(found) + more, catalog, allow_skipped=allow_skipped)
-        if strict
-        else ""
-    ):
-        click.echo(f"{source}: {counts}: not accepted with --strict: {refused}", err=True)
-        return 1
-    click.echo(f"{source}: {counts}: good", err=True)
-    return 0
+    return Examined(catalog, site, len(found) + more, outdated)
 
 
 def _ignored(paths: Sequence[str]) -> Iterator[str]:
@@ -80,18 +109,6 @@ def _ignored(paths: Sequence[str]) -> Iterator[str]:
     if paths:
         more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
         yield f"{IGNORE_FILE} hides {', '.join(paths[:_SHOWN])}{more}"
-
-
-def _refused(warned: int, catalog: Catalog, *, allow_skipped: bool) -> str:
-    """Return what --strict does not accept, "" for nothing."""
-    found = []
-    if warned:
-        found.append(f"{warned} warning{'' if warned == 1 else 's'}")
-    if catalog.notices:
-        found.append("files that are not read")
-    if catalog.skipped and not allow_skipped:
-        found.append("skipped documents (--allow-skipped accepts these)")
-    return ", ".join(found)
 
 
 def _counted(things: Sized, name: str) -> str:

@@ -144,7 +144,7 @@ def _running(
 ) -> Iterator[IO[bytes]]:
     """Run git beside what is done with its output; SourceError when it fails."""
     with (
-        tempfile.TemporaryFile(dir=repository.parent) as errors,
+        tempfile.TemporaryFile(dir=git.directory) as errors,
         subprocess.Popen(
             git.command(f"--git-dir={repository}", *arguments),
             stdin=given or subprocess.DEVNULL,

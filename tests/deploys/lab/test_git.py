@@ -7,7 +7,7 @@ import pytest
 
 from deploys.lab.git import format_authorized_keys, format_session, node_url
 from deploys.lab.model import Lab, LabNode
-from deploys.lab.repository import format_hook, remove_clone
+from deploys.lab.repository import PRE_RECEIVE, format_hook, remove_clone
 from groundplane.sources.url import GitUrl, parse
 
 LAB = Lab(
@@ -68,6 +68,12 @@ def test_a_push_is_told_to_every_node() -> None:
     hook = format_hook(LAB)
     assert "for node in n1 n2; do" in hook
     assert "groundplane agent poke" in hook
+
+
+def test_a_push_is_checked_by_the_command_of_this_environment() -> None:
+    program = PRE_RECEIVE.splitlines()[1].split()[1]
+    assert Path(program).is_file()
+    assert PRE_RECEIVE.endswith(" pre-receive --branch main\n")
 
 
 def test_what_is_not_the_labs_clone_is_not_removed(tmp_path: Path) -> None:
