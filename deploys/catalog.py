@@ -12,6 +12,7 @@ from groundplane.model import compiled
 from groundplane.model.catalog import Catalog
 from groundplane.pipeline import allocate_source, compile_source, read_catalog
 from groundplane.project import NodeState, project
+from groundplane.snapshot import encode, revision_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -36,6 +37,12 @@ def read_source() -> Catalog:
 def compiled_site() -> compiled.Site:
     """Return the compiled site; an error of groundplane's where the lock is not up to date."""
     return compile_source(source_directory())
+
+
+@cache
+def revision() -> str:
+    """Return the revision that agents have in use once they have taken the catalog."""
+    return revision_of(encode(compiled_site()))
 
 
 @cache

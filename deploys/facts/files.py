@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
 from groundplane.dataplanes.dns.serials import first_serials
+from groundplane.load import IGNORE_FILE
 
 
 class DirectoryDigests(FactBase[dict[str, str]]):
-    """SHA-256 of every file below a directory, by relative name; none where there is no directory."""
+    """SHA-256 of every file of a catalog below a directory, by relative name; none without it."""
 
     default = dict
 
@@ -17,7 +18,8 @@ class DirectoryDigests(FactBase[dict[str, str]]):
         quoted = QuoteString(path)
         return StringCommand(
             "if test -d", quoted, "; then cd", quoted,
-            r"&& find . -type f ! -path '*/.*' -exec sha256sum {} + ; fi",
+            rf"&& find . -type f \( ! -path '*/.*' -o -name {IGNORE_FILE} \) -exec sha256sum {{}} +",
+            "; fi",
         )  # fmt: skip
 
     def process(self, output: Iterable[str]) -> dict[str, str]:

@@ -5,10 +5,11 @@ from io import StringIO
 from pyinfra import host
 from pyinfra.api import DeployError, deploy
 from pyinfra.facts.server import Arch
-from pyinfra.operations import files, systemd
+from pyinfra.operations import files, server, systemd
 
-from deploys.catalog import node_state, source_files
+from deploys.catalog import node_state, revision, source_files
 from deploys.exec_probes import exec_helper
+from deploys.facts.agent import DeclaredRevision
 from deploys.facts.files import PythonVersion
 from deploys.machine.defaults import DEFAULTS
 from deploys.operations import catalog, environment, trust
@@ -77,6 +78,18 @@ def agent() -> None:
     systemd.service(
         name="The agent runs", service="groundplane-agent.service", running=True, enabled=True
     )
+    if host.data.agent_timeout:
+        # What a central source has may be another revision than what is here.
+        wanted = "" if source.url else revision()
+        found = host.get_fact(DeclaredRevision)
+        options = f" --revision {wanted}" if wanted else ""
+        server.shell(
+            name="The agent reports that all is as declared",
+            commands=[f"groundplane agent wait --within {host.data.agent_timeout}{options}"],
+            _if=lambda: (
+                not found or wanted not in ("", found) or any(op.did_change() for op in deciding)
+            ),
+        )
 
 
 def metrics_address() -> str:

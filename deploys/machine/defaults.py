@@ -18,6 +18,8 @@ DEFAULTS = {
     "exec_probes": [],
     # Where Prometheus asks: ADDRESS:PORT, "node:PORT" for the node's own address, "" for nowhere.
     "metrics_address": "127.0.0.1:10249",
+    # Seconds for the agent to report that all is as declared; 0: do not wait.
+    "agent_timeout": 60,
     "environment_directory": "/opt/groundplane",
     # Connections that the kernel keeps at most; one that is higher already stays.
     "conntrack_max": 262144,

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,11 +36,11 @@ dns:        as declared since 1970-01-02 00:00:00Z
 
 
 @contextmanager
-def answering(found: Status) -> Iterator[None]:
-    """Answer for an agent whose status is *found*, in this directory."""
+def answering(found: Status, poked: Callable[[Report], None] = lambda _: None) -> Iterator[None]:
+    """Answer for an agent whose status is *found*, in this directory; *poked* is called by a poke."""
     started, loop = threading.Event(), asyncio.new_event_loop()
     report = Report(found, Path())
-    server = Server(Answers(report, report.metrics, lambda: None).local)
+    server = Server(Answers(report, report.metrics, lambda: poked(report)).local)
 
     async def serve() -> None:
         await server.listen_on_path(Path(SOCKET), 0o600)
@@ -87,6 +88,7 @@ def test_a_healthy_agent_is_0(groundplane: Command, source: Path) -> None:
             {"planes": (PlaneStatus("dns", busy_since=86400.0),)},
             "dns:        busy since 1970-01-02 00:00:00Z, and may not be as declared\n",
         ),
+        ({"revision": "", "failing": 1, "failing_workloads": ("a/b",)}, "1 workload fails: a/b\n"),
         ({"revision": ""}, "Revision:   none"),
     ],
 )
@@ -112,6 +114,58 @@ def test_without_an_agent_it_is_one_line(groundplane: Command, source: Path) -> 
     done = groundplane("agent", "status", "--runtime-directory", "nowhere")
     told = "error: nowhere/status.json: No such file or directory; is the agent running?\n"
     assert Done(1, "", told) == done
+
+
+def looks(report: Report) -> None:
+    report.tell(source_checked=time.time())
+
+
+def test_waiting_ends_once_the_agent_has_looked_and_all_is_as_declared(
+    groundplane: Command, source: Path
+) -> None:
+    with answering(GOOD, looks):
+        waited = groundplane("agent", "wait", "--runtime-directory", ".", "--revision", "abc")
+    assert Done(0, "", "") == waited
+
+
+def test_waiting_goes_on_until_the_agent_starts(groundplane: Command, source: Path) -> None:
+    def start() -> None:
+        with answering(GOOD, looks):
+            done.wait(10)
+
+    done, thread = threading.Event(), threading.Timer(0.3, start)
+    thread.start()
+    assert Done(0, "", "") == groundplane("agent", "wait", "--runtime-directory", ".")
+    done.set()
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "why"),
+    [
+        ({"source_error": "held back: x"}, (), "does not report that all is as declared"),
+        ({}, ("--revision", "def"), "the agent uses revision abc, not def"),
+    ],
+)
+def test_waiting_fails_with_the_words_of_the_agent(
+    groundplane: Command,
+    source: Path,
+    changes: dict[str, str],
+    options: tuple[str, ...],
+    why: str,
+) -> None:
+    with answering(msgspec.structs.replace(GOOD, **changes), looks):
+        options = ("--runtime-directory", ".", "--within", "0.1", *options)
+        done = groundplane("agent", "wait", *options)
+    assert (1, "") == (done.status, done.out)
+    assert why in done.err.splitlines()[0]
+    assert all(text in done.err for text in changes.values())
+
+
+def test_waiting_for_an_agent_that_is_not_there_fails(groundplane: Command, source: Path) -> None:
+    done = groundplane("agent", "wait", "--runtime-directory", ".", "--within", "0")
+    assert 1 == done.status
+    assert "is the agent running?" in done.err
 
 
 def netns(groundplane: Command, instance: str, node: str = "n1") -> Done:

@@ -1,5 +1,6 @@
 """Facts: how a host's answer is read."""
 
+import hashlib
 import platform
 import subprocess
 import sys
@@ -23,14 +24,16 @@ def _answer(command: object) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_digests_name_every_file_but_hidden_ones(tmp_path: Path) -> None:
+def test_digests_name_every_file_but_hidden_ones_that_are_no_rules(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "a.yaml").write_text("a")
     (tmp_path / "sub" / "with space.yaml").write_text("b")
     (tmp_path / ".hidden").write_text("c")
+    (tmp_path / "sub/.groundplaneignore").write_text("d")
     fact = DirectoryDigests()
     assert fact.process(_answer(fact.command(str(tmp_path)))) == {
         "a.yaml": "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb",
+        "sub/.groundplaneignore": hashlib.sha256(b"d").hexdigest(),
         "sub/with space.yaml": "3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d",
     }
 

@@ -27,6 +27,7 @@ EXEC_SOCKET: Final = Path("/run/groundplane-exec/socket")  # of the helper, wher
 _AGAIN_S: Final = 4.0
 _TOGETHER_S: Final = 0.2  # what turns within it is kept in one write
 _DOUBT_S: Final = 2.0  # how often what is held is looked at again
+_NAMED: Final = 20  # failing workloads in the status
 _PEERS: Final = 10  # so many other nodes are asked whether this one is cut off
 
 
@@ -130,9 +131,11 @@ class Judging:
         failing = self._told | (found - self._held)
         await self._convergence.judge(failing, self._why)
         status = self._report.status
-        counts = (len(self._probes), len(failing), len(self._held))
-        if counts != (status.probes, status.failing, status.held):
-            self._report.tell(probes=counts[0], failing=counts[1], held=counts[2])
+        names = tuple("/".join(key) for key in sorted(failing)[:_NAMED])
+        found_now = (len(self._probes), len(failing), names, len(self._held))
+        if found_now != (status.probes, status.failing, status.failing_workloads, status.held):
+            probes, count, names, held = found_now
+            self._report.tell(probes=probes, failing=count, failing_workloads=names, held=held)
         if self._saving is None or self._saving.done():
             self._saving = asyncio.create_task(self._save())
 

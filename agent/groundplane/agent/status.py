@@ -39,9 +39,9 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
     *generation* counts the sites that were in use since the agent started.
 
     *store_error* is why the revision in use is not kept for the next start; *probes* counts
-    the workloads that are probed, *failing* those that fail by a probe or by the health file, *held*
-    those that stay endpoints all the same, since this node is cut off; *health_error* is why the
-    health file is not used.
+    the workloads that are probed, *failing* those that fail by a probe or by the health file, of
+    which *failing_workloads* names the first (NAMESPACE/NAME), *held* those that stay endpoints all
+    the same, since this node is cut off; *health_error* is why the health file is not used.
     *health_check_errors* are why health check node ports do not answer.
     """
 
@@ -60,6 +60,7 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
     store_error: str = ""
     probes: int = 0
     failing: int = 0
+    failing_workloads: tuple[str, ...] = ()
     held: int = 0
     health_error: str = ""
     health_check_errors: tuple[str, ...] = ()

@@ -1,17 +1,15 @@
 """`groundplane agent`."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from groundplane.cli import options
+from groundplane.cli.agent_status import status, wait
 from groundplane.cli.exec_helper import exec_helper
 
 if TYPE_CHECKING:
-    from groundplane.agent.status import Status
     from groundplane.sources import Trust
 
 
@@ -29,7 +27,8 @@ def agent() -> None:
     """The agent on this node."""
 
 
-agent.add_command(exec_helper)
+for _command in (exec_helper, status, wait):
+    agent.add_command(_command)
 
 
 @agent.command()
@@ -146,31 +145,6 @@ def run(
         asyncio.run(serve())
 
 
-@agent.command()
-@options.runtime_directory
-@click.option("-o", "--output", default="text", type=click.Choice(["text", "json"]))
-def status(runtime_directory: Path, output: str) -> int:
-    """Say what the agent on this node is doing. Exit status 0 when all is as declared, else 1."""
-    import msgspec
-
-    from groundplane.agent.status import Status, read_status
-    from groundplane.cli.ask import NoAgent, ask
-    from groundplane.cli.output import print_json
-
-    running = True
-    try:
-        found = msgspec.json.decode(ask(runtime_directory, "/status"), type=Status)
-    except NoAgent:
-        found, running = read_status(runtime_directory), False
-    healthy = found.healthy and running
-    if output == "json":
-        print_json(msgspec.to_builtins(found) | {"running": running, "healthy": healthy})
-    else:
-        for line in described(found, running=running):
-            click.echo(line)
-    return 0 if healthy else 1
-
-
 def trusting(directory: Path) -> "Trust":
     """Return what the files in *directory* say of central sources."""
     from groundplane.sources import Trust
@@ -186,41 +160,6 @@ def trusting(directory: Path) -> "Trust":
         certificate_key=there("client.key"),
         token=there("token"),
     )
-
-
-def described(status: "Status", *, running: bool) -> Iterator[str]:
-    """Yield *status* as lines for a person."""
-    source = f"{status.source_revision}, " if status.source_revision else ""
-    lines = [
-        ("Node", status.node),
-        ("Version", f"{status.version} (pid {status.pid}, since {_time(status.started)})"),
-        ("Source", f"{status.source} ({source}looked at {_time(status.source_checked)})"),
-        (
-            "Revision",
-            f"{status.revision or 'none'} ({status.services} services, {_time(status.applied)})",
-        ),
-    ]
-    for plane in status.planes:
-        repairs = f"; repaired {plane.repairs} times" if plane.repairs else ""
-        busy = f"busy since {_time(plane.busy_since)}, and may not be as declared"
-        text = plane.contested or f"as declared since {_time(plane.since)}{repairs}"
-        lines.append((plane.name, plane.error or (busy if plane.busy_since else text)))
-    for heading, text in lines:
-        yield f"{heading + ':':<12}{text}"
-    if status.failing:
-        yield f"{status.failing} workloads fail."
-    if not running:
-        yield "The agent is not running; what it wrote stays in place."
-    if status.health_error:
-        yield f"The health file is not used: {status.health_error}"
-    for error in status.health_check_errors:
-        yield error[0].upper() + error[1:]
-    if status.store_error:
-        yield f"The revision above is not kept for the next start: {status.store_error}"
-    if status.source_error:
-        yield "The source is not used; the revision above stays in place:"
-        for line in status.source_error.splitlines():
-            yield f"  {line}"
 
 
 @agent.command()
@@ -266,9 +205,3 @@ def cleanup(
             if not dry:
                 thing.remove()
             click.echo(f"{'would remove' if dry else 'removed'} {thing.what}")
-
-
-def _time(seconds: float) -> str:
-    return (
-        datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ") if seconds else "never"
-    )

@@ -39,7 +39,7 @@ def view(runtime_directory: Path) -> str:
 
     from groundplane.agent.events import Event
     from groundplane.agent.status import Status
-    from groundplane.cli.agent import described
+    from groundplane.cli.agent_status import described
     from groundplane.cli.ask import ask
     from groundplane.cli.events import line
 
