@@ -1,5 +1,6 @@
 """Why an endpoint counts or does not: the reasons that `get` and `describe` show. Pure."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from groundplane.choose import NOWHERE, Failing, choose
@@ -22,6 +23,22 @@ class Verdict(NamedTuple):
 
 def verdicts(catalog: Catalog, service: Service, failing: Failing) -> list[Verdict]:
     """Return every endpoint of *service*, and every workload it selects that is none."""
+    draining = {node.name for node in catalog.nodes.values() if node.spec.state == "drain"}
+    found = endpoint_verdicts(service, failing, draining)
+    present = {verdict.workload for verdict in found}
+    document = catalog.services[service.key]
+    labels = LabelIndex(catalog.workloads.values())
+    for workload in labels.matching(service.namespace, document.spec.selector):
+        if workload.metadata.name not in present:
+            name, reason = workload.metadata.name, "its state is off"
+            found.append(Verdict(name, workload.spec.node, (), (), counts=False, reason=reason))
+    return found
+
+
+def endpoint_verdicts(
+    service: Service, failing: Failing, draining: Collection[str]
+) -> list[Verdict]:
+    """Return every endpoint of *service*, where the nodes *draining* drain."""
     chosen = choose(service, NOWHERE, failing)
     counting = set(chosen.cluster if service.cluster_ips else chosen.ready)
     found = []
@@ -30,8 +47,7 @@ def verdicts(catalog: Catalog, service: Service, failing: Failing) -> list[Verdi
         counts = index in counting
         addresses = tuple(text for family in service.families if (text := endpoint.address(family)))
         reason = _reason(service, endpoint, failing, counts=counts)
-        node = catalog.nodes.get(endpoint.node)
-        if endpoint.terminating and node and node.spec.state == "drain":
+        if endpoint.terminating and endpoint.node in draining:
             reason = reason.replace("draining", "its node is draining", 1)
         if counts and not addresses:
             counts, reason = False, f"it has no {' or '.join(service.families)} address"
@@ -43,13 +59,6 @@ def verdicts(catalog: Catalog, service: Service, failing: Failing) -> list[Verdi
         found.append(
             Verdict(endpoint.workload, endpoint.node, addresses, endpoint.targets, counts, reason)
         )
-    present = {endpoint.workload for endpoint in rows}
-    document = catalog.services[service.key]
-    labels = LabelIndex(catalog.workloads.values())
-    for workload in labels.matching(service.namespace, document.spec.selector):
-        if workload.metadata.name not in present:
-            name, reason = workload.metadata.name, "its state is off"
-            found.append(Verdict(name, workload.spec.node, (), (), counts=False, reason=reason))
     return found
 
 

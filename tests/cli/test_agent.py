@@ -36,10 +36,18 @@ dns:        as declared since 1970-01-02 00:00:00Z
 
 
 @contextmanager
-def answering(found: Status, poked: Callable[[Report], None] = lambda _: None) -> Iterator[None]:
-    """Answer for an agent whose status is *found*, in this directory; *poked* is called by a poke."""
+def answering(
+    found: Status,
+    poked: Callable[[Report], None] = lambda _: None,
+    prepared: Callable[[Report], None] = lambda _: None,
+) -> Iterator[None]:
+    """Answer for an agent whose status is *found*, in this directory.
+
+    *prepared* is called with its report at the start, *poked* by each poke.
+    """
     started, loop = threading.Event(), asyncio.new_event_loop()
     report = Report(found, Path())
+    prepared(report)
     server = Server(Answers(report, report.metrics, lambda: poked(report)).local)
 
     async def serve() -> None:

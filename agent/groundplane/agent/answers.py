@@ -31,6 +31,8 @@ class Answers:
         match request.method, request.path:
             case "GET" | "HEAD", "/status":
                 return Response(200, msgspec.json.encode(self._report.status))
+            case "GET" | "HEAD", "/health":
+                return Response(200, msgspec.json.encode(self._report.health()))
             case "GET" | "HEAD", "/events":
                 return self._events(request)
             case "POST", "/poke":

@@ -12,6 +12,7 @@ from watchfiles import awatch
 from groundplane.agent.convergence import Convergence
 from groundplane.agent.report import Report
 from groundplane.agent.store import load_verdicts, save_verdicts
+from groundplane.agent.workload_health import WorkloadHealth
 from groundplane.choose import Failing
 from groundplane.errors import GroundplaneError
 from groundplane.load import read_health
@@ -53,6 +54,7 @@ class Judging:
             run_exec=helper_at(EXEC_SOCKET) if EXEC_SOCKET.exists() else None,
         )
         convergence.judge_by(self.failing_in)
+        report.health = self.health
 
     async def close(self) -> None:
         if self._saving is not None:
@@ -100,6 +102,21 @@ class Judging:
         if error != self._report.status.health_error:
             self._report.tell(health_error=error)
         self._awake.set()
+
+    def health(self) -> tuple[WorkloadHealth, ...]:
+        """Return what is known of every workload that is probed or that the file says fails."""
+        found = []
+        for key in sorted(self._probes.keys() | self._told):
+            verdict = self._prober.verdict(key)
+            if verdict is None or key in self._told:
+                why = "as the health file says"
+                found.append(WorkloadHealth(*key, key not in self._told, 0.0, why))
+            else:
+                held = key in self._held
+                found.append(
+                    WorkloadHealth(*key, verdict.passing, verdict.since, verdict.why, held)
+                )
+        return tuple(found)
 
     def failing_in(self, old: Snapshot | None, new: Snapshot) -> Failing:
         """Probe what *new* says, which follows *old*; return which of its workloads fail.

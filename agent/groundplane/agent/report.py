@@ -10,6 +10,7 @@ import msgspec
 from groundplane.agent.events import Journal
 from groundplane.agent.metrics import Metrics
 from groundplane.agent.status import Status, write_status
+from groundplane.agent.workload_health import WorkloadHealth
 from groundplane.project.state import NodeBase
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ class Report:
         self.journal = Journal()
         self.metrics = Metrics(status.node, status.version)
         self.base: NodeBase | None = None  # of the state in use
+        self.health: Callable[[], tuple[WorkloadHealth, ...]] = tuple  # of every workload probed
         self._directory = runtime_directory
         self._listeners: list[Callable[[Status], None]] = []
 

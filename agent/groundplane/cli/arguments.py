@@ -31,6 +31,15 @@ def name_and_source(arguments: tuple[str, ...]) -> tuple[str | None, Path]:
     return (names[0] if names else None), Path(sources[0]) if sources else default_source()
 
 
+def live_name(arguments: tuple[str, ...], health: Path | None) -> str | None:
+    """Return the object's name among *arguments* of a command with --live, which has no SOURCE."""
+    if len(arguments) > 1 or any("/" in each or each in (".", "..") for each in arguments):
+        raise click.UsageError("--live asks the agent: it takes a NAME, and no SOURCE")
+    if health is not None:
+        raise click.UsageError("--live asks the agent, and --health a file: use one of them")
+    return next(iter(arguments), None)
+
+
 def failing_workloads(file: Path | None) -> frozenset[tuple[str, str]]:
     """Return the workloads that the health file *file* says fail; none where there is no file."""
     from groundplane.load import read_health

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from groundplane.cli.arguments import failing_workloads, name_and_source
+from groundplane.cli import options
+from groundplane.cli.arguments import failing_workloads, live_name, name_and_source
 from groundplane.cli.output import note, print_json, print_yaml
 
 if TYPE_CHECKING:
@@ -25,16 +26,29 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="As for `groundplane render`.",
 )
+@options.live
+@options.state_directory
+@options.runtime_directory
 def describe(
     kind: str,  # noqa: ARG001
     arguments: tuple[str, ...],
     namespace: str,
     output: str,
     health: Path | None,
+    state_directory: Path,
+    runtime_directory: Path,
+    *,
+    live: bool,
 ) -> int:
     """Tell all about one service: its names and addresses, every endpoint that counts, every
     one that does not and why, and the line of the file that says so.
+
+    With --live the agent of this node is asked: since when each endpoint counts or does not, and
+    what its probe answers.
     """
+    if live:
+        name = live_name(arguments, health)
+        return _describe_live((namespace, name or ""), output, state_directory, runtime_directory)
     from groundplane.cli.services import service_document
     from groundplane.cli.tables import endpoint_documents, service_verdicts
     from groundplane.model.hint import did_you_mean
@@ -49,8 +63,7 @@ def describe(
     service = next((each for each in site.services if each.key == (namespace, name)), None)
     if service is None:
         hint = did_you_mean(name, [each.name for each in site.services])
-        click.echo(f'error: no service "{name}" in namespace "{namespace}"{hint}', err=True)
-        return 1
+        return _missing(namespace, name, hint)
     found = service_verdicts(catalog, service, failing_workloads(health))
     if output != "text":
         shown = service_document(catalog.services[service.key], service)
@@ -60,6 +73,40 @@ def describe(
     for line in _lines(catalog, site, service, found):
         click.echo(line)
     return 0
+
+
+def _missing(namespace: str, name: str, hint: str) -> int:
+    click.echo(f'error: no service "{name}" in namespace "{namespace}"{hint}', err=True)
+    return 1
+
+
+def _describe_live(
+    key: tuple[str, str], output: str, state_directory: Path, runtime_directory: Path
+) -> int:
+    from groundplane.cli.live import described_live, live_document, live_site
+    from groundplane.model.hint import did_you_mean
+
+    if not key[1]:
+        raise click.UsageError("a service's NAME is needed")
+    live = live_site(state_directory, runtime_directory)
+    service = live.site.service(key)
+    if service is None:
+        hint = did_you_mean(key[1], [each.name for each in live.site.every_service()])
+        return _missing(*key, hint)
+    if output != "text":
+        (print_json if output == "json" else print_yaml)(live_document(live, service))
+        return 0
+    lines = list(_aligned(list(described_live(live, service))))
+    if not service.external_name:
+        lines += _endpoint_lines(service, live.verdicts(service), "")
+    click.echo("\n".join(lines))
+    return 0
+
+
+def _aligned(rows: Sequence[tuple[str, str]]) -> Iterator[str]:
+    width = max(len(heading) for heading, _ in rows) + 2
+    for heading, text in rows:
+        yield f"{heading + ':':<{width}}{text}"
 
 
 def _lines(
@@ -85,9 +132,7 @@ def _lines(
         *described(document, service),
         *ipvs_rows(site, service),
     ]
-    width = max(len(heading) for heading, _ in rows) + 2
-    for heading, text in rows:
-        yield f"{heading + ':':<{width}}{text}"
+    yield from _aligned(rows)
     if not document.external:
         yield from _endpoints(catalog, service, found)
 
@@ -96,9 +141,21 @@ def _endpoints(
     catalog: "Catalog", service: "compiled.Service", found: "Sequence[Verdict]"
 ) -> Iterator[str]:
     from groundplane.check.selectors import nearest_labels
-    from groundplane.model import dns
 
     document = catalog.services[service.key]
+    hint = ""
+    if not found:
+        selects = bool(document.spec.selector)
+        hint = nearest_labels(catalog, document) if selects else "; it has no selector and no slice"
+    yield from _endpoint_lines(service, found, hint)
+
+
+def _endpoint_lines(
+    service: "compiled.Service", found: "Sequence[Verdict]", hint: str
+) -> Iterator[str]:
+    """Yield a line for each endpoint; *hint* says why there is none."""
+    from groundplane.model import dns
+
     unnamed = "<name server>" if service.key == dns.NAME else "<slice>"
     yield "Endpoints:"
     for verdict in found:
@@ -110,8 +167,6 @@ def _endpoints(
             f"  node {verdict.node or '-'}  ({verdict.reason})"
         )
     if not found:
-        selects = bool(document.spec.selector)
-        hint = nearest_labels(catalog, document) if selects else "; it has no selector and no slice"
         yield f"  <none>{hint}"
     if not any(verdict.counts for verdict in found):
         yield (

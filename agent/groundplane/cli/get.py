@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from groundplane.cli.arguments import failing_workloads, name_and_source
+from groundplane.cli import options
+from groundplane.cli.arguments import failing_workloads, live_name, name_and_source
 from groundplane.cli.output import note, print_json, print_table, print_yaml
 
 if TYPE_CHECKING:
@@ -33,28 +34,36 @@ _KINDS: Final = {
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="As for `groundplane render`.",
 )
+@options.live
+@options.state_directory
+@options.runtime_directory
 def get(
     kind: str,
     arguments: tuple[str, ...],
     namespace: str,
     output: str,
     health: Path | None,
+    state_directory: Path,
+    runtime_directory: Path,
     *,
     all_namespaces: bool,
+    live: bool,
 ) -> int:
     """List services, endpoints, workloads or nodes (KIND) of SOURCE, or the one called NAME.
 
-    Addresses are those of addresses.lock; health is not asked for, only taken from --health.
+    Addresses are those of addresses.lock; health is not asked for, only taken from --health. With
+    --live the agent of this node is asked: what it uses now, which workloads pass, since when, and
+    what their probes answer.
     """
-    from groundplane.cli.tables import rows
-    from groundplane.pipeline import preview_source
-
-    name, source = name_and_source(arguments)
-    catalog, site, notice = preview_source(source)
-    if notice:
-        note(notice)
     plural = _KINDS[kind]
-    found = rows(plural, catalog, site, failing_workloads(health))
+    if live:
+        name = live_name(arguments, health)
+        if plural == "nodes":
+            raise click.UsageError("--live is for services, endpoints and workloads")
+        found = _live_rows(plural, state_directory, runtime_directory)
+    else:
+        name, source = name_and_source(arguments)
+        found = _rows(plural, source, health)
     scoped = plural != "nodes"
     chosen: Callable[[Row], bool] = lambda row: (  # noqa: E731
         (not scoped or all_namespaces or row.namespace == namespace)
@@ -80,6 +89,22 @@ def get(
     ]
     print_table(headings, cells)
     return 0
+
+
+def _rows(plural: str, source: Path, health: Path | None) -> "list[Row]":
+    from groundplane.cli.tables import rows
+    from groundplane.pipeline import preview_source
+
+    catalog, site, notice = preview_source(source)
+    if notice:
+        note(notice)
+    return rows(plural, catalog, site, failing_workloads(health))
+
+
+def _live_rows(plural: str, state_directory: Path, runtime_directory: Path) -> "list[Row]":
+    from groundplane.cli.live import live_rows, live_site
+
+    return live_rows(plural, live_site(state_directory, runtime_directory))
 
 
 def _machine(output: str, documents: list[dict[str, Any]], *, single: bool) -> None:

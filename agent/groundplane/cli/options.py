@@ -20,3 +20,6 @@ state_directory = click.option(
     default=Path("/var/lib/groundplane"),
     show_default=True,
 )
+live = click.option(
+    "--live", is_flag=True, help="Ask the agent of this node, not the catalog in SOURCE."
+)

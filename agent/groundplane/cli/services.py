@@ -9,7 +9,7 @@ from groundplane.model import compiled
 from groundplane.model.external import fixed_load_balancer_ips, source_ranges
 from groundplane.model.service import Service
 
-_UNHEARD: Final = " (not announced)"  # no router is told of a load balancer's own address
+UNHEARD: Final = " (not announced)"  # no router is told of a load balancer's own address
 
 
 def service_document(document: Service, service: compiled.Service) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def external_text(document: Service, service: compiled.Service) -> str:
     """Return where the service is reached from outside, as kubectl's EXTERNAL-IP."""
     if document.external:
         return document.spec.external_name or ""
-    own = [f"{text}{_UNHEARD}" for text in service.load_balancer_ips]
+    own = [f"{text}{UNHEARD}" for text in service.load_balancer_ips]
     none = "<pending>" if document.spec.type == "LoadBalancer" else "<none>"
     return ",".join([*own, *service.external_ips]) or none
 
@@ -72,7 +72,7 @@ def described(document: Service, service: compiled.Service) -> Iterator[tuple[st
     if document.external:
         yield "External Name", spec.external_name or ""
     if spec.type == "LoadBalancer":
-        own = ", ".join(f"{text}{_UNHEARD}" for text in service.load_balancer_ips)
+        own = ", ".join(f"{text}{UNHEARD}" for text in service.load_balancer_ips)
         yield "LoadBalancer Ingress", own or "<pending>"
     yield from _ports(document, service)
     yield from _traffic(document, service)
