@@ -44,6 +44,7 @@ _COMMANDS: Final = {
         "render",
         "Write a node's complete configuration as files.",
     ),
+    "status": ("groundplane.cli.status", "status", "Ask all nodes of a site, over ssh."),
     "top": ("groundplane.cli.top", "top", "Watch the agent of this node."),
     "schema": ("groundplane.cli.schema", "schema", "Print the JSON Schema of a kind, for editors."),
 }

@@ -1,0 +1,158 @@
+"""`groundplane status`: every node of a site, asked over ssh."""
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from groundplane.cli.arguments import source_argument
+from groundplane.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from groundplane.fleet import Answer, NodeRow
+    from groundplane.inventory import Host
+
+_AT_ONCE: Final = 64  # ssh clients
+_CLEAR: Final = "\x1b[H\x1b[J"
+# What runs on a node: starting our own command there would take ten times as long.
+_SCRIPT: Final = """\
+import socket
+try:
+    asked = socket.socket(socket.AF_UNIX)
+    asked.settimeout(5)
+    asked.connect("/run/groundplane/agent.sock")
+    asked.sendall(b"GET /status HTTP/1.1\\r\\n\\r\\n")
+    said = b"".join(iter(lambda: asked.recv(65536), b""))
+    print("running")
+    print(said.partition(b"\\r\\n\\r\\n")[2].decode())
+except OSError as error:
+    print(error)
+    print(open("/run/groundplane/status.json").read())
+"""
+
+
+@click.command()
+@click.option(
+    "-F",
+    "--ssh-config",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The ssh_config that knows the nodes by their names; otherwise they are reached as their "
+    "documents say.",
+)
+@click.option("--within", type=click.FloatRange(min=1), default=10.0, show_default=True,
+              metavar="SECONDS", help="How long a node has to answer.")  # fmt: skip
+@click.option("-o", "--output", default="table", type=click.Choice(["table", "json"]))
+@click.option("--watch", is_flag=True, help="Ask again every two seconds, until Ctrl-C.")
+@source_argument
+def status(
+    ssh_config: Path | None, within: float, output: str, source: Path, *, watch: bool
+) -> int:
+    """Ask the agents of all nodes of SOURCE, over ssh, what they make of the site.
+
+    LAG is how long the newest revision is in use elsewhere while it is not on a node, HELD how many
+    failing workloads stay endpoints since the node is cut off, FAILING how many fail. Exit status 0
+    when every node has the newest revision and all is as declared, else 1.
+    """
+    from groundplane.inventory import hosts
+    from groundplane.pipeline import read_catalog
+
+    listed = [host for host in hosts(read_catalog(source)) if host.node]
+    while True:
+        rows = asyncio.run(_ask_all(listed, ssh_config, within))
+        if watch and output == "table":
+            click.echo(_CLEAR, nl=False)
+        _show(rows, output)
+        if not watch:
+            return 0 if all(row.well for row in rows) else 1
+        time.sleep(2)
+
+
+def _show(rows: "Sequence[NodeRow]", output: str) -> None:
+    from groundplane.fleet import table
+
+    if output == "json":
+        print_json([row._asdict() | {"well": row.well} for row in rows])
+        return
+    print_table(*table(rows))
+    for row in rows:
+        if row.detail:
+            click.echo(f"{row.node}: {row.detail}")
+
+
+async def _ask_all(listed: "Sequence[Host]", config: Path | None, within: float) -> "list[NodeRow]":
+    from groundplane.fleet import compare
+    from groundplane.inventory import known_hosts
+
+    turns = asyncio.Semaphore(_AT_ONCE)
+    answered = 0
+
+    with tempfile.NamedTemporaryFile("w", prefix="known_hosts-") as pinned:
+        pinned.write(known_hosts(tuple(listed)))
+        pinned.flush()
+
+        async def one(host: "Host") -> "Answer":
+            nonlocal answered
+            async with turns:
+                answer = await _ask(_ssh(host, config, pinned.name), within)
+            answered += 1
+            if sys.stderr.isatty():
+                done = answered == len(listed)
+                click.echo(
+                    f"\r\x1b[K{'' if done else f'{answered} of {len(listed)}'}", nl=False, err=True
+                )
+            return answer
+
+        answers = await asyncio.gather(*map(one, listed))
+    found = {host.name: answer for host, answer in zip(listed, answers, strict=True)}
+    return compare(found, time.time())
+
+
+def _ssh(host: "Host", config: Path | None, pinned: str) -> list[str]:
+    """Return the command that runs the script from its standard input on *host*."""
+    options = ["-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]
+    command = "python3 -I -S -"
+    if config is not None:
+        return ["ssh", "-F", str(config), *options, host.name, command]
+    management = host.management
+    if management.host_keys:
+        options += ["-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={pinned}"]
+    if management.key_file:
+        options += ["-i", str(Path(management.key_file).expanduser())]
+    return [
+        "ssh",
+        *options,
+        "-p",
+        str(management.port),
+        f"{management.user}@{host.address}",
+        command,
+    ]
+
+
+async def _ask(command: list[str], within: float) -> "Answer":
+    import msgspec
+
+    from groundplane.agent.status import Status
+    from groundplane.fleet import Answer
+
+    pipe = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
+    try:
+        async with asyncio.timeout(within):
+            output, errors = await child.communicate(_SCRIPT.encode())
+    except TimeoutError:
+        child.kill()
+        await child.wait()
+        return Answer(None, error=f"no answer within {within:g} s")
+    first, _, rest = output.decode(errors="replace").partition("\n")
+    try:
+        found = msgspec.json.decode(rest, type=Status)
+    except msgspec.DecodeError:
+        said = errors.decode(errors="replace").strip().splitlines() or [first or "no answer"]
+        return Answer(None, error=said[-1])
+    running = first == "running"
+    return Answer(found, running, "" if running else f"it does not answer: {first}")
