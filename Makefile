@@ -25,7 +25,10 @@ LAB ?= nspawn
 LABS := nspawn libvirt netns
 $(if $(filter $(LAB),$(LABS)),,$(error LAB=$(LAB): there are $(LABS)))
 
-up: export GROUNDPLANE_SOURCE = $(or $(wildcard $(SITE)),examples/lab)
+# A catalog that the environment names; otherwise the lab's own, and at first the example's.
+GIVEN := $(GROUNDPLANE_SOURCE)
+
+up: export GROUNDPLANE_SOURCE = $(or $(GIVEN),$(wildcard $(SITE)),examples/lab)
 up: root setup up-$(LAB) ## Build the lab of three nodes (or LAB=libvirt, LAB=netns), deploy it, verify it, show it
 
 up-nspawn:
@@ -40,7 +43,7 @@ up-nspawn:
 	@echo "Next: make shell NODE=n1, make verify, make down."
 
 up-libvirt: export GROUNDPLANE_LAB = gp-vms
-up-libvirt: export GROUNDPLANE_SOURCE = examples/vms
+up-libvirt: export GROUNDPLANE_SOURCE = $(or $(GIVEN),examples/vms)
 up-libvirt:
 	@$(RUN)/python -m deploys.lab preflight
 	@$(RUN)/groundplane check $$GROUNDPLANE_SOURCE

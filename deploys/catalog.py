@@ -54,6 +54,11 @@ def node_state(node: str) -> NodeState:
 def source_files() -> dict[str, Path]:
     """Return the files of the catalog that an agent needs, by their relative names."""
     source = source_directory()
+    return {str(path.relative_to(source)): path for path in tree_files(source)}
+
+
+def tree_files(source: Path) -> list[Path]:
+    """Return the files below *source* that an agent needs."""
     tree = tree_of(source)
     found = [*tree.read, *tree.ignore_files, *source.glob("*.lock")]
-    return {str(path.relative_to(source)): path for path in sorted(found) if path.is_file()}
+    return [path for path in sorted(found) if path.is_file()]

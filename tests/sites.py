@@ -20,7 +20,7 @@ from groundplane.pipeline import compile_source, read_catalog
 CLUSTER = """\
 apiVersion: groundplane/v1
 kind: Cluster
-metadata: {name: small}
+metadata: {name: small, labels: {lab/servers: example}}
 spec:
   serviceCIDRs: [10.96.0.0/16, "fd00:10:96::/112"]
   workloadCIDRs:

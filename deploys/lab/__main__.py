@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploys.catalog import read_source, source_files
+from deploys.catalog import read_source, source_directory, source_files
 from deploys.lab import Lab, LabError, LabNode, down, preflight, status, stop, up
-from deploys.lab.repository import ensure_repository
+from deploys.lab.repository import ensure_repository, update_repository
 from deploys.lab.site import lab_of, own_lab
 from deploys.lab.tour import tour
 from groundplane.errors import GroundplaneError
@@ -56,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
         if verb == "up":
             up(lab)
         elif verb == "site":
-            ensure_repository(lab, source_files())
+            _bring_site(lab)
         elif verb == "stop":
             stop(lab)
         elif verb == "down":
@@ -75,6 +75,13 @@ def main(argv: Sequence[str]) -> int:
         print("lab: interrupted; `down` removes what there is", file=sys.stderr)
         return 130
     return 0
+
+
+def _bring_site(lab: Lab) -> None:
+    """Have the lab's repository, with what the catalog in $GROUNDPLANE_SOURCE is."""
+    ensure_repository(lab, source_files())
+    if source_directory().resolve() != lab.clone_dir.resolve():
+        update_repository(lab, source_files())
 
 
 def _print_status(lab: Lab) -> int:

@@ -4,7 +4,7 @@
 
 It is up in seconds, needs no base tree, and has the site of $GROUNDPLANE_SOURCE, or the example's.
 A node is a namespace with the links that a deploy would make, and an agent; a workload is another,
-with the example's server.
+with the example's server where the catalog is the example's.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from deploys.lab.network import (
 )
 from deploys.lab.preflight import require_root
 from deploys.lab.services import ROOT, Services, services
-from deploys.lab.site import lab_of
+from deploys.lab.site import has_example_servers, lab_of
 from deploys.lab.tour import Request, requests
 from groundplane.errors import GroundplaneError
 from groundplane.model import compiled
@@ -116,7 +116,7 @@ def up() -> None:
     for node in lab.nodes:
         _build(lab, node.addresses, node_state(node.name).base, keeper)
     for workload in read_source().workloads.values():
-        if workload.spec.host_network:
+        if workload.spec.host_network and has_example_servers(read_source()):
             ports = [f"{port.protocol}:{port.port}" for port in workload.spec.ports]
             hosts = read_source().nodes[workload.spec.node].spec.addresses
             name = f"{workload.metadata.namespace}-{workload.metadata.name}"
@@ -140,7 +140,8 @@ def _build(lab: Lab, addresses: Sequence[str], base: NodeBase, keeper: Services)
         run(["ip", "netns", "add", own])
         _batch(namespace, connection(base, workload, own))
         _batch(own, settings(base, workload))
-        _serve(keeper, lab, own, workload.instance, ports[workload.namespace, workload.name])
+        if has_example_servers(read_source()):
+            _serve(keeper, lab, own, workload.instance, ports[workload.namespace, workload.name])
     state = lab.state / base.name
     state.mkdir(parents=True)
     agent = [
@@ -191,7 +192,7 @@ def down() -> None:
 def tour() -> None:
     """Make a few requests, by address: there is no name server here."""
     failed = 0
-    for request in requests(compiled_site()):
+    for request in requests(compiled_site()) if has_example_servers(read_source()) else ():
         url = request.url if "svc" not in request.url else _by_address(request)
         place = f"w-{request.netns}" if request.netns else request.node
         print(f"\n{place}$ curl {url}", flush=True)

@@ -10,7 +10,7 @@ import shutil
 import time
 from pathlib import Path
 
-from deploys.lab.command import LabError
+from deploys.lab.command import LabError, attempt
 from deploys.lab.model import GIT, Lab
 from deploys.lab.namespace import entered
 from deploys.lab.network import inside
@@ -20,10 +20,11 @@ from deploys.lab.ssh import answers, client_key, host_key, make_key, public, ssh
 BRANCH = "main"
 _PATH = "/site.git"  # as a client names it
 
-# "slave": a node's disk that is unmounted on the machine is so here, too.
+# "slave": a node's disk that is unmounted on the machine is so here, too. An overlay, since a file that
+# is bound over another is gone once the machine replaces that one, as adduser(8) does.
 _START = """
-mount --bind "$1/passwd" /etc/passwd && mount -t tmpfs none /run && mkdir /run/sshd &&
-exec "$2" -D -e -f "$1/sshd_config"
+mount -t overlay -o "lowerdir=$1/etc:/etc" none /etc && mount -t tmpfs none /run &&
+mkdir /run/sshd && exec "$2" -D -e -f "$1/sshd_config"
 """
 _USERS = """\
 root:*:0:0::/nonexistent:/bin/sh
@@ -83,6 +84,14 @@ def wait_for_git_server(lab: Lab, limit: float) -> None:
                 time.sleep(0.02)
 
 
+def serves_git(lab: Lab) -> bool:
+    """Return whether the server takes the lab's key and shows the repository, if there is one."""
+    if not repository(lab).is_dir():
+        return True
+    asked = ["timeout", "10", "git", "ls-remote", clone_url()]
+    return attempt(asked, env={"GIT_SSH_COMMAND": clone_ssh(lab)}).returncode == 0
+
+
 def format_sshd_config(lab: Lab) -> str:
     """Keys alone, one user, no file outside the lab's state."""
     listen = "".join(f"ListenAddress {host}\n" for host in lab.gateway_hosts)
@@ -130,7 +139,8 @@ def _write_files(lab: Lab) -> None:
     make_key(_deploy_key(lab), f"{lab.prefix} nodes, read only")
     kind, key = public(host_key(lab, GIT)).read_text().split()[:2]
     (directory / "known_hosts").write_text(f"{','.join(lab.gateway_hosts)} {kind} {key}\n")
-    (directory / "passwd").write_text(_USERS)
+    (directory / "etc").mkdir(exist_ok=True)
+    (directory / "etc/passwd").write_text(_USERS)
     (directory / "sshd_config").write_text(format_sshd_config(lab))
     session = directory / "session"
     session.write_text(format_session(lab))

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from deploys.lab import ssh
 from deploys.lab.base import ensure_base
-from deploys.lab.command import LabError, run, say
+from deploys.lab.command import LabError, attempt, run, say
 from deploys.lab.disk import attach_disk, detach_disk, is_attached, is_current, root_of
 from deploys.lab.files import NodeFile, compose_files
-from deploys.lab.git import start_git_server, wait_for_git_server
+from deploys.lab.git import serves_git, start_git_server, wait_for_git_server
 from deploys.lab.model import GIT, RESOLVER, SERVERS, Lab, LabNode, Tree
 from deploys.lab.mounts import remove_tree
 from deploys.lab.namespace import entered
@@ -137,8 +137,12 @@ def _boot(lab: Lab, bases: Mapping[Tree, Path], keeper: Services, limit: float) 
     _sweep(lab, keeper, known - running)
     ensure_lab_network(lab)
     ssh.ensure_keys(lab)
+    running -= _locked_out(lab, running, keeper)
+    there = {server for server in SERVERS if network_was_there and keeper.is_running(server)}
+    if GIT in there and not serves_git(lab):
+        there.remove(GIT)
     for server, start in ((RESOLVER, start_resolver), (GIT, start_git_server)):
-        if not (network_was_there and keeper.is_running(server)):
+        if server not in there:
             keeper.stop([server])
             start(lab, keeper)
     for node in lab.nodes:
@@ -154,6 +158,24 @@ def _boot(lab: Lab, bases: Mapping[Tree, Path], keeper: Services, limit: float) 
     wait_for_resolver(lab, limit)
     wait_for_git_server(lab, limit)
     ssh.wait_for_ssh(lab, keeper.is_running, limit)
+
+
+def _locked_out(lab: Lab, running: set[str], keeper: Services) -> set[str]:
+    """End those of *running* that the lab's key does not open, as after it was lost; return them."""
+    config = str(ssh.ssh_config(lab))
+
+    def opens(name: str) -> bool:
+        asked = ["ssh", "-n", "-F", config, "-o", "ConnectTimeout=5", name, "true"]
+        done = attempt(inside(lab.prefix, asked))
+        return "Permission denied" not in done.stderr and "verification failed" not in done.stderr
+
+    with ThreadPoolExecutor() as pool:
+        found = dict(zip(running, pool.map(opens, running), strict=True))
+    refusing = {name for name, opened in found.items() if not opened}
+    for name in sorted(refusing):
+        say(f"{name}: does not take the lab's key, and boots again")
+    _sweep(lab, keeper, refusing)
+    return refusing
 
 
 def _start(lab: Lab, node: LabNode, base: Path, keeper: Services) -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from deploys.catalog import tree_files
 from deploys.lab.command import attempt, run, say
 from deploys.lab.git import BRANCH, clone_ssh, clone_url, repository
 from deploys.lab.model import Lab, LabNode
@@ -36,9 +37,7 @@ def ensure_repository(lab: Lab, files: Mapping[str, Path]) -> None:
     if not _is_clone(lab):
         _make_clone(lab)
         if not _has_commits(bare):
-            for name, path in files.items():
-                (clone / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, clone / name)
+            _copy(files, clone)
             _git(clone, "add", "--all")
             _git(clone, "commit", "--quiet", "--message=The site of the lab")
         else:
@@ -49,6 +48,26 @@ def ensure_repository(lab: Lab, files: Mapping[str, Path]) -> None:
     for name, text in hooks.items():
         (bare / "hooks" / name).write_text(text)
         (bare / "hooks" / name).chmod(0o755)
+
+
+def update_repository(lab: Lab, files: Mapping[str, Path]) -> None:
+    """Have the clone hold *files*, by relative name, as its whole catalog, and push what changed."""
+    clone = lab.clone_dir
+    for path in tree_files(clone):
+        path.unlink()
+    _copy(files, clone)
+    _git(clone, "add", "--all")
+    if attempt(["git", "-C", str(clone), "diff", "--cached", "--quiet"]).returncode == 0:
+        return
+    _git(clone, "commit", "--quiet", "--message=The site as GROUNDPLANE_SOURCE has it")
+    _git(clone, "push", "--quiet", "--push-option=accept-warnings", "origin", BRANCH)
+    say(f"the site in {clone} is that of GROUNDPLANE_SOURCE now")
+
+
+def _copy(files: Mapping[str, Path], clone: Path) -> None:
+    for name, path in files.items():
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, clone / name)
 
 
 def remove_clone(lab: Lab) -> None:

@@ -11,6 +11,7 @@ from groundplane.model.catalog import Catalog
 from groundplane.model.machine import Hypervisor
 from groundplane.model.site import Node
 
+SERVERS = "lab/servers"  # "example" on a Cluster: its workloads are the example's servers
 DEBIAN = "lab/debian"  # the label that says which Debian a node of the lab has: 12 or 13
 _LENGTHS = {"IPv4": 24, "IPv6": 64}
 
@@ -38,6 +39,14 @@ def lab_of(catalog: Catalog) -> Lab:
     bare = [_machine(node) for node in catalog.nodes.values() if node.spec.vm is None]
     guests = [_machine(node) for node in catalog.nodes.values() if node.spec.vm is not None]
     return replace(own_lab(), nodes=(*carriers, *bare), guests=tuple(guests))
+
+
+def has_example_servers(catalog: Catalog) -> bool:
+    """Return whether workloads of *catalog* are to be servers of the example's.
+
+    Those of any other catalog are started by their owner.
+    """
+    return catalog.cluster.metadata.labels.get(SERVERS) == "example"
 
 
 def _machine(node: Node) -> LabNode:

@@ -4,10 +4,11 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from deploys.catalog import compiled_site, source_directory
+from deploys.catalog import compiled_site, read_source, source_directory
 from deploys.lab.command import LabError
 from deploys.lab.model import Lab
 from deploys.lab.namespace import entered
+from deploys.lab.site import has_example_servers
 from deploys.lab.ssh import ssh_config
 from groundplane.cli import main as groundplane
 from groundplane.model import compiled
@@ -37,6 +38,9 @@ def tour(lab: Lab) -> None:
         except SystemExit as end:
             if end.code:
                 raise LabError(f"groundplane {' '.join(words)}: exit status {end.code}") from None
+    if not has_example_servers(read_source()):
+        print("\nThe workloads are yours to start: examples/lab/workloads.py is one way to do it.")
+        return
     failed = 0
     with entered(lab):
         for request in requests(compiled_site()):

@@ -3,6 +3,7 @@
 groundplane connects workloads; starting them is their owner's job, and this is one way to do it.
 """
 
+import sys
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -12,6 +13,7 @@ from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import files, systemd
 
 from deploys.catalog import read_source
+from deploys.lab.site import SERVERS, has_example_servers
 from groundplane.model.catalog import Catalog
 from groundplane.model.site import Workload
 
@@ -32,6 +34,8 @@ def either_changed(*operations: OperationMeta) -> bool:
 
 catalog = read_source()
 here = [w for w in catalog.workloads.values() if w.spec.node == host.data.node_name]
+if not has_example_servers(catalog):
+    sys.exit(f"the Cluster has no label {SERVERS}: example, so its workloads are not the example's")
 program = files.put(
     name="The example's server is there",
     src=str(HERE / "workload.py"),

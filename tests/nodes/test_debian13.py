@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploys.lab.site import DEBIAN
+from deploys.lab.site import DEBIAN, SERVERS
 from tests.sites import Site, site_of
 
 pytestmark = pytest.mark.nodes
@@ -13,7 +13,7 @@ PREFIX = "gp-test13"
 SITE = f"""\
 apiVersion: groundplane/v1
 kind: Cluster
-metadata: {{name: thirteen}}
+metadata: {{name: thirteen, labels: {{{SERVERS}: example}}}}
 spec:
   serviceCIDRs: [10.96.0.0/16, "fd00:10:96::/112"]
   workloadCIDRs:

@@ -17,7 +17,10 @@ import pytest
 
 from deploys.lab import Lab, LabError, LabNode, down, entered, ssh_config, status, stop, up
 from deploys.lab.cgroups import hierarchies
+from deploys.lab.git import repository, serves_git
+from deploys.lab.model import SERVERS
 from deploys.lab.network import node_namespace
+from deploys.lab.services import services
 
 pytestmark = pytest.mark.nodes
 
@@ -220,6 +223,44 @@ def test_a_node_that_lost_its_power_comes_back_with_its_disk(lab: Lab) -> None:
     assert on("n1", "cat /root/kept", lab) == "kept"
     assert on("n2", "cat /proc/sys/kernel/random/boot_id", lab) == other
     assert all(each.reachable for each in status(lab))
+
+
+def test_a_lab_whose_key_was_lost_is_opened_by_a_new_one(lab: Lab) -> None:
+    on("n1", "echo kept > /root/kept && sync", lab)
+    for path in lab.ssh_dir.glob("id_ed25519*"):
+        path.unlink()
+
+    up(lab)
+
+    assert on("n1", "cat /root/kept", lab) == "kept"
+    assert on("n2", "hostname", lab) == "n2"
+
+
+def test_a_lab_whose_bridge_is_gone_has_its_network_again(lab: Lab) -> None:
+    subprocess.run(["ip", "-n", lab.prefix, "link", "delete", "br0"], check=True)
+
+    up(lab)
+
+    on("n1", "ping -c 1 -W 2 192.168.61.12", lab)
+
+
+def test_servers_that_were_killed_serve_again(lab: Lab) -> None:
+    services(lab.prefix).stop(SERVERS)
+
+    up(lab)
+
+    assert on("n1", "dig +short www.example.test", lab) == "192.0.2.80"
+    assert serves_git(lab)
+
+
+def test_the_git_server_does_not_mind_a_new_user_of_the_machine(lab: Lab) -> None:
+    """adduser(8) replaces /etc/passwd, and a mount over a file that is replaced goes with it."""
+    subprocess.run(["git", "init", "--quiet", "--bare", str(repository(lab))], check=True)
+    passwd, new = Path("/etc/passwd"), Path("/etc/passwd.gp-labtest")
+    shutil.copy2(passwd, new)
+    new.rename(passwd)
+
+    assert serves_git(lab)
 
 
 def test_a_lab_that_was_switched_off_goes_on_and_no_client_waits_for_its_old_nodes(
