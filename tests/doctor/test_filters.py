@@ -40,7 +40,7 @@ def test_a_forward_chain_that_accepts_nothing_of_ours() -> None:
         "It swallows IPv4 and IPv6 by its policy drop: workloads to services; workloads to those "
         "of other nodes; workloads of other nodes to those of this one; what other nodes "
         "masquerade to workloads of this one; workloads to addresses outside; clients outside to "
-        "services."
+        "services; clients outside to services whose endpoints are on other nodes."
     )
     assert [
         "nft insert rule inet filter forward ct status dnat accept",
@@ -57,7 +57,7 @@ def test_a_chain_of_one_family_is_told_for_it_alone() -> None:
     "written",
     [
         [[ACCEPT]],
-        [[iif("groundplane0"), ACCEPT], [oif("groundplane0"), ACCEPT]],
+        [[iif("groundplane0"), ACCEPT], [oif("groundplane0"), ACCEPT], [TRANSLATED, ACCEPT]],
         [[ESTABLISHED, ACCEPT], [TRANSLATED, ACCEPT], [iif("ground*"), ACCEPT], [oif("*"), ACCEPT]],
     ],
 )
@@ -72,13 +72,44 @@ def test_a_remedy_has_only_what_is_missing() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ({}, "nft insert rule inet filter forward ct status dnat accept"),
+        (
+            {"family": "ip", "name": "FORWARD", "chains": ("ufw-before-forward",)},
+            (
+                "sed -i '/^# End required lines/a -A ufw-before-forward -m conntrack --ctstate DNAT "
+                "-j ACCEPT' /etc/ufw/before.rules"
+            ),
+        ),
+        (
+            {"family": "ip", "name": "FORWARD", "chains": ("DOCKER-USER",)},
+            "iptables -I DOCKER-USER -m conntrack --ctstate DNAT -j ACCEPT",
+        ),
+    ],
+)
+def test_a_node_port_whose_endpoints_are_on_other_nodes_passes_from_link_to_link(
+    place: dict[str, Any], told: str
+) -> None:
+    """It neither comes from the bridge nor goes there."""
+    bridge = [[iif("groundplane0"), ACCEPT], [oif("groundplane0"), ACCEPT]]
+    finding = the(rules("forward", *bridge, **place), EXPOSED)
+    assert "warning" == finding.severity
+    assert "clients outside to services whose endpoints are on other nodes" in finding.message
+    assert told in commands(finding)
+
+
 def test_what_has_an_end_outside_is_a_warning() -> None:
     peers = match({"payload": {"protocol": "ip", "field": "saddr"}}, "192.0.2.2")
     workloads = {"prefix": {"addr": "10.244.0.0", "len": 16}}
     ours = match({"payload": {"protocol": "ip", "field": "saddr"}}, workloads)
     accepted = [[iif("groundplane0"), ACCEPT], [oif("groundplane0"), ours, ACCEPT], [peers, ACCEPT]]
     finding = the(rules("forward", *accepted, [ESTABLISHED, ACCEPT], family="ip"), EXPOSED)
-    told = "It may swallow IPv4 by its policy drop: clients outside to services."
+    told = (
+        "It may swallow IPv4 by its policy drop: clients outside to services; "
+        "clients outside to services whose endpoints are on other nodes."
+    )
     assert ("warning", told) == (finding.severity, finding.message)
     finding = the(
         rules("input", [dport("udp", 53), ACCEPT], [dport("tcp", 53), ACCEPT], family="ip"), EXPOSED

@@ -16,6 +16,7 @@ from groundplane.doctor.opening import (
     balanced_ranges,
     firewalld_settings,
     ufw_insertion,
+    ufw_translated_insertion,
 )
 from groundplane.doctor.probe import Probe
 from groundplane.doctor.probes import probes
@@ -179,6 +180,10 @@ def _by_firewalld(base: NodeBase, exposed: Exposed, loss: Loss) -> str:
                 f"firewall-cmd --permanent --policy={POLICY} {setting}"
                 for setting in firewalld_settings(balanced_ranges(base), ports)
             ]
+        elif probe.hook == "forward" and probe.packet.incoming == probe.packet.outgoing != BRIDGE:
+            zone = f"$(firewall-cmd --get-zone-of-interface={probe.packet.incoming})"
+            commands.append(f"firewall-cmd --permanent --zone={zone} --add-forward")
+            continue
         elif probe.hook == "input" and probe.packet.incoming != BRIDGE:
             port = f"{probe.packet.port}/{probe.packet.protocol}"
             commands.append(f"firewall-cmd --permanent --add-port={port}")
@@ -198,8 +203,11 @@ def _by_ufw(loss: Loss) -> str:
             commands.append(ufw_insertion(others[0] if packet.family == "ip6" else file))
         elif probe.hook == "forward" and packet.incoming == BRIDGE:
             commands.append(f"ufw route allow in on {BRIDGE}")
-        elif probe.hook == "forward":
+        elif probe.hook == "forward" and packet.outgoing == BRIDGE:
             commands.append(f"ufw route allow out on {BRIDGE}")
+        elif probe.hook == "forward":
+            file, *others = UFW_FILES
+            commands.append(ufw_translated_insertion(others[0] if packet.family == "ip6" else file))
         elif probe.hook == "output" and packet.outgoing == BRIDGE:
             commands.append(f"ufw allow out on {BRIDGE}")
         elif probe.hook == "output":

@@ -39,6 +39,18 @@ UFW_FILES: Final = {
 }
 
 
+# What a service translated and sends on to another node, in the words of the same files.
+UFW_TRANSLATED: Final = {
+    "/etc/ufw/before.rules": "-A ufw-before-forward -m conntrack --ctstate DNAT -j ACCEPT",
+    "/etc/ufw/before6.rules": "-A ufw6-before-forward -m conntrack --ctstate DNAT -j ACCEPT",
+}
+
+
+def ufw_translated_insertion(file: str) -> str:
+    """Return the command that puts the rule of UFW_TRANSLATED in front of *file*'s other rules."""
+    return f"sed -i '/^# End required lines/a {UFW_TRANSLATED[file]}' {file}"
+
+
 def ufw_rule(file: str) -> str:
     """Return the line of *file*, one of UFW_FILES, that lets in what is for IPVS."""
     return f"-A {UFW_FILES[file]} {MARKED[1]} -j ACCEPT"

@@ -99,6 +99,10 @@ def _outside(of: Examples, *, clients: bool) -> Iterator[Probe]:
         translated = replace(arriving, translated=True)
         what = "clients outside to services"
         yield Probe("forward", what, translated, *_TRANSLATED, outside=True)
+        if of.peer:
+            elsewhere = replace(translated, destination=of.peer_workload, outgoing=of.between)
+            what = "clients outside to services whose endpoints are on other nodes"
+            yield Probe("forward", what, elsewhere, *_TRANSLATED, outside=True)
 
 
 def _to_the_node(of: Examples, exposed: Exposed) -> Iterator[Probe]:
