@@ -50,6 +50,12 @@ _DIRECTORIES = (
     LOCAL_DIRECTORY,
     "/run/groundplane",
 )
+# Made for files of ours, and others' where they hold more.
+_PARENTS = (
+    "/etc/netns",
+    "/etc/systemd/resolved.conf.d",
+    "/etc/systemd/system/named.service.d",
+)
 
 
 @deploy("Removal", data_defaults={**DEFAULTS, "force": False})
@@ -79,7 +85,11 @@ def removed() -> None:
         server.user(name=f"The user {user} is gone", user=user, present=False)
     server.shell(
         name="systemd and networkd forget what is gone",
-        commands=["systemctl daemon-reload", "systemctl try-restart systemd-networkd.service"],
+        commands=[
+            f"rmdir --ignore-fail-on-non-empty {' '.join(_PARENTS)} 2>/dev/null || true",
+            "systemctl daemon-reload",
+            "systemctl try-restart systemd-networkd.service",
+        ],
         _if=lambda: any(each.did_change() for each in gone),
     )
 

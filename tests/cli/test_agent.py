@@ -98,6 +98,13 @@ def test_a_healthy_agent_is_0(groundplane: Command, source: Path) -> None:
         ),
         ({"revision": "", "failing": 1, "failing_workloads": ("a/b",)}, "1 workload fails: a/b\n"),
         ({"revision": ""}, "Revision:   none"),
+        (
+            {"revision": "", "leftover_workloads": ("a-b",)},
+            (
+                "The workload a-b left this node; its network is still here: stop what runs there, "
+                "and run `systemctl disable --now groundplane-netns@a-b`\n"
+            ),
+        ),
     ],
 )
 def test_what_is_not_as_declared_is_told_and_1(

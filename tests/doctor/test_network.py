@@ -167,3 +167,10 @@ def test_direct_routing_needs_a_way() -> None:
         based(proxy_mode="ipvs"), facts, replace(EXPOSED, direct=("198.51.100.9",))
     )
     assert "on none of its links" in finding.message
+
+
+def test_a_workload_that_left_the_node_and_still_runs_there() -> None:
+    (workload,) = BASE.workloads
+    finding = the(replace(GOOD, workloads=(workload.instance, "shop-old")))
+    assert ("warning", "workload shop-old") == (finding.severity, finding.subject)
+    assert ["systemctl disable --now groundplane-netns@shop-old"] == commands(finding)

@@ -15,6 +15,8 @@ from groundplane.agent.http import Request, Response
 from groundplane.agent.metrics import Metrics
 from groundplane.agent.proxy_health import proxy_health
 from groundplane.agent.report import Report
+from groundplane.agent.status import Status
+from groundplane.leftovers import found_here
 
 _TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 _DIGITS: Final = 18  # of the number of an event
@@ -30,7 +32,7 @@ class Answers:
         """Answer a command of this node."""
         match request.method, request.path:
             case "GET" | "HEAD", "/status":
-                return Response(200, msgspec.json.encode(self._report.status))
+                return Response(200, msgspec.json.encode(self._status()))
             case "GET" | "HEAD", "/health":
                 return Response(200, msgspec.json.encode(self._report.health()))
             case "GET" | "HEAD", "/events":
@@ -51,6 +53,13 @@ class Answers:
         if request.path in ("/healthz", "/livez"):
             return self._health(request.path)
         return Response(404, b"there is /metrics, /healthz and /livez\n", "text/plain")
+
+    def _status(self) -> Status:
+        status, base = self._report.status, self._report.base
+        if base is None:
+            return status
+        left = found_here({each.instance for each in base.workloads})
+        return msgspec.structs.replace(status, leftover_workloads=tuple(left)) if left else status
 
     def _events(self, request: Request) -> Response:
         since = request.query.get("since", "0")

@@ -42,6 +42,7 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
     the workloads that are probed, *failing* those that fail by a probe or by the health file, of
     which *failing_workloads* names the first (NAMESPACE/NAME), *held* those that stay endpoints all
     the same, since this node is cut off; *health_error* is why the health file is not used.
+    *leftover_workloads* (NAMESPACE-NAME) are on another node by now, and their networks still here.
     *health_check_errors* are why health check node ports do not answer.
     """
 
@@ -64,6 +65,7 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
     held: int = 0
     health_error: str = ""
     health_check_errors: tuple[str, ...] = ()
+    leftover_workloads: tuple[str, ...] = ()
     planes: tuple[PlaneStatus, ...] = ()
 
     @property

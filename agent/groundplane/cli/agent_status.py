@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import click
 
 from groundplane.cli import options
+from groundplane.leftovers import REMEDY
 
 if TYPE_CHECKING:
     from groundplane.agent.status import Status
@@ -144,6 +145,12 @@ def described(status: "Status", *, running: bool) -> Iterator[str]:
         more = status.failing - len(status.failing_workloads)
         names = f"{', '.join(status.failing_workloads)}{f' and {more} more' if more > 0 else ''}"
         yield f"{status.failing} workload{'s fail' if status.failing > 1 else ' fails'}: {names}"
+    yield from _wrong(status, running=running)
+
+
+def _wrong(status: "Status", *, running: bool) -> Iterator[str]:
+    for name in status.leftover_workloads:
+        yield f"The workload {name} left this node; its network is still here: {REMEDY.format(name)}"
     if not running:
         yield "The agent is not running; what it wrote stays in place."
     if status.health_error:

@@ -41,7 +41,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     *interfaces* says which are up. *routes* are those of the main table and the local ones.
     *ruleset* has the objects of the tables that nft can read (libnftables-json(5)), None where it
     can read none; *unreadable* says why others are missing. *legacy_tables* are those of
-    iptables-legacy, whose rules nft does not show.
+    iptables-legacy, whose rules nft does not show. *workloads* are those whose networks are here.
     """
 
     sysctls: Mapping[str, str] = {}
@@ -52,6 +52,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     ruleset: tuple[dict[str, Any], ...] | None = None
     unreadable: tuple[str, ...] = ()
     legacy_tables: tuple[str, ...] = ()
+    workloads: tuple[str, ...] = ()
 
     def number(self, sysctl: str) -> int | None:
         """Return the value of *sysctl*, None where the kernel does not have it."""

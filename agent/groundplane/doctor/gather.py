@@ -15,6 +15,7 @@ from groundplane.doctor.extensions import has_extensions, spelled_out
 from groundplane.doctor.facts import Address, Facts, Listener, Route
 from groundplane.doctor.ruleset import ALL_OURS
 from groundplane.errors import KernelRefused
+from groundplane.leftovers import found_here
 from groundplane.model.address import unpack
 from groundplane.nft import list_table
 from groundplane.tables import Table, list_tables
@@ -71,6 +72,7 @@ def gather() -> Facts:
         ruleset=ruleset,
         unreadable=unreadable,
         legacy_tables=tuple(_legacy_tables()),
+        workloads=tuple(found_here(())),
     )
 
 

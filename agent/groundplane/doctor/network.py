@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from groundplane.doctor.facts import Address, Exposed, Facts, Finding, Route
+from groundplane.leftovers import REMEDY
 from groundplane.model.address import contains, family_of, first_last
 from groundplane.project.state import BRIDGE, OVERLAY, NodeBase
 
@@ -16,8 +17,24 @@ def network(base: NodeBase, facts: Facts, exposed: Exposed) -> Iterator[Finding]
     yield from _addresses(base, facts, exposed)
     yield from _routes(base, facts)
     yield from _listeners(base, facts, exposed)
+    yield from _leftovers(base, facts)
     if base.proxy_mode == "ipvs":
         yield from _direct(facts, exposed)
+
+
+def _leftovers(base: NodeBase, facts: Facts) -> Iterator[Finding]:
+    """Yield the workloads that left this node, and still run here."""
+    wanted = {each.instance for each in base.workloads}
+    for name in facts.workloads:
+        if name not in wanted:
+            remedy = REMEDY.format(name)
+            yield Finding(
+                "warning",
+                f"workload {name}",
+                "It is not this node's any more, and its network is still here: what runs in it gets "
+                "no connection from a service, and is not what the site calls by this name.",
+                f"{remedy[0].upper()}{remedy[1:]}.",
+            )
 
 
 def _bridge(base: NodeBase, facts: Facts) -> Iterator[Finding]:
