@@ -118,3 +118,31 @@ class RealPath(FactBase[str]):
 
     def process(self, output: Iterable[str]) -> str:
         return next(iter(output), "")
+
+
+class GlobalNameServers(FactBase[dict[str, list[str]]]):
+    """The global name servers of systemd-resolved by the file that sets them, where it is in use.
+
+    Those of the deploy's own file are left out (resolved.conf(5)).
+    """
+
+    default = dict
+
+    def command(self) -> str:
+        return (
+            'case "$(readlink /etc/resolv.conf)" in *systemd/resolve*)'
+            " systemd-analyze cat-config systemd/resolved.conf 2>/dev/null;; esac || true"
+        )
+
+    def process(self, output: Iterable[str]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        file = ""
+        for line in output:
+            name, _, value = line.partition("=")
+            if line.startswith("# /"):
+                file = line[2:].strip()
+            elif name.strip() == "DNS" and not value.strip():
+                found.clear()  # an empty one forgets those before it
+            elif name.strip() == "DNS" and not file.endswith("/groundplane.conf"):
+                found.setdefault(file, []).extend(value.split())
+        return found

@@ -6,7 +6,7 @@ from pyinfra import host
 from pyinfra.facts.server import Arch
 
 from deploys.catalog import node_state
-from deploys.facts.files import BindVersion, PythonVersion
+from deploys.facts.files import BindVersion, GlobalNameServers, PythonVersion
 from deploys.operations.refusal import refuse
 from deploys.wheelhouse import WheelhouseError, wheelhouse_for
 
@@ -28,6 +28,12 @@ def _reasons() -> Iterator[str]:
         yield (
             f"spec.dns.tlsServerName needs BIND {_dotted(_TLS_TO_FORWARDERS)} or later; "
             f"here is {_dotted(bind)}"
+        )
+    for file, servers in host.get_fact(GlobalNameServers).items():
+        yield (
+            f"{file} gives systemd-resolved global name servers ({', '.join(servers)}), which it would "
+            "ask for the site's names too; give them to a link ([Network] DNS= of systemd-networkd, "
+            "ipv4.dns of NetworkManager), or to spec.dns.forwarders of the Cluster"
         )
     if python < _PYTHON:
         yield f"the agent needs Python {_dotted(_PYTHON)} or later; here is {_dotted(python)}"

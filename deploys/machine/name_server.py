@@ -18,6 +18,7 @@ from groundplane.dataplanes.dns.config import (
     KEY_NAME,
     REBUILD_REQUEST,
     REBUILD_SCRIPT,
+    negative_trust_anchors,
     rebuild_script,
     resolved_conf,
     server_config,
@@ -91,11 +92,17 @@ def name_server() -> None:
             dest="/etc/systemd/resolved.conf.d/groundplane.conf",
             mode="644",
         )
+        trusted = files.put(
+            name="systemd-resolved does not validate the site's zones",
+            src=StringIO(negative_trust_anchors(state.base)),
+            dest="/etc/dnssec-trust-anchors.d/groundplane.negative",
+            mode="644",
+        )
         systemd.service(
             name="systemd-resolved uses its new configuration",
             service="systemd-resolved.service",
             restarted=True,
-            _if=routed.did_change,
+            _if=lambda: routed.did_change() or trusted.did_change(),
         )
     else:
         dns.local_resolver_first(name="The node asks its own server first")

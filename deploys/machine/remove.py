@@ -38,6 +38,7 @@ _FILES = (
     CONNTRACK_FILE,
     "/etc/systemd/networkd.conf.d/groundplane.conf",
     "/etc/systemd/resolved.conf.d/groundplane.conf",
+    "/etc/dnssec-trust-anchors.d/groundplane.negative",
     "/etc/systemd/system/named.service.d/groundplane.conf",
     *(f"/etc/systemd/network/60-{link}.{kind}" for link in (BRIDGE, OVERLAY)
       for kind in ("netdev", "network")),
@@ -53,6 +54,7 @@ _DIRECTORIES = (
 # Made for files of ours, and others' where they hold more.
 _PARENTS = (
     "/etc/netns",
+    "/etc/dnssec-trust-anchors.d",
     "/etc/systemd/resolved.conf.d",
     "/etc/systemd/system/named.service.d",
 )

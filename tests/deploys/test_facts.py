@@ -12,6 +12,7 @@ from deploys.facts.files import (
     BindVersion,
     DirectoryDigests,
     FirstSerials,
+    GlobalNameServers,
     NameServers,
     Permissions,
     PythonVersion,
@@ -101,3 +102,25 @@ def test_serials_go_on_after_those_that_were_kept(tmp_path: Path) -> None:
     assert {} == FirstSerials().process([])
     Serials(file).note({"a.example": 7})
     assert 7 < FirstSerials().process(file.read_text().splitlines())["a.example"]
+
+
+def test_global_name_servers_are_those_of_others() -> None:
+    text = """\
+# /etc/systemd/resolved.conf
+[Resolve]
+#DNS=1.1.1.1
+DNS=192.0.2.1
+FallbackDNS=9.9.9.9
+
+# /etc/systemd/resolved.conf.d/a.conf
+[Resolve]
+DNS=
+DNS = 192.0.2.53 2001:db8::53#dns.example
+
+# /etc/systemd/resolved.conf.d/groundplane.conf
+[Resolve]
+DNS=127.0.0.1
+"""
+    assert GlobalNameServers().process(text.splitlines()) == {
+        "/etc/systemd/resolved.conf.d/a.conf": ["192.0.2.53", "2001:db8::53#dns.example"]
+    }

@@ -19,6 +19,7 @@ printf '[Network]\\nDNS={server}\\n' > /etc/systemd/network/${{file##*/}}.d/dns.
 networkctl reload
 systemctl start systemd-resolved
 """
+OTHER = "/etc/systemd/resolved.conf.d/other.conf"
 DROP_IN = "/etc/systemd/resolved.conf.d/groundplane.conf"
 
 
@@ -76,3 +77,32 @@ def test_without_the_server_outside_names_are_resolved(resolved: Deployed) -> No
     finally:
         resolved.on(NODE, "systemctl start named")
     resolved.wait(lambda: bool(getent(resolved, WEB)), 15, "names of the site")
+
+
+@pytest.mark.parametrize("llmnr", ["yes", "no"])
+@pytest.mark.parametrize("dnssec", ["yes", "no"])
+def test_its_other_settings_keep_no_name_from_being_found(
+    resolved: Deployed, dnssec: str, llmnr: str
+) -> None:
+    (web,) = [each for each in resolved.services if each.name == "web"]
+    settings = f"[Resolve]\nDNSSEC={dnssec}\nLLMNR={llmnr}\n"
+    try:
+        resolved.on(NODE, f"cat > {OTHER} && systemctl restart systemd-resolved", stdin=settings)
+        assert set(web.cluster_ips) == getent(resolved, WEB)
+        (ip,) = web.cluster_ips
+        assert WEB in resolved.on(NODE, f"getent hosts {ip}")
+    finally:
+        resolved.on(NODE, f"rm -f {OTHER} && systemctl restart systemd-resolved")
+
+
+def test_global_name_servers_of_others_are_refused_by_name(resolved: Deployed) -> None:
+    """They share one pool with ours, and would be asked for the site's names (resolved.conf(5))."""
+    try:
+        resolved.on(NODE, f"cat > {OTHER}", stdin="[Resolve]\nDNS=192.0.2.53\n")
+        with pytest.raises(AssertionError) as caught:
+            resolved.deploy("deploys/site.py")
+        assert f"{OTHER} gives systemd-resolved global name servers (192.0.2.53)" in str(
+            caught.value
+        )
+    finally:
+        resolved.on(NODE, f"rm -f {OTHER}")

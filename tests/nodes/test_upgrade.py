@@ -98,7 +98,8 @@ def test_a_node_goes_without_a_trace_and_comes_back(site: Deployed) -> None:
             "ls /sys/class/net; nft list tables; ip route show proto 71; ip netns list;"
             "find /etc /opt /var/lib /usr/local /run -iname '*groundplane*';"
             "getent passwd groundplane; grep 127.0.0.1 /etc/resolv.conf;"
-            "ls -d /etc/netns /etc/systemd/resolved.conf.d /etc/systemd/system/named.service.d; true",
+            "ls -d /etc/netns /etc/dnssec-trust-anchors.d /etc/systemd/resolved.conf.d "
+            "/etc/systemd/system/named.service.d; true",
         )
         assert ["host0", "lo"] == left.split()
         assert {"web-1", "web-2"} == set(site.connect("n2", "", WEB, 80, count=60))

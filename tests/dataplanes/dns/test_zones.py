@@ -6,7 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundplane.dataplanes.dns.config import resolved_conf, server_config
+from groundplane.dataplanes.dns.config import (
+    negative_trust_anchors,
+    resolved_conf,
+    server_config,
+)
 from groundplane.dataplanes.dns.zones import (
     zone_file,
     zones_of,
@@ -121,3 +125,9 @@ def test_systemd_resolved_routes_every_zone_of_ours_to_the_local_server() -> Non
     server, domains = resolved_conf(BASE).splitlines()[1:]
     assert "DNS=127.0.0.1" == server
     assert [f"~{zone}" for zone in zones_of(BASE)] == domains.removeprefix("Domains=").split()
+
+
+def test_no_parent_vouches_for_the_zones_that_resolved_asks_the_node_for() -> None:
+    _, domains = resolved_conf(BASE).splitlines()[1:]
+    routed = domains.removeprefix("Domains=").replace("~", "").split()
+    assert negative_trust_anchors(BASE).split() == routed

@@ -59,6 +59,14 @@ def resolved_conf(base: NodeBase) -> str:
     return f"[Resolve]\nDNS=127.0.0.1\nDomains={domains}\n"
 
 
+def negative_trust_anchors(base: NodeBase) -> str:
+    """Return the zones that systemd-resolved is not to validate (dnssec-trust-anchors.d(5)).
+
+    No parent zone vouches for them, so that with DNSSEC=yes their answers would be refused.
+    """
+    return "".join(f"{zone}\n" for zone in zones_of(base))
+
+
 def rebuild_script(
     base: NodeBase,
     *,
