@@ -18,7 +18,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the directories of an agent, with a secret in every file that may hold one."""
     monkeypatch.setattr(
         bundle,
-        "_COMMANDS",
+        "COMMANDS",
         {
             "agent/status.json": ("groundplane", "agent", "status", "-o", "json"),
             "kernel/version.txt": ("uname", "-a"),
@@ -68,7 +68,7 @@ def test_a_command_that_hangs_is_left_and_long_output_is_cut(
     node: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands = {"slow.txt": ("sleep", "60"), "long.txt": ("head", "-c", "1000", "/dev/zero")}
-    monkeypatch.setattr(bundle, "_COMMANDS", commands)
+    monkeypatch.setattr(bundle, "COMMANDS", commands)
     monkeypatch.setattr(bundle, "_PATIENCE_S", 0.2)
     monkeypatch.setattr(bundle, "_BYTES", 10)
     found = collect(node / "state", node / "run")
@@ -84,5 +84,5 @@ def test_only_its_owner_may_read_what_is_unpacked() -> None:
 
 
 def test_what_is_asked_reads_no_configuration() -> None:
-    words = {word for command in bundle._COMMANDS.values() for word in command}
+    words = {word for command in bundle.COMMANDS.values() for word in command}
     assert set() == {word for word in words if word.startswith("/") or "key" in word}

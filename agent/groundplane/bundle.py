@@ -23,7 +23,7 @@ def _where_loaded(command: str) -> tuple[str, ...]:
     return "sh", "-c", f"test -e /proc/net/ip_vs || exec echo IPVS is not loaded; exec {command}"
 
 
-_COMMANDS: Final = {
+COMMANDS: Final = {
     "agent/status.json": ("groundplane", "agent", "status", "-o", "json"),
     "agent/events.json": ("groundplane", "events", "-o", "json"),
     "agent/doctor.txt": ("groundplane", "doctor"),
@@ -64,7 +64,7 @@ def collect(state_directory: Path, runtime_directory: Path) -> dict[str, bytes]:
         "agent/doctor.txt": (),
     }
     found = {
-        name: _said((*command, *directories.get(name, ()))) for name, command in _COMMANDS.items()
+        name: _said((*command, *directories.get(name, ()))) for name, command in COMMANDS.items()
     }
     found |= _rules()
     for name in (SITE_FILE, PREVIOUS_FILE):
