@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from deploys.facts.bridging import Link
+from deploys.texts import encoded
 
 
 class Made(NamedTuple):
@@ -20,7 +21,7 @@ class Made(NamedTuple):
 
 def digest(text: str) -> str:
     """Return the SHA-256 of a file with this *text*."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(encoded(text)).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Change:
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:
             for name, text in self.members().items():
-                content = text.encode()
+                content = encoded(text)
                 entry = tarfile.TarInfo(name)
                 # netplan wants its files, which may have secrets, for root alone.
                 entry.size, entry.mode = len(content), 0o600 if "/netplan/" in name else 0o644

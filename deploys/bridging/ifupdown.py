@@ -36,6 +36,14 @@ def files(
     return {**changed, PATH: text}
 
 
+def defining(bridges: tuple[Bridge, ...], interfaces: Mapping[str, str]) -> set[str]:
+    """Return the paths of the files with stanzas of NICs that become ports of *bridges*."""
+    ports = {uplink.name for uplink in uplinks_of(bridges) if uplink.bridge}
+    return {
+        path for path, text in interfaces.items() if path != PATH and without(text, ports) != text
+    }
+
+
 def links_of(text: str) -> set[str]:
     """Return the links that a file of ours makes; a bond was there before."""
     names = re.findall(r"^auto (\S+)$", text, re.M)

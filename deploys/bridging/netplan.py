@@ -1,20 +1,20 @@
 """Bridges as YAML of netplan (netplan(5))."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatch
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import yaml
 
-from deploys.bridging.errors import BridgeError
 from deploys.bridging.wanted import Bridge, uplinks_of
+from deploys.bridging.yaml_text import Document, Node
 
 PATH: Final = "/etc/netplan/90-groundplane-bridges.yaml"
 _HEAD: Final = "# Written by groundplane; changes are overwritten.\n"
-_ITS_NETWORK: Final = (
-    "addresses", "dhcp4", "dhcp4-overrides", "dhcp6", "dhcp6-overrides", "gateway4", "gateway6",
-    "nameservers", "routes", "routing-policy",
-)  # fmt: skip
+# netplan adds up what files say of these; of all else the last file's word counts.
+_ADDED_UP: Final = frozenset(
+    ("addresses", "gateway4", "gateway6", "nameservers", "routes", "routing-policy")
+)
 # What may be below a bridge; only the first of them may stand for a NIC by what it matches.
 _KINDS: Final = ("ethernets", "bonds")
 _NO_NETWORK: Final[dict[str, Any]] = {
@@ -22,29 +22,38 @@ _NO_NETWORK: Final[dict[str, Any]] = {
 }  # fmt: skip
 
 
+class _Definition(NamedTuple):
+    """Where a file defines a NIC or a bond: by which *id* of which *kind*."""
+
+    document: Document
+    kind: str
+    id: str
+    node: Node
+
+
 def files(
     bridges: tuple[Bridge, ...], macs: Mapping[str, str], texts: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the files that make *bridges*, by absolute path.
 
-    *texts* are those of netplan's files by path; what a NIC that becomes the port of a bridge has
-    there of addresses and routes goes, since netplan only ever adds up what files say.
+    *texts* are those of netplan's files by path. What a NIC that becomes the port of a bridge has
+    there of addresses and routes goes; our file, which comes later, says the rest.
     """
-    others = {path: _read(path, text) for path, text in texts.items() if path != PATH}
-    changed: dict[str, str] = {}
+    documents = _documents(texts)
     nics: dict[str, dict[str, Any]] = {kind: {} for kind in _KINDS}
     ids: dict[str, str] = {}
+    cuts: dict[str, list[tuple[Node, frozenset[str]]]] = {}
     for uplink in uplinks_of(bridges):
-        named = list(_definitions(others, uplink.name, macs.get(uplink.name, "")))
-        kind, ids[uplink.name] = named[0][1:] if named else (_KINDS[0], uplink.name)
+        named = list(_definitions(documents, uplink.name, macs.get(uplink.name, "")))
+        kind, ids[uplink.name] = named[0][1:3] if named else (_KINDS[0], uplink.name)
         own = {"mtu": uplink.mtu} | (_NO_NETWORK if uplink.bridge else {})
         nics[kind][ids[uplink.name]] = own
-        for path, section, key in named if uplink.bridge else ():
-            definition = others[path]["network"][section][key]
-            if any(definition.pop(word, None) is not None for word in _ITS_NETWORK):
-                for word in _ITS_NETWORK:
-                    definition.pop(word, None)
-                changed[path] = _write(others[path])
+        for found in named if uplink.bridge else ():
+            path = found.document.path
+            words = _ADDED_UP | (own.keys() if _comes_after_ours(path) else set())
+            cuts.setdefault(path, []).append((found.node, words))
+    left = {each.path: each.without(cuts.get(each.path, ())) for each in documents}
+    changed = {path: text for path, text in left.items() if text != texts[path]}
     if not bridges:
         return changed
     vlans = {
@@ -59,10 +68,29 @@ def files(
     return {**changed, PATH: _HEAD + _write({"network": kept})}
 
 
+def defining(
+    bridges: tuple[Bridge, ...], macs: Mapping[str, str], texts: Mapping[str, str]
+) -> set[str]:
+    """Return the paths of the files that define NICs which become ports of *bridges*."""
+    documents = _documents(texts)
+    return {
+        found.document.path
+        for uplink in uplinks_of(bridges)
+        if uplink.bridge
+        for found in _definitions(documents, uplink.name, macs.get(uplink.name, ""))
+    }
+
+
 def links_of(text: str) -> set[str]:
     """Return the links that a file of ours makes."""
-    network = _read(PATH, text).get("network", {})
-    return {*network.get("bridges", {}), *network.get("vlans", {})}
+    document = Document(PATH, text)
+    return {
+        name
+        for network in _networks(document)
+        for kind, section in document.entries(network, "network")
+        if kind in ("bridges", "vlans")
+        for name, _ in document.entries(section, kind)
+    }
 
 
 def _bridge(bridge: Bridge, ids: Mapping[str, str], macs: Mapping[str, str]) -> dict[str, Any]:
@@ -88,43 +116,58 @@ def _bridge(bridge: Bridge, ids: Mapping[str, str], macs: Mapping[str, str]) -> 
     return found
 
 
-def _definitions(
-    others: Mapping[str, dict[str, Any]], nic: str, mac: str
-) -> Iterator[tuple[str, str, str]]:
-    """Yield where a NIC, or a bond, is defined: path, kind and id.
+def _documents(texts: Mapping[str, str]) -> list[Document]:
+    return [Document(path, text) for path, text in texts.items() if path != PATH]
 
-    One that stands for more is in the way.
-    """
-    networks = {path: document.get("network", {}) for path, document in others.items()}
-    bonds = [path for path, network in networks.items() if nic in (network.get("bonds") or {})]
+
+def _comes_after_ours(path: str) -> bool:
+    """Whether netplan reads the file after ours: it goes by the names alone."""
+    return path.rsplit("/", 1)[-1] > PATH.rsplit("/", 1)[-1]
+
+
+def _networks(document: Document) -> list[Node]:
+    if document.root is None:
+        return []
+    return [value for key, value in document.entries(document.root, "the file") if key == "network"]
+
+
+def _definitions(documents: Iterable[Document], nic: str, mac: str) -> Iterator[_Definition]:
+    """Yield where a NIC, or a bond, is defined; one definition that stands for more is in the way."""
+    found = [each for document in documents for each in _all_definitions(document)]
+    bonds = [each for each in found if each.kind == "bonds" and each.id == nic]
     if bonds:  # its hardware address may be that of a member
-        yield from ((path, "bonds", nic) for path in bonds)
+        yield from bonds
         return
-    for path, network in networks.items():
-        for key, definition in (network.get("ethernets") or {}).items():
-            match = (definition or {}).get("match")
-            if match is None:
-                if key == nic:
-                    yield path, "ethernets", key
-            elif definition.get("set-name") == nic or match.get("macaddress", "").lower() == mac:
-                yield path, "ethernets", key
-            elif fnmatch(nic, match.get("name", "")):
-                if match["name"] != nic:
-                    raise BridgeError(
-                        f"{path}: {key} matches {match['name']}, which may be more than {nic}: "
-                        "define that NIC alone"
-                    )
-                yield path, "ethernets", key
+    for each in found:
+        if each.kind == "ethernets" and _is_of(each, nic, mac):
+            yield each
 
 
-def _read(path: str, text: str) -> dict[str, Any]:
-    try:
-        found = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise BridgeError(f"{path}: {error}") from error
-    if not isinstance(found, dict):
-        raise BridgeError(f"{path}: it is no YAML that netplan would read")
-    return found
+def _all_definitions(document: Document) -> Iterator[_Definition]:
+    for network in _networks(document):
+        for kind, section in document.entries(network, "network"):
+            for key, node in document.entries(section, kind) if kind in _KINDS else ():
+                document.entries(node, key)  # has to be a mapping
+                yield _Definition(document, kind, key, node)
+
+
+def _is_of(definition: _Definition, nic: str, mac: str) -> bool:
+    document, _, key, node = definition
+    words = dict(document.entries(node, key))
+    if "match" not in words:
+        return key == nic
+    match = dict(document.entries(words["match"], "match"))
+    if document.scalar(words.get("set-name")) == nic:
+        return True
+    if mac and document.scalar(match.get("macaddress")).lower() == mac:
+        return True
+    pattern = document.scalar(match.get("name"))
+    if pattern != nic and fnmatch(nic, pattern):
+        raise document.fault(
+            match["name"],
+            f"{key} matches {pattern}, which may be more than {nic}: define that NIC alone",
+        )
+    return pattern == nic
 
 
 def _write(document: dict[str, Any]) -> str:

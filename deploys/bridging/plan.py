@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from deploys.bridging import ifupdown, netplan, networkd
+from deploys.bridging import cloud_init, ifupdown, netplan, networkd
 from deploys.bridging.change import Change, Made
 from deploys.bridging.errors import BridgeError
 from deploys.bridging.wanted import Bridge, uplinks_of
@@ -40,17 +40,23 @@ def plan(
     manager = manager_of(found, uplinks)
     macs = {name: link.mac for name, link in links.items()}
     if manager == "netplan":
+        defining = _texts(found.netplan, netplan.defining(bridges, macs, found.netplan))
         wanted = netplan.files(bridges, macs, found.netplan)
         made = {netplan.PATH: netplan.links_of(found.netplan.get(netplan.PATH, ""))}
         ours = made.keys() & found.netplan.keys()
     elif manager == "ifupdown":
+        defining = _texts(found.interfaces, ifupdown.defining(bridges, found.interfaces))
         wanted = ifupdown.files(bridges, macs, found.interfaces)
         made = {ifupdown.PATH: ifupdown.links_of(found.interfaces.get(ifupdown.PATH, ""))}
         ours = made.keys() & found.interfaces.keys()
     else:
+        defining = {}  # our files come before those of cloud-init, which stay as they are
         wanted = networkd.files(bridges, macs, found.networkd)
         made = {path: networkd.links_of(path) for path in there if networkd.is_ours(path)}
         ours = {*made}
+    if any(uplink.bridge for uplink in uplinks_of(bridges)):
+        wanted |= cloud_init.files(defining, found.cloud_config, runs=found.cloud_init_runs)
+    ours |= {cloud_init.PATH} & found.cloud_config.keys()
     stale = sorted(ours - wanted.keys())
     change = _change(manager, bridges, {**wanted, **dict.fromkeys(stale)})
     before = {name for names in made.values() for name in names}
@@ -71,6 +77,10 @@ def _change(manager: str, bridges: tuple[Bridge, ...], files: Mapping[str, str |
 def _declares(texts: Iterable[str], name: str) -> bool:
     lines = (line.split() for text in texts for line in text.splitlines())
     return any(words[:2] == ["iface", name] for words in lines)
+
+
+def _texts(files: Mapping[str, str], paths: set[str]) -> dict[str, str]:
+    return {path: text for path, text in files.items() if path in paths}
 
 
 def _names(links: Mapping[str, Link]) -> str:

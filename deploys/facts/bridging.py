@@ -1,11 +1,14 @@
 """Facts about the links of a host, and about what configures them."""
 
+import base64
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pyinfra.api import FactBase
+
+from deploys.texts import decoded
 
 
 @dataclass(frozen=True)
@@ -35,17 +38,25 @@ class Links(FactBase[dict[str, Link]]):
 
 @dataclass(frozen=True)
 class Managers:
-    """What configures links: *networkd* has the file used (or "") of each link that it knows."""
+    """What configures links: *networkd* has the file used (or "") of each link that it knows.
+
+    *cloud_config* are the files of cloud-init's configuration that mention a network.
+    """
 
     networkd: dict[str, str]
     networkd_runs: bool
     network_manager_runs: bool
     netplan: dict[str, str]
     interfaces: dict[str, str]
+    cloud_init_runs: bool = False
+    cloud_config: dict[str, str] = field(default_factory=dict)
 
 
 class LinkManagers(FactBase[Managers]):
-    """What configures the host's links, with the texts of ifupdown's and netplan's files by path."""
+    """What configures the host's links, with the texts of the files that say so by path.
+
+    Files come as base64: no line end and no byte of another encoding is lost on the way.
+    """
 
     def command(self) -> str:
         return (
@@ -54,11 +65,15 @@ class LinkManagers(FactBase[Managers]):
             ' test -r $state && echo "link ${link##*/} $(sed -n s/^NETWORK_FILE=//p $state)"; done;'
             " for unit in systemd-networkd NetworkManager; do"
             " systemctl --quiet is-active $unit.service && echo runs $unit; done;"
-            " for file in /etc/netplan/*.yaml /etc/network/interfaces /etc/network/interfaces.d/*; do"
-            ' test -f "$file" || continue; case $file in'
-            " *netplan*) command -v netplan >/dev/null || continue ;;"
+            " command -v cloud-init >/dev/null && test ! -e /etc/cloud/cloud-init.disabled &&"
+            " echo runs cloud-init;"
+            " for file in /etc/netplan/*.yaml /etc/network/interfaces /etc/network/interfaces.d/*"
+            ' /etc/cloud/cloud.cfg /etc/cloud/cloud.cfg.d/*.cfg; do test -f "$file" || continue;'
+            " case $file in"
+            " /etc/netplan/*) command -v netplan >/dev/null || continue ;;"
+            ' /etc/cloud/*) grep -q network "$file" || continue ;;'
             " *) command -v ifup >/dev/null || continue ;; esac;"
-            ' echo "file $file"; sed "s/^/|/" "$file"; done; true'
+            ' echo "file $file"; echo "|$(base64 -w 0 "$file")"; done; true'
         )
 
     def process(self, output: Iterable[str]) -> Managers:
@@ -69,10 +84,9 @@ class LinkManagers(FactBase[Managers]):
         for line in output:
             word, _, rest = line.partition(" ")
             if line.startswith("|"):
-                files[path] += f"{line[1:]}\n"
+                files[path] = decoded(base64.b64decode(line[1:]))
             elif word == "file":
                 path = rest
-                files[path] = ""
             elif word == "link":
                 name, _, used = rest.partition(" ")
                 networkd[name] = used.strip()
@@ -82,9 +96,15 @@ class LinkManagers(FactBase[Managers]):
             networkd=networkd,
             networkd_runs="systemd-networkd" in running,
             network_manager_runs="NetworkManager" in running,
-            netplan={each: text for each, text in files.items() if "/netplan/" in each},
-            interfaces={each: text for each, text in files.items() if "/netplan/" not in each},
+            netplan=_below(files, "/etc/netplan/"),
+            interfaces=_below(files, "/etc/network/"),
+            cloud_init_runs="cloud-init" in running,
+            cloud_config=_below(files, "/etc/cloud/"),
         )
+
+
+def _below(files: Mapping[str, str], directory: str) -> dict[str, str]:
+    return {path: text for path, text in files.items() if path.startswith(directory)}
 
 
 def _link(shown: dict[str, Any]) -> Link:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from deploys.bridging.ifupdown import PATH, bond_of, files, links_of, without
+from deploys.bridging.ifupdown import PATH, bond_of, defining, files, links_of, without
 from deploys.bridging.wanted import Bridge
 
 INTERFACES = """\
@@ -75,6 +75,12 @@ iface br42 inet manual
 """
     )
     assert links_of(found[PATH]) == {"br0", "br42", "eno1.42"}
+
+
+def test_the_files_with_stanzas_of_a_port_are_told() -> None:
+    there = {"/etc/network/interfaces": INTERFACES, "/etc/network/interfaces.d/x": "auto eno2\n"}
+    assert {"/etc/network/interfaces"} == defining((LAN,), there)
+    assert set() == defining((TAGGED,), there)
 
 
 def test_a_nic_with_vlans_alone_keeps_its_stanzas() -> None:

@@ -1,9 +1,14 @@
 """From networks, links and managers to files: what a host gets, text by text."""
 
+import os
+import subprocess
+import tarfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from deploys.bridging.change import Change
 from deploys.bridging.errors import BridgeError
 from deploys.bridging.plan import manager_of, plan
 from deploys.bridging.wanted import bridges_of, uplinks_of, vlan_link
@@ -150,21 +155,61 @@ def test_the_facts_of_a_host_are_read() -> None:
 link lo
 link eno1 /etc/systemd/network/20-wired.network
 runs systemd-networkd
+runs cloud-init
 file /etc/network/interfaces
-|auto lo
-|iface lo inet loopback
+|YXV0byBsbwppZmFjZSBsbyBpbmV0IGxvb3BiYWNrCg==
 file /etc/netplan/50.yaml
-|network:
-|  version: 2
+|bmV0d29yazoNCiAgdmVyc2lvbjogMiAjIP8=
+file /etc/netplan/60.yaml
+|
+file /etc/cloud/cloud.cfg
+|bmV0d29yazoge30K
 """
     found = LinkManagers().process(answer.splitlines())
     assert found == Managers(
         networkd={"lo": "", "eno1": "/etc/systemd/network/20-wired.network"},
         networkd_runs=True,
         network_manager_runs=False,
-        netplan={"/etc/netplan/50.yaml": "network:\n  version: 2\n"},
+        netplan={
+            "/etc/netplan/50.yaml": "network:\r\n  version: 2 # \udcff",
+            "/etc/netplan/60.yaml": "",
+        },
         interfaces={"/etc/network/interfaces": "auto lo\niface lo inet loopback\n"},
+        cloud_init_runs=True,
+        cloud_config={"/etc/cloud/cloud.cfg": "network: {}\n"},
     )
+
+
+def test_files_are_read_from_a_host_and_written_to_it_byte_for_byte(tmp_path: Path) -> None:
+    contents = {
+        "netplan/50.yaml": b"# \xe4\r\nnetwork: {}",
+        "netplan/60.yaml": b"",
+        "network/interfaces": b"\n  # \xff\n\n",
+        "cloud/cloud.cfg.d/10-x.cfg": b"network: {}\n",
+        "cloud/cloud.cfg.d/20-y.cfg": b"users: [secret]\n",
+    }
+    for name, content in contents.items():
+        (tmp_path / "etc" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "etc" / name).write_bytes(content)
+    for program in ("netplan", "ifup", "cloud-init"):
+        (tmp_path / program).touch(mode=0o755)
+    done = subprocess.run(
+        ["sh", "-c", LinkManagers().command().replace("/etc/", f"{tmp_path}/etc/")],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        check=True,
+    )
+    output = done.stdout.decode().replace(f"{tmp_path}/etc/", "/etc/").splitlines()
+    found = LinkManagers().process(output)
+    read = {**found.netplan, **found.interfaces, **found.cloud_config}
+    del contents["cloud/cloud.cfg.d/20-y.cfg"]
+    assert {f"/etc/{name}" for name in contents} == read.keys()
+    assert found.cloud_init_runs
+    with tarfile.open(fileobj=Change("netplan", read, ()).archive()) as archive:
+        for name, content in contents.items():
+            member = archive.extractfile(f"new/etc/{name}")
+            assert member
+            assert content == member.read()
 
 
 def test_links_are_read_with_their_kind_and_master() -> None:
