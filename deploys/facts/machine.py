@@ -124,6 +124,30 @@ class LinkNames(FactBase[list[str]]):
         return [name for line in output for name in line.split()]
 
 
+class NetworkFiles(FactBase[list[str]]):
+    """The .network files of the host's owner and of netplan, and those that networkd uses for links.
+
+    A file that is a link to /dev/null turns another one off, and is none of them.
+    """
+
+    default = list
+
+    def command(self) -> str:
+        directories = (
+            "/etc/systemd/network",
+            "/run/systemd/network",
+            "/usr/local/lib/systemd/network",
+        )
+        patterns = " ".join(f"{directory}/*.network" for directory in directories)
+        return (
+            f'for file in {patterns}; do test -s "$file" && echo "$file"; done;'
+            " cat /run/systemd/netif/links/* 2>/dev/null | sed -n s/^NETWORK_FILE=//p"
+        )
+
+    def process(self, output: Iterable[str]) -> list[str]:
+        return sorted({line.strip() for line in output if line.strip()})
+
+
 class LinkAddresses(FactBase[dict[str, list[str]]]):
     """The global addresses of each link that has any, with their prefix lengths."""
 

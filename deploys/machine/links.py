@@ -1,5 +1,6 @@
 """The links of workloads: their bridge, the overlay, forwarding, and whose the routes are."""
 
+from collections.abc import Iterable
 from io import StringIO
 
 from pyinfra import host
@@ -7,7 +8,7 @@ from pyinfra.api import deploy
 from pyinfra.operations import files, server, systemd
 
 from deploys.catalog import compiled_site, node_state
-from deploys.facts.machine import LearnsRoutes, SettableNumber
+from deploys.facts.machine import LearnsRoutes, NetworkFiles, SettableNumber
 from deploys.machine.defaults import DEFAULTS
 from deploys.operations import links as own
 from deploys.units import put_unit, remove_unit
@@ -37,6 +38,10 @@ IPVS_SYSCTLS = {
 # is, and its receiver would answer with RST (docs/decisions/0028-out-of-window.md).
 LIBERAL = "net.netfilter.nf_conntrack_tcp_be_liberal"
 OVERLAY_UNIT = "groundplane-overlay.service"
+WAIT_ONLINE_UNIT = "systemd-networkd-wait-online.service"
+# Files of systemd itself for the host's ends of links to containers and VMs: no boot waits for one.
+_OF_GUESTS = {"80-container-vb.network", "80-container-ve.network", "80-container-vz.network",
+              "80-vm-vt.network"}  # fmt: skip
 CONNTRACK_FILE = "/etc/sysctl.d/60-groundplane-conntrack.conf"
 CONNTRACK_MAX = "net/netfilter/nf_conntrack_max"
 
@@ -69,12 +74,27 @@ def links() -> None:
         running=True,
         enabled=True,
     )
+    network_files = host.get_fact(NetworkFiles)
+    if not configures_links_of_others(network_files):
+        # It comes with networkd, finds no link to wait for, and waits two minutes for one.
+        systemd.service(
+            name="No boot waits for links that networkd does not have",
+            service=WAIT_ONLINE_UNIT,
+            running=None,
+            enabled=False,
+        )
     systemd.service(
         name="networkd reads its configuration again",
         service="systemd-networkd.service",
         restarted=True,
         _if=foreign.did_change,
     )
+
+
+def configures_links_of_others(files: Iterable[str]) -> bool:
+    """Whether these .network files are for links of the host itself, and not for ours alone."""
+    ours = {f"60-{link}.network" for link in (BRIDGE, OVERLAY)}
+    return not {path.rsplit("/", 1)[-1] for path in files} <= ours | _OF_GUESTS
 
 
 def _settings(base: NodeBase) -> None:

@@ -11,6 +11,7 @@ from deploys.facts.machine import (
     LinkAddresses,
     LinkNames,
     NetnsUnits,
+    NetworkFiles,
     Routes,
     SettableNumber,
     TimeServices,
@@ -114,3 +115,26 @@ def test_addresses_are_known_by_link_and_routes_by_their_protocol() -> None:
         )
         shown = run(netns, "sh", "-c", Routes().command(protocol=71))
         assert {"10.244.1.0/24": "192.0.2.1"} == Routes().process(shown.splitlines())
+
+
+def test_files_of_networkd_are_those_of_the_owner_and_those_in_use(tmp_path: Path) -> None:
+    for name, text in {
+        "etc/systemd/network/10-eth0.network": "[Match]\n",
+        "etc/systemd/network/05-br0.netdev": "[NetDev]\n",
+        "run/systemd/network/10-netplan-eth1.network": "[Match]\n",
+        "run/systemd/netif/links/2": "ADMIN_STATE=x\nNETWORK_FILE=/etc/systemd/network/10-eth0.network\n",
+        "run/systemd/netif/links/3": "NETWORK_FILE=/usr/lib/systemd/network/80-container-host0.network\n",
+        "run/systemd/netif/links/4": "ADMIN_STATE=unmanaged\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "etc/systemd/network/80-wifi.network").symlink_to("/dev/null")
+    command = NetworkFiles().command()
+    for directory in ("/etc/", "/run/"):
+        command = command.replace(directory, f"{tmp_path}{directory}")
+    output = [line.replace(str(tmp_path), "") for line in shell(command)]
+    assert [
+        "/etc/systemd/network/10-eth0.network",
+        "/run/systemd/network/10-netplan-eth1.network",
+        "/usr/lib/systemd/network/80-container-host0.network",
+    ] == NetworkFiles().process(output)
