@@ -20,6 +20,7 @@ from tests.kernel.world import World, ask, run, world
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
+SWALLOWED_S = 3.0  # after which nobody waits for what a filter swallows
 RULESETS = Path(__file__).with_name("rulesets")
 PAGE = (Path(__file__).parents[2] / "docs/coexistence.md").read_text()
 
@@ -78,8 +79,8 @@ def insert(net: World, *rules: str) -> None:
         run(net.node("n1"), "nft", f"insert rule {rule}")
 
 
-def wrong(net: World) -> list[str]:
-    """Return who is not answered, in which family and protocol."""
+def wrong(net: World, patience: float = 10.0) -> list[str]:
+    """Return who is not answered within *patience* seconds, in which family and protocol."""
 
     def once(each: tuple[Asked, str, str]) -> str:
         asked, family, protocol = each
@@ -87,12 +88,13 @@ def wrong(net: World) -> list[str]:
         # Until one is lost: every endpoint of the services with several is asked.
         answers: list[str] = []
         while len(answers) < 3 and all(each.split()[0] in NAMES for each in answers):
-            answers += ask(net.place(asked.client), address, port, protocol)
+            place = net.place(asked.client)
+            answers += ask(place, address, port, protocol, patience=patience)
         bad = [answer for answer in answers if answer.split()[0] not in NAMES]
         return f"{asked}, {family} {protocol}: {bad[0]}" if bad else ""
 
     every = [(each, f, p) for each in ASKED for f in ("IPv4", "IPv6") for p in ("TCP", "UDP")]
-    with ThreadPoolExecutor(8) as threads:
+    with ThreadPoolExecutor(24) as threads:
         return [line for line in threads.map(once, every) if line]
 
 
@@ -115,7 +117,11 @@ def test_alone(net: World) -> None:
 
 def test_a_filter_written_by_hand_with_the_rules_that_the_page_says(net: World) -> None:
     load(net, "strict.nft")
-    assert clients(wrong(net)) == {"a", "b", "near"}  # what the node itself sends is not filtered
+    assert clients(wrong(net, SWALLOWED_S)) == {
+        "a",
+        "b",
+        "near",
+    }  # what the node itself sends is not filtered
     insert(net, *page("A filter written by hand"))
     assert [] == wrong(net)
 
@@ -130,7 +136,7 @@ def test_ufw_with_the_rules_that_the_page_says(net: World) -> None:
         "ip filter ufw-user-forward iifname groundplane0 accept",
         "ip6 filter ufw6-user-forward iifname groundplane0 accept",
     )
-    lost = wrong(net)
+    lost = wrong(net, SWALLOWED_S)
     assert {"a", "b", "near"} == clients(lost)
     assert any("a to self, IPv4" in line for line in lost)
     for file in UFW_FILES:
@@ -143,7 +149,7 @@ def test_ufw_with_the_rules_that_the_page_says(net: World) -> None:
 
 def test_firewalld_with_the_commands_that_the_page_says(net: World) -> None:
     load(net, "firewalld-trusted.nft")
-    assert {"near"} == clients(wrong(net))
+    assert {"near"} == clients(wrong(net, SWALLOWED_S))
     run(net.node("n1"), "nft", "delete table inet firewalld")
     load(net, "firewalld-ipvs.nft")
     place = "inet firewalld filter_IN_policy_groundplane_ipvs_allow"
@@ -156,7 +162,7 @@ def test_firewalld_with_the_commands_that_the_page_says(net: World) -> None:
 
 def test_docker_with_the_rules_that_the_page_says(net: World) -> None:
     load(net, "docker.nft")
-    assert {"a", "b", "near"} == clients(wrong(net))
+    assert {"a", "b", "near"} == clients(wrong(net, SWALLOWED_S))
     for program in ("iptables", "ip6tables"):
         line = "-I DOCKER-USER -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT"
         assert f"{program} {line}" in PAGE

@@ -9,12 +9,12 @@ from tests.vms.guest import keep_bytecode, run_in_guest
 
 pytestmark = pytest.mark.vms
 
-# What tests/vms/test_uml.py runs, and what needs no kernel, is left out.
+# What needs no kernel is left out.
 TESTS = (
     "tests/conformance",
     *(
         f"tests/kernel/test_ipvs{each}.py"
-        for each in ("", "_living", "_forwarding", "_sctp", "_coexistence")
+        for each in ("", "_encoder", "_living", "_forwarding", "_sctp", "_coexistence")
     ),
     "tests/kernel/test_out_of_window.py",
 )
