@@ -105,10 +105,13 @@ def test_a_change_beyond_the_limits_refuses_the_push(clone: Clone) -> None:
     assert "error: nodes would refuse it: held back: 12 of 14 services would be gone" in said
 
 
-def test_what_was_there_and_cannot_be_compiled_keeps_no_repair_back(clone: Clone) -> None:
+@pytest.mark.parametrize("before", [{"site.yaml": "broken"}, {"README": "nothing"}])
+def test_what_was_there_and_cannot_be_compiled_keeps_no_repair_back(
+    clone: Clone, before: dict[str, str]
+) -> None:
     hook = clone.bare / "hooks/pre-receive"
     hook.rename(clone.bare / "hooks/off")
-    clone.push({"site.yaml": "broken"})
+    clone.push(before)
     (clone.bare / "hooks/off").rename(hook)
     accepted, said = clone.push(GOOD)
     assert accepted

@@ -66,8 +66,12 @@ def _refused(scratch: Path, old: str, new: str, path: str, options: list[str]) -
         return f"error: {strict}; git push -o {ACCEPT_WARNINGS} accepts it all"
     if not old:
         return ""
-    export_commit(repository, old, path, scratch / "old")
-    return _held_back(scratch / "old", found.site)
+    before = scratch / "old"
+    try:
+        export_commit(repository, old, path, before)
+    except GroundplaneError:
+        before.mkdir(exist_ok=True)
+    return _held_back(before, found.site)
 
 
 def _held_back(source: Path, site: Site) -> str:
