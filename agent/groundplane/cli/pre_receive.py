@@ -64,24 +64,22 @@ def _refused(scratch: Path, old: str, new: str, path: str, options: list[str]) -
     strict = found.refused(allow_skipped=ACCEPT_SKIPPED in options)
     if strict and ACCEPT_WARNINGS not in options:
         return f"error: {strict}; git push -o {ACCEPT_WARNINGS} accepts it all"
-    if not old:
-        return ""
-    before = scratch / "old"
-    try:
-        export_commit(repository, old, path, before)
-    except GroundplaneError:
-        before.mkdir(exist_ok=True)
-    return _held_back(before, found.site)
+    return _held_back(repository, old, path, scratch / "old", found.site) if old else ""
 
 
-def _held_back(source: Path, site: Site) -> str:
-    """Return why nodes that have the catalog in *source* would hold *site* back, or ""."""
+def _held_back(repository: Path, commit: str, path: str, into: Path, site: Site) -> str:
+    """Return why nodes that have *commit* would hold *site* back, or "".
+
+    Its catalog is written into the new directory *into*.
+    """
     from groundplane.limits import held_back
     from groundplane.pipeline import compile_source
     from groundplane.snapshot import advance, decode, encode
+    from groundplane.sources.receiving import export_commit
 
     try:
-        before = decode(encode(compile_source(source)))
+        export_commit(repository, commit, path, into)
+        before = decode(encode(compile_source(into)))
     except GroundplaneError:
         click.echo("note: the commit before it cannot be compiled: changeLimits are not checked")
         return ""
