@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-_MEMORY: Final = 6 << 30  # what the stages need that run at the same time, in bytes
+_MEMORY: Final = 8 << 30  # what the stages need that run at the same time, in bytes
 _PATIENCE_S: Final = 120.0  # for labs to be removed
 
 
@@ -39,6 +39,11 @@ def _pytest(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments)
 
 
+def _labs(*arguments: str) -> tuple[str, ...]:
+    return _pytest("--durations=10", *arguments)
+
+
+_GUEST: Final = "tests/vms/test_ipvs.py"
 # More workers than cores: kernel tests wait for what is dropped. A file stays with one worker, so that
 # what its tests share is built once.
 _QUICK: Final = _pytest("-n", "3", "--dist", "loadfile", "-m", "not nodes and not vms and not slow")
@@ -53,9 +58,12 @@ ROWS: Final[tuple[tuple[tuple[Stage, ...], ...], ...]] = (
         ),
     ),
     (
-        (Stage("vms", _pytest("-m", "vms and not slow")),),
-        (Stage("nodes", _pytest("-m", "nodes", "tests/nodes")),),
-        (Stage("labs", _pytest("-m", "nodes", "--ignore=tests/nodes")),),
+        (Stage("vms", _labs("-m", "vms and not slow", f"--ignore={_GUEST}")),),
+        (Stage("nodes", _labs("-m", "nodes", "tests/nodes")),),
+        (
+            Stage("labs", _labs("-m", "nodes", "--ignore=tests/nodes")),
+            Stage("guest", _labs("-m", "vms and not slow", _GUEST)),
+        ),
     ),
 )
 
