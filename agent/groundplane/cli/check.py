@@ -23,7 +23,7 @@ _SHOWN: Final = 10  # files that are ignored
 @source_argument
 @click.option("--strict", is_flag=True, help="Take warnings and skipped documents for errors.")
 @click.option(
-    "--allow-skipped", is_flag=True, help="With --strict: skipped documents are no errors."
+    "--allow-skipped", is_flag=True, help="With --strict: accept documents that are skipped."
 )
 def check(source: Path, *, strict: bool, allow_skipped: bool) -> int:
     """Say everything that is wrong with the catalog in SOURCE, each fault as `file:line: ...`.

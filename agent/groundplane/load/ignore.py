@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 IGNORE_FILE: Final = ".groundplaneignore"
 HINT: Final = f"a file that is not for groundplane can be named in {IGNORE_FILE}"
 
-_NO_PATTERN: Final = "this is no pattern of gitignore(5)"
+_NO_PATTERN: Final = "gitignore(5) has no such pattern"
 _STARS: Final = re.compile(r"\*+")
 _MAX_STARS: Final = 3  # each more multiplies the time to match by the length of a name
 
 
 class PatternError(Exception):
-    """A line is no pattern; *line* counts from 1."""
+    """A line cannot be a pattern; *line* counts from 1."""
 
     def __init__(self, line: int, text: str, reason: str) -> None:
         super().__init__(f"{text}: {reason}")
@@ -36,7 +36,7 @@ class Ignore:
         self._specs: dict[str, GitIgnoreSpec] = {}
 
     def add(self, folder: str, text: str) -> None:
-        """Take the patterns in *text*, the ignore file of *folder*; PatternError if one is none."""
+        """Take the patterns in *text*, the ignore file of *folder*; PatternError for a line that cannot be one."""
         spec = self._specs[folder] = _spec(text)
         self.size += len(spec)
 

@@ -119,23 +119,29 @@ class Git:
         return SourceError(f"{self.name}: {printable(last)[:400]}")
 
 
-def git_for(url: GitUrl, directory: Path, trust: Trust, socket: str) -> Git:
-    """Return git for *url*, run in *directory*, where its ssh has a connection's *socket*.
-
-    SourceError when a file of *trust* cannot be used.
-    """
-    configuration = dict(_CONFIGURATION)
-    environment = {
+def isolated() -> dict[str, str]:
+    """Return the environment of a git that reads nobody's configuration."""
+    return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LC_ALL": "C.UTF-8",
         "HOME": "/nonexistent",
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": "/dev/null",
         "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+    }
+
+
+def git_for(url: GitUrl, directory: Path, trust: Trust, socket: str) -> Git:
+    """Return git for *url*, run in *directory*, where its ssh has a connection's *socket*.
+
+    SourceError when a file of *trust* cannot be used.
+    """
+    configuration = dict(_CONFIGURATION)
+    environment = isolated() | {
         "GIT_CEILING_DIRECTORIES": str(directory.parent),
         "GIT_ALLOW_PROTOCOL": url.protocol,
         "GIT_TERMINAL_PROMPT": "0",
-        "GIT_NO_REPLACE_OBJECTS": "1",
     }
     if url.protocol == "ssh":
         assert trust.key  # noqa: S101

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from groundplane.sources.export import export_tree
-from groundplane.sources.git_command import Git
+from groundplane.sources.git_command import Git, isolated
 from groundplane.sources.trust import NOBODY
 
 _QUARANTINE: Final = (
@@ -49,13 +49,7 @@ def export_commit(repository: Path, commit: str, path: str, into: Path) -> None:
 
     Raises Unfit where no agent would take it, SourceError when git fails.
     """
-    environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "LC_ALL": "C.UTF-8",
-        "HOME": "/nonexistent",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": "/dev/null",
-        "GIT_NO_REPLACE_OBJECTS": "1",
+    environment = isolated() | {
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": "core.bigFileThreshold",
         "GIT_CONFIG_VALUE_0": "16m",
