@@ -36,7 +36,7 @@ class Ignore:
         self._specs: dict[str, GitIgnoreSpec] = {}
 
     def add(self, folder: str, text: str) -> None:
-        """Take the patterns in *text*, the ignore file of *folder*; PatternError for a line that cannot be one."""
+        """Take the patterns in *text*, the ignore file of *folder*; PatternError names a bad line."""
         spec = self._specs[folder] = _spec(text)
         self.size += len(spec)
 
