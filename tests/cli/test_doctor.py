@@ -59,6 +59,18 @@ def test_the_site_that_the_agent_keeps(
     assert expected == groundplane("doctor", "--state-directory", "state")
 
 
+def test_workloads_of_this_node_are_no_leftovers(
+    groundplane: Command, site: Path, facts: list[Facts]
+) -> None:
+    facts.append(replace(GOOD, workloads=("default-a", "default-gone")))
+    Path("state").mkdir()
+    save_site(Path("state"), encode(compile_source(site)))
+    for where in (("--state-directory", "state"), ("site",)):
+        done = groundplane("doctor", *where)
+        assert "warning: workload default-gone\n" in done.out
+        assert "default-a" not in done.out
+
+
 def test_an_error_is_1(groundplane: Command, site: Path, facts: list[Facts]) -> None:
     facts.append(BAD)
     done = groundplane("doctor", "site")

@@ -1,6 +1,6 @@
 """`groundplane doctor`."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,9 +51,9 @@ def doctor(source: Path | None, node: str | None, state_directory: Path | None, 
     if source is not None and state_directory is not None:
         raise click.UsageError("SOURCE and --state-directory exclude each other")
     facts = gather()
-    site, services = _site(source, state_directory or _STATE, node)
-    name = node or _here(site.nodes, facts)
-    base = project_base(site, name)
+    site, services = _site(source, state_directory or _STATE)
+    name = node or _here(site("").nodes, facts)
+    base = project_base(site(name), name)
     findings = diagnose(base, facts, exposed(services, base.addresses))
     errors = sum(each.severity == "error" for each in findings)
     if output == "json":
@@ -74,8 +74,8 @@ def doctor(source: Path | None, node: str | None, state_directory: Path | None, 
     return 1 if errors else 0
 
 
-def _site(source: Path | None, state: Path, node: str | None) -> tuple["Site", Iterable["Service"]]:
-    """Return the site and its services; GroundplaneError when there is none."""
+def _site(source: Path | None, state: Path) -> tuple[Callable[[str], "Site"], Iterable["Service"]]:
+    """Return what gives the site as a node needs it, and all services; GroundplaneError without one."""
     if source is not None:
         from groundplane.cli.output import note
         from groundplane.pipeline import preview_source
@@ -83,7 +83,7 @@ def _site(source: Path | None, state: Path, node: str | None) -> tuple["Site", I
         _, site, notice = preview_source(source)
         if notice:
             note(notice)
-        return site, site.services
+        return lambda _: site, site.services
     from groundplane.agent.store import load_site
     from groundplane.errors import StateError
     from groundplane.snapshot import decode
@@ -94,7 +94,7 @@ def _site(source: Path | None, state: Path, node: str | None) -> tuple["Site", I
         raise StateError(
             f"{error}; where the agent has applied no site yet, name the catalog's directory"
         ) from None
-    return snapshot.site(node or ""), snapshot.every_service()
+    return snapshot.site, snapshot.every_service()
 
 
 def _here(nodes: Iterable["Node"], facts: "Facts") -> str:
