@@ -81,10 +81,8 @@ def wait(runtime_directory: Path, within: float, revision: str) -> int:
         if not why:
             return 0
         now = time.time()
-        refused = found is not None and found.status.source_checked >= began
-        refused = refused and bool(found and found.status.source_error)
-        refused_since = (refused_since or now) if refused else 0.0
-        if now - began >= within or (refused and now - refused_since >= _STAYS_S):
+        refused_since = (refused_since or now) if found and _is_refused(found, began) else 0.0
+        if now - began >= within or (refused_since and now - refused_since >= _STAYS_S):
             break
         time.sleep(_EVERY_S)
     click.echo(f"error: {why}", err=True)
@@ -92,6 +90,16 @@ def wait(runtime_directory: Path, within: float, revision: str) -> int:
         for line in described(found.status, running=found.running):
             click.echo(line, err=True)
     return 1
+
+
+def _is_refused(found: Told, began: float) -> bool:
+    """Return whether the agent has looked, and refuses what it found; a server may come back."""
+    from groundplane.limits import HELD
+
+    status = found.status
+    if status.source_checked < began or not status.source_error:
+        return False
+    return status.source.startswith("/") or status.source_error.startswith(HELD)
 
 
 def _missing(found: Told, began: float, revision: str) -> str:
