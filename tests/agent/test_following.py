@@ -104,7 +104,7 @@ def test_a_watch_that_fails_does_not_end_the_agent(
     def fails(*_: object, **__: object) -> object:
         raise LookupError("no more watches")
 
-    monkeypatch.setattr(following, "awatch", fails)
+    monkeypatch.setattr(following, "changes", fails)
 
     async def steps() -> None:
         await until(lambda: place.status.healthy)

@@ -73,7 +73,7 @@ def test_why_the_health_file_cannot_be_watched_is_told_once_for_each_reason(
     def fails(*_: object, **__: object) -> object:
         raise OSError(left.pop(0) if left else "gone")
 
-    monkeypatch.setattr(judging, "awatch", fails)
+    monkeypatch.setattr(judging, "changes", fails)
     monkeypatch.setattr(judging, "_AGAIN_S", 0.01)
 
     async def steps() -> None:

@@ -8,12 +8,11 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from watchfiles import awatch
-
 from groundplane.agent.compiler import compile_in_child
 from groundplane.agent.convergence import Convergence
 from groundplane.agent.report import Report
 from groundplane.agent.store import save_site
+from groundplane.agent.watching import changes
 from groundplane.errors import GroundplaneError
 from groundplane.sources import Content, Source
 
@@ -71,17 +70,17 @@ class Following:
 
     async def watch(self) -> None:
         """Poke at each change below a local source, which may come and go as a whole."""
-        if self._source.watched is None:
+        watched = self._source.watched
+        if watched is None:
             return
-        parent = self._source.watched.parent
         while True:
             try:
-                async for _ in awatch(parent, debounce=100, step=20, watch_filter=None):
+                async for _ in changes(watched):
                     self._poked.set()
-            except (OSError, RuntimeError) as error:
-                log.warning("cannot watch %s: %s", parent, error)
+            except OSError as error:
+                log.warning("cannot watch %s: %s", watched, error)
             except Exception:
-                log.exception("cannot watch %s", parent)
+                log.exception("cannot watch %s", watched)
             await asyncio.sleep(_RETRY_WATCH_S)
 
     async def look(self) -> None:

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from watchfiles import awatch
-
 from groundplane.agent.convergence import Convergence
 from groundplane.agent.report import Report
 from groundplane.agent.store import load_verdicts, save_verdicts
+from groundplane.agent.watching import changes
 from groundplane.agent.workload_health import WorkloadHealth
 from groundplane.choose import Failing
 from groundplane.errors import GroundplaneError
@@ -77,13 +76,10 @@ class Judging:
             why = ""
             try:
                 self.read()
-                async for changes in awatch(
-                    self._file.parent, debounce=100, step=20, watch_filter=None, recursive=False
-                ):
+                async for _ in changes(self._file):
                     told = ""
-                    if any(path == str(self._file) for _, path in changes):
-                        self.read()
-            except (OSError, RuntimeError) as error:
+                    self.read()
+            except OSError as error:
                 why = str(error)
             if why and why != told:
                 log.warning("cannot watch %s: %s", self._file.parent, why)

@@ -101,7 +101,6 @@ def run(
     Rules and names stay in place when it stops, and are adopted, not rebuilt, when it starts.
     """
     import asyncio
-    import logging
 
     from groundplane.agent.logs import set_up
     from groundplane.agent.loop import Agent, Settings
@@ -118,7 +117,6 @@ def run(
     from groundplane.sources import source_of
 
     set_up(node)
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)
     sole = become_the_agent()
     keep_capabilities_to_ourselves()
     flows = StaleFlows()
