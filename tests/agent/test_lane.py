@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from groundplane.agent import contest
 from groundplane.agent import convergence as convergence_module
 from groundplane.agent import lane as lane_module
 from groundplane.agent.contest import AT_ONCE
@@ -178,6 +179,30 @@ def test_who_insists_is_left_alone_also_when_it_is_tried_twice(tmp_path: Path) -
     lived(steps)
     assert AT_ONCE == plane_of(told, "fake").repairs
     assert "changed again and again" == plane_of(told, "fake").contested
+
+
+def test_that_nobody_insists_any_more_is_told_when_the_pause_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contest, "_FIRST_S", 0.05)
+    plane = Plane()
+    told = report(tmp_path, plane)
+    lane = Lane([plane], told)
+    ((state, _),) = states(1)
+
+    async def steps() -> None:
+        await lane.bring(state, None)
+        for _ in range(AT_ONCE):
+            plane.there = {}
+            assert await repaired(lane, state)
+        assert "changed again and again" == plane_of(told, "fake").contested
+        await asyncio.sleep(lane.next_repair(time.monotonic()) or 0)
+        assert await lane.look()
+        await lane.bring(state, ())
+        assert lane.next_repair(time.monotonic()) is None
+
+    lived(steps)
+    assert "" == plane_of(told, "fake").contested
 
 
 def test_a_repair_that_is_refused_is_due_when_others_are_tried_again(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ import dns.rcode
 import pytest
 
 from groundplane.dataplanes.dns import zone_file, zones_of
+from groundplane.dataplanes.dns.asking import serials
 from groundplane.dataplanes.dns.config import rebuild_script
 from groundplane.dataplanes.dns.wire import later
 from groundplane.errors import KernelRefused
-from tests.kernel.named import Server
+from tests.kernel.named import PORT, Server
 from tests.kernel.spaces import namespace
 from tests.kernel.world import within
 from tests.states import BASE, service, state
@@ -166,7 +167,7 @@ def test_zones_that_are_loaded_are_left_alone_while_the_server_runs(server: Serv
 
 
 def _serials(server: Server) -> dict[str, int]:
-    return within(server.netns, partial(server.plane().serials, zones_of(BASE)))
+    return within(server.netns, partial(serials, "127.0.0.1", PORT, zones_of(BASE)))
 
 
 def test_a_link_that_the_server_put_there_leads_root_nowhere() -> None:

@@ -108,8 +108,12 @@ class Lane:
         return await self._run(self._look, asked, distrusting)
 
     def next_repair(self, now: float) -> float | None:
-        """Return in how many seconds from *now* a repair is due that waits, None without any."""
-        waiting = [each.until for each in self._contests.values() if each.pending]
+        """Return in how many seconds from *now* a repair may be made that waits, None without any.
+
+        Then it is made, or the status says that nobody insists any more.
+        """
+        known = self._contests.items()
+        waiting = [each.until for name, each in known if each.pending or name in self._contested]
         return max(0.0, min(waiting) - now) if waiting else None
 
     async def _run(self, function: Callable[..., T], *arguments: object) -> T:

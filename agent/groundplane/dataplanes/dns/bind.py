@@ -5,16 +5,14 @@ and the one that it gets: it takes effect on exactly the content that it is the 
 """
 
 import logging
-import select
-import socket
-import time
-from collections.abc import Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Final
 
 from groundplane.dataplanes.dns import wire
+from groundplane.dataplanes.dns.asking import Watch, serials
 from groundplane.dataplanes.dns.key_file import KeyFile
 from groundplane.dataplanes.dns.records import Record, render
 from groundplane.dataplanes.dns.serials import Serials
@@ -28,7 +26,6 @@ from groundplane.project.state import NodeBase, Part
 log = logging.getLogger(__name__)
 
 _TIMEOUT_S: Final = 10.0
-_LOOK_S: Final = 1.0
 # Of the zone itself, and what a server that signs it puts there (RFC 4034, 5155, 7344).
 _SERVERS: Final = frozenset(
     {"SOA", *(f"TYPE{number}" for number in (43, 46, 47, 48, 50, 51, 59, 60, 65534))}
@@ -50,7 +47,7 @@ class Bind:
     """
 
     name = "dns"
-    patience_s = 0.5
+    patience_s = 10.0
 
     def __init__(
         self,
@@ -67,8 +64,16 @@ class Bind:
         self._serials = Serials(serials)
         self._beginnings: dict[str, wire.Soa] = {}  # of each zone, after the last read or update
         self._unread: dict[str, str] = {}  # zones that the server did not give, and why
+        self._zones: tuple[str, ...] = ()  # that were read or written last
+        self._watch: Watch | None = None
 
     def close(self) -> None:
+        self._hang_up()
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+    def _hang_up(self) -> None:
         if self._session is not None:
             self._session.close()
             self._session = None
@@ -83,13 +88,13 @@ class Bind:
     def _talking(self, key: Key) -> Iterator[Session]:
         """Yield a connection to the server, which stays open unless something fails."""
         if self._session is not None and not (self._session.usable and self._session.key == key):
-            self.close()
+            self._hang_up()
         if self._session is None:
             self._session = Session(self._address, self._port, key, _TIMEOUT_S)
         try:
             yield self._session
         except BaseException:
-            self.close()
+            self._hang_up()
             raise
 
     def prepare(self, base: NodeBase) -> None:
@@ -110,8 +115,18 @@ class Bind:
             except FAILURES as error:
                 message = f"the DNS server gave no zone {zone}: {_reason(error)}"
                 raise KernelRefused(message) from None
-        self._serials.note({zone: soa.serial for zone, soa in self._beginnings.items()})
+        self._serials.note(self._known())
+        self._expect(zones_of(base))
         return found
+
+    def _known(self) -> dict[str, int]:
+        """Return the serials of the zones, after the last read or update."""
+        return {zone: soa.serial for zone, soa in self._beginnings.items()}
+
+    def _expect(self, zones: tuple[str, ...]) -> None:
+        self._zones = zones
+        if self._watch is not None:
+            self._watch.expect(zones, self._known())
 
     def _read_zone(self, session: Session, zone: str, found: dict[Record, int]) -> None:
         try:
@@ -156,8 +171,12 @@ class Bind:
             if refused:
                 raise ZoneRefused(f"{refused[zone]} for a later serial")
 
-    def listen(self) -> None:
-        """The server tells nobody of updates."""
+    def listen(self) -> int:
+        """Hear of serials that are others than after our last read or update."""
+        if self._watch is None:
+            self._watch = Watch(self._address, self._port)
+            self._expect(self._zones)
+        return self._watch.descriptor
 
     def settle(self, base: NodeBase) -> None:
         """Nothing of this becomes due."""
@@ -170,30 +189,13 @@ class Bind:
 
     def disturbed(self, base: NodeBase) -> bool:
         """Return whether a zone has another serial than after our last read or update."""
-        known = {zone: soa.serial for zone, soa in self._beginnings.items()}
-        return known != self.serials(zones_of(base))
+        if self._watch is not None:
+            self._watch.forget()
+        zones = zones_of(base)
+        self._expect(zones)
+        return self._known() != serials(self._address, self._port, zones)
 
-    def serials(self, zones: Iterable[str]) -> dict[str, int]:
-        """Return the serials of those of *zones* for which the server has one."""
-        numbered = dict(enumerate(zones, 1))
-        found: dict[str, int] = {}
-        family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
-        with socket.socket(family, socket.SOCK_DGRAM) as asking, suppress(OSError):
-            asking.connect((self._address, self._port))
-            for number, zone in numbered.items():
-                asking.send(wire.query(zone, wire.SOA, number))
-            until = time.monotonic() + _LOOK_S
-            while numbered and (left := until - time.monotonic()) > 0:
-                if not select.select([asking], [], [], left)[0]:
-                    break
-                with suppress(StateError):
-                    answer = wire.decode(asking.recv(4096))
-                    zone = numbered.pop(answer.number, "")
-                    if answer.soa and not answer.rcode:
-                        found[zone] = answer.soa.serial
-        return found
-
-    def write(self, _base: NodeBase, delta: Delta[Record, int]) -> None:
+    def write(self, base: NodeBase, delta: Delta[Record, int]) -> None:
         """Send *delta* as updates: one message for a zone, more only past 64 KiB.
 
         What concerns several zones is sent to all of them at once. A record that cannot be written,
@@ -215,6 +217,8 @@ class Bind:
                 where = ", ".join(changes)
                 message = f"the DNS server took no update of {where}: {_reason(error)}"
                 raise KernelRefused(message) from None
+            finally:
+                self._expect(zones_of(base))
         if refused:
             raise ObjectsRefused(refused)
 

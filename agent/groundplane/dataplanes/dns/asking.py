@@ -1,0 +1,112 @@
+"""Asks the DNS server for the serials of zones, now and again, since it tells nobody of changes."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import closing, suppress
+from functools import lru_cache
+from typing import Final
+
+from groundplane.dataplanes.dns import wire
+from groundplane.errors import StateError
+
+_LOOK_S: Final = 1.0
+_EVERY_S: Final = 0.5
+_ANSWER_BYTES: Final = 4096
+
+
+def serials(address: str, port: int, zones: Iterable[str]) -> dict[str, int]:
+    """Return the serials of those of *zones* for which the server has one."""
+    with closing(_opened(address, port)) as opened:
+        return _asked(opened, zones)
+
+
+def _opened(address: str, port: int) -> socket.socket:
+    opened = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    opened.connect((address, port))
+    return opened
+
+
+def _asked(server: socket.socket, zones: Iterable[str]) -> dict[str, int]:
+    numbered = dict(enumerate(zones, 1))
+    found: dict[str, int] = {}
+    with suppress(OSError):
+        for number, zone in numbered.items():
+            server.send(_question(zone, number))
+        until = time.monotonic() + _LOOK_S
+        while numbered and (left := until - time.monotonic()) > 0:
+            server.settimeout(left)
+            number, serial = _answered(server.recv(_ANSWER_BYTES))
+            zone = numbered.pop(number, "")
+            if zone and serial is not None:
+                found[zone] = serial
+    return found
+
+
+# Twice a second the same is asked and, mostly, answered.
+@lru_cache(maxsize=256)
+def _question(zone: str, number: int) -> bytes:
+    return wire.query(zone, wire.SOA, number)
+
+
+@lru_cache(maxsize=256)
+def _answered(answer: bytes) -> tuple[int, int | None]:
+    """Return the number of *answer*, 0 where it is none, and the serial that it tells, if any."""
+    try:
+        message = wire.decode(answer)
+    except StateError:
+        return 0, None
+    return message.number, None if message.rcode or not message.soa else message.soa.serial
+
+
+class Watch:
+    """Asks twice a second, in a thread; *descriptor* is readable once serials are not as expected.
+
+    What differs is told once, so that a difference which cannot be undone wakes nobody again.
+    """
+
+    def __init__(self, address: str, port: int) -> None:
+        # One socket for all times: a new one each time would be a new entry of conntrack.
+        self._server = _opened(address, port)
+        self._expected: tuple[tuple[str, ...], Mapping[str, int]] = (), {}
+        self._closed = threading.Event()
+        self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._thread = threading.Thread(target=self._run, name="serials", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closed.set()
+        self._thread.join()
+        self._server.close()
+        os.close(self.descriptor)
+
+    def expect(self, zones: tuple[str, ...], expected: Mapping[str, int]) -> None:
+        """Let *expected* be the serials of *zones* from now on; a zone without one has none."""
+        self._expected = zones, expected
+
+    def forget(self) -> None:
+        """Forget what was told until now."""
+        with suppress(BlockingIOError):
+            os.eventfd_read(self.descriptor)
+
+    def _run(self) -> None:
+        told: tuple[Mapping[str, int], Mapping[str, int]] | None = None
+        while not self._closed.wait(_EVERY_S):
+            self.forget()
+            zones, expected = self._expected
+            self._drop_late_answers()
+            found = _asked(self._server, zones)
+            if found == expected:
+                told = None
+            elif told != (expected, found):
+                told = expected, found
+                os.eventfd_write(self.descriptor, 1)
+
+    def _drop_late_answers(self) -> None:
+        self._server.settimeout(0)
+        with suppress(BlockingIOError):
+            while True:
+                with suppress(ConnectionRefusedError):  # nobody was there
+                    self._server.recv(_ANSWER_BYTES)
