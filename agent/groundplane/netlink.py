@@ -21,7 +21,7 @@ NESTED: Final = 0x8000  # of an attribute's kind: its payload is attributes
 _ERROR, _DONE = 2, 3
 _DUMP_INTERRUPTED: Final = 0x10
 _KIND_MASK: Final = 0x3FFF  # without NESTED and the byte order's flag
-_SOL_NETLINK, _CAP_ACK, _EXT_ACK = 270, 10, 11
+_SOL_NETLINK, _CAP_ACK, _EXT_ACK, _STRICT_CHECK = 270, 10, 11, 12
 _OFFSET: Final = 2  # NLMSGERR_ATTR_OFFS
 _SO_SNDBUFFORCE: Final = 32  # needs CAP_NET_ADMIN, and ignores net.core.wmem_max
 # The kernel fills datagrams of at most 32 KiB in a dump; a single answer may be larger.
@@ -118,6 +118,8 @@ def _open(protocol: int) -> socket.socket:
     # Errors come without the message they are about: several must fit the receive buffer.
     opened.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
     opened.setsockopt(_SOL_NETLINK, _EXT_ACK, 1)
+    if protocol == socket.NETLINK_ROUTE:  # a dump of what is asked for, and of nothing else
+        opened.setsockopt(_SOL_NETLINK, _STRICT_CHECK, 1)
     opened.bind((0, 0))
     return opened
 

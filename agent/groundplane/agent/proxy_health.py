@@ -16,7 +16,7 @@ _UNHEALTHY_S: Final = 60.0  # how long the proxy may be behind before it counts 
 
 
 class ProxyHealth(NamedTuple):
-    """*since* is when the proxy was last as declared, in Unix seconds; 0 for never."""
+    """*since* is when the proxy was last as declared, in Unix seconds: now or before; 0 for never."""
 
     healthy: bool
     since: float
@@ -28,6 +28,6 @@ def proxy_health(planes: Iterable[PlaneStatus], now: float) -> ProxyHealth:
     proxies = [plane for plane in planes if plane.name in PROXIES]
     behind = [plane.since for plane in proxies if plane.error]
     behind += [plane.busy_since for plane in planes if plane.busy_since and plane.name in _LANE]
-    synced = min((plane.synced for plane in proxies), default=0.0)
+    loaded = bool(proxies) and all(plane.synced for plane in proxies)
     late = any(now - since > _UNHEALTHY_S for since in behind)
-    return ProxyHealth(bool(synced) and not late, min([synced, *behind]))
+    return ProxyHealth(loaded and not late, min([now, *behind]) if loaded else 0.0)

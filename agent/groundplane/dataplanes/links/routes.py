@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from groundplane.dataplanes.links.fingerprint import Fingerprint, fingerprint
 from groundplane.dataplanes.links.route import Route
 from groundplane.dataplanes.links.tunnels import request, tunnel_of
 from groundplane.diff import Delta
@@ -76,15 +77,17 @@ def _open_notifications() -> socket.socket:
     return opened
 
 
-def _drain(notifications: socket.socket) -> None:
-    """Take what has been told; that some was lost (ENOBUFS) tells as much."""
+def _drain(notifications: socket.socket) -> bool:
+    """Take what has been told; return whether it was anything, or was lost (ENOBUFS)."""
+    told = False
     while True:
         try:
             notifications.recv(1 << 16)
         except BlockingIOError:
-            return
+            return told
         except OSError:
-            continue
+            pass
+        told = True
 
 
 def _way(route: Route) -> str:
@@ -111,12 +114,13 @@ class Links:
     def __init__(self) -> None:
         self._netlink = IPRoute()
         self._notifications: socket.socket | None = None
-        self._tunnels: Socket | None = None  # pyroute2 knows no routes with an IP tunnel
+        self._plain: Socket | None = None  # pyroute2 is slow, and knows no routes with an IP tunnel
+        self._read: Fingerprint | None = None  # of what was read, unless it was written since
 
     def close(self) -> None:
         self._netlink.close()
-        if self._tunnels is not None:
-            self._tunnels.close()
+        if self._plain is not None:
+            self._plain.close()
         if self._notifications is not None:
             self._notifications.close()
 
@@ -131,7 +135,19 @@ class Links:
 
     def read(self, base: NodeBase) -> dict[str, Object]:
         """Return the routes that are there with our protocol number, and the bridge's addresses."""
+        self._read = self._fingerprint()
         return self.routes() | self._addresses(base)
+
+    def _fingerprint(self) -> Fingerprint | None:
+        try:
+            return fingerprint(self._asked(), PROTOCOL)
+        except OSError:
+            return None
+
+    def _asked(self) -> Socket:
+        if self._plain is None:
+            self._plain = Socket(socket.NETLINK_ROUTE)
+        return self._plain
 
     def _addresses(self, base: NodeBase) -> dict[str, Object]:
         """Return those addresses of the bridge that are declared."""
@@ -177,10 +193,9 @@ class Links:
         return self._notifications.fileno()
 
     def disturbed(self, _base: NodeBase) -> bool:
-        """Routes have no generation; reading them is cheap."""
-        if self._notifications is not None:
-            _drain(self._notifications)
-        return True
+        """Return whether something was told, also of our own writes, or is not as it was read."""
+        told = self._notifications is not None and _drain(self._notifications)
+        return told or self._read is None or self._read != self._fingerprint()
 
     def settle(self, base: NodeBase) -> None:
         """Nothing of this becomes due."""
@@ -199,6 +214,7 @@ class Links:
         One that is refused keeps no other from being set. What is created must not be there:
         a route with another protocol number is not ours to replace.
         """
+        self._read = None
         changes = [("del", destination, route) for destination, route in delta.delete.items()]
         changes += [("replace", key, new) for key, (_, new) in delta.update.items()]
         changes += [("add", destination, route) for destination, route in delta.create.items()]
@@ -238,9 +254,7 @@ class Links:
 
     def _lead_into_tunnel(self, verb: str, destination: str, route: Route) -> None:
         asked = request(verb, destination, route, self._index(route.device), PROTOCOL)
-        if self._tunnels is None:
-            self._tunnels = Socket(socket.NETLINK_ROUTE)
-        complaint = self._tunnels.commit(asked)
+        complaint = self._asked().commit(asked)
         if complaint is not None:
             raise _refused(destination, route, complaint.code)
 
