@@ -34,12 +34,14 @@ class Table:
     def __init__(self, flows: list[Flow]) -> None:
         self.entries = dict.fromkeys(flows)
         self.listed: list[Protocol] = []
+        self.families: list[Family] = []  # of these
         self.fails: KernelRefused | None = None
 
     def flows(self, family: Family, protocol: Protocol) -> list[Flow]:
         if self.fails:
             raise self.fails
         self.listed.append(protocol)
+        self.families.append(family)
         return [
             each
             for each in self.entries
@@ -212,3 +214,13 @@ def test_after_writing_the_difference_it_is_empty_and_who_serves_has_its_flows(
         assert not diff(flows.read(each.base), objects)
         gone = [flow for flow in found if flow not in table.entries]
         assert [] == [flow for flow in gone if flow.target in objects.get(flow.frontend, ())]
+
+
+def test_of_udp_the_table_is_listed_each_time_for_the_families_that_serve_it(table: Table) -> None:
+    reconciler = Reconciler(StaleFlows())
+    reconciler.bring(state(DNS))
+    assert not reconciler.distrust()
+    table.families.clear()
+    for _ in range(2):
+        assert not reconciler.distrust()
+    assert ["IPv4", "IPv4"] == table.families
