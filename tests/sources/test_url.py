@@ -38,6 +38,17 @@ def test_a_source_is_one_of_these(text: str, expected: Path | GitUrl | SnapshotU
     assert expected == parse(text)
 
 
+def test_a_repository_below_a_home_has_no_slash_before_it_at_the_server() -> None:
+    below_home, other = (f"git+ssh://{HOST}/{path}a.git" for path in ("~ops/", "srv/~"))
+    assert ["~ops/a.git", "/srv/~a.git"] == [_place(below_home), _place(other)]
+
+
+def _place(text: str) -> str:
+    url = parse(text)
+    assert isinstance(url, GitUrl)
+    return url.place
+
+
 def told(text: str) -> str:
     with pytest.raises(SourceError) as error:
         parse(text)

@@ -1,8 +1,11 @@
-"""A repository on a server, looked at with `git ls-remote` and fetched when its ref has moved."""
+"""A repository on a server, looked at with `git ls-remote` and fetched when its ref has moved.
+
+Over an ssh connection that is there, a look starts no process: what git and ssh would say is said here.
+"""
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -13,6 +16,8 @@ from groundplane.sources.connection import Connection
 from groundplane.sources.content import Content, Unfit
 from groundplane.sources.export import export_tree
 from groundplane.sources.git_command import Git, git_for
+from groundplane.sources.multiplexing import session
+from groundplane.sources.references import NotUnderstood, references
 from groundplane.sources.trust import Trust
 from groundplane.sources.url import GitUrl
 
@@ -38,6 +43,7 @@ class GitSource:
         self._cache = Cache(cache.absolute(), trust.max_bytes)
         files = [file for file in (trust.key, trust.known_hosts) if file]
         self._connection = Connection(self._cache.path, files)
+        self._not_understood = ""  # the connection over which only git is to ask
         self._content: Content | None = None
         self._unfit = ("", "")  # a commit that cannot be used, and why
 
@@ -82,9 +88,7 @@ class GitSource:
             names = [wanted]
         else:
             names = [f"refs/heads/{wanted}", f"refs/tags/{wanted}"]
-        patterns = [pattern for name in names for pattern in (name, name + "^{}")]
-        output = await self._listed(patterns)
-        listed = {name: commit for commit, name in _LISTED.findall(output.decode(errors="replace"))}
+        listed = await self._listed(names)
         found = [name for name in names if name in listed]
         if len(found) > 1:
             both = f"there is a branch {wanted} and a tag {wanted}"
@@ -95,14 +99,39 @@ class GitSource:
             raise SourceError(f"{self.name}: {missing if wanted else empty}")
         return found[0], listed.get(found[0] + "^{}", listed[found[0]])
 
-    async def _listed(self, patterns: Sequence[str]) -> bytes:
-        """Return what `git ls-remote` says, over a new connection where one that was there fails."""
-        asked = ("ls-remote", "--", self._url.remote, *patterns)
+    async def _listed(self, names: Sequence[str]) -> Mapping[str, str]:
+        """Return the objects of *names* at the server, that of a tag's commit by NAME^{}.
+
+        It is asked over a new connection where one that was there fails.
+        """
         if self._connection.is_there():
-            with suppress(SourceError):
-                return await self._git().run(*asked, within=AGAIN_S)
+            with suppress(SourceError, OSError, EOFError):
+                return await self._listed_over_connection(names)
             await self._connection.end()
-        return await self._git().run(*asked, within=LOOK_S)
+        return await self._listed_by_git(names, LOOK_S)
+
+    async def _listed_over_connection(self, names: Sequence[str]) -> Mapping[str, str]:
+        where = self._connection.socket
+        if where != self._not_understood:
+            command, environment = (
+                f"git-upload-pack '{self._url.place}'",
+                {"GIT_PROTOCOL": "version=2"},
+            )
+            try:
+                async with (
+                    asyncio.timeout(AGAIN_S),
+                    session(self._cache.path, where, command, environment) as talk,
+                ):
+                    return await references(talk, names)
+            except NotUnderstood:
+                self._not_understood = where
+        return await self._listed_by_git(names, AGAIN_S)
+
+    async def _listed_by_git(self, names: Sequence[str], within: float) -> Mapping[str, str]:
+        patterns = (pattern for name in names for pattern in (name, name + "^{}"))
+        asked = ("ls-remote", "--", self._url.remote, *patterns)
+        output = await self._git().run(*asked, within=within)
+        return {name: found for found, name in _LISTED.findall(output.decode(errors="replace"))}
 
     async def _update(self, git: Git, ref: str) -> Content:
         """Return what the ref *ref* has, fetched into the repository that is kept, or into a new one."""

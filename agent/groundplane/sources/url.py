@@ -52,6 +52,11 @@ class GitUrl:
         user = f"{self.user}@" if self.user else ""
         return f"{self.protocol}://{user}{_place(self.host, self.port)}{self.repository}"
 
+    @property
+    def place(self) -> str:
+        """Return the repository as git names it to a server: one of a user's home begins with ~."""
+        return self.repository.removeprefix("/") if self.repository[1] == "~" else self.repository
+
     def __str__(self) -> str:
         given = {"ref": self.ref, "path": self.directory}
         query = "&".join(f"{key}={quote(text)}" for key, text in given.items() if text)
