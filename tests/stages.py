@@ -54,7 +54,7 @@ ROWS: Final[tuple[tuple[tuple[Stage, ...], ...], ...]] = (
     (
         (
             Stage("quick", _QUICK, {"HYPOTHESIS_PROFILE": "thorough"}),
-            Stage("slow", _pytest("-n", "3", "-m", "slow and not vms")),
+            Stage("slow", _pytest("-n", "4", "--durations=10", "-m", "slow and not vms")),
         ),
     ),
     (
