@@ -4,16 +4,16 @@ The rules are those of gitignore(5), for such files in any folder of the source.
 """
 
 import re
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
+from typing import Final, NamedTuple
 
 IGNORE_FILE: Final = ".groundplaneignore"
 HINT: Final = f"a file that is not for groundplane can be named in {IGNORE_FILE}"
 
 _NO_PATTERN: Final = "gitignore(5) has no such pattern"
 _STARS: Final = re.compile(r"\*+")
+# Folders below one, not that folder itself; pathspec takes it for that one, too.
+_FOLDERS_BELOW: Final = re.compile(r"(^|[/!])\*\*/ *$")
+_FOLDER_END: Final = "ps_d"  # pathspec's name of the group that matches a folder's last slash
 _MAX_STARS: Final = 3  # each more multiplies the time to match by the length of a name
 
 
@@ -25,6 +25,26 @@ class PatternError(Exception):
         self.line = line
 
 
+class _Pattern(NamedTuple):
+    """A pattern as pathspec has it, whose *regex* matches what is below a folder that it names, too.
+
+    *below*: it names what is below a folder, and not the folder.
+    """
+
+    regex: re.Pattern[str]
+    hides: bool
+    below: bool
+
+    def matches(self, path: str) -> bool:
+        """Return whether *path* itself is named, and not a folder that it is in."""
+        return any(self._is_whole(found, path) for found in self.regex.finditer(path))
+
+    def _is_whole(self, found: re.Match[str], path: str) -> bool:
+        if found.groupdict().get(_FOLDER_END):
+            return found.end(_FOLDER_END) == len(path)
+        return not self.below or found.end() < len(path)
+
+
 class Ignore:
     """The patterns of a source. Paths are relative to it, with "/" between their parts.
 
@@ -33,19 +53,19 @@ class Ignore:
 
     def __init__(self) -> None:
         self.size = 0  # the number of patterns
-        self._specs: dict[str, GitIgnoreSpec] = {}
+        self._patterns: dict[str, list[_Pattern]] = {}
 
     def add(self, folder: str, text: str) -> None:
         """Take the patterns in *text*, the ignore file of *folder*; PatternError names a bad line."""
-        spec = self._specs[folder] = _spec(text)
-        self.size += len(spec)
+        found = self._patterns[folder] = _patterns(text)
+        self.size += len(found)
 
     def hides(self, path: str) -> bool:
         """Return whether *path*, or a folder that it is in, is hidden.
 
         What is in a hidden folder stays hidden, whatever other patterns say.
         """
-        if not self._specs:
+        if not self._patterns:
             return False
         ends = [index + 1 for index, each in enumerate(path[:-1]) if each == "/"]
         return any(self._names(path[:end]) for end in (*ends, len(path)))
@@ -55,19 +75,18 @@ class Ignore:
         end = len(path)
         while end:
             end = path.rfind("/", 0, end - 1) + 1
-            if spec := self._specs.get(path[:end]):
-                found = spec.check_file(path[end:]).include
-                if found is not None:
-                    return found
+            if patterns := self._patterns.get(path[:end]):
+                for pattern in reversed(patterns):
+                    if pattern.matches(path[end:]):
+                        return pattern.hides
         return False
 
 
-def _spec(text: str) -> "GitIgnoreSpec":
+def _patterns(text: str) -> list[_Pattern]:
     # Imported only where a source has such a file: each command would pay for it.
-    from pathspec import GitIgnoreSpec
     from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
-    patterns = []
+    found = []
     for number, ended in enumerate(text.split("\n"), start=1):
         line = ended.removesuffix("\r")
         if not line.strip() or line.startswith("#"):
@@ -75,10 +94,11 @@ def _spec(text: str) -> "GitIgnoreSpec":
         if any(len(_STARS.findall(part)) > _MAX_STARS for part in line.split("/")):
             raise PatternError(number, line, f"a part of a pattern has at most {_MAX_STARS} *")
         try:
-            pattern = GitIgnoreSpecPattern(line)
+            made = GitIgnoreSpecPattern(_FOLDERS_BELOW.sub(r"\1**/*/", line))
         except (ValueError, re.error):
             raise PatternError(number, line, _NO_PATTERN) from None
-        if pattern.include is None:
+        if made.include is None or made.regex is None:
             raise PatternError(number, line, _NO_PATTERN)
-        patterns.append(pattern)
-    return GitIgnoreSpec(patterns)
+        below = line.rstrip(" ").endswith("/**")
+        found.append(_Pattern(made.regex, hides=made.include, below=below))
+    return found
