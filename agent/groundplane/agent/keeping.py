@@ -16,6 +16,7 @@ from groundplane.agent.status import Status
 
 _RETRY_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _TOGETHER_S: Final = 0.05  # what comes in one burst is repaired at once, and at most so often
+_EARLY_S: Final = 1.0  # what is due so soon is looked at along with what is due now
 
 
 class Keeping:
@@ -85,7 +86,7 @@ class Keeping:
 
     async def _look(self) -> None:
         now = time.monotonic()
-        names = {name for name, due in self._due.items() if due <= now} | self._heard
+        names = {name for name, due in self._due.items() if due <= now + _EARLY_S} | self._heard
         distrusting, self._distrusting = self._distrusting, False
         self._heard = set()
         if distrusting:

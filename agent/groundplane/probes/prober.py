@@ -75,6 +75,10 @@ class _Watched:
         return Verdict(state.passing, self.since, why, self.seconds, max(-state.run, 0))
 
 
+# When, and for whom; a check that takes too long then, None where one begins.
+_Entry = tuple[float, int, _Watched, _Underway | None]
+
+
 class Prober:
     """Probes what `want` says, from *node*; made and used in a running event loop.
 
@@ -103,7 +107,7 @@ class Prober:
         self._watched: dict[Key, _Watched] = {}
         self._failing: set[Key] = set()
         self._stumbling: set[Key] = set()
-        self._agenda: list[tuple[float, int, _Watched, _Underway | None]] = []
+        self._agenda: list[_Entry] = []
         self._numbers = count(1)
         self._waiting: deque[_Watched] = deque()  # due, but too many are under way
         self._in_flight = 0
@@ -245,10 +249,12 @@ class Prober:
             each = self._waiting.popleft()
             if self._watched.get(each.key) is each and each.check is None:
                 self._start(each)
+        while self._agenda and _is_over(self._agenda[0]):
+            heappop(self._agenda)
         if self._agenda and not self._closed:
             # One grid for all: what is due within 10 ms is done in one go.
             when = (self._agenda[0][0] // _GRID_S + 1) * _GRID_S
-            if self._timer is None or when < self._timer.when():
+            if self._timer is None or when != self._timer.when():
                 if self._timer:
                     self._timer.cancel()
                 self._timer = self._loop.call_at(when, self._wake)
@@ -298,6 +304,12 @@ class Prober:
         self._changed.clear()
         if changes and not self._closed:
             self._on_change(changes)
+
+
+def _is_over(entry: _Entry) -> bool:
+    """Return whether nothing is to be done for *entry*: its check has ended in time, mostly."""
+    _, number, each, check = entry
+    return each.check is not check if check is not None else each.due != number
 
 
 class _Exec:
