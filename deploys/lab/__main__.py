@@ -1,4 +1,4 @@
-"""The lab: python -m deploys.lab up|site|stop|down|status|tour|preflight.
+"""The lab: python -m deploys.lab up|site|example|stop|down|status|tour|preflight.
 
 Its nodes are those of the catalog in $GROUNDPLANE_SOURCE, or of the example's; others are given
 with --node n1=192.168.50.11/24,fd50::11/64.
@@ -12,7 +12,7 @@ from pathlib import Path
 from deploys.catalog import read_source, source_directory, source_files
 from deploys.lab import Lab, LabError, LabNode, down, preflight, status, stop, up
 from deploys.lab.repository import ensure_repository, update_repository
-from deploys.lab.site import lab_of, own_lab
+from deploys.lab.site import has_example_servers, lab_of, own_lab
 from deploys.lab.tour import tour
 from groundplane.errors import GroundplaneError
 
@@ -27,7 +27,7 @@ def parse_arguments(argv: Sequence[str]) -> tuple[str, Lab]:
     default = own_lab()
     parser = argparse.ArgumentParser(prog="python -m deploys.lab", description=__doc__)
     parser.add_argument(
-        "verb", choices=("up", "site", "stop", "down", "status", "tour", "preflight")
+        "verb", choices=("up", "site", "example", "stop", "down", "status", "tour", "preflight")
     )
     parser.add_argument("--node", action="append", default=[], metavar="NAME=ADDRESS/LENGTH,...")
     parser.add_argument("--prefix", default=default.prefix)
@@ -50,7 +50,10 @@ def parse_arguments(argv: Sequence[str]) -> tuple[str, Lab]:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Exit 0 when done, 1 with the reason on stderr, 3 when status finds a node not up."""
+    """Exit 0 when done, 1 with the reason on stderr.
+
+    3: status finds a node that is not up, or the workloads are not the example's.
+    """
     try:
         verb, lab = parse_arguments(argv)
         if verb == "up":
@@ -66,7 +69,7 @@ def main(argv: Sequence[str]) -> int:
         elif verb == "tour":
             tour(lab)
         else:
-            return _print_status(lab)
+            return _print_status(lab) if verb == "status" else _is_example()
     except (GroundplaneError, LabError) as error:
         for line in str(error).splitlines():
             print(f"lab: {line}", file=sys.stderr)
@@ -75,6 +78,10 @@ def main(argv: Sequence[str]) -> int:
         print("lab: interrupted; `down` removes what there is", file=sys.stderr)
         return 130
     return 0
+
+
+def _is_example() -> int:
+    return 0 if has_example_servers(read_source()) else 3
 
 
 def _bring_site(lab: Lab) -> None:

@@ -18,7 +18,9 @@ Tree = Literal["node", "node-13", "hypervisor"]  # node-13: with Debian 13, the 
 PYTHONS: Final = {"node": "3.11", "node-13": "3.13", "hypervisor": "3.11"}
 """What a node's disk begins as: see deploys.lab.base."""
 
-_NAME = re.compile(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?")
+_LABEL = "[a-z]([a-z0-9-]*[a-z0-9])?"
+_PREFIX = re.compile(f"(?=.{{1,32}}$){_LABEL}")
+_NODE = re.compile(rf"(?=.{{1,32}}$){_LABEL}(\.{_LABEL})*")
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class LabNode:
     tree: Tree = "node"
 
     def __post_init__(self) -> None:
-        _check_name("node name", self.name)
+        _check_name("node name", self.name, _NODE)
         if not self.addresses:
             raise LabError(f"node {self.name}: it needs an address")
         _read_interfaces(f"node {self.name}", self.addresses)
@@ -58,7 +60,7 @@ class Lab:
     clone: Path | None = None  # of the site's repository; None for one in the state directory
 
     def __post_init__(self) -> None:
-        _check_name("prefix", self.prefix)
+        _check_name("prefix", self.prefix, _PREFIX)
         _read_interfaces("gateway", self.gateway)
         for path in (self.state, self.cache):
             # These three separate the options of an overlay mount, and systemd expands the last.
@@ -127,9 +129,11 @@ def derive_mac(*parts: str) -> str:
     return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
 
 
-def _check_name(kind: str, name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise LabError(f"{kind} {name!r}: use lower-case letters, digits and hyphens, 32 at most")
+def _check_name(kind: str, name: str, form: re.Pattern[str]) -> None:
+    if not form.fullmatch(name):
+        dots = ", dots" if form is _NODE else ""
+        allowed = f"lower-case letters, digits{dots} and hyphens, 32 at most"
+        raise LabError(f"{kind} {name!r}: use {allowed}, a letter at the start")
     if name in SERVERS:
         raise LabError(f"{kind} {name!r}: the lab itself uses this name")
 

@@ -39,7 +39,9 @@ def tour(lab: Lab) -> None:
             if end.code:
                 raise LabError(f"groundplane {' '.join(words)}: exit status {end.code}") from None
     if not has_example_servers(read_source()):
-        print("\nThe workloads are yours to start: examples/lab/workloads.py is one way to do it.")
+        print(
+            "\nThe workloads are yours to start (examples/lab/workloads.py is one way); then: make verify"
+        )
         return
     failed = 0
     with entered(lab):

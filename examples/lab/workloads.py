@@ -3,12 +3,11 @@
 groundplane connects workloads; starting them is their owner's job, and this is one way to do it.
 """
 
-import sys
 from functools import partial
 from io import StringIO
 from pathlib import Path
 
-from pyinfra import host
+from pyinfra import host, logger
 from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import files, systemd
 
@@ -32,46 +31,54 @@ def either_changed(*operations: OperationMeta) -> bool:
     return any(each.did_change() for each in operations)
 
 
-catalog = read_source()
-here = [w for w in catalog.workloads.values() if w.spec.node == host.data.node_name]
-if not has_example_servers(catalog):
-    sys.exit(f"the Cluster has no label {SERVERS}: example, so its workloads are not the example's")
-program = files.put(
-    name="The example's server is there",
-    src=str(HERE / "workload.py"),
-    dest="/opt/lab/workload.py",
-    mode="755",
-    add_deploy_dir=False,
-)
-units = [
-    files.put(
-        name=f"systemd has {unit}",
-        src=str(HERE / "units" / unit),
-        dest=f"/etc/systemd/system/{unit}",
-        mode="644",
+def start(catalog: Catalog) -> None:
+    """Start those of this node."""
+    program = files.put(
+        name="The example's server is there",
+        src=str(HERE / "workload.py"),
+        dest="/opt/lab/workload.py",
+        mode="755",
         add_deploy_dir=False,
     )
-    for unit in ("workload@.service", "workload-host@.service")
-]
-systemd.daemon_reload(
-    name="systemd knows the example's units",
-    _if=lambda: any(unit.did_change() for unit in units),
-)
-for workload in here:
-    instance = f"{workload.metadata.namespace}-{workload.metadata.name}"
-    kind = "workload-host" if workload.spec.host_network else "workload"
-    settings = files.put(
-        name=f"{instance} knows its ports",
-        src=StringIO(f"ARGUMENTS={arguments(catalog, workload)}\n"),
-        dest=f"/opt/lab/{instance}.env",
-        mode="644",
+    units = [
+        files.put(
+            name=f"systemd has {unit}",
+            src=str(HERE / "units" / unit),
+            dest=f"/etc/systemd/system/{unit}",
+            mode="644",
+            add_deploy_dir=False,
+        )
+        for unit in ("workload@.service", "workload-host@.service")
+    ]
+    systemd.daemon_reload(
+        name="systemd knows the example's units",
+        _if=lambda: any(unit.did_change() for unit in units),
     )
-    systemd.service(
-        name=f"{instance} runs", service=f"{kind}@{instance}.service", running=True, enabled=True
-    )
-    systemd.service(
-        name=f"{instance} is the new one",
-        service=f"{kind}@{instance}.service",
-        restarted=True,
-        _if=partial(either_changed, settings, program),
-    )
+    here = [w for w in catalog.workloads.values() if w.spec.node == host.data.node_name]
+    for workload in here:
+        instance = f"{workload.metadata.namespace}-{workload.metadata.name}"
+        kind = "workload-host" if workload.spec.host_network else "workload"
+        settings = files.put(
+            name=f"{instance} knows its ports",
+            src=StringIO(f"ARGUMENTS={arguments(catalog, workload)}\n"),
+            dest=f"/opt/lab/{instance}.env",
+            mode="644",
+        )
+        systemd.service(
+            name=f"{instance} runs",
+            service=f"{kind}@{instance}.service",
+            running=True,
+            enabled=True,
+        )
+        systemd.service(
+            name=f"{instance} is the new one",
+            service=f"{kind}@{instance}.service",
+            restarted=True,
+            _if=partial(either_changed, settings, program),
+        )
+
+
+if has_example_servers(read_source()):
+    start(read_source())
+else:
+    logger.info("workloads are not started: the Cluster has no label %s: example", SERVERS)

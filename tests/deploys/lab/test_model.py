@@ -15,11 +15,15 @@ def test_a_node_knows_its_addresses_without_prefix_lengths() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "N1", "1n", "n_1", "n1-", "../n1", "resolver", "git", "n" * 33]
+    "name", ["", "N1", "1n", "n_1", "n1-", "../n1", "n1.", "n1..a", "resolver", "git", "n" * 33]
 )
 def test_a_name_that_is_no_host_name_or_is_taken_is_refused(name: str) -> None:
     with pytest.raises(LabError, match="node name"):
         LabNode(name, ("192.168.50.11/24",))
+
+
+def test_the_name_of_a_node_may_have_dots() -> None:
+    assert LabNode("n1.rack-2.example", ("192.168.50.11/24",)).name == "n1.rack-2.example"
 
 
 @pytest.mark.parametrize(
