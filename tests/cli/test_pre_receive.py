@@ -118,6 +118,13 @@ def test_what_was_there_and_cannot_be_compiled_keeps_no_repair_back(
     assert "changeLimits are not checked" in said
 
 
+def test_what_git_does_not_say_is_one_line(clone: Clone) -> None:
+    command = HOOK.splitlines()[1].removeprefix("exec ").split()
+    done = subprocess.run(command, input="garbage\n", text=True, capture_output=True)
+    told = 'error: git tells a pre-receive hook "OLD NEW REF" in each line\n'
+    assert (1, "", told) == (done.returncode, done.stdout, done.stderr)
+
+
 def test_other_branches_are_not_looked_at_and_the_branch_stays(clone: Clone) -> None:
     assert clone.push({"a": "b"}, ref="refs/heads/other")[0]
     assert clone.push(GOOD)[0]

@@ -67,6 +67,12 @@ def test_an_ignore_file_that_is_no_text_is_a_fault(source: Path) -> None:
     assert faults(source) == ["site/.groundplaneignore:2: not UTF-8: byte 0xff"]
 
 
+def test_an_ignore_file_that_is_a_folder_is_a_fault(source: Path) -> None:
+    write(source, {"site.yaml": SITE})
+    (source / ".groundplaneignore").mkdir()
+    assert faults(source) == ["site/.groundplaneignore:1: no regular file"]
+
+
 def test_messages_about_files_of_others_tell_of_it(source: Path) -> None:
     hint = "a file that is not for groundplane can be named in .groundplaneignore"
     for text in ("site_name: docs\n", "- a\n"):

@@ -114,7 +114,8 @@ async def _ask_all(listed: "Sequence[Host]", config: Path | None, within: float)
 
 def _ssh(host: "Host", config: Path | None, pinned: str) -> list[str]:
     """Return the command that runs the script from its standard input on *host*."""
-    options = ["-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]
+    # No shared connection: one to a node that is gone hangs until its keeper notices.
+    options = ["-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-o", "ControlPath=none"]
     command = "python3 -I -S -"
     if config is not None:
         return ["ssh", "-F", str(config), *options, host.name, command]

@@ -39,7 +39,7 @@ def tree_of(source: Path) -> Tree:
     for at, folders, files in os.walk(source, onerror=_unreadable):
         folder = Path(at)
         below = "" if folder == source else f"{folder.relative_to(source).as_posix()}/"
-        if IGNORE_FILE in files:
+        if IGNORE_FILE in (*files, *folders):
             tree.ignore_files.append(folder / IGNORE_FILE)
             tree.faults += _take(ignore, below, folder / IGNORE_FILE)
         shown = sorted(name for name in folders if not name.startswith("."))

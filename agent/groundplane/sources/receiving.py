@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from groundplane.errors import SourceError
 from groundplane.sources.export import export_tree
 from groundplane.sources.git_command import Git, isolated
 from groundplane.sources.trust import NOBODY
@@ -29,9 +30,15 @@ class Update(NamedTuple):
 
 
 def updates(lines: Iterable[str]) -> list[Update]:
-    """Return what a pre-receive hook is told on its standard input."""
-    found = (Update(*line.rstrip("\n").split(" ", 2)) for line in lines)
-    return [each._replace(old=_commit(each.old), new=_commit(each.new)) for each in found]
+    """Return what a pre-receive hook is told on its standard input; SourceError for anything else."""
+    found = []
+    for line in lines:
+        words = line.rstrip("\n").split(" ", 2)
+        if len(words) != 3:
+            raise SourceError('git tells a pre-receive hook "OLD NEW REF" in each line')
+        old, new, ref = words
+        found.append(Update(_commit(old), _commit(new), ref))
+    return found
 
 
 def _commit(identity: str) -> str:
