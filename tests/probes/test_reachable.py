@@ -38,6 +38,7 @@ def ask(space: str, *addresses: str) -> str:
 @pytest.mark.kernel
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("nft"), reason="needs root and nft")
 def test_a_peer_is_reached_until_the_link_is_cut() -> None:
+    """For two seconds longer: a neighbour that was heard of just now counts."""
     with namespace("pa") as one, namespace("pb") as other:
         ip(
             f"-n {one} link add veth type veth peer name veth netns {other}",
@@ -50,5 +51,5 @@ def test_a_peer_is_reached_until_the_link_is_cut() -> None:
         assert "True 192.0.2.2" == ask(one, "192.0.2.2")
         ip(f"-n {other} link set veth down")
         start = time.monotonic()
-        assert ask(one, "192.0.2.2", "192.0.2.3").startswith("False")
-        assert time.monotonic() - start < 10
+        while ask(one, "192.0.2.2", "192.0.2.3").startswith("True"):
+            assert time.monotonic() - start < 10
