@@ -192,7 +192,7 @@ def _node(event: Any, events: Iterator[Any], text: str) -> Node:
     while not isinstance(following := next(events), yaml.CollectionEndEvent):
         children.append(_node(following, events, text))
     flow = bool(event.flow_style)
-    # A block ends where the next token begins, after comments that are no part of it.
+    # A block ends where the next token begins, after comments, which belong to nobody.
     mark = following.end_mark if flow else None
     end = mark.index if mark else children[-1].end
     kind: Kind = "mapping" if isinstance(event, yaml.MappingStartEvent) else "sequence"

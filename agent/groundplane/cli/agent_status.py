@@ -64,7 +64,8 @@ def wait(runtime_directory: Path, within: float, revision: str) -> int:
 
     The agent looks at its source first. What it says in the end is printed where it is not well.
     """
-    from groundplane.cli.ask import NoAgent, ask
+    from groundplane.cli.ask import ask
+    from groundplane.errors import StateError
 
     began = time.time()
     looked, refused_since = False, 0.0
@@ -76,7 +77,7 @@ def wait(runtime_directory: Path, within: float, revision: str) -> int:
                 looked = True
             found = asked(runtime_directory)
             why = _missing(found, began, revision)
-        except NoAgent as error:
+        except StateError as error:  # no agent, or one that has not said anything yet
             looked, why = False, str(error)
         if not why:
             return 0

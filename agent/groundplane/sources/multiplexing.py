@@ -88,7 +88,7 @@ async def _ask(
     while answer == _HELLO:
         (length,) = _number.unpack(await talk.receive(_number.size))
         if not _number.size <= length <= _MOST_BYTES:
-            raise OSError("ssh says what is no message")
+            raise OSError("ssh sent a message of an impossible length")
         (answer,) = _number.unpack_from(await talk.receive(length))
     if answer != _OPENED:
         raise OSError("ssh does not open a session")
