@@ -93,7 +93,7 @@ def agent() -> None:
 
 
 def metrics_address() -> str:
-    """Return where Prometheus asks, as host data say; DeployError where they name something else than an address."""
+    """Return where Prometheus asks, as host data say; DeployError for anything but an address."""
     addresses = node_state(host.data.node_name).base.addresses
     try:
         return listening_address(host.data.metrics_address, addresses)
