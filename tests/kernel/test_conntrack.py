@@ -77,8 +77,8 @@ class Site:
         return within(self.netns, make)
 
     def flows(self) -> dict[int, Flow]:
-        found = within(self.netns, partial(self.conntrack.flows, self.family, "UDP"))
-        return {flow.id: flow for flow in found}
+        found = within(self.netns, partial(self.conntrack.flows, ["UDP"]))
+        return {flow.id: flow for flow in found if flow.family == self.family}
 
     def of_tcp(self) -> set[bytes]:
         """Return the ids of the entries of TCP."""
@@ -102,7 +102,7 @@ class Site:
         scope = Scope((services,), (), frozenset(), frozenset(), (30000, 32767))
 
         def look() -> tuple[int, int, int]:
-            found = self.conntrack.flows(self.family, "UDP")
+            found = [each for each in self.conntrack.flows(["UDP"]) if each.family == self.family]
             expected = {key: who for each in expectations for key, who in each.items()}
             leaving = stale(found, expected, scope)
             return len(found), len(leaving), sum(map(self.conntrack.delete, leaving))

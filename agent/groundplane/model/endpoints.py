@@ -13,6 +13,7 @@ import msgspec
 from groundplane.model.address import family_of
 from groundplane.model.meta import Document, ObjectMeta
 from groundplane.model.service import (
+    FAMILIES,
     MANAGED_LABEL,
     SERVICE_LABEL,
     EndpointConditions,
@@ -27,7 +28,6 @@ from groundplane.model.service import (
 SKIP_MIRROR: Final = "endpointslice.kubernetes.io/skip-mirror"
 LEADER: Final = "control-plane.alpha.kubernetes.io/leader"
 _MIRRORING: Final = "endpointslicemirroring-controller.k8s.io"
-_FAMILIES: Final[tuple[Family, ...]] = ("IPv4", "IPv6")
 _ENDPOINT: Final = re.compile(r"endpoints\[(\d+)\](?:\.addresses\[0\])?")
 
 
@@ -116,7 +116,7 @@ def mirrored(endpoints: Endpoints) -> Iterator[tuple[EndpointSlice, Mirror]]:
             )
             for port in subset.ports
         )
-        for family in _FAMILIES:
+        for family in FAMILIES:
             own = [(path, each) for path, of, each in listed if of == family]
             if own:
                 labels = {**meta.labels, SERVICE_LABEL: meta.name, MANAGED_LABEL: _MIRRORING}

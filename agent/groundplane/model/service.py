@@ -13,6 +13,7 @@ from groundplane.model.meta import Document, ObjectMeta
 
 Protocol = Literal["TCP", "UDP", "SCTP"]
 Family = Literal["IPv4", "IPv6"]
+FAMILIES: Final[tuple[Family, ...]] = ("IPv4", "IPv6")
 NUMBERS: Final[dict[Protocol, int]] = {"TCP": 6, "UDP": 17, "SCTP": 132}  # IANA's, in IP's header
 
 # Annotations of a Service, and the values they have.

@@ -1,11 +1,12 @@
 """Entries as ctnetlink writes them, byte for byte; no kernel is asked."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.dataplanes.conntrack import Flow
-from groundplane.dataplanes.conntrack.entries import LAYOUTS, Layout
+from groundplane.dataplanes.conntrack.entries import LAYOUTS, Layout, reader
 from groundplane.model.service import NUMBERS, Protocol
 from groundplane.netlink import attribute, attributes, nest, netfilter
 from tests.dataplanes.conntrack.entries import ends, entry
@@ -48,6 +49,27 @@ def test_other_protocols_are_passed_over(flow: Flow) -> None:
     assert read(flow, entry(flow, protocol=47)) is None
     assert read(flow, netfilter(2) + nest(1, nest(2, attribute(1, b"\x01")))) is None
     assert read(flow, netfilter(2)) is None
+
+
+@given(flow=flows(), extra=st.sampled_from([b"", attribute(3, bytes(2))]))
+def test_an_entry_of_any_family_and_protocol_is_found_out(flow: Flow, extra: bytes) -> None:
+    names = {number: name for name, number in NUMBERS.items()}
+    others = {*NUMBERS} - {names[flow.protocol]}
+    body = entry(flow, extra=extra)
+    zone = 0 if extra else flow.zone
+    assert msgspec.structs.replace(flow, zone=zone) == reader([*NUMBERS])(body)
+    assert reader(others)(body) is None
+    assert reader([*NUMBERS])(entry(flow, protocol=47)) is None
+
+
+def test_a_kernel_that_writes_the_tuple_in_another_order_is_understood() -> None:
+    flow = Flow(bytes(4), 1, bytes(4), 2, bytes(4), 3, 4)
+    (kind, original), *rest = attributes(entry(flow), 4)
+    (ip, addresses), (protocol, ports) = attributes(original)
+    turned = nest(kind, nest(protocol, ports), nest(ip, addresses))
+    body = netfilter(2) + turned + b"".join(attribute(*each) for each in rest)
+    assert flow == reader(["UDP"])(body)
+    assert reader(["TCP"])(body) is None
 
 
 @pytest.mark.parametrize("extra", [b"", attribute(3, bytes(2))])

@@ -4,11 +4,13 @@ import errno
 import os
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from groundplane.dataplanes.conntrack import Conntrack, Flow, kernel
 from groundplane.errors import KernelRefused
-from groundplane.netlink import Complaint
+from groundplane.model.address import pack
+from groundplane.netlink import Complaint, attribute, netfilter
 from tests.dataplanes.conntrack.entries import entry
 
 FLOWS = [
@@ -18,14 +20,24 @@ FLOWS = [
 
 
 class Table:
-    """Stands for the netlink socket: a table of entries, and how deletions go."""
+    """Stands for the netlink socket: a table of entries, and how deletions go.
 
-    def __init__(self, *entries: Flow, codes: tuple[int, ...] = (), failure: int = 0) -> None:
+    It lists the entries of the family that it is asked for, and filters nothing else.
+    """
+
+    def __init__(
+        self, *entries: Flow, count: int = 0, codes: tuple[int, ...] = (), failure: int = 0
+    ) -> None:
         self.entries, self.codes, self.failure = list(entries), list(codes), failure
+        self.count, self.listings = count, 0
 
-    def ask(self, _kind: int, _flags: int, _body: bytes, *, whole: bool) -> Iterator[bytes]:
+    def ask(self, kind: int, _flags: int, body: bytes, *, whole: bool = True) -> Iterator[bytes]:
+        if kind & 0xFF == 5:  # IPCTNL_MSG_CT_GET_STATS
+            yield netfilter(0) + attribute(1, self.count.to_bytes(4, "big"))
+            return
         assert not whole
-        yield from map(entry, self.entries)
+        self.listings += 1
+        yield from (each for each in map(entry, self.entries) if body[0] in (0, each[0]))
         if self.failure:
             raise OSError(self.failure, os.strerror(self.failure))
 
@@ -41,9 +53,27 @@ def conntrack(monkeypatch: pytest.MonkeyPatch, table: Table) -> Conntrack:
     return Conntrack()
 
 
+@pytest.mark.parametrize(("count", "listings"), [(6, 1), (1000, 1), (1001, 4)])
+def test_few_entries_are_listed_at_once(
+    monkeypatch: pytest.MonkeyPatch, count: int, listings: int
+) -> None:
+    """The kernel filters by one family and protocol, and goes through its whole table each time."""
+    udp, tcp = FLOWS[0], msgspec.structs.replace(FLOWS[1], protocol=6)
+    sctp = Flow(pack("fd00::9"), 40000, pack("fd00:96::a"), 53, pack("fd00:244::2"), 53, 4, 0, 132)
+    table = Table(udp, tcp, sctp, count=count)
+    assert {udp, sctp} == {*conntrack(monkeypatch, table).flows(["UDP", "SCTP"])}
+    assert listings == table.listings
+
+
+def test_nothing_is_listed_for_no_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Table(*FLOWS)
+    assert [] == conntrack(monkeypatch, table).flows([])
+    assert table.listings == 0
+
+
 def test_an_entry_that_ended_by_itself_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     table = conntrack(monkeypatch, Table(*FLOWS, codes=(0, errno.ENOENT, 0)))
-    assert [True, False, True] == [table.delete(each) for each in table.flows("IPv4", "UDP")]
+    assert [True, False, True] == [table.delete(each) for each in table.flows(["UDP"])]
 
 
 @pytest.mark.parametrize(
@@ -65,5 +95,5 @@ def test_what_the_kernel_refuses_is_said(
 ) -> None:
     asked = conntrack(monkeypatch, table)
     with pytest.raises(KernelRefused) as refused:
-        [asked.delete(each) for each in asked.flows("IPv4", "UDP")]
+        [asked.delete(each) for each in asked.flows(["UDP"])]
     assert told == str(refused.value)

@@ -1,5 +1,7 @@
 """Stale entries as objects that nobody wants: a table in memory stands for the kernel's."""
 
+from collections.abc import Collection
+
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -34,19 +36,14 @@ class Table:
     def __init__(self, flows: list[Flow]) -> None:
         self.entries = dict.fromkeys(flows)
         self.listed: list[Protocol] = []
-        self.families: list[Family] = []  # of these
         self.fails: KernelRefused | None = None
 
-    def flows(self, family: Family, protocol: Protocol) -> list[Flow]:
+    def flows(self, protocols: Collection[Protocol]) -> list[Flow]:
         if self.fails:
             raise self.fails
-        self.listed.append(protocol)
-        self.families.append(family)
-        return [
-            each
-            for each in self.entries
-            if each.family == family and each.protocol == NUMBERS[protocol]
-        ]
+        self.listed += protocols
+        numbers = [NUMBERS[protocol] for protocol in protocols]
+        return [each for each in self.entries if each.protocol in numbers]
 
     def delete(self, gone: Flow) -> bool:
         if self.fails:
@@ -216,11 +213,11 @@ def test_after_writing_the_difference_it_is_empty_and_who_serves_has_its_flows(
         assert [] == [flow for flow in gone if flow.target in objects.get(flow.frontend, ())]
 
 
-def test_of_udp_the_table_is_listed_each_time_for_the_families_that_serve_it(table: Table) -> None:
+def test_of_udp_the_table_is_listed_each_time_where_a_service_has_it(table: Table) -> None:
     reconciler = Reconciler(StaleFlows())
     reconciler.bring(state(DNS))
     assert not reconciler.distrust()
-    table.families.clear()
+    table.listed.clear()
     for _ in range(2):
         assert not reconciler.distrust()
-    assert ["IPv4", "IPv4"] == table.families
+    assert ["UDP", "UDP"] == table.listed

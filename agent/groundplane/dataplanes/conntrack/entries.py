@@ -5,11 +5,13 @@ kernel's net/netfilter/nf_internals.h.
 """
 
 import struct
+from collections.abc import Callable, Collection
+from itertools import product
 from typing import Final
 
 from groundplane.dataplanes.conntrack.flows import Flow
-from groundplane.model.service import NUMBERS, Family, Protocol
-from groundplane.netlink import NESTED, attribute, attributes, nest
+from groundplane.model.service import FAMILIES, NUMBERS, Family, Protocol
+from groundplane.netlink import AF, NESTED, attribute, attributes, nest
 
 _ORIG, _REPLY, _STATUS, _ID, _ZONE, _FILTER, _STATUS_MASK = 1, 2, 3, 12, 18, 25, 26  # of an entry
 _IP, _PROTO, _TUPLE_ZONE = 1, 2, 3  # of one of its two tuples
@@ -147,7 +149,29 @@ class Layout:
         return b"".join(parts)
 
 
-_FAMILIES: Final[tuple[Family, ...]] = ("IPv4", "IPv6")
 LAYOUTS: Final = {
-    (family, protocol): Layout(family, protocol) for family in _FAMILIES for protocol in NUMBERS
+    (family, protocol): Layout(family, protocol) for family in FAMILIES for protocol in NUMBERS
 }
+
+# Where the number of the first tuple's protocol is, by the family's number, and what is before it.
+_PROTOCOL_AT: Final = {AF["IPv4"]: 36, AF["IPv6"]: 60}
+_BEFORE_PROTOCOL: Final = _header.pack(5, _NUMBER)
+
+
+def reader(protocols: Collection[Protocol]) -> Callable[[bytes], Flow | None]:
+    """Return what reads an entry of *protocols*, of either family: None for any other."""
+    layouts = {
+        (AF[family], NUMBERS[protocol]): LAYOUTS[family, protocol]
+        for family, protocol in product(FAMILIES, protocols)
+    }
+
+    def read(answer: bytes) -> Flow | None:
+        family = answer[0]
+        start = _PROTOCOL_AT.get(family, 0)
+        if answer[start - 4 : start] == _BEFORE_PROTOCOL:
+            layout = layouts.get((family, answer[start]))
+            return layout.flow(answer) if layout else None
+        tried = (layout.flow(answer) for key, layout in layouts.items() if key[0] == family)
+        return next((flow for flow in tried if flow), None)
+
+    return read

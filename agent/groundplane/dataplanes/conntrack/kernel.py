@@ -5,16 +5,22 @@ CAP_NET_ADMIN is needed and suffices.
 
 import errno
 import os
+from collections.abc import Collection, Iterator
+from itertools import product
+from socket import AF_UNSPEC
 from typing import Final
 
-from groundplane.dataplanes.conntrack.entries import LAYOUTS, listing
+from groundplane.dataplanes.conntrack.entries import LAYOUTS, listing, reader
 from groundplane.dataplanes.conntrack.flows import Flow
 from groundplane.errors import KernelRefused
-from groundplane.model.service import Family, Protocol
-from groundplane.netlink import ACK, AF, DUMP, REQUEST, Socket, message, netfilter
+from groundplane.model.service import FAMILIES, Protocol
+from groundplane.netlink import ACK, AF, DUMP, REQUEST, Socket, attributes, message, netfilter
 
 _SUBSYSTEM: Final = 1  # NFNL_SUBSYS_CTNETLINK
-_GET, _DELETE = _SUBSYSTEM << 8 | 1, _SUBSYSTEM << 8 | 2
+_GET, _DELETE, _GET_STATS = (_SUBSYSTEM << 8 | command for command in (1, 2, 5))
+_GLOBAL_ENTRIES: Final = 1  # CTA_STATS_GLOBAL_ENTRIES
+# To read and to pass over so many entries takes less than to go through 262,144 buckets once more.
+_FEW: Final = 1000
 
 
 class Conntrack:
@@ -26,20 +32,42 @@ class Conntrack:
     def close(self) -> None:
         self._netlink.close()
 
-    def flows(self, family: Family, protocol: Protocol) -> list[Flow]:
-        """Return the entries of *family* and *protocol*, of TCP those without an answer.
+    def flows(self, protocols: Collection[Protocol]) -> list[Flow]:
+        """Return the entries of *protocols*, of TCP those without an answer.
 
         Raises KernelRefused when the kernel does not list its entries.
         The table is never at rest: one that ends or begins meanwhile may be missing, and is met
         the next time.
         """
-        body = netfilter(AF[family]) + listing(protocol)
-        layout = LAYOUTS[family, protocol]
         try:
-            answers = self._netlink.ask(_GET, DUMP, body, whole=False)
-            return [flow for answer in answers if (flow := layout.flow(answer))]
+            return [*self._flows(protocols)]
         except OSError as error:
             raise KernelRefused(f"the conntrack table is not listed: {error.strerror}") from None
+
+    def _flows(self, protocols: Collection[Protocol]) -> Iterator[Flow]:
+        """List all entries at once where there are few, else each family and protocol by itself.
+
+        The kernel goes through all its buckets for each listing, and filters by one family and
+        protocol alone.
+        """
+        if not protocols:
+            return
+        if self._count() <= _FEW:
+            yield from self._listed(AF_UNSPEC, b"", protocols)
+            return
+        for family, protocol in product(FAMILIES, protocols):
+            yield from self._listed(AF[family], listing(protocol), (protocol,))
+
+    def _listed(self, family: int, asked: bytes, protocols: Collection[Protocol]) -> Iterator[Flow]:
+        read = reader(protocols)
+        for answer in self._netlink.ask(_GET, DUMP, netfilter(family) + asked, whole=False):
+            if flow := read(answer):
+                yield flow
+
+    def _count(self) -> int:
+        """Return how many entries there are, of all families and protocols."""
+        (answer,) = self._netlink.ask(_GET_STATS, 0, netfilter(AF_UNSPEC))
+        return int.from_bytes(dict(attributes(answer, 4))[_GLOBAL_ENTRIES], "big")
 
     def delete(self, flow: Flow) -> bool:
         """Delete the entry of *flow*; False where it had ended by itself. Raises KernelRefused."""

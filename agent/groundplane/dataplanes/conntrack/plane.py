@@ -1,7 +1,6 @@
 """Conntrack entries as a dataplane: what is wanted is that none leads to a dead endpoint."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import product
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final
 
 from groundplane.dataplanes.conntrack.expect import Object, render, scope_of
@@ -13,7 +12,6 @@ from groundplane.model.address import unpack
 from groundplane.model.service import NUMBERS, Family, Protocol
 from groundplane.project.state import NodeBase, Part
 
-_WIDTHS: Final[dict[Family, int]] = {"IPv4": 4, "IPv6": 16}  # of packed addresses
 _NAMES: Final = {number: name for name, number in NUMBERS.items()}
 
 
@@ -54,8 +52,7 @@ class StaleFlows:
         """Nothing of this takes long."""
 
     def read(self, base: NodeBase) -> Mapping[Object, Targets]:
-        every = product(base.families, NUMBERS)
-        stale_flows: dict[Object, Targets] = dict.fromkeys(self._stale(base, every), ())
+        stale_flows: dict[Object, Targets] = dict.fromkeys(self._stale(base, NUMBERS), ())
         return stale_flows | dict(self._expected.items())
 
     def listen(self) -> None:
@@ -78,21 +75,18 @@ class StaleFlows:
         Of UDP and SCTP it is looked for each time, since a client may prolong an entry for ever; not
         where nobody serves them, since the kernel goes through its whole table for each listing.
         """
-        concerned = {*product(base.families, self._changed), *self._used("UDP", "SCTP")}
         try:
-            found = [*self._stale(base, concerned)]
+            found = self._stale(base, self._changed | self._used("UDP", "SCTP"))
         except KernelRefused:
             return True
         if not found:
             self._changed, self._removed = set(), set()
         return bool(found)
 
-    def _used(self, *protocols: Protocol) -> Iterator[tuple[Family, Protocol]]:
-        """Yield those of *protocols*, each with its family, of which there is a frontend."""
-        there = {(len(address), number) for address, _, number in self._expected}
-        for family, protocol in product(_WIDTHS, protocols):
-            if (_WIDTHS[family], NUMBERS[protocol]) in there:
-                yield family, protocol
+    def _used(self, *protocols: Protocol) -> set[Protocol]:
+        """Return those of *protocols* of which there is a frontend."""
+        there = {number for _, _, number in self._expected}
+        return {protocol for protocol in protocols if NUMBERS[protocol] in there}
 
     def write(self, base: NodeBase, delta: Delta[Object, Targets]) -> None:
         """Expect what *delta* makes of what was expected, and delete the entries that do not fit.
@@ -108,7 +102,7 @@ class StaleFlows:
         new = {**delta.create, **{key: new for key, (_, new) in delta.update.items()}}
         self._expected |= {key: who for key, who in new.items() if not isinstance(key, Flow)}
         refused: dict[Object, str] = {}
-        for flow in [*self._stale(base, product(base.families, protocols))]:
+        for flow in self._stale(base, protocols):
             try:
                 if self._table.delete(flow):
                     self._deleted(flow.family)
@@ -117,13 +111,9 @@ class StaleFlows:
         if refused:
             raise ObjectsRefused(refused)
 
-    def _stale(
-        self, base: NodeBase, concerned: Iterable[tuple[Family, Protocol]]
-    ) -> Iterator[Flow]:
-        scope = self._scope_of(base)
-        for family, protocol in concerned:
-            listed = self._table.flows(family, protocol)
-            yield from stale(listed, self._expected, scope, self._removed)
+    def _stale(self, base: NodeBase, protocols: Collection[Protocol]) -> list[Flow]:
+        flows = self._table.flows(protocols)
+        return stale(flows, self._expected, self._scope_of(base), self._removed)
 
     def _scope_of(self, base: NodeBase) -> Scope:
         if self._scope is None or self._scope[0] is not base:
