@@ -68,12 +68,6 @@ def links() -> None:
         public = next(n.public_key for n in compiled_site().nodes if n.name == base.name)
         own.wireguard_key(name="The private key is that of the catalog's key", public=public)
     _units(base)
-    systemd.service(
-        name="networkd runs",
-        service="systemd-networkd.service",
-        running=True,
-        enabled=True,
-    )
     network_files = host.get_fact(NetworkFiles)
     if not configures_links_of_others(network_files):
         # It comes with networkd, finds no link to wait for, and waits two minutes for one.
@@ -163,6 +157,12 @@ def _units(base: NodeBase) -> None:
         _if=changed[f"60-{OVERLAY}.netdev"].did_change,
     )
     _vxlan(base)
+    systemd.service(  # it may run for the first time here, and then reads the files
+        name="networkd runs",
+        service="systemd-networkd.service",
+        running=True,
+        enabled=True,
+    )
     server.shell(
         name="networkd makes the links as declared",
         commands=[

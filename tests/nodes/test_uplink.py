@@ -1,20 +1,24 @@
 """A bare node whose own link is declared: made in stages, and undone where it would be lost."""
 
 import os
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from deploys.catalog import ROOT
+from deploys.lab.disk import root_of
 from tests.sites import CLUSTER, Site, site_of
 
 pytestmark = pytest.mark.nodes
 
 PREFIX = "gp-testup"
 UPLINK = "deploys.machine.uplink.uplink"
+LINKS = "deploys.machine.links.links"
 SITE = (
     CLUSTER
     + """\
@@ -72,3 +76,60 @@ def test_one_that_would_be_lost_is_undone_by_the_node(site: Site) -> None:
         declared.write_text(SITE)
     assert "192.168.50.31/24" in site.on("u1", "ip -4 address show dev host0")
     assert [] == site.deploy("nodes", UPLINK)
+
+
+INTERFACES = """\
+auto lo host0
+iface lo inet loopback
+iface host0 inet static
+    address 192.168.50.31/24
+    gateway 192.168.50.1
+iface host0 inet6 static
+    address fd50::31/64
+    accept_ra 0
+    dad-attempts 0
+"""
+
+
+def test_a_host_of_ifupdown_waits_for_nothing_at_its_next_boot(site: Site, tmp_path: Path) -> None:
+    """The deploy starts networkd, which has no link there that it could wait for."""
+    root = root_of(site.lab, "u1")
+    subprocess.run(
+        ["apt-get", "download", "ifupdown"], cwd=tmp_path, check=True, capture_output=True
+    )
+    (package,) = tmp_path.glob("ifupdown_*.deb")
+    shutil.copy(package, root / "root/ifupdown.deb")
+    (root / "etc/network").mkdir(exist_ok=True)
+    (root / "etc/network/interfaces").write_text(INTERFACES)
+    networkd = "/etc/systemd/network"
+    site.on(
+        "u1",
+        f"dpkg --install /root/ifupdown.deb && rm {networkd}/*.network"
+        f" && ln -s /dev/null {networkd}/80-container-host0.network"
+        " && systemctl disable systemd-networkd.service systemd-networkd.socket"
+        " systemd-networkd-wait-online.service"
+        " && systemctl add-wants multi-user.target network-online.target",
+    )
+    _reboot(site)
+    assert "inactive" == site.on("u1", "systemctl is-active systemd-networkd || true").strip()
+    site.deploy("nodes", LINKS)
+    _reboot(site)
+    assert "running" == site.on("u1", "systemctl is-system-running --wait").strip()
+    assert "active" == site.on("u1", "systemctl is-active network-online.target").strip()
+    assert "configured" in site.on("u1", "networkctl status groundplane0")
+
+
+def _reboot(site: Site) -> None:
+    """Switch u1 off and on, and wait for its ssh."""
+    boot = "cat /proc/sys/kernel/random/boot_id; systemctl show -P UserspaceTimestamp"
+    before = site.on("u1", boot)
+    site.on("u1", "systemctl reboot || true")
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            if before != site.on("u1", boot):
+                return
+        except (AssertionError, subprocess.TimeoutExpired):
+            pass
+        assert time.monotonic() < deadline, "u1 has not booted within 60 s"
+        time.sleep(0.2)
