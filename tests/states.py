@@ -11,9 +11,8 @@ from groundplane.model.address import family_of, pack
 from groundplane.model.compiled import Endpoint, Port, Sizes, columns
 from groundplane.model.service import Protocol
 from groundplane.pools import number_pools
-from groundplane.project.node import capacity, interface_name, project_service
+from groundplane.project.node import capacity, local_workload, project_service
 from groundplane.project.state import (
-    LocalWorkload,
     Member,
     NodeBase,
     NodeState,
@@ -46,11 +45,7 @@ BASE = NodeBase(
         Peer("n2", ("192.0.2.2", "2001:db8::2"), ("10.244.2.0/24", "fd00:244:0:2::/64")),
         Peer("n3", ("192.0.2.3", "2001:db8::3"), ("10.244.3.0/24", "fd00:244:0:3::/64")),
     ),
-    workloads=(
-        LocalWorkload(
-            "default", "a", interface_name("default", "a"), ("10.244.1.10", "fd00:244:0:1::10")
-        ),
-    ),
+    workloads=(local_workload("default", "a", ("10.244.1.10", "fd00:244:0:1::10")),),
     capacity=SIZES,
 )
 
@@ -71,8 +66,7 @@ def of_family(family: str, base: NodeBase = BASE) -> NodeBase:
         workload_cidrs=only(base.workload_cidrs),
         peers=tuple(Peer(p.name, only(p.addresses), only(p.subnets)) for p in base.peers),
         workloads=tuple(
-            LocalWorkload(w.namespace, w.name, w.interface, only(w.addresses))
-            for w in base.workloads
+            msgspec.structs.replace(w, addresses=only(w.addresses)) for w in base.workloads
         ),
     )
 

@@ -7,7 +7,7 @@ agent keeps. Safe to run again, and after a crash in between.
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,14 @@ NETNS_DIRECTORY: Final = Path("/run/netns")
 # What takes packets out of tunnels, in every namespace where the module is loaded.
 TUNNELS: Final[dict[Family, str]] = {"IPv4": "tunl0", "IPv6": "ip6tnl0"}
 MODULES: Final[dict[Family, str]] = {"IPv4": "ipip", "IPv6": "ip6_tunnel"}
+# Of a workload's port. The bridge learns no address from it, floods nothing to it but what the node
+# itself sends, and with br_netfilter on sends a workload's packets to itself back.
+PORT: Final = (
+    *("learning", "off", "flood", "off", "mcast_flood", "off", "bcast_flood", "off"),
+    *("hairpin", "on"),
+)
+# What routers announce is not asked for: the way out is the node.
+NO_ROUTERS: Final = {f"net/ipv6/conf/{of}/accept_ra": 0 for of in ("all", "default", INTERFACE)}
 CONFIG_DIRECTORY: Final = Path("/etc/netns")  # ip-netns(8): files bound over those of /etc
 
 
@@ -56,14 +64,21 @@ def up(base: NodeBase, workload: LocalWorkload) -> None:
         Path(f"/proc/sys/net/ipv6/conf/{workload.interface}/disable_ipv6").write_text("1")
     mtu = ("mtu", str(base.mtu))
     _ip("link", "set", workload.interface, *mtu, "master", BRIDGE, "up")
-    # With br_netfilter on, a workload's packets to itself go back out of the port they came from.
-    _ip("link", "set", workload.interface, "type", "bridge_slave", "hairpin", "on")
+    _ip("link", "set", workload.interface, "type", "bridge_slave", *PORT)
+    _run(*entry_of(workload))
     _ip("-n", name, "link", "set", "lo", "up")
-    _ip("-n", name, "link", "set", INTERFACE, *mtu, "up")
+    _sysctls(name, NO_ROUTERS)
+    _ip("-n", name, "link", "set", INTERFACE, *mtu, "address", workload.mac, "up")
     _drop_other_addresses(name, workload)
     gateways = {family_of(text): text for text in base.bridge_addresses}
     for address in workload.addresses:
         _set_address(name, address, gateways[family_of(address)])
+    _tell_node(workload)
+
+
+def entry_of(workload: LocalWorkload) -> tuple[str, ...]:
+    """Return the command that tells the bridge, which does not learn it, where *workload* is."""
+    return ("bridge", "fdb", "replace", workload.mac, "dev", workload.interface, "master", "static")
 
 
 def _remove_stray_end(interface: str) -> None:
@@ -112,6 +127,14 @@ def down(instance: str) -> None:
             config.rmdir()
 
 
+def _tell_node(workload: LocalWorkload) -> None:
+    """Let the node send to the hardware address that the workload has now, if it had another one."""
+    for address in workload.addresses:
+        here = (address, "dev", BRIDGE)
+        if json.loads(_ip("-j", "neighbour", "show", *here) or "[]"):
+            _ip("neighbour", "replace", *here, "lladdr", workload.mac, "nud", "stale")
+
+
 def answer_for(name: str, addresses: Sequence[str]) -> None:
     """Let the namespace *name* take what comes in IP's own tunnels to *addresses*, to no others.
 
@@ -134,7 +157,7 @@ def answer_for(name: str, addresses: Sequence[str]) -> None:
             _ip(*here, "address", "del", old, "dev", device)
         if family == "IPv4" and wanted:
             # Loose (RFC 3704, 2.4): the way back to a client is another one than the tunnel.
-            _sysctl(name, f"net/ipv4/conf/{device}/rp_filter", "2")
+            _sysctls(name, {f"net/ipv4/conf/{device}/rp_filter": 2})
         _ip(*here, "link", "set", device, "up" if wanted else "down")
         for new in wanted - present:
             extra = [] if family == "IPv4" else ["nodad"]
@@ -158,8 +181,10 @@ def _links(name: str) -> set[str]:
     return {link["ifname"] for link in json.loads(_ip("-j", "-n", name, "link") or "[]") if link}
 
 
-def _sysctl(name: str, path: str, value: str) -> None:
-    _ip("netns", "exec", name, "sh", "-c", f"echo {value} >/proc/sys/{path}")
+def _sysctls(name: str, values: Mapping[str, int]) -> None:
+    """Set what there is of *values* in the namespace *name*: a kernel may lack IPv6."""
+    lines = (f"[ ! -e {path} ] || echo {value} >{path}" for path, value in values.items())
+    _ip("netns", "exec", name, "sh", "-ec", "cd /proc/sys; " + "; ".join(lines))
 
 
 def _there(*arguments: str) -> bool:
@@ -168,10 +193,13 @@ def _there(*arguments: str) -> bool:
 
 def _ip(*arguments: str) -> str:
     """Return what ip(8) prints; KernelRefused with its reason."""
+    return _run("ip", *arguments)
+
+
+def _run(*command: str) -> str:
     try:
-        command = ["ip", *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
     except subprocess.CalledProcessError as error:
         raise KernelRefused(
-            f"ip {' '.join(arguments)}: {error.stderr.strip() or os.strerror(1)}"
+            f"{' '.join(command)}: {error.stderr.strip() or os.strerror(1)}"
         ) from None

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
 from groundplane.netns import TUNNELS
+from groundplane.project.state import BRIDGE
 
 _TIME_SERVICES = ("chrony", "chronyd", "ntpsec", "ntp", "ntpd", "openntpd", "systemd-timesyncd")
 
@@ -110,6 +111,19 @@ class TunnelAddresses(FactBase[dict[str, list[str]]]):
             elif name.partition("@")[0] in TUNNELS.values():
                 addresses += [each.partition("/")[0] for each in rest[1:]]
         return found
+
+
+class BridgeEntries(FactBase[set[tuple[str, str]]]):
+    """Where the workloads' bridge was told that a hardware address is: the address, and the port."""
+
+    default = set
+
+    def command(self) -> str:
+        return f"bridge fdb show br {BRIDGE} 2>/dev/null || true"
+
+    def process(self, output: Iterable[str]) -> set[tuple[str, str]]:
+        lines = [line.split() for line in output]
+        return {(words[0], words[2]) for words in lines if words[-1:] == ["static"]}
 
 
 class LinkNames(FactBase[list[str]]):

@@ -36,6 +36,7 @@ from deploys.lab.tour import Request, requests
 from groundplane.errors import GroundplaneError
 from groundplane.model import compiled
 from groundplane.model.address import family_of
+from groundplane.netns import PORT, entry_of
 from groundplane.project.state import BRIDGE, OVERLAY, LocalWorkload, NodeBase
 
 PREFIX = "gp-netns"
@@ -77,14 +78,14 @@ def connection(base: NodeBase, workload: LocalWorkload, namespace: str) -> Itera
     end = f"peer name eth0 mtu {base.mtu} netns {namespace}"
     yield f"link add {workload.interface} mtu {base.mtu} type veth {end}"
     yield f"link set {workload.interface} master {BRIDGE} up"
-    yield f"link set {workload.interface} type bridge_slave hairpin on"
+    yield f"link set {workload.interface} type bridge_slave {' '.join(PORT)}"
 
 
 def settings(base: NodeBase, workload: LocalWorkload) -> Iterator[str]:
     """Yield the lines for ip(8) in the namespace of *workload*."""
     gateways = {family_of(text): text for text in base.bridge_addresses}
     yield "link set lo up"
-    yield "link set eth0 up"
+    yield f"link set eth0 address {workload.mac} up"
     for address in workload.addresses:
         yield f"address add {_whole(address)} dev eth0{_at_once(address)}"
         yield f"route add default via {gateways[family_of(address)]} dev eth0 onlink"
@@ -139,6 +140,7 @@ def _build(lab: Lab, addresses: Sequence[str], base: NodeBase, keeper: Services)
         own = f"{PREFIX}-w-{workload.instance}"
         run(["ip", "netns", "add", own])
         _batch(namespace, connection(base, workload, own))
+        run(inside(namespace, [*entry_of(workload)]))
         _batch(own, settings(base, workload))
         if has_example_servers(read_source()):
             _serve(keeper, lab, own, workload.instance, ports[workload.namespace, workload.name])

@@ -12,7 +12,7 @@ from deploys.exec_probes import exec_helper
 from deploys.facts.agent import DeclaredRevision
 from deploys.facts.files import PythonVersion
 from deploys.machine.defaults import DEFAULTS
-from deploys.operations import catalog, environment, trust
+from deploys.operations import catalog, environment, trust, workload_links
 from deploys.settings import BadAddress, listening_address
 from deploys.settings import environment as environment_file
 from deploys.source import TRUST_DIRECTORY, BadSource, Source, source_of
@@ -68,6 +68,12 @@ def agent() -> None:
         for unit in ("groundplane-agent.service", "groundplane-netns@.service")
     ]
     helper = exec_helper(host.data.exec_probes, directory, installed)
+    workload_links.connected(
+        name="Workloads that run are connected as this version does it",
+        workloads=node_state(host.data.node_name).base.workloads,
+        node=host.data.node_name,
+        program=f"{directory}/current/bin/groundplane",
+    )
     deciding = [installed, settings, trusted, *units, *([helper] if helper else [])]
     systemd.service(
         name="The agent is the new one",

@@ -30,7 +30,7 @@ from tests.conformance.cases import (
 )
 from tests.kernel.ipvs import need_ipvs
 from tests.kernel.spaces import own
-from tests.kernel.world import World, ask, world
+from tests.kernel.world import World, ask, bridged, world
 
 pytestmark = pytest.mark.kernel
 
@@ -95,11 +95,14 @@ def _destination(site: compiled.Site, run: Run) -> tuple[str, int]:
     return next(each for each in addresses if family_of(each) == family), case.port or port
 
 
-@pytest.fixture(scope="session")
-def net(site: compiled.Site) -> Iterator[World]:
+@pytest.fixture(scope="session", params=[0, 1], ids=["plain", "bridged"])
+def net(site: compiled.Site, request: pytest.FixtureRequest) -> Iterator[World]:
+    """Yield the site; *bridged* is as Docker sets it: br_netfilter shows frames to IP's own rules."""
     if site.nodes[0].proxy_mode == "ipvs":
         need_ipvs()
     with world(site, own("c")) as built:
+        for node in site.nodes:
+            bridged(built.node(node.name), request.param)
         for name, port in SERVERS:
             built.serve(built.workload(name), name, port)
         built.serve(built.client, "outside", 9000)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploys.facts.machine import (
+    BridgeEntries,
     LearnsRoutes,
     LinkAddresses,
     LinkNames,
@@ -82,6 +83,18 @@ def test_units_of_workloads_are_instances() -> None:
         "groundplane-netns@default-web-1.service enabled enabled",
     ]
     assert ["groundplane-netns@default-web-1.service"] == NetnsUnits().process(lines)
+
+
+def test_the_bridge_was_told_where_a_workload_is() -> None:
+    lines = [
+        "33:33:00:00:00:01 dev groundplane0 self permanent",
+        "02:00:00:00:00:0a dev gpw0 master groundplane0 static",
+        "02:00:00:00:00:0b dev gpw1 master groundplane0",  # learned
+        "f6:5b:2e:b7:76:ef dev gpw0 master groundplane0 permanent",
+    ]
+    assert {("02:00:00:00:00:0a", "gpw0")} == BridgeEntries().process(lines)
+    assert set() == BridgeEntries().process([])
+    assert [] == shell(BridgeEntries().command())
 
 
 def test_links_by_name() -> None:

@@ -26,12 +26,13 @@ import msgspec
 
 from groundplane.dataplanes.nftables import Nftables
 from groundplane.model.compiled import Sizes
-from groundplane.project.node import capacity, interface_name
-from groundplane.project.state import LocalWorkload, NodeState
+from groundplane.netns import PORT, entry_of
+from groundplane.project.node import capacity, local_workload
+from groundplane.project.state import NodeState
 from groundplane.reconcile import Reconciler
 from groundplane.simulate import Packet
 from tests.kernel.spaces import based, namespace
-from tests.kernel.world import ip, let_icmp_flow, sysctl, within
+from tests.kernel.world import ip, let_icmp_flow, run, sysctl, within
 from tests.states import BASE
 
 PORTS: Final = (8080, 8081)
@@ -47,8 +48,7 @@ OUTSIDE: Final = (
 )
 BASE_OF_STAGE: Final = based(
     workloads=tuple(
-        LocalWorkload("default", name, interface_name("default", name), addresses)
-        for name, addresses in WORKLOADS.items()
+        local_workload("default", name, addresses) for name, addresses in WORKLOADS.items()
     ),
     affinity_timeouts=(5, 10800),
     capacity=Sizes(*[capacity(16384)] * len(msgspec.structs.fields(Sizes))),
@@ -279,17 +279,19 @@ def stage() -> Iterator[Stage]:
         spaces = {}
         for name, (ipv4, ipv6) in WORKLOADS.items():
             spaces[name] = own = stack.enter_context(namespace(f"stage-{name}"))
-            interface = interface_name("default", name)
+            workload = local_workload("default", name, (ipv4, ipv6))
+            interface = workload.interface
             ip(
                 f"-n {node} link add {interface} type veth peer name eth0 netns {own}",
                 f"-n {node} link set {interface} master groundplane0 up",
-                f"-n {node} link set {interface} type bridge_slave hairpin on",
-                f"-n {own} link set eth0 up",
+                f"-n {node} link set {interface} type bridge_slave {' '.join(PORT)}",
+                f"-n {own} link set eth0 address {workload.mac} up",
                 f"-n {own} address add {ipv4}/32 dev eth0",
                 f"-n {own} address add {ipv6}/128 dev eth0 nodad",
                 f"-n {own} route add default via 10.244.1.1 dev eth0 onlink",
                 f"-n {own} -6 route add default via fd00:244:0:1::1 dev eth0 onlink",
             )
+            run(node, *entry_of(workload))
         plane = within(node, Nftables)
         stack.callback(plane.close)
         for netns in (node, world, *spaces.values()):

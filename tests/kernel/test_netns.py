@@ -33,7 +33,7 @@ echo namespaces: $(ls /run/netns)
 echo links: $(ip -br link show | cut -d' ' -f1 | cut -d@ -f1 | sort)
 echo config: $(find /etc/netns -mindepth 1 | sort)
 """
-INTERFACE = BASE.workloads[0].interface
+INTERFACE, MAC = BASE.workloads[0].interface, BASE.workloads[0].mac
 UP, DOWN = "groundplane up", "groundplane down"
 THERE = [
     "namespaces: default-a",
@@ -98,6 +98,57 @@ def test_a_workload_has_its_addresses_and_a_way_out() -> None:
     assert "via 10.244.1.1 dev eth0 onlink" in route
     assert "via fd00:244:0:1::1 dev eth0" in route6
     assert "groundplane0" == json.loads(master)[0]["master"]
+
+
+INSIDE = "ip netns exec default-a"
+ROUTERS = [f"net.ipv6.conf.{of}.accept_ra" for of in ("all", "default", "eth0")]
+# As an earlier version made it: a hardware address of the kernel's, and a port that learns.
+MADE_BEFORE = "; ".join(
+    [
+        UP,
+        "ip -n default-a link set eth0 address 02:00:00:00:00:99",
+        f"ip link set {INTERFACE} type bridge_slave learning on flood on",
+        f"bridge fdb del {MAC} dev {INTERFACE} master",
+        f"{INSIDE} sysctl -qw net.ipv6.conf.eth0.accept_ra=1",
+    ]
+)
+SHOW_EACH = (
+    f"echo --; bridge -d link show dev {INTERFACE}",
+    f"echo --; bridge fdb show dev {INTERFACE}",
+    "echo --; ip -n default-a -br link show dev eth0",
+    f"echo --; {INSIDE} sysctl -n {' '.join(ROUTERS)}",
+)
+
+
+@pytest.mark.parametrize("before", ["true", MADE_BEFORE])
+def test_the_bridge_learns_nothing_from_a_workload(before: str) -> None:
+    port, entries, link, routers = (
+        " ".join(part.split()) for part in "\n".join(done(before, UP, *SHOW_EACH)).split("--")[1:]
+    )
+    for setting in (
+        "learning off",
+        "flood off",
+        "mcast_flood off",
+        "bcast_flood off",
+        "hairpin on",
+    ):
+        assert setting in port
+    assert f"{MAC} master groundplane0 static" in entries
+    assert MAC in link
+    assert "0 0 0" == routers
+
+
+def test_a_node_that_knew_another_hardware_address_sends_to_the_new_one() -> None:
+    old = "ip neigh replace 10.244.1.10 lladdr 02:00:00:00:00:99 dev groundplane0 nud reachable"
+    *_, four, six = done(
+        UP,
+        old,
+        UP,
+        "ip neigh show 10.244.1.10 dev groundplane0",
+        "echo six: $(ip neigh show fd00:244:0:1::10 dev groundplane0)",
+    )
+    assert f"lladdr {MAC}" in four
+    assert "six:" == six
 
 
 def test_up_twice_is_the_same() -> None:

@@ -22,6 +22,7 @@ from groundplane.project import project
 from groundplane.project.node import project_base
 from groundplane.reconcile import Reconciler
 from groundplane.resolve import compile_site
+from tests.kernel.sending import passing, send
 from tests.kernel.spaces import own
 from tests.kernel.world import World, ask, ip, run, within, world
 
@@ -294,3 +295,19 @@ def test_nobody_but_a_node_speaks_in_tunnels(
         with suppress(TimeoutError):
             found.append(heard.recv(100))
         assert expected == found
+
+
+@pytest.mark.parametrize("family", [0, 1], ids=["IPv4", "IPv6"])
+def test_who_is_behind_a_tunnel_does_not_come_by_the_nodes_link(net: World, family: int) -> None:
+    """Nor does the other node's bridge, which is how a node of another segment appears."""
+    here, there = (
+        next(each.addresses[family] for each in net.site.workloads if each.name == name)
+        for name in ("here", "there")
+    )
+    for source in (there, project_base(net.site, "n2").bridge_addresses[family]):
+        with passing(net, source) as counted:
+            send(net.client, source, here, 9)
+        assert [0] == counted
+    with passing(net, there) as counted:
+        send(net.workload("there"), there, here, 9)
+    assert [1] == counted

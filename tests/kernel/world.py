@@ -29,6 +29,7 @@ from groundplane.dataplanes.links import Links
 from groundplane.dataplanes.nftables import Nftables
 from groundplane.model import compiled
 from groundplane.model.address import family_of
+from groundplane.netns import PORT, entry_of
 from groundplane.project import NodeState, project
 from groundplane.project.node import project_base
 from groundplane.project.state import OVERLAY, NodeBase
@@ -82,6 +83,17 @@ def sysctl(netns: str, **values: int) -> None:
     for name, value in values.items():
         path = Path("/proc/sys", *name.split("__"))
         within(netns, partial(path.write_text, str(value)))
+
+
+def bridged(netns: str, value: int) -> None:
+    """Let br_netfilter show frames to IP's own rules with 1, as Docker does, and not with 0.
+
+    A kernel without the module shows none.
+    """
+    for program in ("iptables", "ip6tables"):
+        path = Path("/proc/sys/net/bridge", f"bridge-nf-call-{program}")
+        if value or within(netns, path.exists):
+            within(netns, partial(path.write_text, str(value)))
 
 
 def let_icmp_flow(netns: str) -> None:
@@ -332,16 +344,21 @@ class World:
     def _build_workload(self, workload: compiled.Workload) -> None:
         name, node = self.workload(workload.name), self.node(workload.node)
         base = project_base(self.site, workload.node)
-        interface = next(w.interface for w in base.workloads if w.name == workload.name)
+        local = next(each for each in base.workloads if each.name == workload.name)
+        interface = local.interface
         self._namespace(name)
         ip(
             f"-n {node} link add {interface} mtu {base.mtu} type veth"
             f" peer name eth0 mtu {base.mtu} netns {name}",
-            f"-n {node} link set {interface} master groundplane0 up",
-            f"-n {node} link set {interface} type bridge_slave hairpin on",
-            f"-n {name} link set lo up",
-            f"-n {name} link set eth0 up",
         )
+        sysctl(node, **{f"net__ipv6__conf__{interface}__disable_ipv6": 1})
+        ip(
+            f"-n {node} link set {interface} master groundplane0 up",
+            f"-n {node} link set {interface} type bridge_slave {' '.join(PORT)}",
+            f"-n {name} link set lo up",
+            f"-n {name} link set eth0 address {local.mac} up",
+        )
+        run(node, *entry_of(local))
         gateways = {family_of(address): address for address in base.bridge_addresses}
         for address in workload.addresses:
             family = family_of(address)

@@ -24,6 +24,8 @@ def pyinfra(site: Deployed, *arguments: str) -> subprocess.CompletedProcess[str]
     )
 
 
+INSIDE = "ip netns exec default-web-1"
+PING = f"{INSIDE} ping -c 1 -W 2 $({INSIDE} ip route show default | cut -d ' ' -f 3)"
 UPGRADE = ("--data", "upgrade_packages=", "inventories/lab.py", "deploys/upgrade.py")
 
 
@@ -42,9 +44,18 @@ def test_nodes_are_not_upgraded_all_at_once(site: Deployed) -> None:
 
 
 def test_an_upgrade_of_all_nodes_leaves_them_well(site: Deployed) -> None:
+    """A workload that an earlier version connected is connected as the new one does it."""
+    site.on(
+        "n1",
+        f"set -- $(bridge fdb show br groundplane0 | grep $({INSIDE} cat /sys/class/net/eth0/address))"
+        " && bridge fdb del $1 dev $3 master"
+        " && ip -n default-web-1 link set eth0 address 02:00:00:00:00:99",
+    )
+    assert "0 received" in site.on("n1", PING, check=False)
     done = pyinfra(site, "--serial", *UPGRADE)
     assert 0 == done.returncode, done.stderr
     assert all(site.status(node.name)["healthy"] for node in site.lab.nodes)
+    assert "1 received" in site.on("n1", PING)
 
 
 def test_no_node_is_touched_after_one_that_failed(site: Deployed) -> None:

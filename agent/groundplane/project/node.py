@@ -151,7 +151,7 @@ def project_base(site: compiled.Site, name: str) -> NodeBase:
         addresses=node.addresses,
         subnets=node.subnets,
         bridge_addresses=tuple(bridge_address(subnet) for subnet in node.subnets),
-        bridge_mac=_mac(name),
+        bridge_mac=_mac(f"bridge/{name}"),
         service_cidrs=site.service_cidrs,
         workload_cidrs=site.workload_cidrs,
         non_masquerade_cidrs=site.non_masquerade_cidrs,
@@ -159,7 +159,7 @@ def project_base(site: compiled.Site, name: str) -> NodeBase:
         forwarders=site.forwarders,
         peers=tuple(_peer(site.overlay, node, each) for each in site.nodes if each.name != name),
         workloads=tuple(
-            LocalWorkload(w.namespace, w.name, interface_name(w.namespace, w.name), w.addresses)
+            local_workload(w.namespace, w.name, w.addresses)
             for w in site.workloads
             if w.node == name
         ),
@@ -217,9 +217,15 @@ def capacity(elements: int) -> int:
     return size
 
 
-def _mac(node: str) -> str:
-    """Return a locally administered address for the bridge of *node*, the same at every boot."""
-    digest = hashlib.sha256(f"bridge/{node}".encode()).digest()
+def local_workload(namespace: str, name: str, addresses: tuple[str, ...]) -> LocalWorkload:
+    """Return how a node connects the workload of that name, the same at every boot."""
+    interface, mac = interface_name(namespace, name), _mac(f"workload/{namespace}/{name}")
+    return LocalWorkload(namespace, name, interface, mac, addresses)
+
+
+def _mac(seed: str) -> str:
+    """Return a locally administered address, always the same for *seed*."""
+    digest = hashlib.sha256(seed.encode()).digest()
     return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
 
 

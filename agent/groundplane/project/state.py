@@ -34,11 +34,15 @@ class Peer(msgspec.Struct, frozen=True):
 
 
 class LocalWorkload(msgspec.Struct, frozen=True):
-    """A workload that this node connects by a veth pair *interface* on its bridge."""
+    """A workload that this node connects by a veth pair *interface* on its bridge.
+
+    *mac* is the hardware address of its own end, the only one that it may send from.
+    """
 
     namespace: str
     name: str
     interface: str
+    mac: str
     addresses: tuple[str, ...]
 
     @property

@@ -11,7 +11,7 @@ V4, V6 = MAPS["IPv4"], MAPS["IPv6"]
 PAD = bytes(2)
 WHERE = bytes((6, 0, 0, 0)) + (80).to_bytes(2, "big") + PAD
 TARGET = (8080).to_bytes(2, "big") + PAD
-GUARD = b"gpw0".ljust(16, b"\0")
+GUARD = b"gpw0".ljust(16, b"\0") + bytes.fromhex("02000000000a") + PAD
 
 
 def text(map_: Map, key: bytes, data: bytes) -> str:
@@ -32,7 +32,13 @@ def text(map_: Map, key: bytes, data: bytes) -> str:
         (text(V4.service_addresses, pack("10.96.0.1"), b""), "10.96.0.1"),
         (text(V6.nodes, pack("2001:db8::1"), b""), "2001:db8::1"),
         (text(V4.hairpin, pack("10.244.1.5") * 2, b""), "10.244.1.5 . 10.244.1.5"),
-        (text(V4.guard, GUARD + pack("10.244.1.5"), b""), '"gpw0" . 10.244.1.5'),
+        (text(V4.guard, GUARD + pack("10.244.1.5"), b""),
+         '"gpw0" . 02:00:00:00:00:0a . 10.244.1.5'),
+        (text(V6.guard, GUARD + pack("fd00::5"), b""), '"gpw0" . 02:00:00:00:00:0a . fd00::5'),
+        (text(V4.announced, GUARD + pack("10.244.1.5"), b""),
+         '"gpw0" . 02:00:00:00:00:0a . 10.244.1.5'),
+        (text(V6.announced, GUARD + pack("fd00::5"), b""),
+         '"gpw0" . 02:00:00:00:00:0a . 0xfd000000000000000000000000000005'),
     ],
 )  # fmt: skip
 def test_an_element_reads_as_nft_writes_it(found: str, expected: str) -> None:
@@ -70,7 +76,8 @@ def test_widths_are_whole_registers_of_four_bytes(maps: FamilyMaps, address: int
         "marks": (4, 4),
         "untranslated": (address + 8, 0),
         "untranslated_addresses": (address, 0),
-        f"workloads_{maps.slots.family}": (16 + address, 0),
+        f"workloads_{maps.slots.family}": (24 + address, 0),
+        f"announced_{maps.slots.family}": (24 + address, 0),
     } == widths
     assert [] == [width for pair in widths.values() for width in pair if width % 4]
 

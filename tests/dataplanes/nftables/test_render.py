@@ -16,7 +16,7 @@ from groundplane.dataplanes.nftables.render import render
 from groundplane.dataplanes.nftables.text import framework
 from groundplane.model.compiled import Endpoint
 from groundplane.model.limits import HASH_SLOTS, MAX_ENDPOINTS
-from groundplane.project.node import interface_name, project_service
+from groundplane.project.node import project_service
 from groundplane.project.state import (
     Member,
     NodeState,
@@ -86,10 +86,13 @@ def test_endpoints_behind_the_last_slot_are_left_out() -> None:
 
 
 def test_the_base_is_the_nodes_and_what_this_node_connects() -> None:
-    name = interface_name("default", "a")
+    (workload,) = BASE.workloads
+    port = f'"{workload.interface}" . {workload.mac}'
     assert [
-        f'bridge workloads_ip "{name}" . 10.244.1.10',
-        f'bridge workloads_ip6 "{name}" . fd00:244:0:1::10',
+        f"bridge announced_ip {port} . 10.244.1.10",
+        f"bridge announced_ip6 {port} . 0xfd000244000000010000000000000010",
+        f"bridge workloads_ip {port} . 10.244.1.10",
+        f"bridge workloads_ip6 {port} . fd00:244:0:1::10",
         "ip hairpin 10.244.1.10 . 10.244.1.10",
         "ip nodes 192.0.2.1",
         "ip nodes 192.0.2.2",

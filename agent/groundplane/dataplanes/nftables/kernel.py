@@ -34,7 +34,8 @@ _TAMPERED: Final = "tampered"  # in place of a digest: our framework, with rules
 def maps_of(base: NodeBase) -> list[Map]:
     """Return the maps that the framework of *base* has."""
     maps = [each for family in base.families for each in MAPS[family].of(base.proxy_mode)]
-    return maps + [each.guard for family, each in MAPS.items() if family not in base.families]
+    others = [each for family, each in MAPS.items() if family not in base.families]
+    return maps + [map_ for each in others for map_ in (each.guard, each.announced)]
 
 
 class Nftables:

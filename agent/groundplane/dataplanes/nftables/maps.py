@@ -36,6 +36,9 @@ IPV6 = Field(16, unpack)
 PROTOCOL = Field(4, lambda raw: _PROTOCOL_NAMES.get(raw[0], str(raw[0])))
 PORT = Field(4, lambda raw: str(int.from_bytes(raw[:2], "big")))
 HANDLE = Field(4, lambda raw: f"{_host32.unpack(raw)[0]:#x}")
+ETHER = Field(8, lambda raw: raw[:6].hex(":"))
+# As nft writes a part of a packet for which it has no name.
+RAW_IPV6 = Field(16, lambda raw: f"0x{raw.hex()}")
 IFNAME = Field(16, lambda raw: f'"{raw.rstrip(bytes(1)).decode()}"')
 
 
@@ -95,7 +98,8 @@ class FamilyMaps:
     service_addresses: Map  # every address that has a service
     nodes: Map  # addresses of all nodes
     hairpin: Map  # own address . own address of this node's workloads
-    guard: Map  # bridge port . its workload's address
+    guard: Map  # bridge port . its workload's hardware address . source of what it may send
+    announced: Map  # the same, with what it may tell of by ARP or neighbour discovery
     marks: Map  # pool : mark that leads to it, where IPVS balances
     untranslated: Map  # address . protocol . port of what IPVS sends on as it is
     untranslated_addresses: Map  # their addresses, for what ICMP says of such packets
@@ -113,7 +117,7 @@ class FamilyMaps:
         return tuple(each for each in self.all if each not in others)
 
 
-def _maps(code: int, table: str, address: Field) -> FamilyMaps:
+def _maps(code: int, table: str, address: Field, announced: Field) -> FamilyMaps:
     return FamilyMaps(
         cluster_ips=Map(code, table, "cluster_ips", (address, PROTOCOL, PORT), (HANDLE,)),
         external_ips=Map(code + 1, table, "external_ips", (address, PROTOCOL, PORT), (HANDLE,)),
@@ -125,23 +129,24 @@ def _maps(code: int, table: str, address: Field) -> FamilyMaps:
         service_addresses=Map(code + 7, table, "service_addresses", (address,)),
         nodes=Map(code + 8, table, "nodes", (address,)),
         hairpin=Map(code + 9, table, "hairpin", (address, address)),
-        guard=Map(code + 10, "bridge", f"workloads_{table}", (IFNAME, address)),
-        marks=Map(code + 11, table, "marks", (HANDLE,), (HANDLE,)),
-        untranslated=Map(code + 12, table, "untranslated", (address, PROTOCOL, PORT)),
-        untranslated_addresses=Map(code + 13, table, "untranslated_addresses", (address,)),
-        subnets=Map(code + 14, table, "subnets", (address,)),
+        guard=Map(code + 10, "bridge", f"workloads_{table}", (IFNAME, ETHER, address)),
+        announced=Map(code + 11, "bridge", f"announced_{table}", (IFNAME, ETHER, announced)),
+        marks=Map(code + 12, table, "marks", (HANDLE,), (HANDLE,)),
+        untranslated=Map(code + 13, table, "untranslated", (address, PROTOCOL, PORT)),
+        untranslated_addresses=Map(code + 14, table, "untranslated_addresses", (address,)),
+        subnets=Map(code + 15, table, "subnets", (address,)),
     )
 
 
 MAPS: Final[dict[Family, FamilyMaps]] = {
-    "IPv4": _maps(0, "ip", IPV4),
-    "IPv6": _maps(15, "ip6", IPV6),
+    "IPv4": _maps(0, "ip", IPV4, IPV4),
+    "IPv6": _maps(16, "ip6", IPV6, RAW_IPV6),
 }
 # What packets wrote, not we: which client stays with which endpoint. A client's IPv6 address is
 # there as two hashes of it, see text.py.
 AFFINITY: Final[dict[Family, Map]] = {
-    "IPv4": Map(30, "ip", "affinity", (HANDLE, IPV4), (HANDLE,)),
-    "IPv6": Map(31, "ip6", "affinity", (HANDLE, HANDLE, HANDLE), (HANDLE,)),
+    "IPv4": Map(32, "ip", "affinity", (HANDLE, IPV4), (HANDLE,)),
+    "IPv6": Map(33, "ip6", "affinity", (HANDLE, HANDLE, HANDLE), (HANDLE,)),
 }
 BY_CODE: Final = (*(each for maps in MAPS.values() for each in maps.all), *AFFINITY.values())
 

@@ -148,7 +148,7 @@ def _add_answering(elements: Elements, base: NodeBase, service: VirtualService) 
     addresses = service.cluster_ips + service.external_ips + service.load_balancer_ips
     for workload in base.workloads:
         for family in {family_of(each) for each in workload.addresses if each in service.answering}:
-            prefix = MAPS[family].guard.prefix + _interface(workload)
+            prefix = MAPS[family].guard.prefix + _port_of(workload)
             elements.update((prefix + pack(each), b"") for each in _of_family(addresses, family))
 
 
@@ -241,9 +241,12 @@ def _base(base: NodeBase) -> Elements:
         for text in workload.addresses:
             maps, address = MAPS[family_of(text)], pack(text)
             elements[maps.hairpin.prefix + address + address] = b""
-            elements[maps.guard.prefix + _interface(workload) + address] = b""
+            elements[maps.guard.prefix + _port_of(workload) + address] = b""
+            elements[maps.announced.prefix + _port_of(workload) + address] = b""
     return elements
 
 
-def _interface(workload: LocalWorkload) -> bytes:
-    return workload.interface.encode().ljust(16, b"\0")
+def _port_of(workload: LocalWorkload) -> bytes:
+    """Return what a frame of *workload* is known by: its port, and its hardware address."""
+    mac = bytes.fromhex(workload.mac.replace(":", ""))
+    return workload.interface.encode().ljust(16, b"\0") + mac + _PAD

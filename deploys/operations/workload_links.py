@@ -1,0 +1,30 @@
+"""The links of workloads that run while another version is installed."""
+
+from collections.abc import Generator, Sequence
+
+from pyinfra import host
+from pyinfra.api import QuoteString, StringCommand, operation
+
+from deploys.facts.machine import BridgeEntries, LinkNames
+from groundplane.project.state import LocalWorkload
+
+
+@operation()
+def connected(
+    workloads: Sequence[LocalWorkload], node: str, program: str
+) -> Generator[StringCommand]:
+    """Have each of *workloads* that runs on *node* connected as *program* does it.
+
+    An agent lets a workload send from the hardware address alone that it gives it, which the bridge
+    then knows. A workload that an earlier version connected has another one.
+    """
+    links, entries = host.get_fact(LinkNames), host.get_fact(BridgeEntries)
+    changed = False
+    for workload in workloads:
+        if workload.interface in links and (workload.mac, workload.interface) not in entries:
+            changed = True
+            yield StringCommand(
+                QuoteString(program), "netns", "up", "--node", QuoteString(node), workload.instance
+            )
+    if not changed:
+        host.noop("the workloads that run are connected")
