@@ -3,6 +3,7 @@
 import msgspec
 
 from groundplane.model import compiled
+from groundplane.model.address import canonical
 from groundplane.model.compiled import Endpoint, Node, Port, Service, Site, Workload, columns
 from groundplane.model.service import Family, Protocol
 from groundplane.pools import number_pools
@@ -19,7 +20,7 @@ def endpoint_ips(number: int) -> tuple[str, str]:
     """Return the IPv4 and the IPv6 address of an endpoint of the whole site."""
     return (
         f"10.{128 + (number >> 16)}.{number >> 8 & 255}.{number & 255}",
-        f"fd00:128::{number >> 16:x}:{number & 0xFFFF:x}",
+        canonical(f"fd00:128::{number >> 16:x}:{number & 0xFFFF:x}"),
     )
 
 
@@ -52,7 +53,7 @@ def service(number: int, endpoints: int, *, mixed: bool) -> Service:
             )
         )
     ips = (f"10.{96 + (number >> 16)}.{number >> 8 & 255}.{number & 255}",
-           f"fd00:96::{number >> 16:x}:{number & 0xFFFF:x}")  # fmt: skip
+           canonical(f"fd00:96::{number >> 16:x}:{number & 0xFFFF:x}"))  # fmt: skip
     return Service(
         f"ns-{number % NAMESPACES}",
         f"service-{number}",
@@ -98,7 +99,7 @@ def site_of(services: list[Service]) -> Site:
             Node(
                 f"n{n}",
                 (f"192.168.0.{n + 1}", f"fd77::{n + 1:x}"),
-                (f"10.250.{n}.0/24", f"fd00:128:0:{n:x}::/64"),
+                (f"10.250.{n}.0/24", f"fd00:128:0:{n + 1:x}::/64"),
             )
             for n in range(NODES)
         ),

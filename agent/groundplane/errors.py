@@ -47,11 +47,12 @@ class Fault(NamedTuple):
 
     def __str__(self) -> str:
         parts = (self.subject, self.path, self.message)
-        text = ": ".join((str(self.origin), *(_shortened(part) for part in parts if part)))
+        text = ": ".join((str(self.origin), *(shortened(part) for part in parts if part)))
         return printable(text)  # one line for each fault
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
+    """Return *text*, or its beginning and its end where it is long."""
     return text if len(text) <= _LONG else f"{text[: _LONG // 2]} ... {text[-_LONG // 4 :]}"
 
 

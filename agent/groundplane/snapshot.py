@@ -16,16 +16,22 @@ import hashlib
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from operator import attrgetter
 from typing import Final, NamedTuple, TypeVar
 from zlib import crc32
 
 import msgspec
 
-from groundplane.errors import StateError
+from groundplane.check.compiled import (
+    probe_faults,
+    service_faults,
+    site_faults,
+    workload_faults,
+)
+from groundplane.errors import StateError, printable, shortened
 from groundplane.model.compiled import FORMAT, Probe, Service, Site, Workload
 
 T = TypeVar("T")
@@ -63,6 +69,7 @@ class Snapshot:
 
     head: Site
     blocks: Sequence[Block] = field(repr=False)
+    encoded_head: bytes = field(default=b"", repr=False)
 
     def __len__(self) -> int:
         """Return how many services there are."""
@@ -77,8 +84,11 @@ class Snapshot:
         return self._value(("", node))
 
     def node_workloads(self, node: str) -> tuple[Workload, ...]:
-        """Return the workloads of *node*."""
-        return _decoded(_workloads, self.workloads(node) or b"[]")
+        """Return the workloads of *node*, whose values root uses, too; StateError for a wrong one."""
+        found = _decoded(_workloads, self.workloads(node) or b"[]")
+        for workload in found:
+            _require(workload_faults(workload), f"the workloads of {node}")
+        return found
 
     def service(self, key: Key) -> Service | None:
         """Return the service *key*; None when the site has none of that name."""
@@ -136,7 +146,11 @@ def _of_probes(block: Block) -> bool:
 
 
 def _of_services(block: Block) -> bool:
-    return bool(block.first[0]) and not _of_probes(block)
+    return _is_of_services(block.first)
+
+
+def _is_of_services(key: Key) -> bool:
+    return bool(key[0]) and not key[0].startswith(_PROBE)
 
 
 def encode(site: Site) -> bytes:
@@ -207,8 +221,20 @@ def revision_of(encoded: bytes) -> str:
 
 def verify(encoded: bytes) -> None:
     """Raise StateError when *encoded* is not, to the last bit, what was encoded."""
-    for block in decode(encoded).blocks:
-        _check(block)
+    blocks = decode(encoded).blocks
+    for index in range(len(blocks)):
+        _verified(blocks, index)
+
+
+def verify_values(encoded: bytes) -> None:
+    """Raise StateError as `verify` does, and for a value that no document comes to.
+
+    This is for what somebody else encoded, and nothing is in use to which `advance` compares it.
+    """
+    blocks = decode(encoded).blocks
+    for index in range(len(blocks)):
+        for key, line in _verified(blocks, index):
+            _require_canonical(key, line)
 
 
 def decode(encoded: bytes) -> Snapshot:
@@ -216,19 +242,24 @@ def decode(encoded: bytes) -> Snapshot:
 
     Its blocks are taken as they are: see `verify`.
     """
-    snapshot, _ = _decode(encoded, {})
+    snapshot, _ = _decode(encoded, None)
     return snapshot
 
 
 def advance(old: Snapshot, encoded: bytes) -> tuple[Snapshot, set[Key]]:
     """Return the snapshot that *encoded* is, and the services in which it differs from *old*.
 
-    Blocks that *old* has not got are verified.
+    Blocks that *old* has not got are verified, and the values in which they differ.
     """
-    snapshot, made = _decode(encoded, {block.entry: block for block in old.blocks})
-    for block in made:
-        _check(block)
-    return snapshot, _differing(old, snapshot, _of_services)
+    snapshot, made = _decode(encoded, old)
+    for index in made:
+        _verified(snapshot.blocks, index)
+    gone, new = _differences(old, snapshot)
+    for key, line in new.items():
+        if gone.get(key) != line:
+            _require_canonical(key, line)
+    keys = {key for key, _ in gone.items() ^ new.items()}
+    return snapshot, {key for key in keys if _is_of_services(key)}
 
 
 def changed_probes(old: Snapshot, new: Snapshot) -> set[Key]:
@@ -248,27 +279,41 @@ def changed_workloads(old: Snapshot, new: Snapshot) -> set[str]:
 
 def _differing(old: Snapshot, new: Snapshot, kind: Callable[[Block], bool]) -> set[Key]:
     """Return the keys of the lines of *kind* in which *old* and *new* differ."""
-    before, after = ({block.entry: block for block in each.blocks} for each in (old, new))
-    gone = _by_key(filter(kind, (before[entry] for entry in before.keys() - after.keys())))
-    made = _by_key(filter(kind, (after[entry] for entry in after.keys() - before.keys())))
+    gone, made = _differences(old, new, kind)
     return {key for key, _ in gone.items() ^ made.items()}
 
 
-def _decode(encoded: bytes, there: Mapping[bytes, Block]) -> tuple[Snapshot, list[Block]]:
-    """Return the snapshot, with the blocks that are *there* already, and those that are not."""
-    head, entries, at = _header(encoded)
+def _differences(
+    old: Snapshot, new: Snapshot, kind: Callable[[Block], bool] = bool
+) -> tuple[dict[Key, bytes], dict[Key, bytes]]:
+    """Return the lines of blocks of *kind* that *old* alone has, and those that *new* alone has."""
+    before, after = ({block.entry: block for block in each.blocks} for each in (old, new))
+    gone = _by_key(filter(kind, (before[entry] for entry in before.keys() - after.keys())))
+    made = _by_key(filter(kind, (after[entry] for entry in after.keys() - before.keys())))
+    return gone, made
+
+
+def _decode(encoded: bytes, old: Snapshot | None) -> tuple[Snapshot, list[int]]:
+    """Return the snapshot, and which of its blocks *old*, whose blocks and head it shares, has not."""
+    there = {block.entry: block for block in old.blocks} if old else {}
+    encoded_head, entries, at = _header(encoded)
+    if old and encoded_head == old.encoded_head:
+        head = old.head
+    else:
+        head = _decoded(_site, encoded_head)
+        _require(site_faults(head), "the site")
     blocks: list[Block] = []
-    made: list[Block] = []
+    made: list[int] = []
     for entry in entries:
         block = there.get(entry)
         if block is None:
             block = _found(entry, encoded, at)
-            made.append(block)
+            made.append(len(blocks))
         blocks.append(block)
         at += len(block.lines)
     if at != len(encoded):
         raise StateError(_CUT)
-    return Snapshot(head, blocks), made
+    return Snapshot(head, blocks, encoded_head), made
 
 
 def _found(entry: bytes, encoded: bytes, start: int) -> Block:
@@ -282,20 +327,60 @@ def _found(entry: bytes, encoded: bytes, start: int) -> Block:
     return Block(entry, (match[1].decode(), match[2].decode()), int(match[3]), lines)
 
 
-def _check(block: Block) -> None:
+def _verified(blocks: Sequence[Block], index: int) -> list[tuple[Key, bytes]]:
+    """Return the lines of a block with their keys; StateError where it is not as it is described.
+
+    Its lines are in the order by which they are looked up, also beside its neighbours.
+    """
+    block, where = blocks[index], "/".join(blocks[index].first)
     if _digest(block.lines).encode() != block.entry[-32:]:
-        where = "/".join(block.first)
         raise StateError(f"no compiled site: what begins at {where} does not match its digest")
+    lines = [*_keyed(block)]
+    keys = [key for key, _ in lines] + [each.first for each in blocks[index + 1 : index + 2]]
+    in_order = all(one < other for one, other in pairwise(keys))
+    if len(lines) != block.length or keys[:1] != [block.first] or not in_order:
+        raise StateError(f"no compiled site: what begins at {where} is not in order")
+    return lines
+
+
+def _keyed(block: Block) -> Iterator[tuple[Key, bytes]]:
+    """Yield the lines of *block*, each with its key."""
+    try:
+        for line in block.lines.splitlines():
+            namespace, _, name = line[: line.index(b"\t")].decode().partition("/")
+            yield (namespace, name), line
+    except ValueError:
+        raise StateError("no compiled site: a line has no key") from None
 
 
 def _by_key(blocks: Iterable[Block]) -> dict[Key, bytes]:
     """Return the lines of *blocks* by their keys."""
-    found = {}
-    for block in blocks:
-        for line in block.lines.splitlines():
-            namespace, _, name = line[: line.index(b"\t")].decode().partition("/")
-            found[namespace, name] = line
-    return found
+    return {key: line for block in blocks for key, line in _keyed(block)}
+
+
+def _require_canonical(key: Key, line: bytes) -> None:
+    """Raise StateError where the value of *line* is another key's, or none that `check` lets be."""
+    value, what = line[line.index(b"\t") :], "/".join(key)
+    if not key[0]:
+        workloads = _decoded(_workloads, value)
+        for workload in workloads:
+            _require(workload_faults(workload), what)
+        is_its_own = {key[1]} == {workload.node for workload in workloads}
+    elif key[0].startswith(_PROBE):
+        probe = _decoded(_probe, value)
+        _require(probe_faults(probe), what)
+        is_its_own = key == (_PROBE + probe.namespace, probe.name)
+    else:
+        service = _decoded(_service, value)
+        _require(service_faults(service), what)
+        is_its_own = key == service.key
+    if not is_its_own:
+        raise StateError(printable(f"no compiled site: {what} has another one's value"))
+
+
+def _require(faults: Iterator[tuple[str, str]], what: str) -> None:
+    for field_, fault in faults:
+        raise StateError(printable(f"no compiled site: {what}: {field_}: {shortened(fault)}"))
 
 
 def _title(encoded: bytes) -> tuple[int, str]:
@@ -308,11 +393,11 @@ def _title(encoded: bytes) -> tuple[int, str]:
     return title.end(), title[2].decode()
 
 
-def _header(encoded: bytes) -> tuple[Site, list[bytes], int]:
-    """Return the site, the entries of the blocks, and where the first of those begins."""
+def _header(encoded: bytes) -> tuple[bytes, list[bytes], int]:
+    """Return the site, still encoded, the entries of the blocks, and where the first one begins."""
     start, digest = _title(encoded)
     end = encoded.find(b"\n\n", start) + 2
     if end < 2 or hashlib.sha256(encoded[start:end]).hexdigest() != digest:
         raise StateError("no compiled site: its header does not match its digest")
     head, *entries = encoded[start : end - 2].split(b"\n")
-    return _decoded(_site, head), entries, end
+    return head, entries, end

@@ -34,7 +34,7 @@ def endpoint(name: str) -> Endpoint:
 
 
 def service(number: int, members: list[str]) -> Service:
-    ips = () if number % 3 == 0 else (f"10.96.0.{number + 1}",)
+    ips = () if number % 3 == 0 else (f"10.96.{(number + 1) >> 8}.{(number + 1) & 255}",)
     ports = (Port("http", "TCP", 80),)
     rows = columns([endpoint(each) for each in members])
     return Service("default", f"s{number}", ("IPv4",), ips, ports, rows)

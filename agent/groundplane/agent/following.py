@@ -14,6 +14,7 @@ from groundplane.agent.report import Report
 from groundplane.agent.store import save_site
 from groundplane.agent.watching import changes
 from groundplane.errors import GroundplaneError
+from groundplane.snapshot import verify_values
 from groundplane.sources import Content, Source
 
 log = logging.getLogger(__name__)
@@ -125,6 +126,8 @@ class Following:
         before = self._report.status.revision
         try:
             encoded = content.snapshot or await self._compile(content)
+            if self._convergence.snapshot is None:
+                await asyncio.to_thread(verify_values, encoded)
             await self._convergence.take(encoded)
         except GroundplaneError as problem:
             return str(problem)

@@ -1,7 +1,5 @@
 """What Nodes say of their machines, VM or bare, and how packets cross between segments."""
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -113,12 +111,8 @@ def _wireguard(catalog: Catalog, node: Node) -> Found:
             why = "spec.overlay of the Cluster is wireguard"
             yield "spec.wireguard", f"the node's public key is needed: {why}"
         return
-    try:
-        length = len(base64.b64decode(node.spec.wireguard.public_key, validate=True))
-    except (binascii.Error, ValueError):
-        length = 0
-    if length != 32:
-        yield "spec.wireguard.publicKey", "it is no public key of WireGuard: 32 bytes in base64"
+    if fault := names.wireguard_key(node.spec.wireguard.public_key):
+        yield "spec.wireguard.publicKey", fault
 
 
 def _join(path: str, field: str) -> str:

@@ -1,5 +1,7 @@
 """The forms that names have, each with the text that explains it."""
 
+import base64
+import binascii
 import re
 
 _RFC1123 = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -60,6 +62,15 @@ def label_key(key: str) -> str | None:
     if (slash and domain(prefix)) or len(name) > 63 or not _LABEL_NAME.fullmatch(name):
         return f'"{key}" is no label key: letters, digits, "-", "_", ".", with an optional domain/'
     return None
+
+
+def wireguard_key(key: str) -> str | None:
+    """Return what keeps *key* from being a public key of WireGuard, or None."""
+    try:
+        length = len(base64.b64decode(key, validate=True))
+    except (binascii.Error, ValueError):
+        length = 0
+    return None if length == 32 else "it is no public key of WireGuard: 32 bytes in base64"
 
 
 def port_number(port: int) -> str | None:

@@ -53,11 +53,23 @@ def _probe(workload: Workload, probe: Probe) -> Iterator[tuple[str, str]]:
 def _headers(probe: Probe) -> Iterator[tuple[str, str]]:
     for index, header in enumerate(probe.http_get.http_headers if probe.http_get else ()):
         path = f".httpGet.httpHeaders[{index}]"
-        if not _HEADER_NAME.fullmatch(header.name):
-            message = "is no name of a header: letters, digits and hyphens"
-            yield f"{path}.name", f'"{header.name}" {message}'
-        if not (header.value.isascii() and header.value.isprintable()):
-            yield f"{path}.value", "a header has printable ASCII only"
+        if fault := header_name_fault(header.name):
+            yield f"{path}.name", fault
+        if fault := header_value_fault(header.value):
+            yield f"{path}.value", fault
+
+
+def header_name_fault(name: str) -> str | None:
+    """Return what keeps *name* from being the name of a header of HTTP, or None."""
+    if _HEADER_NAME.fullmatch(name):
+        return None
+    return f'"{name}" is no name of a header: letters, digits and hyphens'
+
+
+def header_value_fault(value: str) -> str | None:
+    """Return what keeps *value* from being that of a header of HTTP, or None."""
+    good = value.isascii() and value.isprintable()
+    return None if good else "a header has printable ASCII only"
 
 
 def _port(workload: Workload, port: int | str) -> str | None:
