@@ -42,6 +42,7 @@ DUAL = (
     .replace("nodePrefix: 24}]", "nodePrefix: 24}, {cidr: 'fd00:10:244::/56', nodePrefix: 64}]")
     .replace("[192.0.2.1]", "[192.0.2.1, '2001:db8::1']")
 )
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBiHnPWMJ0QfVCr3TGLkyCjxYTgOJdk5zjyGb3nSsZ2i"
 _NO_DNS = "spec:\n  dns: {clusterIPs: []}\n"
 WITHOUT_DNS, DUAL_WITHOUT_DNS = (each.replace("spec:\n", _NO_DNS, 1) for each in (SITE, DUAL))
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from groundplane.inventory import ansible, groups, hosts, known_hosts
-from tests.catalogs import SITE, read
+from tests.catalogs import PUBLIC_KEY, SITE, read
 
 MACHINES = """
 apiVersion: groundplane/v1
@@ -16,7 +16,7 @@ kind: Hypervisor
 metadata: {name: big, labels: {topology.kubernetes.io/zone: East-1}}
 spec:
   management: {host: big.example, port: 2222, user: admin, keyFile: /keys/admin,
-               hostKeys: [ssh-ed25519 AAAA]}
+               hostKeys: [PUBLIC_KEY]}
   networks: [{name: br0, cidrs: [192.0.2.0/24]}]
 ---
 apiVersion: groundplane/v1
@@ -24,14 +24,14 @@ kind: Node
 metadata: {name: v1, labels: {topology.kubernetes.io/zone: east-1, example.com/rack: r/7}}
 spec:
   addresses: [192.0.2.7]
-  management: {hostKeys: [ssh-ed25519 BBBB]}
+  management: {hostKeys: [PUBLIC_KEY]}
   vm: {hypervisor: big, image: debian, network: br0}
 ---
 apiVersion: groundplane/v1
 kind: Node
 metadata: {name: big}
 spec: {addresses: [192.0.2.8]}
-""".replace("r/7", "r7")
+""".replace("r/7", "r7").replace("PUBLIC_KEY", PUBLIC_KEY)
 
 
 def test_groups_are_by_role_zone_label_and_hypervisor(source: Path) -> None:
@@ -65,9 +65,8 @@ def test_a_node_that_is_a_hypervisor_too_is_one_machine(source: Path) -> None:
 
 
 def test_host_keys_are_those_of_what_ssh_asks(source: Path) -> None:
-    assert ("[big.example]:2222 ssh-ed25519 AAAA\n192.0.2.7 ssh-ed25519 BBBB\n") == known_hosts(
-        hosts(read(source, MACHINES))
-    )
+    expected = f"[big.example]:2222 {PUBLIC_KEY}\n192.0.2.7 {PUBLIC_KEY}\n"
+    assert expected == known_hosts(hosts(read(source, MACHINES)))
 
 
 def test_ansible_has_the_same_groups_and_variables(source: Path) -> None:

@@ -54,13 +54,21 @@ def test_what_an_image_may_be(source: Path, spec: str) -> None:
         ),
         (
             f"source: 'a b', checksum: '{SHA256}'",
-            '.source: "a b" is no path: without spaces, and not empty',
+            '.source: "a b" is no path: without spaces and control characters, and not empty',
         ),
         (
             f"source: a, checksum: '{SHA256}', signature: {{source: s, keyring: 'https://k.example'}}",
             '.signature.keyring: "https://k.example" is no path',
         ),
         ("build: {packages: ['a;b']}", '.build.packages[0]: "a;b" is no name of a Debian package'),
+        (
+            "build: {packages: [openssh-server-]}",
+            '.build.packages[0]: "openssh-server-" is no name of a Debian package',
+        ),
+        (
+            f"source: \"a\\x9bb\", checksum: '{SHA256}'",
+            '.source: "a\\x9bb" is no path: without spaces and control characters, and not empty',
+        ),
         ("build: {suite: sid}", '.build.suite: expected "bookworm" or "trixie", got "sid"'),
     ],
 )

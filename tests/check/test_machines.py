@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.catalogs import SITE, faults
+from groundplane.check.public_keys import TYPES
+from tests.catalogs import PUBLIC_KEY, SITE, faults
 
 IMAGE = (
     "apiVersion: groundplane/v1\nkind: Image\nmetadata: {name: debian}\nspec: {build: {}}\n---\n"
@@ -39,7 +40,7 @@ def told(source: Path, text: str, site: str = SITE) -> list[str]:
     [
         "vm: {hypervisor: h1, image: debian, network: br0}",
         "vm: {hypervisor: h1, image: debian, network: br0, cpus: 4, memory: 8Gi, disk: 1Ti}",
-        "vm: {hypervisor: h1, image: debian, network: br0, authorizedKeys: [ssh-ed25519 AAAA me]}",
+        f"vm: {{hypervisor: h1, image: debian, network: br0, authorizedKeys: [{PUBLIC_KEY} me]}}",
         "uplink: {device: eth0, cidrs: [192.0.2.0/24], gateways: [192.0.2.254], mtu: 9000}",
         "uplink: {device: bond0, cidrs: [192.0.2.0/24], bond: {members: [eth0, eth1]}, vlan: 7}",
         "segment: rack-a",
@@ -64,7 +65,10 @@ def test_what_a_node_may_say(source: Path, spec: str) -> None:
         ("addressing: dhcp", 'addressing: nobody of ours gives addresses on the bridge "br0"'),
         (
             'authorizedKeys: ["-----BEGIN KEY-----"]',
-            "authorizedKeys[0]: it is no public ssh key: TYPE BASE64 [COMMENT]",
+            (
+                'authorizedKeys[0]: unknown type "-----BEGIN" of a public key; use one key, as '
+                f"TYPE BASE64 or TYPE BASE64 COMMENT, with a type of {', '.join(TYPES)}"
+            ),
         ),
         (
             "network: nat0",

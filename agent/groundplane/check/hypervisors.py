@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from groundplane.check import names
+from groundplane.check.management import management_faults
 from groundplane.check.metadata import check_metadata
 from groundplane.check.ranges import own_ranges, range_fault
 from groundplane.check.segments import Found, link_name, segment, vlan_number, within
@@ -41,10 +41,10 @@ def _hypervisor(catalog: Catalog, hypervisor: Hypervisor) -> Found:
 
 def _management(hypervisor: Hypervisor) -> Found:
     management = hypervisor.spec.management
-    if not management.host:
+    if management.host is None:
         yield "spec.management.host", "it is needed: how the deploy reaches this hypervisor"
-    if fault := names.port_number(management.port):
-        yield "spec.management.port", fault
+    for field, message in management_faults(management):
+        yield f"spec.management.{field}", message
 
 
 def _network(network: Network, own: list[tuple[str, str]]) -> Found:

@@ -10,7 +10,8 @@ from groundplane.errors import Fault
 from groundplane.model.catalog import Catalog, key_of
 from groundplane.model.machine import Image
 
-_PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+\Z")  # Debian Policy 5.6.7
+# Debian Policy 5.6.7. A hyphen at the end would have apt remove the package.
+_PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]\Z")
 _CHECKSUM: Final = re.compile(r"(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})\Z")
 
 
@@ -63,6 +64,6 @@ def _url_or_path(text: str) -> str | None:
 def _path(text: str) -> str | None:
     if "://" in text:
         return f'"{text}" is no path'
-    if not text or any(ord(character) <= 32 for character in text):
-        return f'"{text}" is no path: without spaces, and not empty'
+    if not text or " " in text or not text.isprintable():
+        return f'"{text}" is no path: without spaces and control characters, and not empty'
     return None

@@ -1,10 +1,10 @@
 """What Nodes say of their machines, VM or bare, and how packets cross between segments."""
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
 from groundplane.check import names
+from groundplane.check.public_keys import public_key_fault
 from groundplane.check.segments import Found, addresses_on, link_name, segment, vlan_number
 from groundplane.errors import Fault
 from groundplane.model.catalog import Catalog, key_of
@@ -12,7 +12,6 @@ from groundplane.model.hint import did_you_mean
 from groundplane.model.machine import Uplink, Vm, quantity
 from groundplane.model.site import Node
 
-_KEY: Final = re.compile(r"(ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( [^\n\r]*)?\Z")
 _LEAST: Final = {"memory": 128 << 20, "disk": 1 << 30}
 
 
@@ -62,8 +61,8 @@ def _vm(catalog: Catalog, node: Node, vm: Vm) -> Found:
         except ValueError as error:
             yield field, str(error)
     for index, key in enumerate(vm.authorized_keys):
-        if not _KEY.match(key):
-            yield f"authorizedKeys[{index}]", "it is no public ssh key: TYPE BASE64 [COMMENT]"
+        if fault := public_key_fault(key):
+            yield f"authorizedKeys[{index}]", fault
     yield from _carrier(catalog, node, vm)
 
 

@@ -5,6 +5,7 @@ from itertools import combinations
 from typing import Final
 
 from groundplane.check import names
+from groundplane.check.management import management_faults
 from groundplane.check.metadata import check_metadata
 from groundplane.check.ranges import external_range_fault, outside_ranges, own_ranges, range_fault
 from groundplane.errors import Fault
@@ -177,8 +178,8 @@ def _node(catalog: Catalog, node: Node, holders: dict[str, str]) -> Iterator[Fau
         if family not in families:
             message = f"no {family} address, though the site's services have {family}"
             yield catalog.fault(key, "spec.addresses", message)
-    if fault := names.port_number(spec.management.port):
-        yield catalog.fault(key, "spec.management.port", fault)
+    for field, message in management_faults(spec.management):
+        yield catalog.fault(key, f"spec.management.{field}", message)
 
 
 def _subnets(catalog: Catalog) -> Iterator[Fault]:

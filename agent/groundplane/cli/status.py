@@ -118,7 +118,7 @@ def _ssh(host: "Host", config: Path | None, pinned: str) -> list[str]:
     options = ["-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-o", "ControlPath=none"]
     command = "python3 -I -S -"
     if config is not None:
-        return ["ssh", "-F", str(config), *options, host.name, command]
+        return ["ssh", "-F", str(config), *options, "--", host.name, command]
     management = host.management
     if management.host_keys:
         options += ["-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={pinned}"]
@@ -129,7 +129,10 @@ def _ssh(host: "Host", config: Path | None, pinned: str) -> list[str]:
         *options,
         "-p",
         str(management.port),
-        f"{management.user}@{host.address}",
+        "-l",
+        management.user,
+        "--",  # what follows is never an option
+        host.address,
         command,
     ]
 

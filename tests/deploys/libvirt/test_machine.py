@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from deploys.libvirt.machine import Machine, machines_of
-from tests.catalogs import read
+from tests.catalogs import PUBLIC_KEY, read
 
 SITE = """\
 apiVersion: groundplane/v1
@@ -49,13 +49,13 @@ spec:
     cpus: 4
     memory: "2147483000"
     disk: 20Gi
-    authorizedKeys: [ssh-ed25519 AAAA one]
-"""
+    authorizedKeys: [PUBLIC_KEY one]
+""".replace("PUBLIC_KEY", PUBLIC_KEY)
 
 
 def _machines(path: Path) -> tuple[Machine, ...]:
     catalog = read(path, SITE)
-    keys = ["ssh-ed25519 BBBB two", "ssh-ed25519 AAAA one"]
+    keys = ["ssh-ed25519 BBBB two", f"{PUBLIC_KEY} one"]
     return machines_of(catalog, catalog.hypervisors["hv1"], keys)
 
 
@@ -66,7 +66,7 @@ def test_they_are_in_the_order_of_their_names(tmp_path: Path) -> None:
 def test_sizes_are_bytes_and_keys_are_named_once(tmp_path: Path) -> None:
     machine = _machines(tmp_path)[0]
     assert (machine.cpus, machine.memory, machine.disk) == (4, 2 << 30, 20 << 30)
-    assert machine.authorized_keys == ("ssh-ed25519 AAAA one", "ssh-ed25519 BBBB two")
+    assert machine.authorized_keys == (f"{PUBLIC_KEY} one", "ssh-ed25519 BBBB two")
     assert (machine.site, machine.user) == ("lab", "admin")
 
 
