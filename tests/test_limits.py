@@ -66,7 +66,9 @@ def test_ranges_that_change_under_running_services_are_held_back_with_what_would
 
 def test_a_larger_range_and_another_family_are_not_held_back() -> None:
     assert "" == why(of(*SERVICES, service_cidrs=("10.96.0.0/12", "fd00:96::/112")))
-    both = msgspec.structs.replace(SERVICES[0], cluster_ips=("10.96.0.2", "fd00:96::2"))
+    both = msgspec.structs.replace(
+        SERVICES[0], cluster_ips=("10.96.0.2", "fd00:96::2"), families=("IPv4", "IPv6")
+    )
     assert "" == why(of(both, *SERVICES[1:], service_cidrs=("10.96.0.0/16", "fd00:96::/112")))
 
 
