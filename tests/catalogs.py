@@ -31,6 +31,7 @@ metadata: {name: lab}
 spec:
   serviceCIDRs: [10.96.0.0/24]
   workloadCIDRs: [{cidr: 10.244.0.0/16, nodePrefix: 24}]
+  endpoints: {nodes: true, outsideCIDRs: [0.0.0.0/0, "::/0"]}
 ---
 apiVersion: groundplane/v1
 kind: Node

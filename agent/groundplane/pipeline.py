@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from groundplane.allocate import LOCK_NAME, Allocations, Lock, allocate, parse_lock, require_current
-from groundplane.check import check, check_answers
+from groundplane.check import check, check_allocated, check_answers
 from groundplane.errors import CatalogError, Fault, LockOutdated, Origin, SourceError
 from groundplane.load import load, place
 from groundplane.model import compiled, dns
@@ -61,7 +61,8 @@ def compile_source(source: Path) -> compiled.Site:
 def compile_catalog(catalog: Catalog, allocations: Allocations) -> compiled.Site:
     """Return the compiled site; CatalogError with the faults that are seen by its addresses."""
     site = compile_site(catalog, allocations)
-    if faults := list(check_answers(catalog, site)):
+    faults = check_allocated(catalog, allocations.bridges, allocations.workloads)
+    if faults := [*faults, *check_answers(catalog, site)]:
         raise CatalogError(*place(faults))
     return site
 

@@ -121,3 +121,21 @@ def test_a_site_without_pools_says_so(source: Path) -> None:
     text = service(PORTS, LOAD_BALANCER, annotations={POOL: "public"})
     (fault,) = faults(source, text)
     assert fault.endswith('the Cluster has no load-balancer pool "public"; there are: none')
+
+
+@pytest.mark.parametrize(
+    ("annotation", "message"),
+    [
+        ("groundplane/top-level-domain: accepted", ""),
+        ("groundplane/top-level-domain: 'true'", 'expected "accepted", got "true"'),
+        ("groundplane/top-level-domains: accepted", "unknown annotation"),
+        ("example.com/any: thing", ""),
+    ],
+)
+def test_annotations_of_a_namespace(source: Path, annotation: str, message: str) -> None:
+    text = (
+        f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: com, annotations: {{{annotation}}}}}\n"
+    )
+    found = faults(source, text)
+    assert bool(message) == bool(found)
+    assert all("Namespace/com: metadata.annotations" in each and message in each for each in found)

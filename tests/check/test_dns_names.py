@@ -187,3 +187,24 @@ def test_every_name_that_is_rendered_is_one_that_was_measured(source: Path, leng
     for part in state.parts:
         for record in render(state.base, part):
             assert encoded(record.owner)
+
+
+def test_a_namespace_that_is_a_top_level_domain_shadows_hosts(source: Path) -> None:
+    """Workloads look up google.com as google.com.svc.cluster.local first."""
+    document = (
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: {}, namespace: {}}}\n"
+        "spec: {{ports: [{{port: 80}}]}}\n"
+    )
+    names = [("google", "com"), ("a", "com"), ("a", "comm"), ("a", "internal")]
+    text = "---\n".join(document.format(*each) for each in names)
+    first, second = warned(source, text)
+    assert (
+        'site/test.yaml:3: Service/com/google: metadata.namespace: "com" is a top-level domain: to '
+        "workloads, google.com is this service and not that host; "
+    ) in first
+    assert 'Service/internal/a: metadata.namespace: "internal" is a top-level domain' in second
+    accepted = (
+        "---\napiVersion: v1\nkind: Namespace\n"
+        "metadata: {name: com, annotations: {groundplane/top-level-domain: accepted}}\n"
+    )
+    assert [second] == warned(source, text + accepted)

@@ -117,7 +117,7 @@ def test_workloads_have_a_range_of_every_family_that_services_have(source: Path)
 def test_nodes_have_an_address_of_every_family_that_services_have(source: Path) -> None:
     assert faults(source, site=DUAL.replace(", '2001:db8::1'", "")) == [
         (
-            "site/site.yaml:11: Node/n1: spec.addresses: "
+            "site/site.yaml:12: Node/n1: spec.addresses: "
             "no IPv6 address, though the site's services have IPv6"
         )
     ]

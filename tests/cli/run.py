@@ -37,7 +37,7 @@ spec: {clusterIP: 10.96.0.5, selector: {app: web}, ports: [{name: http, port: 80
 ---
 apiVersion: v1
 kind: Service
-metadata: {name: db, namespace: shop}
+metadata: {name: db, namespace: orders}
 spec: {clusterIP: None, selector: {app: db}, ports: [{port: 5432}]}
 """
 LOCK = """\

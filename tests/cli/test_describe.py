@@ -108,7 +108,7 @@ def test_endpoints_that_are_kept_say_why(groundplane: Command, site: Path) -> No
 
 
 def test_a_service_that_selects_nothing_says_what_is_near(groundplane: Command, site: Path) -> None:
-    first, last = described(groundplane, "db", "-n", "shop")
+    first, last = described(groundplane, "db", "-n", "orders")
     assert first.startswith("  <none>")
     assert last.startswith("  No endpoint counts")
 

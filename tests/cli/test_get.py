@@ -107,9 +107,9 @@ def test_namespaces(groundplane: Command, site: Path) -> None:
         "NAME   TYPE        CLUSTER-IP   EXTERNAL-IP   PORT(S)    ENDPOINTS\n"
         "db     ClusterIP   None         <none>        5432/TCP   0/0\n"
     )
-    assert headless == groundplane("get", "svc", "-n", "shop", "./site").out
+    assert headless == groundplane("get", "svc", "-n", "orders", "./site").out
     every = groundplane("get", "svc", "-A", "./site").out.splitlines()
-    assert ["NAMESPACE", "default", "shop"] == [line.split()[0] for line in every]
+    assert ["NAMESPACE", "default", "orders"] == [line.split()[0] for line in every]
 
 
 @pytest.mark.parametrize("kind", ["services", "endpoints", "workloads"])
@@ -127,7 +127,7 @@ def test_nothing_found_is_said_where_it_disturbs_no_pipe(
     [
         (["svc", "wbe"], 'error: no service "wbe" in namespace "default"; did you mean "web"?\n'),
         (["nodes", "n11"], 'error: no node "n11"; did you mean "n1"?\n'),
-        (["wl", "a", "-n", "shop"], 'error: no workload "a" in namespace "shop"'),
+        (["wl", "a", "-n", "orders"], 'error: no workload "a" in namespace "orders"'),
     ],
 )
 def test_a_name_that_is_not_there_is_an_error(

@@ -68,7 +68,7 @@ def test_thirty_nodes_are_well(
 ) -> None:
     declare(*[server.port] * 30)
     with answering(GOOD):
-        done = groundplane("status", "site")
+        done = groundplane("status", "--within", "60", "site")
     assert (0, "") == (done.status, done.err)
     heading, *rows = done.out.splitlines()
     assert ["NODE", "STATE", "COMMIT", "REVISION", "LAG", "HELD", "FAILING"] == heading.split()
@@ -81,7 +81,7 @@ def test_a_node_that_does_not_answer_is_named_and_the_others_are_shown(
 ) -> None:
     declare(server.port, free_port())
     with answering(GOOD):
-        done = groundplane("status", "-o", "json", "site")
+        done = groundplane("status", "--within", "60", "-o", "json", "site")
     assert 1 == done.status
     first, second = json.loads(done.out)
     assert (True, "abc", 0.0) == (first["well"], first["revision"], first["lag"])
@@ -94,7 +94,7 @@ def test_an_agent_that_is_stopped_says_what_it_said_last(
 ) -> None:
     declare(server.port)
     write_status(Path(), GOOD)
-    done = groundplane("status", "site")
+    done = groundplane("status", "--within", "60", "site")
     assert 1 == done.status
     assert ["n1", "agent", "stopped", "-", "abc"] == done.out.splitlines()[1].split()[:5]
     assert "n1: it does not answer: " in done.out
@@ -109,6 +109,6 @@ def test_a_host_key_that_is_not_the_pinned_one_is_refused(
     text = Path("site/site.yaml").read_text().replace(pinned, other)
     Path("site/site.yaml").write_text(text)
     with answering(GOOD):
-        done = groundplane("status", "site")
+        done = groundplane("status", "--within", "60", "site")
     assert 1 == done.status
     assert "Host key verification failed" in done.out

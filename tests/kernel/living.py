@@ -150,7 +150,7 @@ class Living:
         """Wait until the source was taken, and every dataplane holds it."""
         self.until(lambda: self.status.get("revision") and self.status["sourceChecked"])
         self.until(lambda: not any(plane["busySince"] for plane in self.status["planes"]))
-        assert 0 == self.groundplane("agent", "status").returncode
+        self.until(lambda: 0 == self.groundplane("agent", "status").returncode)
 
     def nft(self, *arguments: str) -> str:
         return run(self.netns, "nft", *arguments)

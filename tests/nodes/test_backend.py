@@ -29,6 +29,7 @@ SITE = (
     CLUSTER
     + """\
   proxyMode: ipvs
+  endpoints: {outsideCIDRs: [192.168.62.0/24, "fd62::/64"]}
 ---
 apiVersion: groundplane/v1
 kind: Node

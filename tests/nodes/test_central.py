@@ -182,7 +182,7 @@ def test_without_the_server_everything_goes_on(site: Deployed) -> None:
         # What others damage is repaired from what the agent knows.
         site.on("n2", "nft flush ruleset")
         site.wait(
-            lambda: EVERY_WEB == set(site.connect("n2", "store-db-0", WEB, 80, count=60)),
+            lambda: EVERY_WEB == set(site.connect("n2", "orders-db-0", WEB, 80, count=60)),
             20,
             "traffic flows again",
         )

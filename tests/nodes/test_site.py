@@ -122,7 +122,7 @@ def _rules(site: Deployed, node: str) -> str:
 def test_what_others_damage_is_repaired(site: Deployed, damage: str) -> None:
     site.on("n2", damage)
     site.wait(
-        lambda: EVERY_WEB == set(site.connect("n2", "store-db-0", WEB, 80, count=60)),
+        lambda: EVERY_WEB == set(site.connect("n2", "orders-db-0", WEB, 80, count=60)),
         20,
         "traffic flows again",
     )

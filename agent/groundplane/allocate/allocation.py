@@ -33,10 +33,15 @@ class Allocations:
     dns: tuple[str, ...] = ()  # of the site's DNS service
 
     @property
+    def bridges(self) -> dict[str, str]:
+        """The name of each node by the addresses of its bridge."""
+        subnets = self.subnets.items()
+        return {bridge_address(each): node for node, given in subnets for each in given}
+
+    @property
     def owned(self) -> set[str]:
         """The addresses that workloads and bridges of nodes have."""
-        bridges = {bridge_address(each) for given in self.subnets.values() for each in given}
-        return bridges | {text for given in self.workloads.values() for text in given}
+        return {*self.bridges} | {text for given in self.workloads.values() for text in given}
 
 
 def allocate(catalog: Catalog, lock: Lock) -> Allocations:

@@ -1,7 +1,11 @@
 """What a catalog may say: every rule of names, ports, ranges and references, all faults at once."""
 
+from collections.abc import Iterable, Iterator, Mapping
+
+from groundplane.check.annotations import namespace_annotation_faults
 from groundplane.check.answers import answer_warnings, check_answers
 from groundplane.check.dns import check_dns
+from groundplane.check.foreign_endpoints import check_bridge_endpoints, check_foreign_endpoints
 from groundplane.check.hypervisors import check_hypervisors
 from groundplane.check.images import check_images
 from groundplane.check.machines import check_machines
@@ -10,12 +14,21 @@ from groundplane.check.selectors import warnings
 from groundplane.check.services import check_services
 from groundplane.check.site import check_site
 from groundplane.check.slices import check_slices
+from groundplane.check.tenant_documents import check_tenant_documents, check_tenant_endpoints
+from groundplane.check.tenants import check_tenants
 from groundplane.check.unowned import unowned_endpoints
 from groundplane.check.workloads import check_workloads
 from groundplane.errors import Fault
-from groundplane.model.catalog import Catalog
+from groundplane.model.catalog import Catalog, key_of
 
-__all__ = ["answer_warnings", "check", "check_answers", "unowned_endpoints", "warnings"]
+__all__ = [
+    "answer_warnings",
+    "check",
+    "check_allocated",
+    "check_answers",
+    "unowned_endpoints",
+    "warnings",
+]
 
 
 def check(catalog: Catalog) -> list[Fault]:
@@ -29,5 +42,30 @@ def check(catalog: Catalog) -> list[Fault]:
         *check_workloads(catalog),
         *check_services(catalog),
         *check_slices(catalog),
-        *(fault for each in catalog.namespaces.values() for fault in check_metadata(catalog, each)),
+        *check_foreign_endpoints(catalog),
+        *check_tenants(catalog),
+        *check_tenant_documents(catalog),
+        *_namespaces(catalog),
+    ]
+
+
+def _namespaces(catalog: Catalog) -> Iterator[Fault]:
+    for each in catalog.namespaces.values():
+        yield from check_metadata(catalog, each)
+        for path, message in namespace_annotation_faults(each):
+            yield catalog.fault(key_of(each), path, message)
+
+
+def check_allocated(
+    catalog: Catalog,
+    bridges: Mapping[str, str],
+    workloads: Mapping[tuple[str, str], Iterable[str]],
+) -> list[Fault]:
+    """Return the faults of *catalog* that are seen by the addresses of its bridges and workloads.
+
+    *bridges* has each node's name by the address of its bridge.
+    """
+    return [
+        *check_bridge_endpoints(catalog, bridges),
+        *check_tenant_endpoints(catalog, workloads),
     ]

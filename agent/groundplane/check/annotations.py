@@ -1,4 +1,4 @@
-"""Annotations of a Service: those that start with groundplane/ are known, or errors."""
+"""Annotations that start with groundplane/, of Services and Namespaces: known ones, or errors."""
 
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -7,6 +7,7 @@ from groundplane.model.hint import did_you_mean
 from groundplane.model.ipvs import FORWARDINGS, scheduler_fault
 from groundplane.model.path import join
 from groundplane.model.service import (
+    ACCEPTED,
     ADDRESSES,
     CONSISTENT_HASH,
     FORWARDING,
@@ -16,6 +17,8 @@ from groundplane.model.service import (
     POOL,
     RANDOM,
     SCHEDULER,
+    TOP_LEVEL_DOMAIN,
+    Namespace,
     Service,
 )
 
@@ -44,6 +47,16 @@ def check_annotations(service: Service) -> Iterator[tuple[str, str]]:
             fault = f'unknown annotation "{name}"{did_you_mean(name, _KNOWN)}'
         if fault:
             yield path, fault
+
+
+def namespace_annotation_faults(namespace: Namespace) -> Iterator[tuple[str, str]]:
+    """Yield path and fault of each annotation of *namespace* that is wrong."""
+    for name, value in namespace.metadata.annotations.items():
+        path = join("metadata.annotations", name)
+        if name == TOP_LEVEL_DOMAIN and value != ACCEPTED:
+            yield path, f'expected "{ACCEPTED}", got "{value}"'
+        elif name.startswith(_PREFIX) and name != TOP_LEVEL_DOMAIN:
+            yield path, f'unknown annotation "{name}"{did_you_mean(name, [TOP_LEVEL_DOMAIN])}'
 
 
 def _balancing(service: Service, value: str) -> str:

@@ -9,7 +9,8 @@ from groundplane.model import dns, dns_names
 from groundplane.model.catalog import Catalog, Key, key_of
 from groundplane.model.families import site_families
 from groundplane.model.selector import LabelIndex
-from groundplane.model.service import Service
+from groundplane.model.service import ACCEPTED, TOP_LEVEL_DOMAIN, Service
+from groundplane.model.top_level_domains import TOP_LEVEL_DOMAINS
 
 # Of the files that BIND keeps a zone's key in, and of what a file's name holds on Linux.
 _KEY_FILE: Final = "K{zone}.+013+65535.private"
@@ -41,6 +42,28 @@ def name_warnings(service: Service) -> Iterator[tuple[str, str]]:
                     f"record; use at most {most}"
                 ),
             )
+
+
+def namespace_warnings(catalog: Catalog) -> Iterator[Fault]:
+    """Yield a warning for the first service of each namespace that is a top-level domain.
+
+    Workloads look up a name of few dots below `svc.cluster.local` first (ndots in resolv.conf(5)).
+    """
+    seen = {
+        each.metadata.name
+        for each in catalog.namespaces.values()
+        if each.metadata.annotations.get(TOP_LEVEL_DOMAIN) == ACCEPTED
+    }
+    for namespace, name in catalog.services:
+        if namespace in TOP_LEVEL_DOMAINS and namespace not in seen:
+            seen.add(namespace)
+            message = (
+                f'"{namespace}" is a top-level domain: to workloads, {name}.{namespace} is this '
+                f"service and not that host; use another name, or write the annotation "
+                f"{TOP_LEVEL_DOMAIN}: {ACCEPTED} into a Namespace document"
+            )
+            key = Key("Service", namespace, name)
+            yield catalog.fault(key, "metadata.namespace", message)
 
 
 def _domain(catalog: Catalog) -> str:

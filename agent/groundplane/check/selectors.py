@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from groundplane.check.dns_names import name_warnings
+from groundplane.check.dns_names import name_warnings, namespace_warnings
 from groundplane.check.ipvs import ipvs_warnings
 from groundplane.check.pins import pin_warnings
 from groundplane.check.probes import probe_warnings
+from groundplane.check.tenants import tenant_warnings
 from groundplane.errors import Fault
 from groundplane.model.catalog import Catalog, key_of
 from groundplane.model.endpoints import skipped_for
@@ -47,6 +48,8 @@ def warnings(catalog: Catalog) -> Iterator[Fault]:
     yield from _slice_warnings(catalog, index)
     yield from probe_warnings(catalog)
     yield from ipvs_warnings(catalog)
+    yield from namespace_warnings(catalog)
+    yield from tenant_warnings(catalog)
 
 
 def _slice_warnings(catalog: Catalog, index: LabelIndex) -> Iterator[Fault]:

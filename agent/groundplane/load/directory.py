@@ -58,6 +58,7 @@ def load(source: Path) -> Catalog:
         notices=tuple(passed_over),
         ignored=tuple(tree.ignored),
         pod_templates=tuple(findings.pod_templates),
+        source=str(source),
     )
 
 

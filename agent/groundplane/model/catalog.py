@@ -1,6 +1,6 @@
 """The catalog: every document of a source, by kind and name, with where each was written."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -46,7 +46,7 @@ class PodTemplate(NamedTuple):
 
 @dataclass(frozen=True)
 class Catalog:
-    """All objects of one source. *cluster* is the only one there is.
+    """All objects of the directory *source*. *cluster* is the only one there is.
 
     What else was found: *skipped* tells of documents that are for other programs, *notices* of files
     that are not read though they may be meant to be, and *ignored* has what an ignore file names.
@@ -69,9 +69,25 @@ class Catalog:
     notices: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     pod_templates: tuple[PodTemplate, ...] = ()
+    source: str = ""
 
     def fault(self, key: Key, path: str, message: str) -> Fault:
         """Return a fault of the object *key*, placed at its document."""
         if mirror := self.mirrors.get(key):
             key, path = Key("Endpoints", key.namespace, mirror.name), mirror.written(path)
         return Fault(self.origins[key], str(key), path, message)
+
+    def written(self) -> Iterator[Object]:
+        """Yield every object that has a document of its own."""
+        yield self.cluster
+        for kind in (
+            self.nodes,
+            self.hypervisors,
+            self.images,
+            self.namespaces,
+            self.workloads,
+            self.services,
+            self.endpoints,
+        ):
+            yield from kind.values()
+        yield from (each for each in self.slices.values() if key_of(each) not in self.mirrors)

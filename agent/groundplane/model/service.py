@@ -27,6 +27,10 @@ SCHEDULER: Final = "groundplane/ipvs-scheduler"  # a scheduler and its flags (mo
 FORWARDING: Final = "groundplane/ipvs-forwarding"  # one of model.ipvs.FORWARDINGS
 LOAD_BALANCER_CLASS: Final = "groundplane/load-balancer"  # spec.loadBalancerClass, or none
 
+# An annotation of a Namespace, and the value it has where its name may be a top-level domain.
+TOP_LEVEL_DOMAIN: Final = "groundplane/top-level-domain"
+ACCEPTED: Final = "accepted"
+
 # Labels of an EndpointSlice.
 SERVICE_LABEL: Final = "kubernetes.io/service-name"
 MANAGED_LABEL: Final = "endpointslice.kubernetes.io/managed-by"

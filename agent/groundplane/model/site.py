@@ -8,6 +8,7 @@ from groundplane.model.ipvs import ProxyMode
 from groundplane.model.machine import Management, Overlay, Uplink, Vm, WireGuard
 from groundplane.model.meta import Document, ObjectMeta
 from groundplane.model.service import Protocol
+from groundplane.model.tenant import Tenant
 
 API_VERSION = "groundplane/v1"
 
@@ -61,6 +62,16 @@ class ProbePolicy(Document, frozen=True):
     foreign_hosts: bool = False
 
 
+class EndpointPolicy(Document, frozen=True):
+    """What EndpointSlices and Endpoints may lead to besides workloads.
+
+    *nodes* lets them lead to nodes, and *outsideCIDRs* are the ranges of hosts outside the site.
+    """
+
+    nodes: bool = False
+    outside_cidrs: tuple[str, ...] = msgspec.field(default=(), name="outsideCIDRs")
+
+
 class Ipvs(Document, frozen=True):
     """How nodes balance whose proxyMode is ipvs.
 
@@ -87,6 +98,8 @@ class ClusterSpec(Document, frozen=True):
         default="allow", name="clusterIPsFromOutside"
     )
     probes: ProbePolicy = ProbePolicy()
+    endpoints: EndpointPolicy = EndpointPolicy()
+    tenants: tuple[Tenant, ...] = ()
     overlay: Overlay = Overlay()
     proxy_mode: ProxyMode = "nftables"
     ipvs: Ipvs = Ipvs()

@@ -1,0 +1,76 @@
+"""Endpoints that are no workloads: nodes, and hosts outside the site, as far as the Cluster lets them.
+
+Whoever writes an EndpointSlice has every node connect to its addresses. (In Kubernetes anyone who may
+write one may do so: CVE-2021-25740.)
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+
+from groundplane.check.ranges import external_range_fault, host_fault, own_ranges
+from groundplane.check.slices import used_slices
+from groundplane.errors import Fault
+from groundplane.model import address
+from groundplane.model.catalog import Catalog, key_of
+from groundplane.model.service import EndpointSlice
+
+
+def check_foreign_endpoints(catalog: Catalog) -> Iterator[Fault]:
+    """Yield the faults of the Cluster's spec.endpoints, and of endpoints that it does not allow."""
+    policy = catalog.cluster.spec.endpoints
+    for index, cidr in enumerate(policy.outside_cidrs):
+        if fault := external_range_fault(cidr):
+            path = f"spec.endpoints.outsideCIDRs[{index}]"
+            yield catalog.fault(key_of(catalog.cluster), path, fault)
+    nodes = node_addresses(catalog)
+    own = [cidr for _, cidr in own_ranges(catalog)]
+    outside = [cidr for cidr in policy.outside_cidrs if external_range_fault(cidr) is None]
+    for each, path, text in slice_addresses(catalog):
+        if node := nodes.get(text):
+            if not policy.nodes:
+                yield catalog.fault(key_of(each), path, node_message(text, node))
+        elif not any(address.contains(cidr, text) for cidr in (*own, *outside)):
+            message = (
+                f"{text} is outside the site: spec.endpoints.outsideCIDRs of the Cluster has the "
+                "ranges of such endpoints"
+            )
+            yield catalog.fault(key_of(each), path, message)
+
+
+def check_bridge_endpoints(catalog: Catalog, bridges: Mapping[str, str]) -> Iterator[Fault]:
+    """Yield the faults of endpoints that are nodes by the addresses of their *bridges*.
+
+    *bridges* has each node's name by the canonical address of its bridge: known after allocation.
+    """
+    if catalog.cluster.spec.endpoints.nodes:
+        return
+    for each, path, text in slice_addresses(catalog):
+        if node := bridges.get(text):
+            yield catalog.fault(key_of(each), path, node_message(text, node))
+
+
+def slice_addresses(catalog: Catalog) -> Iterator[tuple[EndpointSlice, str, str]]:
+    """Yield each address of a slice that is used and its path; what is no host's is left out."""
+    for each in used_slices(catalog):
+        for index, endpoint in enumerate(each.endpoints):
+            for number, text in enumerate(endpoint.addresses):
+                if host_fault(text) is None:
+                    path = f"endpoints[{index}].addresses[{number}]"
+                    yield each, path, address.canonical(text)
+
+
+def node_addresses(catalog: Catalog) -> dict[str, str]:
+    """Return the name of each node by its canonical addresses."""
+    found: dict[str, str] = {}
+    for node in catalog.nodes.values():
+        for text in node.spec.addresses:
+            with suppress(ValueError):  # a fault of its own
+                found[address.canonical(text)] = node.name
+    return found
+
+
+def node_message(text: str, node: str) -> str:
+    return (
+        f"{text} is an address of Node/{node}: only with spec.endpoints.nodes of the Cluster may "
+        "a slice lead to nodes; a Workload with hostNetwork names what runs on one"
+    )
