@@ -47,7 +47,8 @@ else
   if [ ! -x "$uv" ]; then
     echo "controller: installing uv into .cache" >&2
     python3 -m venv .cache/uv
-    .cache/uv/bin/pip --quiet install uv==0.13.9
+    .cache/uv/bin/pip --quiet install --no-deps --require-hashes --only-binary :all: \
+      --requirement deploys/uv.txt
   fi
 fi
 [ -d .venv ] || echo "controller: making the Python environment" >&2
