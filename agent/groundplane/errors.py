@@ -19,6 +19,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 _LONG = 400  # characters: of what is longer, the beginning and the end are shown
+_TAIL: Final = 40  # characters, at most, for what is said of those that are left out
+MAX_TEXT: Final = 64 << 10  # characters of one text that an agent keeps: some hundred faults
 
 
 def printable(text: str) -> str:
@@ -56,6 +58,18 @@ def shortened(text: str) -> str:
     return text if len(text) <= _LONG else f"{text[: _LONG // 2]} ... {text[-_LONG // 4 :]}"
 
 
+def bounded(text: str, most: int = MAX_TEXT) -> str:
+    """Return *text*, or of one with over *most* characters the first lines and how many follow."""
+    if len(text) <= most:
+        return text
+    room = text[: most - _TAIL]
+    kept = room.rpartition("\n")[0]
+    if not kept:
+        return f"{room} ..."
+    left = text.count("\n", len(kept) + 1) + 1
+    return f"{kept}\n... and {left} more line{'' if left == 1 else 's'}"
+
+
 class GroundplaneError(Exception):
     """Any error that is groundplane's to explain: its text is meant for a person."""
 
@@ -69,8 +83,10 @@ class CatalogError(GroundplaneError):
     def __init__(self, faults: Sequence[Fault], more: int = 0) -> None:
         self.faults = tuple(sorted(set(faults)))
         self.more = more
-        lines = [str(fault) for fault in self.faults]
-        super().__init__("\n".join([*lines, f"and {more} more"] if more else lines))
+        lines = [str(fault) for fault in self.faults[:MAX_FAULTS]]
+        if left := more + len(self.faults) - len(lines):
+            lines.append(f"and {left} more")
+        super().__init__("\n".join(lines))
 
     @property
     def count(self) -> str:

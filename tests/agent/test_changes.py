@@ -134,3 +134,15 @@ def test_a_service_that_lost_its_last_endpoint_is_a_warning(among: list[Key] | N
     message = "has no endpoint any more: new connections are refused"
     expected = [Told("NoEndpoints", "Service/default/web", message, warning=True)]
     assert expected == list(emptied_events(before, after, among))
+
+
+def test_of_many_workloads_two_hundred_are_named_and_of_many_services_ten() -> None:
+    services = {("default", f"s{number:02}") for number in range(12)}
+    differing = {("default", f"w{number:03}") for number in range(250)}
+    failing = frozenset(key for key in differing if key[1] < "w210")
+    found = list(endpoint_events(differing, failing, lambda _: services, lambda _: "x"))
+    assert 201 == len(found)
+    named = ", ".join(f"default/s{number:02}" for number in range(10))
+    assert f"no endpoint of {named} and 2 more any more: x" == found[0].message
+    message = "10 more workloads fail now, 40 more pass again"
+    assert Told("EndpointsChanged", "Workload", message) == found[-1]

@@ -10,7 +10,7 @@ import pytest
 
 from groundplane.agent import compiler
 from groundplane.agent.compiler import compile_in_child
-from groundplane.errors import SourceError
+from groundplane.errors import MAX_TEXT, SourceError
 from groundplane.pipeline import compile_source
 from groundplane.snapshot import encode
 from tests.catalogs import SITE, write
@@ -100,3 +100,21 @@ def test_a_source_that_needs_too_much_memory_is_one_line(
     assert found.startswith(
         ("more memory", "site: the compiler was ended by SIGABRT: memory allocation of ")
     )
+
+
+def test_what_a_child_prints_without_end_is_neither_kept_nor_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiler, "SITE_BYTES", 5 << 20)
+    stand_in(tmp_path, monkeypatch, "exec yes")
+    assert f"{tmp_path}: its compiled site has over 5 MiB" == fault(tmp_path)
+
+
+def test_of_faults_without_number_the_first_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(tmp_path, monkeypatch, "yes site.yaml:1: wrong | head -c 20000000 >&2; exit 1")
+    found = fault(tmp_path)
+    assert MAX_TEXT + 100 > len(found)
+    assert found.startswith("site.yaml:1: wrong\nsite.yaml:1: wrong\n")
+    assert " more lines" in found.splitlines()[-1]

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from groundplane.agent.events import KEPT, Journal
+from groundplane.agent.events import KEPT, KEPT_TEXT, MAX_MESSAGE, Journal
 
 
 def test_events_are_numbered_and_told_from_a_number_on() -> None:
@@ -62,3 +62,24 @@ def test_several_threads_give_no_number_twice_and_disturb_no_reader() -> None:
     finally:
         logging.disable(logging.NOTSET)
     assert list(range(1, 801)) == [event.number for event in journal.since(0)]
+
+
+def test_a_message_is_cut_and_so_is_its_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    journal = Journal()
+    journal.add("SourceRefused", "Source", "x" * 20_000_000, "", warning=True)
+    (event,) = journal.since(0)
+    assert MAX_MESSAGE > len(event.message)
+    assert f"Source: {event.message}" == caplog.messages[0]
+
+
+def test_all_messages_together_are_bounded_and_the_oldest_are_forgotten() -> None:
+    journal = Journal()
+    logging.disable(logging.WARNING)
+    try:
+        for _ in range(KEPT):
+            journal.add("SourceRefused", "Source", "x" * MAX_MESSAGE, "", warning=True)
+    finally:
+        logging.disable(logging.NOTSET)
+    kept = journal.since(0)
+    assert KEPT_TEXT >= sum(len(event.message) for event in kept)
+    assert KEPT == kept[-1].number

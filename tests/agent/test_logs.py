@@ -152,3 +152,9 @@ def test_what_is_neither_terminal_nor_journal_gets_json(stream: str) -> None:
     assert ("info", "hello", "n1") == tuple(
         json.loads(done.stderr)[name] for name in ("level", "message", "node")
     )
+
+
+def test_a_message_that_is_too_long_is_cut() -> None:
+    message = fields_of(record("site.yaml:1: wrong\n" * 10_000), "n1")["message"]
+    assert 17_000 > len(message)
+    assert message.endswith(" more lines")

@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from groundplane.agent.status import PlaneStatus, Status, read_status, write_status
-from groundplane.errors import StateError
+from groundplane.agent.status import PlaneStatus, Status, bounded_status, read_status, write_status
+from groundplane.errors import MAX_TEXT, StateError
 
 GOOD = Status("n1", "0.1.0", 1, 1.0, "/etc/groundplane/catalog", revision="abc")
 
@@ -48,3 +48,29 @@ def test_what_is_no_status_says_so_in_one_line(tmp_path: Path, content: bytes) -
         read_status(tmp_path)
     assert [str(error.value)] == str(error.value).splitlines()
     assert str(error.value).startswith(f"{tmp_path}/status.json: ")
+
+
+def test_faults_without_number_make_a_status_of_a_bounded_size() -> None:
+    many = "site.yaml:1: Service/default/web: wrong\n" * 100_000
+    status = bounded_status(
+        msgspec.structs.replace(
+            GOOD,
+            source_error=many,
+            store_error=many,
+            health_error=many,
+            health_check_errors=tuple(many.splitlines()),
+            planes=(PlaneStatus("dns", error=many, contested=many),),
+        )
+    )
+    assert 6 * MAX_TEXT > len(msgspec.json.encode(status))
+    assert status.source_error.startswith("site.yaml:1: Service/default/web: wrong\n")
+    assert status.source_error.splitlines()[-1].endswith(" more lines")
+    assert "and 99901 more" == status.health_check_errors[-1]
+    assert status == bounded_status(status)
+
+
+def test_a_status_of_usual_size_stays_as_it_is() -> None:
+    status = msgspec.structs.replace(
+        GOOD, source_error="a:1: x\nb:2: y", planes=(PlaneStatus("x"),)
+    )
+    assert status == bounded_status(status)

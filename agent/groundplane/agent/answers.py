@@ -16,6 +16,7 @@ from groundplane.agent.metrics import Metrics
 from groundplane.agent.proxy_health import proxy_health
 from groundplane.agent.report import Report
 from groundplane.agent.status import Status
+from groundplane.errors import MAX_FAULTS
 from groundplane.leftovers import found_here
 
 _TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -59,7 +60,8 @@ class Answers:
         if base is None:
             return status
         left = found_here({each.instance for each in base.workloads})
-        return msgspec.structs.replace(status, leftover_workloads=tuple(left)) if left else status
+        named = tuple(left[:MAX_FAULTS])  # of hundreds, an operator looks at the node
+        return msgspec.structs.replace(status, leftover_workloads=named) if left else status
 
     def _events(self, request: Request) -> Response:
         since = request.query.get("since", "0")

@@ -10,6 +10,7 @@ from groundplane.snapshot import Key
 
 _NAMED: Final = 200  # services of one change that are told of one by one
 _LISTED: Final = 3  # endpoints that are named
+_SERVICES: Final = 10  # of one workload that are named
 
 
 class Told(NamedTuple):
@@ -28,8 +29,9 @@ def endpoint_events(
     why: Callable[[Key], str],
 ) -> Iterator[Told]:
     """Yield what the workloads *differing*, of which *failing* fail now, mean for services."""
-    for workload in sorted(differing):
-        services = ", ".join("/".join(key) for key in sorted(concerned([workload])))
+    every = sorted(differing)
+    for workload in every[:_NAMED]:
+        services = _listed(["/".join(key) for key in concerned([workload])], _SERVICES)
         about = f"Workload/{'/'.join(workload)}"
         if workload in failing:
             means = f"no endpoint of {services} any more" if services else "fails, unselected"
@@ -37,6 +39,10 @@ def endpoint_events(
         else:
             means = f"an endpoint of {services} again" if services else "passes, unselected"
             yield Told("EndpointReturned", about, f"{means}: {why(workload)}")
+    if len(every) > _NAMED:
+        left = sum(workload in failing for workload in every[_NAMED:])
+        message = f"{left} more workloads fail now, {len(every) - _NAMED - left} more pass again"
+        yield Told("EndpointsChanged", "Workload", message)
 
 
 def service_events(
@@ -113,7 +119,7 @@ def _counted(endpoints: Collection[str]) -> str:
     return f"{len(endpoints)} endpoint{'' if len(endpoints) == 1 else 's'}"
 
 
-def _listed(endpoints: Collection[str]) -> str:
-    shown = ", ".join(sorted(endpoints)[:_LISTED])
-    more = f" and {len(endpoints) - _LISTED} more" if len(endpoints) > _LISTED else ""
+def _listed(names: Collection[str], most: int = _LISTED) -> str:
+    shown = ", ".join(sorted(names)[:most])
+    more = f" and {len(names) - most} more" if len(names) > most else ""
     return f"{shown}{more}"

@@ -8,11 +8,14 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from groundplane.errors import SourceError
+from groundplane.errors import MAX_TEXT, SourceError, bounded
+from groundplane.streams import TooLong, all_of, end, first_of
 
 MEMORY_BYTES: Final = 2 << 30
 CPU_S: Final = 120
 WALL_S: Final = 180
+SITE_BYTES: Final = 256 << 20  # of a compiled site: what an https source may have, too
+_ERROR_BYTES: Final = 4 * MAX_TEXT  # UTF-8 has up to four bytes a character
 
 
 def limit_this_process() -> None:
@@ -38,18 +41,26 @@ async def compile_in_child(source: Path, shown: str = "") -> bytes:
         stderr=asyncio.subprocess.PIPE,
         env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
     )
+    assert child.stdout  # noqa: S101
+    assert child.stderr  # noqa: S101
+    reading = asyncio.gather(
+        all_of(child.stdout, SITE_BYTES, child.kill),
+        first_of(child.stderr, _ERROR_BYTES),
+        child.wait(),
+    )
     try:
         async with asyncio.timeout(WALL_S):
-            output, errors = await child.communicate()
+            output, errors, status = await reading
     except TimeoutError:
-        raise SourceError(f"{source}: compiling it took over {WALL_S} s") from None
+        raise SourceError(f"{shown or source}: compiling it took over {WALL_S} s") from None
+    except TooLong:
+        limit = f"{SITE_BYTES >> 20} MiB"
+        raise SourceError(f"{shown or source}: its compiled site has over {limit}") from None
     finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
-    if child.returncode != 0:
-        why = _why(source, child.returncode or 0, errors.decode(errors="replace"))
-        raise SourceError(why.replace(str(source), shown) if shown else why)
+        await end(child)
+    if status != 0:
+        why = _why(source, status, errors.decode(errors="replace"))
+        raise SourceError(bounded(why.replace(str(source), shown) if shown else why))
     return output
 
 

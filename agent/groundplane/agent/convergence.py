@@ -18,6 +18,7 @@ from groundplane.agent.health_checks import HealthChecks, checks_of
 from groundplane.agent.lane import Lane, Planes
 from groundplane.agent.proxy_health import proxy_health
 from groundplane.agent.report import Report
+from groundplane.agent.status import bounded_texts
 from groundplane.choose import Failing
 from groundplane.errors import ChangeHeld
 from groundplane.limits import held_back
@@ -247,11 +248,12 @@ class Convergence:
         assert self.state is not None  # noqa: S101
         before = self._report.status.health_check_errors
         if among is None or before or self._checks.concerned(self.state, among):
-            faults = await self._checks.serve(self.state.base.addresses, checks_of(self.state))
-            if faults != list(before):
+            found = await self._checks.serve(self.state.base.addresses, checks_of(self.state))
+            faults = bounded_texts(tuple(found))
+            if faults != before:
                 for fault in faults:
                     log.error("%s", fault)
-                self._report.tell(health_check_errors=tuple(faults))
+                self._report.tell(health_check_errors=faults)
 
 
 def _settle_memory() -> None:

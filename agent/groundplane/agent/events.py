@@ -9,9 +9,13 @@ from typing import Final
 
 import msgspec
 
+from groundplane.errors import bounded
+
 log = logging.getLogger(__name__)
 
 KEPT: Final = 5000
+KEPT_TEXT: Final = 4 << 20  # characters of all messages: an event of usual length has a hundred
+MAX_MESSAGE: Final = 4 << 10  # characters; the status has the whole of an error
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel"):
@@ -31,17 +35,22 @@ class Journal:
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
-        self._events: deque[Event] = deque(maxlen=KEPT)
+        self._events: deque[Event] = deque()
         self._number = 0
+        self._text = 0  # characters of the messages of all events
 
     def add(
         self, reason: str, about: str, message: str, revision: str, *, warning: bool = False
     ) -> None:
-        """Keep an event, and log it."""
+        """Keep an event, and log it; a message that is too long is cut."""
+        message = bounded(message, MAX_MESSAGE)
         with self._turn:
             self._number += 1
             event = Event(self._number, time.time(), reason, about, message, revision, warning)
             self._events.append(event)
+            self._text += len(message)
+            while len(self._events) > KEPT or self._text > KEPT_TEXT:
+                self._text -= len(self._events.popleft().message)
         level = logging.WARNING if warning else logging.INFO
         fields = {"reason": reason, "about": about, "revision": revision}
         log.log(level, "%s: %s", about, message, extra=fields)

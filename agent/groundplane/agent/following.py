@@ -13,7 +13,7 @@ from groundplane.agent.convergence import Convergence
 from groundplane.agent.report import Report
 from groundplane.agent.store import save_site
 from groundplane.agent.watching import changes
-from groundplane.errors import GroundplaneError
+from groundplane.errors import GroundplaneError, bounded
 from groundplane.snapshot import verify_values
 from groundplane.sources import Content, Source
 
@@ -89,7 +89,7 @@ class Following:
 
         A source that cannot be read or compiled changes nothing but the status.
         """
-        error = await self._look()
+        error = bounded(await self._look())
         before = self._report.status.source_error
         if error and error != before:
             self._report.event("SourceRefused", "Source", error, warning=True)

@@ -13,7 +13,7 @@ from groundplane.agent.store import load_verdicts, save_verdicts
 from groundplane.agent.watching import changes
 from groundplane.agent.workload_health import WorkloadHealth
 from groundplane.choose import Failing
-from groundplane.errors import GroundplaneError
+from groundplane.errors import GroundplaneError, bounded
 from groundplane.load import read_health
 from groundplane.model.compiled import Probe
 from groundplane.probes import Prober, doubtful, reachable
@@ -92,7 +92,7 @@ class Judging:
         try:
             self._told = read_health(self._file) if self._file.exists() else frozenset()
         except (GroundplaneError, OSError) as problem:
-            error = str(problem)
+            error = bounded(str(problem))
             if error != self._report.status.health_error:
                 log.error("the health file is not used: %s", error)
         if error != self._report.status.health_error:

@@ -20,7 +20,7 @@ from groundplane.agent.report import Report
 from groundplane.agent.status import PlaneStatus
 from groundplane.dataplanes import Dataplane
 from groundplane.diff import Delta
-from groundplane.errors import GroundplaneError
+from groundplane.errors import GroundplaneError, bounded
 from groundplane.project import NodeState
 from groundplane.project.state import NodeBase
 from groundplane.reconcile import Reconciler
@@ -223,11 +223,12 @@ class Lane:
                 repaired = reconciler.repair() if culprit is not None else Delta[Any, Any]()
                 delta = reconciler.bring(state, among)
         except (GroundplaneError, OSError) as error:
-            if str(error) != before.error:
-                self._report.event("Refused", name, str(error), warning=True)
+            why = bounded(str(error))
+            if why != before.error:
+                self._report.event("Refused", name, why, warning=True)
             self._report.metrics.refused(name)
             self._postpone(name, culprit)
-            return _behind(before, str(error))
+            return _behind(before, why)
         except Exception as error:
             log.exception("%s", name)
             reconciler.forget()

@@ -12,8 +12,11 @@ import sys
 import traceback
 from typing import Final
 
+from groundplane.errors import bounded
+
 JOURNAL: Final = "/run/systemd/journal/socket"
 _FIELDS: Final = ("node", "about", "reason", "revision")  # of a record, where it has them
+_MAX_MESSAGE: Final = 16 << 10  # characters: a datagram holds it, and no error fills a disk
 _PRIORITIES: Final = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 
 
@@ -41,14 +44,14 @@ def _is_journal() -> bool:
 
 
 def fields_of(record: logging.LogRecord, node: str) -> dict[str, str]:
-    """Return the fields that *record* has, and its message."""
+    """Return the fields that *record* has, and its message, cut where it is too long."""
     message = record.getMessage()
     if record.exc_info:
         message += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
     known = {"node": node} | {
         name: str(value) for name in _FIELDS if (value := getattr(record, name, ""))
     }
-    return {"message": message, "logger": record.name} | known
+    return {"message": bounded(message, _MAX_MESSAGE), "logger": record.name} | known
 
 
 class JsonFormatter(logging.Formatter):

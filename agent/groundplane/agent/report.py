@@ -9,7 +9,7 @@ import msgspec
 
 from groundplane.agent.events import Journal
 from groundplane.agent.metrics import Metrics
-from groundplane.agent.status import Status, write_status
+from groundplane.agent.status import Status, bounded_status, write_status
 from groundplane.agent.workload_health import WorkloadHealth
 from groundplane.project.state import NodeBase
 
@@ -33,7 +33,8 @@ class Report:
         self._listeners.append(listener)
 
     def tell(self, **changes: Any) -> None:
-        self.status = msgspec.structs.replace(self.status, **changes)
+        """Change the status; texts that are too long are cut (`bounded_status`)."""
+        self.status = bounded_status(msgspec.structs.replace(self.status, **changes))
         try:
             write_status(self._directory, self.status)
         except OSError as error:

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from groundplane.atomic import write_atomically
-from groundplane.errors import StateError
+from groundplane.errors import MAX_FAULTS, StateError, bounded
 
 STATUS_FILE: Final = "status.json"
 
@@ -93,6 +93,31 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
         if self.source_error:
             parts.append("the source has errors")
         return "; ".join(parts)
+
+
+def bounded_status(status: Status) -> Status:
+    """Return *status* with texts and lists of a bounded size, whatever they were made of. Pure."""
+    planes = tuple(
+        msgspec.structs.replace(
+            plane, error=bounded(plane.error), contested=bounded(plane.contested)
+        )
+        for plane in status.planes
+    )
+    return msgspec.structs.replace(
+        status,
+        source_error=bounded(status.source_error),
+        store_error=bounded(status.store_error),
+        health_error=bounded(status.health_error),
+        health_check_errors=bounded_texts(status.health_check_errors),
+        planes=planes,
+    )
+
+
+def bounded_texts(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the first MAX_FAULTS of *texts*, and how many more there are in place of the others."""
+    if len(texts) <= MAX_FAULTS:
+        return texts
+    return (*texts[: MAX_FAULTS - 1], f"and {len(texts) - MAX_FAULTS + 1} more")
 
 
 def write_status(directory: Path, status: Status) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from groundplane.inventory import Host
 
 _AT_ONCE: Final = 64  # ssh clients
+_ANSWER_BYTES: Final = 8 << 20  # of a status: an agent bounds its own to less
 _CLEAR: Final = "\x1b[H\x1b[J"
 # What runs on a node: starting our own command there would take ten times as long.
 _SCRIPT: Final = """\
@@ -142,16 +143,26 @@ async def _ask(command: list[str], within: float) -> "Answer":
 
     from groundplane.agent.status import Status
     from groundplane.fleet import Answer
+    from groundplane.streams import TooLong, all_of, end, last_of
 
     pipe = asyncio.subprocess.PIPE
     child = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
+    assert child.stdin  # noqa: S101
+    assert child.stdout  # noqa: S101
+    assert child.stderr  # noqa: S101
     try:
         async with asyncio.timeout(within):
-            output, errors = await child.communicate(_SCRIPT.encode())
+            child.stdin.write(_SCRIPT.encode())  # a few lines: they fit into the pipe
+            child.stdin.close()
+            output, errors, _ = await asyncio.gather(
+                all_of(child.stdout, _ANSWER_BYTES, child.kill), last_of(child.stderr), child.wait()
+            )
     except TimeoutError:
-        child.kill()
-        await child.wait()
         return Answer(None, error=f"no answer within {within:g} s")
+    except TooLong:
+        return Answer(None, error=f"the answer has more than {_ANSWER_BYTES >> 20} MiB")
+    finally:
+        await end(child)
     first, _, rest = output.decode(errors="replace").partition("\n")
     try:
         found = msgspec.json.decode(rest, type=Status)

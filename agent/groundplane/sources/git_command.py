@@ -21,12 +21,12 @@ from groundplane.sources.connection import PERSIST_S
 from groundplane.sources.content import Unfit, size_of
 from groundplane.sources.trust import Trust, authorization, require_readable
 from groundplane.sources.url import GitUrl
+from groundplane.streams import last_of
 
 MEMORY_BYTES: Final = 2 << 30
 CPU_S: Final = 120
 _CONNECT_S: Final = 10
 _KILLED_S: Final = 1.0
-_KEPT_BYTES: Final = 64 << 10  # of what a child prints: nobody who fills a pipe fills our memory
 _CONFIGURATION: Final = {
     "core.hooksPath": "/dev/null",
     "core.logAllRefUpdates": "false",
@@ -78,7 +78,7 @@ class Git:
         if child.stdin:
             child.stdin.write(given)  # a line or two: it fits into the pipe
             child.stdin.close()
-        reading = asyncio.gather(_end_of(child.stdout), _end_of(child.stderr), child.wait())
+        reading = asyncio.gather(last_of(child.stdout), last_of(child.stderr), child.wait())
         try:
             async with asyncio.timeout(within):
                 output, errors, status = await reading
@@ -210,12 +210,3 @@ def _tls(directory: Path, trust: Trust) -> dict[str, str]:
     # Without CAPATH, curl would trust the system's directory beside our file. Ours has none.
     files |= {"GIT_SSL_CAINFO": trust.ca, "GIT_SSL_CAPATH": directory if trust.ca else None}
     return {name: str(path.absolute()) for name, path in files.items() if path}
-
-
-async def _end_of(stream: asyncio.StreamReader) -> bytes:
-    """Return the last of what *stream* has."""
-    kept = bytearray()
-    while piece := await stream.read(_KEPT_BYTES):
-        kept += piece
-        del kept[:-_KEPT_BYTES]
-    return bytes(kept)
