@@ -4,6 +4,7 @@ import os
 import stat
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from groundplane.allocate import LOCK_NAME, Allocations, Lock, allocate, parse_lock, require_current
 from groundplane.check import check, check_allocated, check_answers
@@ -12,6 +13,8 @@ from groundplane.load import load, place
 from groundplane.model import compiled, dns
 from groundplane.model.catalog import Catalog, key_of
 from groundplane.resolve import compile_site
+
+MAX_LOCK_BYTES: Final = 64 << 20
 
 
 def read_catalog(source: Path) -> Catalog:
@@ -28,8 +31,11 @@ def read_lock(source: Path) -> Lock:
     if not os.path.lexists(path):
         return Lock()
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a FIFO would have us wait
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # a FIFO would have us wait
             raise SourceError(f"{path}: no regular file")
+        if found.st_size > MAX_LOCK_BYTES:
+            raise SourceError(f"{path}: larger than {MAX_LOCK_BYTES >> 20} MiB")
         raw = path.read_bytes()
     except OSError as error:  # also a link that leads nowhere
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from None

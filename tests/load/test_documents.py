@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from groundplane.load import load
+from groundplane.errors import SourceError
+from groundplane.load import load, tree
 from groundplane.model.catalog import Catalog
+from groundplane.pipeline import MAX_LOCK_BYTES, allocate_source
 from tests.catalogs import SITE, faults, write
 
 WEB = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n"
@@ -179,3 +181,41 @@ def test_what_is_quoted_in_a_list_is_that_of_the_item(source: Path) -> None:
     item = "- {apiVersion: v1, kind: Service, metadata: {name: web, labels: {version: 1.10}}}"
     (found,) = faults(source, f"kind: List\nitems:\n- kind: Secret\n  apiVersion: v1\n{item}\n")
     assert found.endswith('got 1.10; quote it: "1.10"')
+
+
+def test_the_aliases_of_all_files_share_one_limit(source: Path) -> None:
+    """Each document is within it, and both together are not."""
+    text = f"a: &a {'x' * (1 << 20)}\nb: [{', '.join(['*a'] * 9)}]\n"
+    found = faults(source, text, site=f"{SITE}---\n{text}")
+    reason = "aliases come to more than 16 MiB when they are written out; use fewer"
+    assert [f"site/test.yaml:2: not YAML: {reason}"] == [each for each in found if reason in each]
+
+
+def test_files_that_are_too_large_together_are_not_read(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "MAX_BYTES", 3 << 20)
+    write(source, {"site.yaml": SITE})
+    for number in range(4):
+        with (source / f"{number}.yaml").open("wb") as file:
+            file.truncate(1 << 20)
+    message = "site: its files have 4 MiB together, and 3 MiB are the limit; name others in .ground"
+    with pytest.raises(SourceError, match=message):
+        load(source)
+    write(source, {".groundplaneignore": "/*.yaml\n!/site.yaml\n"})
+    assert load(source)
+
+
+def test_too_many_files_are_not_read(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tree, "MAX_FILES", 3)
+    write(source, {"site.yaml": SITE, "a.yaml": "", "b.yaml": "", "c.yaml": ""})
+    with pytest.raises(SourceError, match=r"over 3 files; name others in \.groundplaneignore"):
+        load(source)
+
+
+def test_a_lock_that_is_too_large_is_not_read(source: Path) -> None:
+    catalog = load_files(source, {})
+    with (source / "addresses.lock").open("wb") as file:
+        file.truncate(MAX_LOCK_BYTES + 1)
+    with pytest.raises(SourceError, match="larger than 64 MiB"):
+        allocate_source(source, catalog)

@@ -50,5 +50,12 @@ def test_what_is_no_json_has_the_line_and_the_reason(text: str, line: int, messa
 
 
 def test_too_many_levels_are_an_error() -> None:
-    with pytest.raises(JsonError):
+    with pytest.raises(JsonError, match="nested too deep; make it flatter"):
         documents('{"a":' * 100_000)
+
+
+def test_a_key_that_is_there_twice_is_found_among_very_many() -> None:
+    """Each name looked for among all of them would take hours."""
+    names = ",".join(f'"n{number}": 1' for number in range(200_000))
+    with pytest.raises(JsonError, match='duplicate key "n199999"'):
+        documents(f'{{{names}, "n199999": 2}}')

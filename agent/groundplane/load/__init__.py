@@ -9,10 +9,11 @@ from groundplane.load.directory import line_of, load, place
 from groundplane.load.health import read_health
 from groundplane.load.ignore import IGNORE_FILE, Ignore, PatternError
 from groundplane.load.stamp import Stamp, stamp_of
-from groundplane.load.tree import SUFFIXES, tree_of
+from groundplane.load.tree import MAX_FILES, SUFFIXES, tree_of
 
 __all__ = [
     "IGNORE_FILE",
+    "MAX_FILES",
     "SUFFIXES",
     "Ignore",
     "PatternError",

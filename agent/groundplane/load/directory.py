@@ -11,7 +11,7 @@ from groundplane.load.convert import convert
 from groundplane.load.documents import Findings, Item, items_of, texts_of
 from groundplane.load.ignore import HINT
 from groundplane.load.kinds import KINDS, name_of, pod_templates, refusal
-from groundplane.load.tree import tree_of
+from groundplane.load.tree import require_size, tree_of
 from groundplane.model.catalog import CLUSTER_SCOPED, Catalog, Key, Object, key_of
 from groundplane.model.endpoints import Mirror, mirrored, skipped_for
 from groundplane.model.service import EndpointSlice, Namespace
@@ -28,6 +28,7 @@ def load(source: Path) -> Catalog:
     objects: dict[Key, Object] = {}
     origins: dict[Key, Origin] = {}
     tree = tree_of(source)
+    require_size(source, tree)
     findings.faults += tree.faults
     for path in tree.read:
         for item in items_of(path, findings):

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from groundplane.errors import Fault, Origin
 from groundplane.load import json, yaml
+from groundplane.load.cost import Room
 from groundplane.load.kinds import is_skipped, name_of
 from groundplane.model.catalog import PodTemplate
 from groundplane.model.path import join
@@ -25,6 +26,7 @@ class Findings:
     notices: list[str] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)  # documents by kind
     pod_templates: list[PodTemplate] = field(default_factory=list)
+    room: Room = field(default_factory=Room)
 
 
 class Item(NamedTuple):
@@ -92,7 +94,7 @@ def _yaml_documents(path: Path, text: str, findings: Findings) -> Iterator[Item]
     for line, body in yaml.split(text):
         origin = Origin(str(path), line)
         try:
-            yield Item(origin, yaml.parse(body, line), body)
+            yield Item(origin, yaml.parse(body, line, findings.room), body)
         except yaml.YamlError as error:
             if (header := _header(body, error)) and is_skipped(*header):
                 findings.skipped[name_of(*header)] += 1

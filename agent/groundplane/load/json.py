@@ -6,6 +6,7 @@ escaped as two halves (RFC 8259, section 7).
 
 import json
 import re
+from collections import Counter
 from typing import Any, Final, NoReturn
 
 from groundplane.load.yaml import Text
@@ -37,7 +38,9 @@ def documents(text: str) -> list[tuple[Text, object]]:
             raise JsonError(error.msg[:1].lower() + error.msg[1:], error.lineno) from None
         except UnicodeEncodeError:
             raise JsonError("half of a character (a surrogate without the other)", line) from None
-        except (ValueError, RecursionError) as error:
+        except RecursionError:
+            raise JsonError("nested too deep; make it flatter", line) from None
+        except ValueError as error:
             raise JsonError(str(error), line) from None
         found.append((Text(line, body), value))
         seen, at = at, _start(text, end)
@@ -54,8 +57,8 @@ def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return the mapping of *pairs*; ValueError for a key that is there twice."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f'duplicate key "{next(n for n in names if names.count(n) > 1)}"')
+        counts = Counter(name for name, _ in pairs)
+        raise ValueError(f'duplicate key "{next(name for name in counts if counts[name] > 1)}"')
     return found
 
 

@@ -1,8 +1,10 @@
 """The files below a source, by what becomes of them."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 from typing import Final, NoReturn
 
 from groundplane.errors import Fault, Origin, SourceError
@@ -10,6 +12,8 @@ from groundplane.load.documents import text_of
 from groundplane.load.ignore import IGNORE_FILE, Ignore, PatternError
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
+MAX_FILES: Final = 200_000
+MAX_BYTES: Final = 256 << 20  # of all files that are read together
 
 
 @dataclass
@@ -50,9 +54,24 @@ def tree_of(source: Path) -> Tree:
         for name in sorted(files):
             if not name.startswith("."):
                 _sort_in(tree, ignore, folder / name, f"{below}{name}")
+        if len(tree.read) > MAX_FILES:
+            raise SourceError(f"{source}: over {MAX_FILES} files; name others in {IGNORE_FILE}")
     tree.read.sort()
     tree.passed_over.sort()
     return tree
+
+
+def require_size(source: Path, tree: Tree) -> None:
+    """Raise SourceError if the files of *tree* together are larger than a catalog may be."""
+    size = 0
+    for path in tree.read:
+        with suppress(OSError):  # that it cannot be read is told when it is
+            found = path.stat()
+            size += found.st_size if S_ISREG(found.st_mode) else 0
+    if size > MAX_BYTES:
+        limit = f"{MAX_BYTES >> 20} MiB"
+        message = f"its files have {size >> 20} MiB together, and {limit} are the limit"
+        raise SourceError(f"{source}: {message}; name others in {IGNORE_FILE}")
 
 
 def _sort_in(tree: Tree, ignore: Ignore, path: Path, below: str) -> None:

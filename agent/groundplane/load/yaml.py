@@ -1,8 +1,9 @@
 """The one door to a YAML parser, so that it can be replaced.
 
 ryaml (Rust, YAML 1.2 core schema) is twenty times faster than PyYAML and has none of YAML 1.1's
-traps: `NO`, `0644`, `22:22` and a MAC address stay strings, duplicate keys and alias bombs are
-errors. It keeps no positions, so `positions` asks PyYAML's composer for those, after a fault.
+traps: `NO`, `0644`, `22:22` and a MAC address stay strings, duplicate keys are errors. What
+would cost it too much is refused before it runs (`cost`). It keeps no positions, so `positions` asks
+PyYAML's composer for those, after a fault.
 """
 
 import re
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 import ryaml
 
+from groundplane.load.cost import CostError, Room, check_cost
 from groundplane.load.ignore import IGNORE_FILE
 
 # A document marker ends a document wherever it starts a line, inside scalars too (YAML 1.2, 9.1.2).
@@ -55,11 +57,15 @@ def split(text: str) -> list[Text]:
     return documents
 
 
-def parse(text: str, first: int = 1) -> object:
+def parse(text: str, first: int = 1, room: Room | None = None) -> object:
     """Return the value of one document: dicts, lists, strings, numbers, booleans and None.
 
-    *first* is the line of the file that *text* starts on.
+    *first* is the line of the file that *text* starts on, *room* what aliases may still come to.
     """
+    try:
+        check_cost(text, room or Room())
+    except CostError as error:
+        raise YamlError(str(error), error.line and error.line + first - 1) from None
     try:
         return ryaml.loads(text)
     except (ryaml.InvalidYamlError, ValueError, RecursionError) as error:

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import IO, Final, NamedTuple
 
 from groundplane.errors import SourceError
-from groundplane.load import IGNORE_FILE, SUFFIXES, Ignore, PatternError
+from groundplane.load import IGNORE_FILE, MAX_FILES, SUFFIXES, Ignore, PatternError
 from groundplane.sources.content import Unfit, size_of
 from groundplane.sources.git_command import Git
 
 MAX_ENTRIES: Final = 1_000_000  # a few small trees can name each other into any number of files
-MAX_FILES: Final = 200_000
 MAX_MATCHES: Final = 20_000_000  # of a pattern and a file: some 20 s
 _REGULAR: Final = (b"100644", b"100755")
 _WHY_NOT: Final = "what it stands for would be missing, since only regular files are taken"

@@ -1,0 +1,131 @@
+"""What a YAML document would cost its parser, found out before that is run. Pure.
+
+The parser's time grows with the square of the depth of flow collections (100 kB of `[` took 35 s), and
+it writes each alias out, so that 1 MB of text became 2 GB. A look at the characters finds the
+documents that could be such; only those are read once more, event by event, and no further than
+to what is too much.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+MAX_DEPTH: Final = 128  # ryaml's own, and more than Kubernetes' deepest schemas
+MAX_ALIAS_BYTES: Final = 16 << 20  # that aliases may add to all documents of a source together
+_SUSPECT: Final = MAX_DEPTH // 2
+_BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS: Final = bytes({*range(256)} - {*b"[]{}"})
+_INDENTS: Final = bytes.maketrans(b"\t-?:", b"    ")  # what stands before the values of a block
+_PUNCTUATION: Final = 2  # bytes that come with each value: quotes, brackets, a comma and a space
+_DEEP: Final = f"nested more than {MAX_DEPTH} deep; make it flatter"
+_CYCLE: Final = "an alias of what it stands in; write the value out"
+_TOO_MUCH: Final = (
+    f"aliases come to more than {MAX_ALIAS_BYTES >> 20} MiB when they are written out; use fewer"
+)
+
+
+class CostError(Exception):
+    """A document costs too much; *line* (from 1) is where that is seen."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+@dataclass
+class Room:
+    """How many bytes the aliases of a source may still add."""
+
+    left: int = MAX_ALIAS_BYTES
+
+
+def check_cost(text: str, room: Room) -> None:
+    """Raise CostError if *text* is too deep, or its aliases need more than *room*, which is reduced.
+
+    The time grows with the length of *text*. Text that is no YAML may pass.
+    """
+    if ("&" in text and "*" in text) or _may_be_deep(text):
+        _read(text, room)
+
+
+def _may_be_deep(text: str) -> bool:
+    """Return whether *text* could be too deep: quotes and comments are taken for what they are not."""
+    raw = text.encode(errors="replace")
+    # Each level of a block is to the right of the one around it, but for a list below its key.
+    if b" " * _SUSPECT in raw.translate(_INDENTS):
+        return True
+    brackets = raw.translate(_BRACKETS, _NO_BRACKETS)
+    for taken in range(_SUSPECT):
+        if brackets.count(b"[") <= _SUSPECT - taken:
+            return False
+        outer = brackets.replace(b"[]", b"")  # without the innermost level
+        if len(outer) == len(brackets):
+            return True
+        brackets = outer
+    return True
+
+
+def _read(text: str, room: Room) -> None:
+    import yaml  # imported once a document could be one of these
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    reading = _Reading(room)
+    try:
+        for event in yaml.parse(text, Loader=loader):
+            reading.take(event)
+    except yaml.MarkedYAMLError as error:
+        if "nesting" in str(error.context or "") + str(error.problem or ""):
+            raise CostError(_DEEP, _line(error.problem_mark)) from None
+    except yaml.YAMLError:
+        pass  # a character that YAML has not: the parser says where
+
+
+def _line(mark: Any) -> int:
+    return mark.line + 1 if mark else 0
+
+
+class _Reading:
+    """Adds up what is written out: of each collection that is open, and of each anchor."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._open: list[tuple[str | None, int]] = [(None, 0)]  # anchors and sizes
+        self._sizes: dict[str, int] = {}
+        self._unfinished: set[str] = set()
+
+    def take(self, event: Any) -> None:
+        import yaml
+
+        if isinstance(event, yaml.AliasEvent):
+            self._add(self._of_alias(event))
+        elif isinstance(event, yaml.ScalarEvent):
+            size = len(event.value.encode(errors="replace")) + _PUNCTUATION
+            if event.anchor:
+                self._sizes[event.anchor] = size
+                self._unfinished.discard(event.anchor)  # the last one of a name counts
+            self._add(size)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            self._open.append((event.anchor, _PUNCTUATION))
+            if len(self._open) > MAX_DEPTH + 1:
+                raise CostError(_DEEP, _line(event.start_mark))
+            if event.anchor:
+                self._unfinished.add(event.anchor)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, size = self._open.pop()
+            if anchor:
+                self._unfinished.discard(anchor)
+                self._sizes[anchor] = size
+            self._add(size)
+
+    def _add(self, size: int) -> None:
+        anchor, before = self._open[-1]
+        self._open[-1] = anchor, before + size
+
+    def _of_alias(self, event: Any) -> int:
+        line = _line(event.start_mark)
+        if event.anchor in self._unfinished:
+            raise CostError(_CYCLE, line)
+        size = self._sizes.get(event.anchor, 0)  # of an unknown anchor the parser tells
+        self._room.left -= size
+        if self._room.left < 0:
+            raise CostError(_TOO_MUCH, line)
+        return size
