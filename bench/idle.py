@@ -28,6 +28,7 @@ from bench.network import new_network
 from groundplane.cli.ask import NoAgent, ask
 from groundplane.dataplanes.dns import local_files, server_config
 from groundplane.files import zone_files
+from groundplane.own_command import own_command
 from groundplane.pipeline import compile_source
 from groundplane.project import project, project_base
 from groundplane.project.state import NodeBase
@@ -245,7 +246,7 @@ def measure(what: str, seconds: float, *, probed: bool = False, over_ssh: bool =
         if over_ssh:
             source, trust = stack.enter_context(repository(root / "server", files))
         command = (
-            sys.executable, "-m", "groundplane", "agent", "run", "--node", "n1", "--source", source,
+            *own_command("agent", "run", "--node", "n1", "--source", source),
             "--trust", str(trust), "--health", str(root / "etc/health.yaml"), "--dns-key", str(key),
             "--state-directory", str(root / "state"), "--runtime-directory", str(runtime),
         )  # fmt: skip

@@ -46,7 +46,7 @@ else
   uv=.cache/uv/bin/uv
   if [ ! -x "$uv" ]; then
     echo "controller: installing uv into .cache" >&2
-    python3 -m venv .cache/uv
+    python3 -I -m venv .cache/uv
     .cache/uv/bin/pip --quiet install --no-deps --require-hashes --only-binary :all: \
       --requirement deploys/uv.txt
   fi

@@ -100,7 +100,7 @@ def _download(directory: Path, requirements: str, python: str, machine: str) -> 
     listed = directory / "requirements.txt"
     listed.write_text(requirements)
     platforms = [f"--platform={tag}_{machine}" for tag in _PLATFORMS]
-    _run([sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
+    _run([sys.executable, "-P", "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
           "--require-hashes", "--only-binary=:all:", f"--python-version={python}",
           "--implementation=cp", *platforms, f"--dest={directory}", f"--requirement={listed}"])  # fmt: skip
 

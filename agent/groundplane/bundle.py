@@ -2,7 +2,6 @@
 
 import io
 import subprocess
-import sys
 import tarfile
 import time
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Final
 from groundplane.agent.store import PREVIOUS_FILE, SITE_FILE
 from groundplane.errors import KernelRefused
 from groundplane.nft import list_table
+from groundplane.own_command import own_command
 from groundplane.tables import list_tables
 
 _PATIENCE_S: Final = 30.0
@@ -109,8 +109,7 @@ def _said(command: tuple[str, ...]) -> bytes:
     """Return what *command* says, or why it says nothing."""
     program, *arguments = command
     if program == "groundplane":
-        arguments = ["-m", "groundplane", *arguments]
-        program = sys.executable
+        program, *arguments = own_command(*arguments)
     try:
         done = subprocess.run(
             [program, *arguments],

@@ -89,7 +89,7 @@ class PythonVersion(_Version):
 
     def command(self) -> str:
         script = 'import sys; print("%d.%d" % sys.version_info[:2])'
-        return f"python3 -c '{script}' 2>/dev/null || {_candidate('python3')}"
+        return f"python3 -I -c '{script}' 2>/dev/null || {_candidate('python3')}"
 
 
 def _candidate(package: str) -> str:

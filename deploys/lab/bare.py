@@ -37,6 +37,7 @@ from groundplane.errors import GroundplaneError
 from groundplane.model import compiled
 from groundplane.model.address import family_of
 from groundplane.netns import PORT, entry_of
+from groundplane.own_command import own_command
 from groundplane.project.state import BRIDGE, OVERLAY, LocalWorkload, NodeBase
 
 PREFIX = "gp-netns"
@@ -147,7 +148,7 @@ def _build(lab: Lab, addresses: Sequence[str], base: NodeBase, keeper: Services)
     state = lab.state / base.name
     state.mkdir(parents=True)
     agent = [
-        *(sys.executable, "-m", "groundplane", "agent", "run", "--node", base.name),
+        *own_command("agent", "run", "--node", base.name),
         *("--without-dns", "--source", str(source_directory())),
         *("--state-directory", str(state), "--runtime-directory", str(state)),
     ]
@@ -156,7 +157,7 @@ def _build(lab: Lab, addresses: Sequence[str], base: NodeBase, keeper: Services)
 
 def _serve(keeper: Services, lab: Lab, namespace: str, name: str, words: list[str]) -> None:
     lab.log(name).parent.mkdir(parents=True, exist_ok=True)
-    argv = [sys.executable, str(SERVER), name.partition("-")[2], *words]
+    argv = [sys.executable, "-P", str(SERVER), name.partition("-")[2], *words]
     keeper.start(f"w-{name}", inside(namespace, argv), lab.log(name))
 
 
@@ -171,7 +172,7 @@ def _wait(site: compiled.Site) -> None:
 
 def _is_well(lab: Lab, node: str) -> bool:
     asked = ["agent", "status", "--runtime-directory", str(lab.state / node)]
-    command = [sys.executable, "-m", "groundplane", *asked]
+    command = own_command(*asked)
     return subprocess.run(command, check=False, capture_output=True, cwd=ROOT).returncode == 0
 
 

@@ -180,7 +180,8 @@ def _locked_out(lab: Lab, running: set[str], keeper: Services) -> set[str]:
 
 def _start(lab: Lab, node: LabNode, base: Path, keeper: Services) -> None:
     root = attach_disk(lab, node.name, base, _files(lab, node))
-    argv = [sys.executable, "-m", "deploys.lab.keeper", lab.prefix, node.name, str(root), node.tree]
+    program = [sys.executable, "-P", "-m", "deploys.lab.keeper"]  # deploys is on PYTHONPATH
+    argv = [*program, lab.prefix, node.name, str(root), node.tree]
     keeper.start(node.name, argv, lab.log(node.name))
 
 

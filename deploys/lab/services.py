@@ -50,7 +50,7 @@ class CgroupServices:
         groups = [str(group) for group in cgroups.create_group(self._group(name))]
         launcher = str(Path(__file__).with_name("launch.py"))
         run(
-            [sys.executable, "-S", launcher, str(log), *groups, "--", *argv],
+            [sys.executable, "-P", "-S", launcher, str(log), *groups, "--", *argv],
             env={"PYTHONPATH": str(ROOT)},
         )
 

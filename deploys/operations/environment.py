@@ -31,9 +31,9 @@ def install(wheelhouse: Wheelhouse, directory: str) -> Generator[FileUploadComma
         "rm -rf", QuoteString(wanted), QuoteString(wheels), "&& mkdir", QuoteString(wheels),
         "&& tar -x --no-same-owner -f", QuoteString(archive), "-C", QuoteString(wheels),
     )  # fmt: skip
-    yield StringCommand("python3 -m venv --without-pip", QuoteString(wanted))
+    yield StringCommand("python3 -I -m venv --without-pip", QuoteString(wanted))
     yield StringCommand(
-        QuoteString(f"{wanted}/bin/python"), QuoteString(f"{wheels}/{wheelhouse.pip}/pip"),
+        QuoteString(f"{wanted}/bin/python"), "-I", QuoteString(f"{wheels}/{wheelhouse.pip}/pip"),
         "install --quiet --disable-pip-version-check --root-user-action=ignore",
         "--no-index --require-hashes --only-binary :all: --find-links", QuoteString(wheels),
         "-r", QuoteString(f"{wheels}/requirements.txt"),

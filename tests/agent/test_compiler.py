@@ -92,7 +92,7 @@ def test_a_source_that_needs_too_much_memory_is_one_line(
         source.parent.absolute(),
         monkeypatch,
         f'exec {sys.executable} -c "import sys, resource; from groundplane.agent import compiler; '
-        "compiler.MEMORY_BYTES = 300 << 20; sys.argv = sys.argv[2:]; "
+        "compiler.MEMORY_BYTES = 300 << 20; sys.argv = sys.argv[3:]; "
         'import groundplane.cli; groundplane.cli.main(sys.argv[1:])" "$@"',
     )
     found = fault(source)

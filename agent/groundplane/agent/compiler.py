@@ -4,11 +4,11 @@ import asyncio
 import os
 import resource
 import signal
-import sys
 from pathlib import Path
 from typing import Final
 
 from groundplane.errors import MAX_TEXT, SourceError, bounded
+from groundplane.own_command import own_command
 from groundplane.streams import TooLong, all_of, end, first_of
 
 MEMORY_BYTES: Final = 2 << 30
@@ -31,11 +31,7 @@ async def compile_in_child(source: Path, shown: str = "") -> bytes:
     In its text the directory is called *shown*, where that is given.
     """
     child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "groundplane",
-        "compile",
-        str(source),
+        *own_command("compile", str(source)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
