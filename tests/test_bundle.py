@@ -9,8 +9,31 @@ import pytest
 from groundplane import bundle
 from groundplane.agent.store import PREVIOUS_FILE, SITE_FILE
 from groundplane.bundle import collect, pack
+from groundplane.pipeline import compile_source
+from groundplane.snapshot import decode, encode
+from tests.catalogs import SITE, write
 
 SECRET = b"c2VjcmV0IG9mIG91cnM="
+CATALOG = {
+    "site.yaml": SITE.replace("[192.0.2.1]", "[192.0.2.1], workloadSubnets: [10.244.0.0/24]"),
+    "web.yaml": f"""\
+apiVersion: groundplane/v1
+kind: Workload
+metadata: {{name: web, labels: {{app: web}}}}
+spec:
+  node: n1
+  ports: [{{name: http, port: 80}}]
+  readinessProbe:
+    httpGet: {{port: http, httpHeaders: [{{name: Authorization, value: Basic {SECRET.decode()}}}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: web}}
+spec: {{selector: {{app: web}}, ports: [{{port: 80}}]}}
+""",
+    "addresses.lock": "Node/n1 10.244.0.0/24\nService/default/web 10.96.0.5\n"
+    "Workload/default/web 10.244.0.10\n",
+}
 
 
 @pytest.fixture
@@ -32,7 +55,13 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (state / name).write_bytes(SECRET)
     (runtime / "token").write_bytes(SECRET)
     (tmp_path / "trust" / "token").write_bytes(SECRET)
-    (state / SITE_FILE).write_bytes(b"the site\n")
+    write(tmp_path / "site", CATALOG)
+    site = compile_source(tmp_path / "site")
+    assert [(("Authorization", f"Basic {SECRET.decode()}"),)] == [
+        probe.headers for probe in site.probes
+    ]
+    (state / SITE_FILE).write_bytes(encode(site))
+    (state / PREVIOUS_FILE).write_bytes(encode(site)[:-1])
     monkeypatch.setenv("GROUNDPLANE_TRUST", str(tmp_path / "trust"))
     monkeypatch.setenv("TOKEN", SECRET.decode())
     return tmp_path
@@ -54,10 +83,22 @@ def test_no_key_and_no_token_is_in_it(node: Path) -> None:
         f"groundplane/state/{PREVIOUS_FILE}",
     } == contents.keys()
     assert [] == [name for name, content in contents.items() if SECRET in content]
-    assert b"the site\n" == contents[f"groundplane/state/{SITE_FILE}"]
+    (probe,) = decode(contents[f"groundplane/state/{SITE_FILE}"]).every_probe()
+    assert (("Authorization", "..."),) == probe.headers
+    cut = contents[f"groundplane/state/{PREVIOUS_FILE}"]
+    assert cut == b"no compiled site: it is cut off, or has something behind its end\n"
+
+
+def test_all_of_a_site_but_header_values_is_in_it(node: Path) -> None:
+    before = decode((node / "state" / SITE_FILE).read_bytes())
+    after = decode(collect(node / "state", node / "run")[f"state/{SITE_FILE}"])
+    assert before.head == after.head
+    for each in ("every_service", "every_node_workloads"):
+        assert [*getattr(before, each)()] == [*getattr(after, each)()]
 
 
 def test_why_something_is_not_there_stands_in_its_place(node: Path) -> None:
+    (node / "state" / PREVIOUS_FILE).unlink()
     found = collect(node / "state", node / "run")
     assert b"No such file or directory\n" == found[f"state/{PREVIOUS_FILE}"]
     assert b"no-such-program-of-ours is not installed\n" == found["kernel/none.txt"]

@@ -5,13 +5,18 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from groundplane.agent.store import PREVIOUS_FILE, SITE_FILE
-from groundplane.errors import KernelRefused
+from groundplane.errors import KernelRefused, StateError
+from groundplane.model.compiled import Probe
 from groundplane.nft import list_table
 from groundplane.own_command import own_command
+from groundplane.snapshot import decode, encode, verify
 from groundplane.tables import list_tables
 
 _PATIENCE_S: Final = 30.0
@@ -56,7 +61,7 @@ COMMANDS: Final = {
 def collect(state_directory: Path, runtime_directory: Path) -> dict[str, bytes]:
     """Return the content of each file by its name; why there is none stands in its place.
 
-    No key, no token and no file of /etc is among them.
+    No key, no token and no file of /etc is among them, and no value of a probe's header.
     """
     directories = {
         "agent/status.json": ("--runtime-directory", str(runtime_directory)),
@@ -69,10 +74,34 @@ def collect(state_directory: Path, runtime_directory: Path) -> dict[str, bytes]:
     found |= _rules()
     for name in (SITE_FILE, PREVIOUS_FILE):
         try:
-            found[f"state/{name}"] = (state_directory / name).read_bytes()[:_BYTES]
+            site = without_headers((state_directory / name).read_bytes())
         except OSError as error:
-            found[f"state/{name}"] = f"{error.strerror}\n".encode()
+            site = f"{error.strerror}\n".encode()
+        except StateError as error:  # nobody knows where in it a header is
+            site = f"{error}\n".encode()
+        found[f"state/{name}"] = site[:_BYTES]
     return found
+
+
+def without_headers(encoded: bytes) -> bytes:
+    """Return the snapshot *encoded* with "..." for the value of each header that a probe sends.
+
+    StateError when *encoded* is none, or another version's.
+    """
+    verify(encoded)
+    found = decode(encoded)
+    site = msgspec.structs.replace(
+        found.head,
+        workloads=tuple(chain.from_iterable(found.every_node_workloads())),
+        probes=tuple(map(_masked, found.every_probe())),
+        services=tuple(found.every_service()),
+    )
+    return encode(site)
+
+
+def _masked(probe: Probe) -> Probe:
+    headers = tuple((name, "...") for name, _ in probe.headers)
+    return msgspec.structs.replace(probe, headers=headers)
 
 
 def _rules() -> dict[str, bytes]:

@@ -49,6 +49,7 @@ def agent() -> None:
             name="The catalog is there as a whole",
             files=source_files(),
             dest=host.data.catalog_directory,
+            group="groundplane",
         )
     trusted = trust.put(
         name="The agent can prove who it is to its source, and the source to it",

@@ -9,26 +9,36 @@ from pathlib import Path
 from pyinfra import host
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
-from deploys.facts.files import DirectoryDigests
+from deploys.facts.files import DirectoryDigests, Permissions
 
 
 @operation()
-def put(files: dict[str, Path], dest: str) -> Generator[FileUploadCommand | StringCommand]:
-    """Make the directory *dest* hold exactly *files* (relative name to local path), root's own."""
+def put(
+    files: dict[str, Path], dest: str, group: str
+) -> Generator[FileUploadCommand | StringCommand]:
+    """Make the directory *dest* hold exactly *files* (relative name to local path), root's own.
+
+    *group* may read it and nobody else: probes have headers.
+    """
     wanted = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
-    if host.get_fact(DirectoryDigests, path=dest) == wanted:
+    closed = host.get_fact(Permissions, path=dest).get("") == f"750 root:{group}"
+    if closed and host.get_fact(DirectoryDigests, path=dest) == wanted:
         host.noop(f"catalog {dest} is up to date")
         return
     new, old = QuoteString(f"{dest}.new"), QuoteString(f"{dest}.old")
-    archive = f"{dest}.tar"
+    archive = f"{dest}.new/.tar"  # where nobody else reads it
     yield StringCommand("mkdir -p", QuoteString(str(Path(dest).parent)))
+    yield StringCommand("rm -rf", new, old, "&& install -d -m 750 -o root -g", group, new)
     yield FileUploadCommand(_archive(files), archive)
-    yield StringCommand("rm -rf", new, old, "&& mkdir -m 755", new)
-    yield StringCommand("tar -x --no-same-owner -f", QuoteString(archive), "-C", new)
+    yield StringCommand(
+        "tar -x --no-same-owner -f", QuoteString(archive), "-C", new,
+        "&& rm", QuoteString(archive),
+        "&& chgrp -R", group, new, "&& chmod -R u=rwX,g=rX,o=", new,
+    )  # fmt: skip
     # Two renames: between them there is no catalog, which an agent takes for what it is.
     yield StringCommand(
         "if test -e", QuoteString(dest), "; then mv -T", QuoteString(dest), old, "; fi",
-        "&& mv -T", new, QuoteString(dest), "&& rm -rf", old, QuoteString(archive),
+        "&& mv -T", new, QuoteString(dest), "&& rm -rf", old,
     )  # fmt: skip
 
 
@@ -38,7 +48,7 @@ def _archive(files: dict[str, Path]) -> io.BytesIO:
         for name, path in files.items():
             content = path.read_bytes()
             entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(content), 0o644
+            entry.size, entry.mode = len(content), 0o640
             archive.addfile(entry, io.BytesIO(content))
     buffer.seek(0)
     return buffer

@@ -1,12 +1,16 @@
 """Following the source: what it has is taken and kept, or refused and told."""
 
+import asyncio
 import os
 import signal
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from groundplane.agent import following
+from groundplane.agent.following import Following
 from groundplane.agent.store import SITE_FILE, load_site, save_site
 from tests.agent.fakes import FILES, LOCK, SECOND, Place, Plane, compile_here, until
 from tests.catalogs import write
@@ -203,3 +207,30 @@ def test_a_site_that_cannot_be_kept_is_not_compiled_again_for_that(
 
     place.run(Plane(), steps=steps)
     assert b"10.96.0.5" in load_site(place.state)
+
+
+def test_however_often_it_is_poked_it_looks_once_a_second_and_loses_no_poke(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(following, "_APART_S", 0.2)
+    looks: list[float] = []
+
+    async def steps() -> None:
+        unused: Any = None
+        followed = Following(unused, unused, unused, unused, poll_s=1000)
+        loop = asyncio.get_running_loop()
+
+        async def look() -> None:
+            looks.append(loop.time())
+
+        monkeypatch.setattr(followed, "look", look)
+        running = asyncio.create_task(followed.run())
+        while len(looks) < 4:
+            followed.poke()
+            await asyncio.sleep(0.001)
+        followed.poke()  # within the pause after the fourth
+        await until(lambda: len(looks) == 5)
+        running.cancel()
+
+    asyncio.run(steps())
+    assert all(later - earlier >= 0.2 for earlier, later in pairwise(looks))

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import closing, suppress
+from contextlib import closing
 
 import msgspec
 import pytest
@@ -136,21 +136,27 @@ def test_a_slow_client_keeps_no_other_waiting_and_is_left_after_a_while(
     serving(steps)
 
 
-def test_of_too_many_at_once_those_that_come_last_are_sent_away(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(health_checks, "_CONNECTIONS", 3)
+@pytest.mark.parametrize("addresses", [1, 5])
+def test_however_many_idle_connections_there_are_who_asks_is_answered(addresses: int) -> None:
+    """Of one address, and of as many as fill all places together."""
 
     async def steps(checks: HealthChecks, port: int) -> None:
         await checks.serve(HERE, {port: WEB})
-        waiting = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
-        with suppress(ConnectionResetError):
-            assert "" == await ask(port)
-        for _, writer in waiting:
-            writer.write(REQUEST)
-        assert all([b"200 OK" in await reader.read() for reader, _ in waiting])
-        assert "200 OK" in await ask(port)
-        for _, writer in waiting:
+        first = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.9", 0))
+        idle = [
+            await asyncio.open_connection(
+                "127.0.0.1", port, local_addr=(f"127.0.1.{index % addresses}", 0)
+            )
+            for index in range(250)
+        ]
+        if addresses == 1:  # one client takes no place of another
+            first[1].write(REQUEST)
+            assert b"200 OK" in await first[0].read()
+        for _ in range(3):
+            assert "200 OK" in await ask(port)
+        idle[-1][1].write(REQUEST)  # the youngest is still there
+        assert b"200 OK" in await idle[-1][0].read()
+        for _, writer in (first, *idle):
             writer.close()
 
     serving(steps)

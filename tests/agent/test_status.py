@@ -1,5 +1,6 @@
 """The status file: what `groundplane agent status` reads."""
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,15 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     status = msgspec.structs.replace(GOOD, planes=(PlaneStatus("dns", "refused", since=2.0),))
     write_status(tmp_path, status)
     assert status == read_status(tmp_path)
+
+
+def test_everyone_on_the_node_may_read_what_the_socket_tells_everyone(tmp_path: Path) -> None:
+    before = os.umask(0o027)  # the unit's
+    try:
+        write_status(tmp_path, GOOD)
+    finally:
+        os.umask(before)
+    assert 0o644 == (tmp_path / "status.json").stat().st_mode & 0o777
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,10 @@ import pytest
 from groundplane.agent.store import (
     PREVIOUS_FILE,
     SITE_FILE,
+    VERDICTS_FILE,
     load_site,
     save_site,
+    save_verdicts,
 )
 from groundplane.atomic import write_atomically
 from groundplane.errors import StateError
@@ -118,3 +120,21 @@ def test_what_an_interrupted_write_left_does_not_disturb_the_next(tmp_path: Path
     (tmp_path / ".site.snapshot.new").write_bytes(b"half")
     save_site(tmp_path, ONE)
     assert [SITE_FILE] == os.listdir(tmp_path)
+
+
+def test_only_the_agent_and_its_group_may_read_what_is_kept(tmp_path: Path) -> None:
+    """A site has the headers of probes; whatever the umask is."""
+    save_site(tmp_path, ONE)
+    save_site(tmp_path, TWO)
+    save_verdicts(tmp_path, {("default", "web"): True})
+    found = {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()}
+    assert dict.fromkeys((SITE_FILE, PREVIOUS_FILE, VERDICTS_FILE), 0o640) == found
+
+
+def test_a_link_in_place_of_the_new_file_is_not_written_through(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_bytes(b"theirs")
+    (tmp_path / ".file.new").symlink_to(other)
+    write_atomically(tmp_path / "file", b"ours")
+    assert (b"theirs", b"ours") == (other.read_bytes(), (tmp_path / "file").read_bytes())
+    assert not (tmp_path / "file").is_symlink()

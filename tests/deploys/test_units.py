@@ -80,3 +80,11 @@ def test_nothing_is_changed_that_systemd_would_not_take(
 )
 def test_units_of_the_name_server_are_taken(tmp_path: Path, name: str, template: str) -> None:
     assert put(tmp_path, name, render_template(template, **NAMES))
+
+
+def test_agents_state_is_closed_to_other_users_and_its_socket_is_not() -> None:
+    unit = render_template("groundplane-agent.service.j2", directory="/opt/groundplane")
+    lines = unit.splitlines()
+    assert "StateDirectoryMode=0750" in lines
+    assert "UMask=0027" in lines
+    assert "RuntimeDirectoryMode=0755" in lines

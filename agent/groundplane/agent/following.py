@@ -19,6 +19,7 @@ from groundplane.sources import Content, Source
 
 log = logging.getLogger(__name__)
 
+_APART_S: Final = 1.0  # between the starts of two looks: anyone on the node may poke
 _RETRY_WATCH_S: Final = 4.0
 _AGAIN_S: Final = 60.0  # before what was refused is tried again as it is: memory or time were short
 
@@ -62,12 +63,15 @@ class Following:
 
     async def run(self) -> None:
         """Follow until cancelled."""
+        loop = asyncio.get_running_loop()
         while True:
+            soonest = loop.time() + min(_APART_S, self._poll_s)
             await self.look()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_s):
                     await self._poked.wait()
-            self._poked.clear()
+            await asyncio.sleep(soonest - loop.time())
+            self._poked.clear()  # not before the pause: a poke in it is for the look that follows
 
     async def watch(self) -> None:
         """Poke at each change below a local source, which may come and go as a whole."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
+from groundplane.agent.connections import Connections
 from groundplane.model.address import family_of
 from groundplane.model.service import Family
 from groundplane.project import NodeState
@@ -21,6 +22,7 @@ from groundplane.snapshot import Key
 _REQUEST_BYTES: Final = 16 << 10
 _PATIENCE_S: Final = 2.0
 _CONNECTIONS: Final = 200  # at a time, of all ports: descriptors are needed for other things
+_OF_A_CLIENT: Final = 50
 _REASONS: Final = {200: "OK", 503: "Service Unavailable"}
 
 
@@ -73,7 +75,7 @@ class HealthChecks:
         self._servers: dict[tuple[int, str], asyncio.Server] = {}  # by port and address
         self._addresses: Sequence[str] = ()
         self._checks: Mapping[int, Check] = {}
-        self._open = 0  # connections that are being answered
+        self._connections = Connections(_CONNECTIONS, _OF_A_CLIENT)
 
     def concerned(self, state: NodeState, among: Collection[Key]) -> bool:
         """Return whether `serve` has to be called for *state*, in which *among* alone differ."""
@@ -112,21 +114,18 @@ class HealthChecks:
         self, port: int, family: Family, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """Answer one request, whatever its method and path are."""
-        if self._open >= _CONNECTIONS:  # who comes too many times is not waited for
-            writer.close()
-            return
-        self._open += 1
-        try:
-            async with asyncio.timeout(_PATIENCE_S):
-                await reader.readuntil(b"\r\n\r\n")
-                if check := self._checks.get(port):
-                    writer.write(answer(check, family, healthy=self._healthy()))
-                    await writer.drain()
-        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # a client that asks nothing, or does not listen
-        finally:
-            self._open -= 1
-            writer.close()
+        with self._connections.hold(writer):
+            try:
+                async with asyncio.timeout(_PATIENCE_S):
+                    await reader.readuntil(b"\r\n\r\n")
+                    self._connections.asked(writer)
+                    if check := self._checks.get(port):
+                        writer.write(answer(check, family, healthy=self._healthy()))
+                        await writer.drain()
+            except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+                pass  # a client that asks nothing, or does not listen
+            finally:
+                writer.close()
 
 
 def _bound(address: str, port: int) -> socket.socket:

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+from groundplane.agent.connections import Connections
+
 log = logging.getLogger(__name__)
 
 _REQUEST_BYTES: Final = 16 << 10
 _PATIENCE_S: Final = 5.0
 _CONNECTIONS: Final = 100  # at a time: descriptors are needed for other things
+_OF_A_CLIENT: Final = 50
 _REASONS: Final = {
     200: "OK",
     400: "Bad Request",
@@ -50,7 +53,7 @@ class Server:
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
         self._servers: list[asyncio.Server] = []
-        self._open = 0
+        self._connections = Connections(_CONNECTIONS, _OF_A_CLIENT)
 
     async def listen_on_path(self, path: Path, mode: int) -> None:
         """Listen on a unix socket at *path*, in place of what a dead process left there; OSError."""
@@ -85,25 +88,23 @@ class Server:
             server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._open >= _CONNECTIONS:
-            writer.close()
-            return
-        self._open += 1
-        try:
-            async with asyncio.timeout(_PATIENCE_S):
-                writer.write(await self._answer(reader))
-                await writer.drain()
-        except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            # A client that asks nothing, or does not listen: what it has not taken is not kept.
-            writer.transport.abort()
-        finally:
-            self._open -= 1
-            with suppress(OSError):
-                writer.close()
+        with self._connections.hold(writer):
+            try:
+                async with asyncio.timeout(_PATIENCE_S):
+                    writer.write(await self._answer(reader, writer))
+                    await writer.drain()
+            except (OSError, TimeoutError, asyncio.IncompleteReadError):
+                # A client that asks nothing, or does not listen: what it has not taken is not kept.
+                writer.transport.abort()
+            finally:
+                with suppress(OSError):
+                    writer.close()
 
-    async def _answer(self, reader: asyncio.StreamReader) -> bytes:
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         try:
-            request = parse(await reader.readuntil(b"\r\n\r\n"))
+            head = await reader.readuntil(b"\r\n\r\n")
+            self._connections.asked(writer)
+            request = parse(head)
         except asyncio.LimitOverrunError:
             return _encoded(Response(400, b"the request is too long\n", "text/plain"))
         except ValueError as error:

@@ -1,21 +1,112 @@
-"""One agent in a network namespace: two would undo each other's work."""
+"""Instance lock: one agent per network namespace; two would undo each other's work.
+
+The lock is a file of the runtime directory that only the agent's user, and root, may open. An
+abstract address of the namespace finds an agent of another runtime directory as well; any user can
+bind it, so it counts only where the agent's user or root holds it.
+"""
 
 import errno
+import fcntl
+import logging
+import os
+import pwd
 import socket
+import stat
 import struct
-from typing import Final
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from groundplane.errors import GroundplaneError
 
-# An abstract address is one of the network namespace, and ends with the process that holds it.
+log = logging.getLogger(__name__)
+
+LOCK_FILE: Final = "agent.lock"
+AGENT_USER: Final = "groundplane"
 _ADDRESS: Final = "\0groundplane/agent"
+_FLAGS: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
-def become_the_agent() -> socket.socket:
+class _Holder(NamedTuple):
+    pid: int
+    uid: int
+
+
+def become_the_agent(directory: Path) -> ExitStack:
     """Return what holds the place of this namespace's agent until it is closed.
 
-    GroundplaneError names the process that holds it already.
+    *directory* is the runtime directory. GroundplaneError names the process that holds the place.
     """
+    with ExitStack() as held:
+        path = directory / LOCK_FILE
+        held.callback(os.close, _lock(path))
+        held.callback(path.unlink, missing_ok=True)
+        if place := _bind({0, os.geteuid(), os.stat(directory).st_uid, *_agents_uid()}):
+            held.enter_context(place)
+        return held.pop_all()
+
+
+def _lock(path: Path) -> int:
+    """Return the lock file, opened, locked, and with this process' id in it."""
+    while True:
+        file = _open(path)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(path, file):  # the last holder may have removed it in between
+                os.ftruncate(file, 0)
+                os.pwrite(file, b"%d\n" % os.getpid(), 0)
+                return file
+        except BlockingIOError:
+            text = os.pread(file, 20, 0).strip()
+            os.close(file)
+            raise _taken(int(text) if text.isdigit() else 0) from None
+        os.close(file)
+
+
+def _is_at(path: Path, file: int) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(path.lstat(), os.fstat(file))
+    return False
+
+
+def _open(path: Path) -> int:
+    """Return the lock file, opened; GroundplaneError where another user could hold or plant it."""
+    directory = path.parent
+    try:
+        directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        file = _create(path, directory.stat())
+    except OSError as error:
+        raise GroundplaneError(f"{path}: {error.strerror}") from None
+    found, above = os.fstat(file), directory.stat()
+    if (
+        above.st_mode & 0o022
+        or found.st_mode & 0o077
+        or not stat.S_ISREG(found.st_mode)
+        or found.st_nlink > 1
+        or found.st_uid not in (0, os.geteuid(), above.st_uid)
+    ):
+        os.close(file)
+        raise GroundplaneError(
+            f"{path}: other users could take this lock; make {directory} writable by the agent's"
+            " user alone, and remove the file"
+        )
+    return file
+
+
+def _create(path: Path, above: os.stat_result) -> int:
+    """Return *path* opened; a new file belongs to the owner of its directory, the agent's user."""
+    while True:
+        with suppress(FileExistsError):
+            file = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
+            if os.geteuid() == 0:  # `agent cleanup` may come before the agent, which has to open it
+                os.fchown(file, above.st_uid, above.st_gid)
+            return file
+        with suppress(FileNotFoundError):  # the last holder has removed it in between
+            return os.open(path, _FLAGS)
+
+
+def _bind(trusted: set[int]) -> socket.socket | None:
+    """Return the namespace's address, bound; None where a user who is not *trusted* holds it."""
     place = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         place.bind(_ADDRESS)
@@ -24,17 +115,38 @@ def become_the_agent() -> socket.socket:
         place.close()
         if error.errno != errno.EADDRINUSE:
             raise
-        message = f"an agent runs on this node already{_holder()}; two would undo each other's work"
-        raise GroundplaneError(message) from None
-    return place
+    else:
+        return place
+    holder = _holder()
+    if holder and holder.uid in trusted:
+        raise _taken(holder.pid)
+    who = f"user {holder.uid}, process {holder.pid}" if holder else "an unknown user"
+    log.warning("%s holds the address of this network namespace's agent", who)
+    return None
 
 
-def _holder() -> str:
+def _holder() -> _Holder | None:
+    """Return who listens at the address; None where nobody does, or too many have asked."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
             asking.settimeout(0)  # nobody accepts: after many asked there is no room
             asking.connect(_ADDRESS)
-            credentials = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        return f" (pid {struct.unpack('=iII', credentials)[0]})"
+            pid, uid, _ = struct.unpack(
+                "=iII", asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            )
     except OSError:
-        return ""  # it ended just now, or was asked too often
+        return None
+    return _Holder(pid, uid)
+
+
+def _agents_uid() -> set[int]:
+    with suppress(KeyError):
+        return {pwd.getpwnam(AGENT_USER).pw_uid}
+    return set()
+
+
+def _taken(pid: int) -> GroundplaneError:
+    by = f" (pid {pid})" if pid else ""
+    return GroundplaneError(
+        f"an agent runs on this node already{by}; two would undo each other's work"
+    )

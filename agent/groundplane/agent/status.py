@@ -121,9 +121,9 @@ def bounded_texts(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def write_status(directory: Path, status: Status) -> None:
-    write_atomically(
-        directory / STATUS_FILE, msgspec.json.format(msgspec.json.encode(status)) + b"\n"
-    )
+    """Write what the socket, too, tells everyone on the node; `groundplane status` reads either."""
+    content = msgspec.json.format(msgspec.json.encode(status)) + b"\n"
+    write_atomically(directory / STATUS_FILE, content, 0o644)
 
 
 def read_status(directory: Path) -> Status:

@@ -11,6 +11,8 @@ from groundplane.atomic import write_atomically
 from groundplane.errors import StateError
 from groundplane.snapshot import verify
 
+# Probes have headers that only whoever probes may know.
+_MODE: Final = 0o640
 SITE_FILE: Final = "site.snapshot"
 PREVIOUS_FILE: Final = "site.previous.snapshot"
 VERDICTS_FILE: Final = "verdicts.json"
@@ -24,8 +26,8 @@ def save_site(directory: Path, encoded: bytes) -> None:
         kept = _read(current)
         if kept == encoded:
             return
-        write_atomically(directory / PREVIOUS_FILE, kept)
-    write_atomically(current, encoded)
+        write_atomically(directory / PREVIOUS_FILE, kept, _MODE)
+    write_atomically(current, encoded, _MODE)
 
 
 def load_site(directory: Path) -> bytes:
@@ -45,7 +47,7 @@ def load_site(directory: Path) -> bytes:
 def save_verdicts(directory: Path, verdicts: Mapping[tuple[str, str], bool]) -> None:
     """Keep which workloads pass their probes."""
     named = {"/".join(key): passing for key, passing in sorted(verdicts.items())}
-    write_atomically(directory / VERDICTS_FILE, msgspec.json.encode(named))
+    write_atomically(directory / VERDICTS_FILE, msgspec.json.encode(named), _MODE)
 
 
 def load_verdicts(directory: Path) -> dict[tuple[str, str], bool]:

@@ -117,7 +117,7 @@ def run(
     from groundplane.sources import source_of
 
     set_up(node)
-    sole = become_the_agent()
+    sole = become_the_agent(runtime_directory)
     keep_capabilities_to_ourselves()
     flows = StaleFlows()
     lanes: list[list[Dataplane[Any, Any]]] = [[Links(), Ipvs(), Nftables(), flows]]
@@ -198,7 +198,7 @@ def cleanup(
     from groundplane.dataplanes.dns import Bind
 
     dns = None if without_dns else Bind(dns_key)
-    with become_the_agent():
+    with become_the_agent(runtime_directory):
         for thing in ours(node, state_directory, runtime_directory, dns):
             if not dry:
                 thing.remove()

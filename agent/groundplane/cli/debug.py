@@ -25,12 +25,12 @@ def bundle(file: Path | None, state_directory: Path, runtime_directory: Path) ->
     """
     from datetime import UTC, datetime
 
+    from groundplane.atomic import write_atomically
     from groundplane.bundle import collect, pack
 
     target = file or Path(f"groundplane-{datetime.now(UTC):%Y%m%d-%H%M%S}.tar.gz")
     found = collect(state_directory, runtime_directory)
-    target.write_bytes(pack(found))
-    target.chmod(0o600)
+    write_atomically(target, pack(found), 0o600)
     for name, content in sorted(found.items()):
         click.echo(f"{len(content):>9}  {name}")
     click.echo(f"{target} is written; look through it before you send it to anyone.")

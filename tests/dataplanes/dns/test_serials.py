@@ -83,6 +83,8 @@ def test_what_is_noted_together_is_written_once(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[bytes] = []
-    monkeypatch.setattr(serials, "write_atomically", lambda _, content: written.append(content))
+    monkeypatch.setattr(
+        serials, "write_atomically", lambda _, content, _mode: written.append(content)
+    )
     Serials(file).note({"a": 1, "b": 2})
     assert [b'{"a":1,"b":2}'] == written

@@ -49,7 +49,7 @@ class Serials:
         if self._file is None or not new:
             return
         try:
-            write_atomically(self._file, msgspec.json.encode(self._kept, order="sorted"))
+            write_atomically(self._file, msgspec.json.encode(self._kept, order="sorted"), 0o640)
         except OSError as error:
             log.warning("serials cannot be kept: %s", error)
 

@@ -1,0 +1,76 @@
+"""Bound of a server's open connections: in all, and of one client.
+
+Where a bound is reached, the new connection takes the place of the one that is idle longest: who
+opens connections and asks nothing keeps nobody else from an answer.
+"""
+
+import asyncio
+import ipaddress
+import socket
+import struct
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from typing import Final
+
+_IPV6_CLIENT: Final = 64  # leading bits of an address: a host has the others to itself (RFC 4291)
+
+
+class Connections:
+    """The connections of a server: at most *limit*, and at most *each* of one client."""
+
+    def __init__(self, limit: int, each: int) -> None:
+        self._limit, self._each = limit, each
+        # By age; who has asked is answered, and is dropped only where nobody is idle.
+        self._idle: dict[asyncio.StreamWriter, Hashable] = {}
+        self._answered: dict[asyncio.StreamWriter, Hashable] = {}
+
+    @contextmanager
+    def hold(self, writer: asyncio.StreamWriter) -> Iterator[None]:
+        """Give *writer* a place, idle, as long as the context lasts."""
+        client = client_of(writer)
+        self._make_room(client)
+        self._idle[writer] = client
+        try:
+            yield
+        finally:
+            self._forget(writer)
+
+    def asked(self, writer: asyncio.StreamWriter) -> None:
+        """Note that *writer*'s client has asked."""
+        if writer in self._idle:
+            self._answered[writer] = self._idle.pop(writer)
+
+    def _make_room(self, client: Hashable) -> None:
+        held = [*chain(self._idle.items(), self._answered.items())]
+        own = [writer for writer, other in held if other == client]
+        if len(own) >= self._each:
+            self._drop(own[0])
+        elif len(held) >= self._limit:
+            self._drop(held[0][0])
+
+    def _drop(self, writer: asyncio.StreamWriter) -> None:
+        self._forget(writer)
+        writer.transport.abort()
+
+    def _forget(self, writer: asyncio.StreamWriter) -> None:
+        self._idle.pop(writer, None)
+        self._answered.pop(writer, None)
+
+
+def client_of(writer: asyncio.StreamWriter) -> Hashable:
+    """Return who is at the other end: the user of a unix socket, or an address."""
+    connected = writer.get_extra_info("socket")
+    if connected.family == socket.AF_UNIX:
+        found = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        return int(struct.unpack("3i", found)[1])
+    peer = writer.get_extra_info("peername")
+    return client_address(str(peer[0])) if peer else None
+
+
+def client_address(text: str) -> str:
+    """Return what stands for the client at the address *text*: for IPv6, the network of its link."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if address.version == 4:
+        return text
+    return str(ipaddress.ip_network((address, _IPV6_CLIENT), strict=False))
