@@ -6,7 +6,7 @@ import pwd
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -96,7 +96,7 @@ def there(argument: str) -> bool:
 def test_who_takes_too_long_is_killed_with_all_it_started(listed: Path) -> None:
     start = time.monotonic()
     found = ran(listed, "sleep 97531 & sleep 97531", timeout=0.3)
-    assert Reply(False, "no answer within 0.3 s") == found
+    assert Reply(False, "no answer within 0.3 s", hung=True) == found
     assert time.monotonic() - start < 1
     assert not there("^sleep 97531")
 
@@ -205,3 +205,74 @@ def test_the_helper_runs_what_the_agent_asks_for(listed: Path) -> None:
 
     asyncio.run(asyncio.wait_for(steps(), 20))
     assert not path.exists()
+
+
+class Helper:
+    """A helper that serves, and what it is asked."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    async def ask(self, workload: str, script: str, timeout: int = 5) -> tuple[bool, str]:
+        asked = replace(
+            probe(0, "exec"), name=workload, command=(SHELL, "-c", script), timeout=timeout
+        )
+        return await helper_at(self.path)(asked)
+
+
+def serving(listed: Path, steps: Callable[[Helper], Awaitable[None]]) -> None:
+    """Have a helper serve until the coroutine *steps* is done."""
+    path = listed.with_suffix(".sock")
+
+    async def live() -> None:
+        serving = asyncio.create_task(serve(path, listed, USER, ()))
+        while not path.exists():
+            await asyncio.sleep(0.01)
+        try:
+            await steps(Helper(path))
+        finally:
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(live(), 60))
+
+
+async def seen(argument: str, *, running: bool) -> None:
+    """Wait until a process with *argument* runs, or none does."""
+    while running != await asyncio.to_thread(there, argument):
+        await asyncio.sleep(0.02)
+
+
+def test_a_command_ends_with_whoever_asked_for_it(listed: Path) -> None:
+    async def steps(helper: Helper) -> None:
+        asking = asyncio.create_task(helper.ask("web", "sleep 97533 & sleep 97533", 1000))
+        await seen("^sleep 97533", running=True)
+        asking.cancel()
+        await seen("^sleep 97533", running=False)
+        assert (True, "next") == await helper.ask("web", "echo next")
+
+    serving(listed, steps)
+
+
+def test_commands_that_hang_leave_room_for_those_of_other_workloads(listed: Path) -> None:
+    """All twenty of one workload take its place, and of twenty workloads half of all places."""
+
+    async def steps(helper: Helper) -> None:
+        one = [asyncio.create_task(helper.ask("one", "sleep 97534", 1000)) for _ in range(20)]
+        await seen("^sleep 97534", running=True)
+        assert (True, "well") == await helper.ask("web", "echo well")
+        first = await asyncio.gather(
+            *(helper.ask(f"hangs-{number}", "sleep 97534", 1) for number in range(20))
+        )
+        assert {(False, "no answer within 1 s")} == {*first}
+        many = [
+            asyncio.create_task(helper.ask(f"hangs-{number}", "sleep 97534", 1000))
+            for number in range(20)
+        ]
+        for number in range(20):
+            assert (True, "well") == await helper.ask(f"well-{number}", "echo well")
+        for each in (*one, *many):
+            each.cancel()
+        await seen("^sleep 97534", running=False)
+
+    serving(listed, steps)

@@ -16,7 +16,7 @@ import socket
 import stat
 import struct
 import subprocess
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
@@ -26,10 +26,10 @@ import msgspec
 
 from groundplane.model.compiled import Probe
 from groundplane.probes.prober import RunExec
+from groundplane.probes.turns import Turns
 
 OUTPUT_BYTES: Final = 10 << 10  # pkg/kubelet/prober: maxRespBodyLength
 NETNS_DIRECTORY: Final = Path("/run/netns")
-COMMANDS: Final = 16  # at a time
 _REQUEST_BYTES: Final = 64 << 10
 _PATIENCE_S: Final = 5.0  # for a request to be said
 _ENVIRONMENT: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"}
@@ -50,16 +50,21 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What the agent asks for: *instance* is a network namespace's name, "" for the node's own."""
+    """What the agent asks for: *instance* is a network namespace's name, "" for the node's own.
+
+    *workload* is whom the probe is of.
+    """
 
     command: tuple[str, ...]
     instance: str
     timeout: int
+    workload: str
 
 
 class Reply(msgspec.Struct, frozen=True):
     passed: bool
     reason: str
+    hung: bool = False  # it did not end in time
 
 
 async def run(
@@ -68,7 +73,7 @@ async def run(
     """Run *command* as *user* in the network *namespace*, this process's own where it is None.
 
     It passes when it ends with status 0 within *timeout* seconds. Then, and also when it ends in
-    time, all that it has started is killed, except what has left its session.
+    time or this is cancelled, all that it has started is killed, except what has left its session.
     """
     if refusal := refused(command, allow_list):
         return Reply(passed=False, reason=refusal)
@@ -172,17 +177,20 @@ async def _reply(process: "subprocess.Popen[bytes]", timeout: float) -> Reply:
         async with asyncio.timeout(timeout):
             await exited.wait()
     except TimeoutError:
-        return Reply(passed=False, reason=f"no answer within {timeout:g} s")
+        return Reply(passed=False, reason=f"no answer within {timeout:g} s", hung=True)
     finally:
-        loop.remove_reader(ended)
-        os.close(ended)
         # Not waited for yet, so the number of its session is still its own.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        while len(output) < OUTPUT_BYTES and read():
-            pass
-        loop.remove_reader(pipe)
-        process.wait()
+        try:
+            await exited.wait()  # one that waits for a disk does not end at once
+        finally:
+            loop.remove_reader(ended)
+            os.close(ended)
+            while len(output) < OUTPUT_BYTES and read():
+                pass
+            loop.remove_reader(pipe)
+            process.wait()
     return Reply(process.returncode == 0, _said(process.returncode, bytes(output)))
 
 
@@ -208,7 +216,14 @@ async def serve(
     *allow_list* and *user* are those of `run`; *namespaces* has the network namespaces by name.
     *ready* is called once who asks is answered.
     """
-    room = asyncio.Semaphore(COMMANDS)
+    turns = Turns()
+
+    async def answer(request: Request) -> Reply:
+        namespace = namespaces / request.instance if request.instance else None
+        async with turns.of(request.workload) as turn:
+            reply = await run(request.command, namespace, allow_list, user, request.timeout)
+            turn.note(hung=reply.hung)
+        return reply
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with closing(writer):
@@ -219,11 +234,9 @@ async def serve(
                     request = _requests.decode(await reader.readuntil(b"\n"))
                 if request.instance and not _INSTANCE.fullmatch(request.instance):
                     return
-                namespace = namespaces / request.instance if request.instance else None
-                async with room:
-                    reply = await run(request.command, namespace, allow_list, user, request.timeout)
-                writer.write(msgspec.json.encode(reply) + b"\n")
-                await writer.drain()
+                if reply := await _while_connected(reader, answer(request)):
+                    writer.write(msgspec.json.encode(reply) + b"\n")
+                    await writer.drain()
 
     socket_path.unlink(missing_ok=True)
     server = await asyncio.start_unix_server(handle, socket_path, limit=_REQUEST_BYTES)
@@ -234,6 +247,20 @@ async def serve(
             await server.serve_forever()
     finally:
         socket_path.unlink(missing_ok=True)
+
+
+async def _while_connected(
+    reader: asyncio.StreamReader, answering: Coroutine[None, None, Reply]
+) -> Reply | None:
+    """Return what *answering* returns; it is cancelled, and this is None, once the client is gone."""
+    running, gone = asyncio.ensure_future(answering), asyncio.ensure_future(reader.read(1))
+    try:
+        await asyncio.wait({running, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return running.result() if running.done() else None
+    finally:
+        for each in (running, gone):
+            each.cancel()
+        await asyncio.gather(running, gone, return_exceptions=True)
 
 
 _requests: Final = msgspec.json.Decoder(Request)
@@ -257,7 +284,7 @@ def helper_at(socket_path: Path) -> RunExec:
         try:
             reader, writer = await asyncio.open_unix_connection(socket_path, limit=_REQUEST_BYTES)
             with closing(writer):
-                request = Request(probe.command, probe.instance, probe.timeout)
+                request = Request(probe.command, probe.instance, probe.timeout, "/".join(probe.key))
                 writer.write(msgspec.json.encode(request) + b"\n")
                 reply = _replies.decode(await reader.readuntil(b"\n"))
         except (asyncio.IncompleteReadError, ConnectionError, ValueError):

@@ -6,7 +6,7 @@ and the one that it gets: it takes effect on exactly the content that it is the 
 
 import logging
 from collections.abc import Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Final
@@ -192,8 +192,17 @@ class Bind:
         if self._watch is not None:
             self._watch.forget()
         zones = zones_of(base)
+        self._stay_connected(zones)
         self._expect(zones)
         return self._known() != serials(self._address, self._port, zones)
+
+    def _stay_connected(self, zones: tuple[str, ...]) -> None:
+        """Use the connection, so that the server keeps it: its clients could take all other places."""
+        if self._session is None:
+            return
+        with suppress(*FAILURES), self._talking(self._session.key) as session:
+            question = session.send(wire.query(zones[0], wire.SOA), 1)
+            session.verified(*session.receive(), question)
 
     def write(self, base: NodeBase, delta: Delta[Record, int]) -> None:
         """Send *delta* as updates: one message for a zone, more only past 64 KiB.

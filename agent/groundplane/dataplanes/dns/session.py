@@ -33,7 +33,9 @@ class Session:
     def usable(self) -> bool:
         """Return whether it may be used again: the server has not closed it, nor is about to."""
         idle = time.monotonic() - self._used
-        return idle < _IDLE_S and not select.select([self._socket], [], [], 0)[0]
+        readable = select.poll()  # select() takes no descriptor from 1024 on
+        readable.register(self._socket, select.POLLIN)
+        return idle < _IDLE_S and not readable.poll(0)
 
     def send(self, wire: bytes, number: int) -> Signed:
         """Send *wire* numbered *number*; its answer is to be received before another of its zone."""
