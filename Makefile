@@ -121,4 +121,4 @@ bench: root setup ## Load and change up to 50,000 services, beside nft in the sa
 
 SOAK ?= 10
 soak: root setup ## Run SOAK times as many restarts and changes as make test does, and print what they cost
-	GROUNDPLANE_SOAK=$(SOAK) $(RUN)/pytest -s -v -p no:cacheprovider tests/kernel/test_living_restarts.py
+	GROUNDPLANE_SOAK=$(SOAK) $(RUN)/pytest -s -v -p no:cacheprovider tests/kernel/test_living_restarts.py tests/kernel/test_living_storm.py

@@ -1,10 +1,12 @@
 """Logs: to the journal with fields, as JSON, as text. A socket of ours stands for the journal's."""
 
+import errno
 import io
 import json
 import logging
 import os
 import pty
+import resource
 import socket
 import struct
 import subprocess
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from groundplane.agent.logs import JournalHandler, JsonFormatter, fields_of
+from groundplane.agent.logs import JournalHandler, JsonFormatter, OneOfDescriptors, fields_of
 
 FIELDS = {"about": "nftables", "reason": "Repaired", "revision": "d46d8884f8d4"}
 
@@ -158,3 +160,24 @@ def test_a_message_that_is_too_long_is_cut() -> None:
     message = fields_of(record("site.yaml:1: wrong\n" * 10_000), "n1")["message"]
     assert 17_000 > len(message)
     assert message.endswith(" more lines")
+
+
+def test_one_line_a_minute_tells_that_no_descriptor_is_left() -> None:
+    told, only = [], OneOfDescriptors()
+    for number in range(1000):
+        try:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        except OSError as error:
+            made = record(f"nftables: {error}", logging.WARNING)
+            made.exc_info = sys.exc_info() if number % 2 else None
+        made.created = 1000.0 + number / 10  # 100 s in all
+        if only.filter(made):
+            told.append(fields_of(made, "n1")["message"])
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    message = (
+        f"no file descriptor is left (RLIMIT_NOFILE is {soft}): what needs one fails, "
+        "and is tried again"
+    )
+    assert [message] * 2 == told
+    assert only.filter(record("another thing"))
+    assert only.filter(failed())

@@ -219,12 +219,22 @@ def test_out_of_file_descriptors_it_says_so_and_goes_on_when_there_are_some(agen
         open_now = len(os.listdir(f"/proc/{agent.process.pid}/fd"))
         limit = partial(resource.prlimit, agent.process.pid, resource.RLIMIT_NOFILE)
         soft, hard = limit()
-        limit((open_now, hard))
+        log = agent.root / "log"
+        told = len(log.read_text())
+        limit((open_now - 2, hard))  # less than it has: also what it opens again and again fails
         agent.add_a_service()
-        time.sleep(2)
+        (agent.root / "health.yaml").write_text("default/b: false\n")
+        agent.groundplane("agent", "status")
+        time.sleep(4)
         assert agent.process.poll() is None
         limit((soft, hard))
         agent.until(partial(serves, agent, 2))
+        agent.until_healthy()
+        agent.until(lambda: any(event["about"] == "Workload/default/b" for event in agent.events()))
+        assert not agent.status["healthError"]
+    lines = log.read_text()[told:].splitlines()
+    assert 1 == sum("no file descriptor is left" in line for line in lines)
+    assert not any(word in line for line in lines for word in ("Traceback", "Too many open"))
     assert [] == failed
 
 

@@ -6,6 +6,7 @@ opens connections and asks nothing keeps nobody else from an answer.
 
 import asyncio
 import ipaddress
+import os
 import socket
 import struct
 from collections.abc import Hashable, Iterator
@@ -14,6 +15,11 @@ from itertools import chain
 from typing import Final
 
 _IPV6_CLIENT: Final = 64  # leading bits of an address: a host has the others to itself (RFC 4291)
+
+# asyncio accepts as many connections in a row as its backlog says, also where each fails for want of a
+# descriptor, and has as many timers then that let it try again: its backlog is 1, the kernel's is not.
+AT_ONCE: Final = 1
+_WAITING: Final = 100
 
 
 class Connections:
@@ -74,3 +80,10 @@ def client_address(text: str) -> str:
     if address.version == 4:
         return text
     return str(ipaddress.ip_network((address, _IPV6_CLIENT), strict=False))
+
+
+def lengthen_queue(server: asyncio.Server) -> None:
+    """Let more connections wait for *server*, which was started with AT_ONCE for a backlog."""
+    for each in server.sockets:
+        with socket.socket(fileno=os.dup(each.fileno())) as listening:
+            listening.listen(_WAITING)

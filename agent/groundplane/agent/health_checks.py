@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
-from groundplane.agent.connections import Connections
+from groundplane.agent.connections import AT_ONCE, Connections, lengthen_queue
 from groundplane.model.address import family_of
 from groundplane.model.service import Family
 from groundplane.project import NodeState
@@ -94,11 +94,14 @@ class HealthChecks:
         faults = []
         for port, address in sorted(wanted - self._servers.keys()):
             try:
-                self._servers[port, address] = await asyncio.start_server(
+                server = await asyncio.start_server(
                     partial(self._handle, port, family_of(address)),
                     sock=_bound(address, port),
                     limit=_REQUEST_BYTES,
+                    backlog=AT_ONCE,
                 )
+                self._servers[port, address] = server
+                lengthen_queue(server)
             except OSError as error:
                 where = f"Service/{checks[port].namespace}/{checks[port].name}"
                 why = os.strerror(error.errno or 0)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from groundplane.agent.connections import Connections
+from groundplane.agent.connections import AT_ONCE, Connections, lengthen_queue
 
 log = logging.getLogger(__name__)
 
@@ -68,19 +68,24 @@ class Server:
         except OSError:
             opened.close()
             raise
-        self._servers.append(
-            await asyncio.start_unix_server(self._serve, sock=opened, limit=_REQUEST_BYTES)
+        server = await asyncio.start_unix_server(
+            self._serve, sock=opened, limit=_REQUEST_BYTES, backlog=AT_ONCE
         )
+        lengthen_queue(server)
+        self._servers.append(server)
 
     async def listen_on_address(self, address: str, port: int) -> None:
         """Listen on *port* of *address*; OSError says why not."""
         try:
-            server = await asyncio.start_server(self._serve, address, port, limit=_REQUEST_BYTES)
+            server = await asyncio.start_server(
+                self._serve, address, port, limit=_REQUEST_BYTES, backlog=AT_ONCE
+            )
         except socket.gaierror as error:
             raise OSError(error.errno, f"{address} port {port}: {error.strerror}") from None
         except OSError as error:
             message = os.strerror(error.errno) if error.errno else str(error)
             raise OSError(error.errno, f"{address} port {port}: {message}") from None
+        lengthen_queue(server)
         self._servers.append(server)
 
     def close(self) -> None:

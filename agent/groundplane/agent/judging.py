@@ -1,7 +1,6 @@
 """Which workloads fail: as probes find out, and as a file says that somebody else writes."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,6 +39,7 @@ class Judging:
         self._node, self._file, self._state_directory = node, file, state_directory
         self._convergence, self._report = convergence, report
         self._told: Failing = frozenset()  # by the file
+        self._unread = False  # it could not be read the last time
         self._held: Failing = frozenset()  # failing, but this node may be at fault
         self._reconnected = 0.0  # when it reached others again, 0 while it does not
         self._probes: dict[Key, Probe] = {}
@@ -63,9 +63,13 @@ class Judging:
     async def run(self) -> None:
         """Bring what probes find out until cancelled."""
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_DOUBT_S if self._held else None):
+            pause = _DOUBT_S if self._held else _AGAIN_S if self._unread else None
+            try:
+                async with asyncio.timeout(pause):
                     await self._awake.wait()
+            except TimeoutError:
+                if self._unread:
+                    self.read()
             self._awake.clear()
             await self._judge()
 
@@ -87,7 +91,7 @@ class Judging:
             await asyncio.sleep(_AGAIN_S)
 
     def read(self) -> None:
-        """Read the file; one that cannot be read changes nothing."""
+        """Read the file; one that cannot be read changes nothing, and is tried again."""
         error = ""
         try:
             self._told = read_health(self._file) if self._file.exists() else frozenset()
@@ -95,6 +99,7 @@ class Judging:
             error = bounded(str(problem))
             if error != self._report.status.health_error:
                 log.error("the health file is not used: %s", error)
+        self._unread = bool(error)
         if error != self._report.status.health_error:
             self._report.tell(health_error=error)
         self._awake.set()

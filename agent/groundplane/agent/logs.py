@@ -3,9 +3,12 @@
 The protocol: https://systemd.io/JOURNAL_NATIVE_PROTOCOL/.
 """
 
+import asyncio
+import errno
 import json
 import logging
 import os
+import resource
 import socket
 import struct
 import sys
@@ -17,6 +20,10 @@ from groundplane.errors import bounded
 JOURNAL: Final = "/run/systemd/journal/socket"
 _FIELDS: Final = ("node", "about", "reason", "revision")  # of a record, where it has them
 _MAX_MESSAGE: Final = 16 << 10  # characters: a datagram holds it, and no error fills a disk
+_SILENCE_S: Final = 60.0
+_NO_DESCRIPTOR: Final = (
+    "no file descriptor is left (RLIMIT_NOFILE is %d): what needs one fails, and is tried again"
+)
 _PRIORITIES: Final = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 
 
@@ -31,7 +38,18 @@ def set_up(node: str) -> None:
     else:
         handler = logging.StreamHandler()
         handler.setFormatter(JsonFormatter(node))
+    handler.addFilter(OneOfDescriptors())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    sys.unraisablehook = _unraisable
+
+
+def _unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Tell of an exception that nobody gets, but not of an event loop that was never made.
+
+    Who wanted one has the OSError that says why; its half of a loop fails a second time.
+    """
+    if unraisable.object is not asyncio.BaseEventLoop.__dict__.get("__del__"):
+        sys.__unraisablehook__(unraisable)
 
 
 def _is_journal() -> bool:
@@ -52,6 +70,37 @@ def fields_of(record: logging.LogRecord, node: str) -> dict[str, str]:
         name: str(value) for name in _FIELDS if (value := getattr(record, name, ""))
     }
     return {"message": bounded(message, _MAX_MESSAGE), "logger": record.name} | known
+
+
+class OneOfDescriptors(logging.Filter):
+    """Lets one record a minute tell that there is no descriptor left, and in one line.
+
+    Everything that needs a descriptor fails at once then, and each tells of it again and again.
+    """
+
+    _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._silent_until = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not self._is_of_descriptors(record):
+            return True
+        if record.created < self._silent_until:
+            return False
+        self._silent_until = record.created + _SILENCE_S
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        record.msg, record.args, record.exc_info = _NO_DESCRIPTOR, (soft,), None
+        record.levelno, record.levelname = logging.ERROR, "ERROR"
+        return True
+
+    def _is_of_descriptors(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, OSError) and error.errno in self._EXHAUSTED:
+            return True
+        message = record.getMessage()
+        return any(os.strerror(each) in message for each in self._EXHAUSTED)
 
 
 class JsonFormatter(logging.Formatter):
