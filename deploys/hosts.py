@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from deploys.catalog import ROOT
+from deploys.uploads import keep_uploads_private
 from deploys.vm_keys import read_pinned
 from groundplane.inventory import Host, groups, hosts, known_hosts
 from groundplane.model.catalog import Catalog
@@ -14,7 +15,11 @@ KNOWN_HOSTS = ROOT / ".cache" / "known_hosts"
 
 
 def groups_of(catalog: Catalog) -> dict[str, Hosts]:
-    """Return every group of machines, with the data that pyinfra's ssh connector needs."""
+    """Return every group of machines, with the data that pyinfra's ssh connector needs.
+
+    Each inventory is made of it, so uploads of every deploy are private from here on.
+    """
+    keep_uploads_private()
     listed = hosts(catalog)
     data = {host.name: _data(host) for host in listed}
     return {

@@ -13,6 +13,7 @@ from deploys.catalog import compiled_site, read_source
 from deploys.facts.machine import LinkAddresses, Routes
 from deploys.operations.refusal import refuse
 from deploys.units import put_unit, remove_unit
+from deploys.uploads import keep_uploads_private
 from groundplane.dataplanes.links.routes import PROTOCOL
 from groundplane.rendering import render_template
 
@@ -26,6 +27,7 @@ SYSCTLS = {"net.ipv4.conf.all.arp_ignore": 1, "net.ipv4.conf.all.arp_announce": 
 @deploy("Backend")
 def backend() -> None:
     """Have the services' addresses that come to this host, and nothing of ours where none does."""
+    keep_uploads_private()  # its hosts may be in no inventory of ours
     read_source()
     site, links = compiled_site(), host.get_fact(LinkAddresses)
     node = node_with(site, links)
