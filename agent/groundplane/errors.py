@@ -4,6 +4,7 @@ GroundplaneError
 ├── CatalogError          the documents have faults; nothing was changed
 ├── LockOutdated          the catalog needs an address that the lock file does not have
 ├── SourceError           the source cannot be read at all
+├── LimitReached          memory or CPU time were not enough for what was read
 ├── ChangeHeld            a change does more than the catalog's limits allow at once
 ├── StateError            a file that groundplane wrote itself is not what it wrote
 └── KernelRefused         the kernel or a program refused a change
@@ -101,6 +102,10 @@ class LockOutdated(GroundplaneError):
 
 class SourceError(GroundplaneError):
     """The source is not there, or cannot be read."""
+
+
+class LimitReached(GroundplaneError):
+    """A process needs more memory or CPU time than it may have."""
 
 
 class ChangeHeld(GroundplaneError):

@@ -12,6 +12,7 @@ from groundplane.errors import CatalogError, Fault, LockOutdated, Origin, Source
 from groundplane.load import load, place
 from groundplane.model import compiled, dns
 from groundplane.model.catalog import Catalog, key_of
+from groundplane.process_limits import doing
 from groundplane.resolve import compile_site
 
 MAX_LOCK_BYTES: Final = 64 << 20
@@ -20,6 +21,7 @@ MAX_LOCK_BYTES: Final = 64 << 20
 def read_catalog(source: Path) -> Catalog:
     """Return the catalog of *source*, loaded and checked; CatalogError with all its faults."""
     catalog = load(source)
+    doing("checking what was read")
     if faults := check(catalog):
         raise CatalogError(*place(faults))
     return catalog
@@ -49,7 +51,9 @@ def read_lock(source: Path) -> Lock:
 
 def allocate_source(source: Path, catalog: Catalog) -> tuple[Allocations, Lock]:
     """Return the addresses of *catalog* and the lock as it is now; CatalogError with all faults."""
+    doing(f"reading {source / LOCK_NAME}")
     lock = read_lock(source)
+    doing("choosing addresses")
     try:
         return allocate(catalog, lock), lock
     except CatalogError as error:
@@ -66,6 +70,7 @@ def compile_source(source: Path) -> compiled.Site:
 
 def compile_catalog(catalog: Catalog, allocations: Allocations) -> compiled.Site:
     """Return the compiled site; CatalogError with the faults that are seen by its addresses."""
+    doing("resolving services")
     site = compile_site(catalog, allocations)
     faults = check_allocated(catalog, allocations.bridges, allocations.workloads)
     if faults := [*faults, *check_answers(catalog, site)]:

@@ -1,16 +1,20 @@
 """What every command has in common: exit status, one line an error, data apart from the rest."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from groundplane import __version__
 from groundplane.cli import _COMMANDS
-from tests.cli.run import Command, Done
+from groundplane.load import directory
+from tests.catalogs import write
+from tests.cli.run import FILES, Command, Done
 
 
 def test_help_lists_every_command(groundplane: Command) -> None:
@@ -158,7 +162,8 @@ def test_what_needs_too_much_memory_is_one_line(
         raise MemoryError
 
     monkeypatch.setattr("groundplane.pipeline.load", fails)
-    assert "error: more memory is needed than there is" == one_line(groundplane("check", "./site"))
+    said = one_line(groundplane("check", "./site"))
+    assert said.startswith("error: more memory is needed than the ")
 
 
 @pytest.mark.parametrize("output", ["table", "json", "yaml"])
@@ -185,3 +190,31 @@ def test_a_full_disk_is_one_line(site: Path, command: list[str]) -> None:
             text=True,
         )
     assert (1, "error: No space left on device\n") == (done.returncode, done.stderr)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["check", "site"],
+        ["allocate", "site"],
+        ["get", "services", "./site"],
+        ["describe", "service", "web", "./site"],
+        ["inventory", "site"],
+        ["render", "--node", "n1", "-o", "out", "site"],
+        ["status", "site"],
+    ],
+)
+def test_whoever_reads_a_catalog_is_limited_as_the_agents_compiler_is(
+    groundplane: Command, source: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    """The first file that is read takes too long; what was being done is named."""
+
+    def spend(*_: object) -> NoReturn:
+        signal.raise_signal(signal.SIGXCPU)
+        pytest.fail("it is not limited")
+
+    write(source, FILES)
+    monkeypatch.setattr(directory, "items_of", spend)
+    done = groundplane(*command)
+    why = "error: over 120 s of CPU time are needed, while reading site/site.yaml\n"
+    assert (1, "", why) == done

@@ -276,3 +276,7 @@ def test_commands_that_hang_leave_room_for_those_of_other_workloads(listed: Path
         await seen("^sleep 97534", running=False)
 
     serving(listed, steps)
+
+
+def test_the_kernel_kills_it_first_when_memory_runs_out(listed: Path) -> None:
+    assert "1000" == ran(listed, "cat /proc/self/oom_score_adj").reason

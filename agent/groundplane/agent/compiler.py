@@ -2,27 +2,18 @@
 
 import asyncio
 import os
-import resource
 import signal
 from pathlib import Path
 from typing import Final
 
 from groundplane.errors import MAX_TEXT, SourceError, bounded
 from groundplane.own_command import own_command
+from groundplane.process_limits import CPU_S, LAST_WORDS_S
 from groundplane.streams import TooLong, all_of, end, first_of
 
-MEMORY_BYTES: Final = 2 << 30
-CPU_S: Final = 120
 WALL_S: Final = 180
 SITE_BYTES: Final = 256 << 20  # of a compiled site: what an https source may have, too
 _ERROR_BYTES: Final = 4 * MAX_TEXT  # UTF-8 has up to four bytes a character
-
-
-def limit_this_process() -> None:
-    """Bound memory and CPU time of this process: a hostile catalog costs the child, not the node."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 async def compile_in_child(source: Path, shown: str = "") -> bytes:
@@ -62,8 +53,11 @@ async def compile_in_child(source: Path, shown: str = "") -> bytes:
 
 def _why(source: Path, status: int, text: str) -> str:
     """Return what the child said, or how it was ended: by a limit, a parser's abort, the kernel."""
-    if status == -signal.SIGXCPU:
-        return f"{source}: the compiler needed over {CPU_S} s of CPU time"
+    if status == -signal.SIGKILL:
+        return (
+            f"{source}: the compiler was killed: the machine has no memory left for it, or it did not "
+            f"end after {CPU_S + LAST_WORDS_S} s of CPU time"
+        )
     if status >= 0 and text.strip():
         return text.strip()
     said = f": {text.splitlines()[0]}" if text else ""

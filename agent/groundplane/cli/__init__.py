@@ -8,6 +8,7 @@ import click
 
 from groundplane import __version__
 from groundplane.errors import CatalogError, GroundplaneError
+from groundplane.process_limits import out_of_memory
 
 _COMMANDS: Final = {
     "agent": ("groundplane.cli.agent", "agent", "The agent on this node: run it, ask it."),
@@ -109,7 +110,7 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.stderr.close()
         sys.exit(1)
     except MemoryError:
-        click.echo("error: more memory is needed than there is", err=True)
+        click.echo(f"error: {out_of_memory()}", err=True)
         sys.exit(1)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from groundplane.allocate import LOCK_NAME, format_lock
-from groundplane.cli.arguments import source_argument
+from groundplane.cli.arguments import bounded, source_argument
 from groundplane.errors import CatalogError
 from groundplane.pipeline import allocate_source, read_catalog
 
@@ -15,6 +15,7 @@ from groundplane.pipeline import allocate_source, read_catalog
 @click.option(
     "--check", "only_check", is_flag=True, help="Write nothing; exit 2 if it would change."
 )
+@bounded
 def allocate(source: Path, *, only_check: bool) -> int:
     """Give every new object of SOURCE its addresses, and write them to addresses.lock.
 

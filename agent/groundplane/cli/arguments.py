@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
+
+from groundplane.process_limits import limited
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -13,6 +16,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 def default_source() -> Path:
     """Return the source where no argument names one."""
     return Path(os.environ.get("GROUNDPLANE_SOURCE", "."))
+
+
+def bounded(function: F) -> F:
+    """Let a command that reads a catalog have no more memory and CPU time than an agent's compiler."""
+
+    @wraps(function)
+    def run(*arguments: Any, **options: Any) -> Any:
+        with limited():
+            return function(*arguments, **options)
+
+    return cast("F", run)
 
 
 def source_argument(function: F) -> F:

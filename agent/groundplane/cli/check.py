@@ -9,7 +9,7 @@ import click
 
 from groundplane.allocate import require_current
 from groundplane.check import answer_warnings, unowned_endpoints, warnings
-from groundplane.cli.arguments import source_argument
+from groundplane.cli.arguments import bounded, source_argument
 from groundplane.errors import CatalogError, LockOutdated
 from groundplane.load import IGNORE_FILE, place
 from groundplane.model import compiled, dns
@@ -25,6 +25,7 @@ _SHOWN: Final = 10  # files that are ignored
 @click.option(
     "--allow-skipped", is_flag=True, help="With --strict: accept documents that are skipped."
 )
+@bounded
 def check(source: Path, *, strict: bool, allow_skipped: bool) -> int:
     """Say everything that is wrong with the catalog in SOURCE, each fault as `file:line: ...`.
 

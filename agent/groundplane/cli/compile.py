@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from groundplane.agent.compiler import limit_this_process
 from groundplane.cli.arguments import source_argument
-from groundplane.errors import GroundplaneError
+from groundplane.errors import GroundplaneError, LimitReached
 from groundplane.pipeline import compile_source
+from groundplane.process_limits import doing, limit_this_process, out_of_memory
 
 
 @click.command("compile")
@@ -23,8 +23,16 @@ def compile_(source: Path) -> int:
     limit_this_process()
     try:
         site = compile_source(source)
+        doing("writing the compiled site")
+        encoded = encode(site)
+    except LimitReached as error:
+        click.echo(f"{source}: {error}", err=True)
+        return 1
     except GroundplaneError as error:
         click.echo(str(error), err=True)  # the faults and nothing else: the agent shows them on
         return 1
-    sys.stdout.buffer.write(encode(site))
+    except MemoryError:
+        click.echo(f"{source}: {out_of_memory()}", err=True)
+        return 1
+    sys.stdout.buffer.write(encoded)
     return 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from groundplane.cli import options
-from groundplane.cli.arguments import failing_workloads, live_name, name_and_source
+from groundplane.cli.arguments import bounded, failing_workloads, live_name, name_and_source
 from groundplane.cli.output import note, print_json, print_yaml
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @options.live
 @options.state_directory
 @options.runtime_directory
+@bounded
 def describe(
     kind: str,  # noqa: ARG001
     arguments: tuple[str, ...],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from groundplane.cli import options
-from groundplane.cli.arguments import failing_workloads, live_name, name_and_source
+from groundplane.cli.arguments import bounded, failing_workloads, live_name, name_and_source
 from groundplane.cli.output import note, print_json, print_table, print_yaml
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _KINDS: Final = {
 @options.live
 @options.state_directory
 @options.runtime_directory
+@bounded
 def get(
     kind: str,
     arguments: tuple[str, ...],

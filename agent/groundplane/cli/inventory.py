@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from groundplane.cli.arguments import source_argument
+from groundplane.cli.arguments import bounded, source_argument
 from groundplane.cli.output import print_json, print_table
 from groundplane.errors import GroundplaneError
 from groundplane.inventory import ansible, ansible_variables, hosts, known_hosts
@@ -27,6 +27,7 @@ from groundplane.pipeline import read_catalog
 @click.option("--list", "_all", is_flag=True, help="All hosts, as without it: Ansible asks so.")
 @click.option("--host", metavar="NAME", help="The variables of one host (ansible).")
 @source_argument
+@bounded
 def inventory(form: str, _all: bool, host: str | None, source: Path) -> int:  # noqa: FBT001
     """List the machines of the catalog in SOURCE, and the groups that deploys know them by.
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from groundplane.cli.arguments import bounded
 from groundplane.cli.check import examine
 from groundplane.errors import GroundplaneError
 from groundplane.model.compiled import Site
@@ -20,6 +21,7 @@ ACCEPT_SKIPPED: Final = "accept-skipped"
 @click.command("pre-receive")
 @click.option("--branch", default="main", show_default=True, help="The branch that nodes follow.")
 @click.option("--path", default="", help="The directory of the catalog in the repository.")
+@bounded
 def pre_receive(branch: str, path: str) -> int:
     """Accept or refuse a push: git runs this as hooks/pre-receive of a repository.
 

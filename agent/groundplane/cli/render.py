@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from groundplane.cli.arguments import failing_workloads, source_argument
+from groundplane.cli.arguments import bounded, failing_workloads, source_argument
 
 
 @click.command()
@@ -22,6 +22,7 @@ from groundplane.cli.arguments import failing_workloads, source_argument
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="YAML: NAMESPACE/NAME of workloads to true or false; all pass without it.",
 )
+@bounded
 def render(source: Path, node: str, output: Path, health: Path | None) -> int:
     """Write the complete configuration of one node of SOURCE as files, without any privilege.
 

@@ -61,8 +61,10 @@ def status(
     """
     from groundplane.inventory import hosts
     from groundplane.pipeline import read_catalog
+    from groundplane.process_limits import limited
 
-    listed = [host for host in hosts(read_catalog(source)) if host.node]
+    with limited():
+        listed = [host for host in hosts(read_catalog(source)) if host.node]
     while True:
         rows = asyncio.run(_ask_all(listed, ssh_config, within))
         if watch and output == "table":

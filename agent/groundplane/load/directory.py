@@ -16,6 +16,7 @@ from groundplane.model.catalog import CLUSTER_SCOPED, Catalog, Key, Object, key_
 from groundplane.model.endpoints import Mirror, mirrored, skipped_for
 from groundplane.model.service import EndpointSlice, Namespace
 from groundplane.model.site import Cluster
+from groundplane.process_limits import doing
 
 
 def load(source: Path) -> Catalog:
@@ -31,6 +32,7 @@ def load(source: Path) -> Catalog:
     require_size(source, tree)
     findings.faults += tree.faults
     for path in tree.read:
+        doing(f"reading {path}")
         for item in items_of(path, findings):
             document = _read(item, findings)
             if document is None:
@@ -177,6 +179,7 @@ def place(faults: Iterable[Fault]) -> tuple[list[Fault], int]:
 
     Each is moved from its document's first line to the line of its path.
     """
+    doing("looking up the lines of faults")
     texts: Texts = {}
     found = sorted(dict.fromkeys(faults), key=lambda fault: fault.origin[:2])
     placed = [_moved(fault, texts) for fault in found[:MAX_FAULTS]]

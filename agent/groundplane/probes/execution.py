@@ -27,6 +27,7 @@ import msgspec
 from groundplane.model.compiled import Probe
 from groundplane.probes.prober import RunExec
 from groundplane.probes.turns import Turns
+from groundplane.process_limits import OOM_SCORE
 
 OUTPUT_BYTES: Final = 10 << 10  # pkg/kubelet/prober: maxRespBodyLength
 NETNS_DIRECTORY: Final = Path("/run/netns")
@@ -143,12 +144,19 @@ def _confine(namespace: int, uid: int, gid: int, cpu_s: int) -> None:
     for capability in range(_CAPABILITIES):
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # EINVAL behind the kernel's last one
     _call("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    _be_killed_first()
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
     _call("capset", _CAPSET_HEADER, bytes(24))
     _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     os.umask(0o077)
+
+
+def _be_killed_first() -> None:
+    """Let the kernel kill this process, and not the helper or the agent, when memory runs out."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(f"{OOM_SCORE}")
 
 
 def _call(name: str, *arguments: int | bytes) -> None:

@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Final
 
 from groundplane.errors import SourceError, printable
+from groundplane.process_limits import CPU_S, LAST_WORDS_S, OOM_SCORE, memory_limit
 from groundplane.sources.connection import PERSIST_S
 from groundplane.sources.content import Unfit, size_of
 from groundplane.sources.trust import Trust, authorization, require_readable
 from groundplane.sources.url import GitUrl
 from groundplane.streams import last_of
 
-MEMORY_BYTES: Final = 2 << 30
-CPU_S: Final = 120
 _CONNECT_S: Final = 10
 _KILLED_S: Final = 1.0
 _CONFIGURATION: Final = {
@@ -99,13 +98,17 @@ class Git:
         """Return the command line of git with *arguments*, in its limits."""
         if shutil.which("git", path=self.environment["PATH"]) is None:
             raise SourceError(f"{self.name}: git is not installed, and this source needs it")
-        limits = [f"--fsize={self.max_bytes}", f"--as={MEMORY_BYTES}", f"--cpu={CPU_S}", "--core=0"]
+        cpu = f"--cpu={CPU_S}:{CPU_S + LAST_WORDS_S}"
+        limits = [f"--fsize={self.max_bytes}", f"--as={memory_limit()}", cpu, "--core=0"]
         # With the signal, whoever writes too much would die without a word.
-        return ["prlimit", *limits, "env", "--ignore-signal=XFSZ", "git", *arguments]
+        command = ["prlimit", *limits, "env", "--ignore-signal=XFSZ", "git", *arguments]
+        return ["choom", "-n", str(OOM_SCORE), "--", *command]
 
     def fault(self, errors: bytes, status: int) -> SourceError:
         """Return the error for a git that ended with *status* and said *errors*."""
         text = errors.decode(errors="replace")
+        if status == -signal.SIGXCPU:
+            return SourceError(f"{self.name}: git needed over {CPU_S} s of CPU time")
         if _TOO_LARGE in text:
             limit = size_of(self.max_bytes)
             return Unfit(f"{self.name}: what there is to fetch is larger than {limit}")
