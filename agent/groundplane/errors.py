@@ -79,21 +79,25 @@ MAX_FAULTS: Final = 100  # that are told at once: whoever mends these sees the o
 
 
 class CatalogError(GroundplaneError):
-    """The catalog has faults: these, sorted by file and line, and *more* that are not told."""
+    """The catalog has faults: these, sorted by file and line, and *more* that are not told.
 
-    def __init__(self, faults: Sequence[Fault], more: int = 0) -> None:
+    Where not *all_counted*, the files behind them were not read.
+    """
+
+    def __init__(self, faults: Sequence[Fault], more: int = 0, *, all_counted: bool = True) -> None:
         self.faults = tuple(sorted(set(faults)))
         self.more = more
+        self._at_least = "" if all_counted else "at least "
         lines = [str(fault) for fault in self.faults[:MAX_FAULTS]]
         if left := more + len(self.faults) - len(lines):
-            lines.append(f"and {left} more")
+            lines.append(f"and {self._at_least}{left} more")
         super().__init__("\n".join(lines))
 
     @property
     def count(self) -> str:
         """How many there are, as text."""
         found = len(self.faults) + self.more
-        return f"{found} fault{'' if found == 1 else 's'}"
+        return f"{self._at_least}{found} fault{'' if found == 1 else 's'}"
 
 
 class LockOutdated(GroundplaneError):

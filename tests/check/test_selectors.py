@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.catalogs import warned
+from groundplane.check import warnings
+from tests.catalogs import read, warned
 
 SERVICE = """\
 apiVersion: v1
@@ -168,3 +169,19 @@ def test_a_slice_without_its_service_is_warned_of(source: Path) -> None:
         """
     (warning,) = warned(source, text)
     assert warning.endswith('metadata.labels: there is no Service "db" in namespace "default"')
+
+
+def test_very_many_services_that_select_nothing_share_the_work_of_hints(source: Path) -> None:
+    """Each would look at each workload and compare its labels with all of them."""
+    workload = (
+        "---\napiVersion: groundplane/v1\nkind: Workload\n"
+        "metadata: {{name: w{0}, labels: {{app: a{0}x}}}}\nspec: {{node: n1, hostNetwork: true}}\n"
+    )
+    service = (
+        "---\napiVersion: v1\nkind: Service\nmetadata: {{name: s{0}}}\n"
+        "spec: {{clusterIP: None, selector: {{app: a{0}y}}, ports: [{{port: 80}}]}}\n"
+    )
+    text = "".join(each.format(number) for each in (workload, service) for number in range(2000))
+    found = [fault.message for fault in warnings(read(source, text))]
+    assert "the nearest label is app=a0x" in found[0]
+    assert {"it selects no workload"} == set(found[300:])

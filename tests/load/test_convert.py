@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from groundplane.load.convert import convert
+from groundplane.load.convert import MOST, Asked, convert
+from groundplane.model.hint import Work
 from groundplane.model.service import EndpointSlice, Service, ServiceSpec
 
 
@@ -15,7 +16,7 @@ def _unwritten(_path: str) -> str:
 
 def convert_service(spec: object, **meta: object) -> Any:
     document = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", **meta}}
-    return convert({**document, "spec": spec}, Service, _unwritten)
+    return convert({**document, "spec": spec}, Service, Asked(_unwritten, Work()))
 
 
 def test_a_good_document_is_a_struct() -> None:
@@ -148,7 +149,8 @@ def test_lists_that_are_null_are_as_if_absent() -> None:
         "addressType": "IPv4",
     }
     nulls = {**document, "endpoints": None, "ports": None}
-    assert convert(nulls, EndpointSlice, _unwritten) == convert(document, EndpointSlice, _unwritten)
+    asked = Asked(_unwritten, Work())
+    assert convert(nulls, EndpointSlice, asked) == convert(document, EndpointSlice, asked)
 
 
 def test_a_required_field_that_is_null_is_missing() -> None:
@@ -160,3 +162,15 @@ def test_a_selector_value_that_is_null_is_a_fault() -> None:
     assert convert_service({"selector": {"app": None}}) == [
         ("spec.selector.app", "expected text, got nothing")
     ]
+
+
+def test_of_one_document_the_first_faults_are_kept() -> None:
+    found = convert_service({f"selecto{number}": 1 for number in range(100_000)})
+    assert MOST == len(found)
+    assert ("spec.selecto0", 'unknown field "selecto0"; did you mean "selector"?') == found[0]
+
+
+def test_a_hint_is_given_only_while_there_is_work_left() -> None:
+    document = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spc": {}}
+    found = convert(document, Service, Asked(_unwritten, Work(0)))
+    assert [("spc", 'unknown field "spc"')] == found

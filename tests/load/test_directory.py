@@ -373,3 +373,24 @@ def test_every_second_object_in_a_list_names_the_line_of_the_first(source: Path)
     assert [(n, "already defined at site/a.yaml:3") for n in (4, 5)] == [
         (int(line.split(":")[1]), line.rpartition("metadata.name: ")[2]) for line in found
     ]
+
+
+def test_behind_ten_thousand_faults_nothing_is_read(source: Path) -> None:
+    """In memory, each costs a kilobyte and more."""
+    bad = "kind: Service\n---\n" * 12_000
+    found = load_faults(source, {"a.yaml": bad, "b.yaml": "kind: [\n"})
+    assert ["and at least 9901 more"] == found[100:]
+
+
+def test_behind_ten_thousand_documents_that_are_none_nothing_is_read(source: Path) -> None:
+    found = load_faults(source, {"a.yaml": "kind: &a *a\n---\n" * 12_000})
+    assert ["and at least 9901 more"] == found[100:]
+
+
+def test_of_a_document_with_thousands_of_faults_the_first_are_told(source: Path) -> None:
+    """Each number is looked up in the text for how it is written, in time of its own."""
+    labels = "\n".join(f"  l{number}: 0x{number:x}" for number in range(20_000))
+    text = f"apiVersion: v1\nkind: Namespace\nmetadata:\n name: a\n labels:\n{labels}\n"
+    found = load_faults(source, {"a.yaml": text})
+    assert "site/a.yaml:7: Namespace/a: metadata.labels.l1: expected text, got 0x1" in found[1]
+    assert ["and at least 900 more"] == found[100:]

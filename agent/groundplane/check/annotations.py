@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from groundplane.model.hint import did_you_mean
+from groundplane.model.hint import Work, did_you_mean
 from groundplane.model.ipvs import FORWARDINGS, scheduler_fault
 from groundplane.model.path import join
 from groundplane.model.service import (
@@ -26,7 +26,7 @@ _PREFIX: Final = "groundplane/"
 _KNOWN: Final = (ADDRESSES, FORWARDING, KEEP_LAST, LOAD_BALANCING, POOL, SCHEDULER)
 
 
-def check_annotations(service: Service) -> Iterator[tuple[str, str]]:
+def check_annotations(service: Service, work: Work) -> Iterator[tuple[str, str]]:
     """Yield path and fault of each annotation of *service* that is wrong."""
     for name, value in service.metadata.annotations.items():
         if not name.startswith(_PREFIX):
@@ -44,7 +44,7 @@ def check_annotations(service: Service) -> Iterator[tuple[str, str]]:
             both = service.spec.load_balancer_ip
             fault = "spec.loadBalancerIP is given too: one of the two" if both else ""
         else:
-            fault = f'unknown annotation "{name}"{did_you_mean(name, _KNOWN)}'
+            fault = f'unknown annotation "{name}"{did_you_mean(name, _KNOWN, work)}'
         if fault:
             yield path, fault
 

@@ -8,7 +8,7 @@ from groundplane.check.public_keys import public_key_fault
 from groundplane.check.segments import Found, addresses_on, link_name, segment, vlan_number
 from groundplane.errors import Fault
 from groundplane.model.catalog import Catalog, key_of
-from groundplane.model.hint import did_you_mean
+from groundplane.model.hint import Work, did_you_mean
 from groundplane.model.machine import Uplink, Vm, quantity
 from groundplane.model.site import Node
 
@@ -17,8 +17,9 @@ _LEAST: Final = {"memory": 128 << 20, "disk": 1 << 30}
 
 def check_machines(catalog: Catalog) -> Iterator[Fault]:
     """Yield the faults of what Nodes say of their machines, and of the Cluster's spec.overlay."""
+    work = Work()
     for node in catalog.nodes.values():
-        for path, message in _node(catalog, node):
+        for path, message in _node(catalog, node, work):
             yield catalog.fault(key_of(node), path, message)
     for path, message in _overlay(catalog):
         yield catalog.fault(key_of(catalog.cluster), path, message)
@@ -32,7 +33,7 @@ def _overlay(catalog: Catalog) -> Found:
         yield "spec.overlay.port", fault
 
 
-def _node(catalog: Catalog, node: Node) -> Found:
+def _node(catalog: Catalog, node: Node, work: Work) -> Found:
     spec = node.spec
     if spec.segment and (fault := names.dns_label(spec.segment)):
         yield "spec.segment", fault
@@ -41,7 +42,7 @@ def _node(catalog: Catalog, node: Node) -> Found:
     if spec.uplink is not None and node.name in catalog.hypervisors:
         yield "spec.uplink", f"Hypervisor/{node.name} is this machine: see its networks"
     if spec.vm is not None:
-        for field, message in _vm(catalog, node, spec.vm):
+        for field, message in _vm(catalog, node, spec.vm, work):
             yield _join("spec.vm", field), message
     if spec.uplink is not None:
         for field, message in _uplink(node, spec.uplink):
@@ -49,9 +50,10 @@ def _node(catalog: Catalog, node: Node) -> Found:
     yield from _wireguard(catalog, node)
 
 
-def _vm(catalog: Catalog, node: Node, vm: Vm) -> Found:
+def _vm(catalog: Catalog, node: Node, vm: Vm, work: Work) -> Found:
     if vm.image not in catalog.images:
-        yield "image", f'there is no Image "{vm.image}"{did_you_mean(vm.image, catalog.images)}'
+        hint = did_you_mean(vm.image, catalog.images, work)
+        yield "image", f'there is no Image "{vm.image}"{hint}'
     if vm.cpus < 1:
         yield "cpus", f"{vm.cpus} is no number of CPUs: at least 1"
     for field, least in _LEAST.items():
@@ -63,19 +65,19 @@ def _vm(catalog: Catalog, node: Node, vm: Vm) -> Found:
     for index, key in enumerate(vm.authorized_keys):
         if fault := public_key_fault(key):
             yield f"authorizedKeys[{index}]", fault
-    yield from _carrier(catalog, node, vm)
+    yield from _carrier(catalog, node, vm, work)
 
 
-def _carrier(catalog: Catalog, node: Node, vm: Vm) -> Found:
+def _carrier(catalog: Catalog, node: Node, vm: Vm, work: Work) -> Found:
     hypervisor = catalog.hypervisors.get(vm.hypervisor)
     if hypervisor is None:
-        hint = did_you_mean(vm.hypervisor, catalog.hypervisors)
+        hint = did_you_mean(vm.hypervisor, catalog.hypervisors, work)
         yield "hypervisor", f'there is no Hypervisor "{vm.hypervisor}"{hint}'
         return
     networks = {network.name: network for network in hypervisor.spec.networks}
     network = networks.get(vm.network)
     if network is None:
-        hint = did_you_mean(vm.network, networks)
+        hint = did_you_mean(vm.network, networks, work)
         yield "network", f'Hypervisor/{hypervisor.name} has no network "{vm.network}"{hint}'
         return
     if vm.addressing == "dhcp" and network.mode == "bridge":

@@ -1,6 +1,7 @@
 """What other programs' annotations and labels pin or restrict: obeyed, or refused by name."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from groundplane.model.annotations import (
     FIXED_ADDRESSES,
@@ -15,12 +16,14 @@ from groundplane.model.annotations import (
 )
 from groundplane.model.catalog import Catalog
 from groundplane.model.external import fixed_load_balancer_ips, pinned_pool
-from groundplane.model.hint import did_you_mean
+from groundplane.model.hint import Work, did_you_mean
 from groundplane.model.path import join
 from groundplane.model.service import ADDRESSES, POOL, Service
 
+_SHOWN: Final = 10  # pools
 
-def check_pins(catalog: Catalog, service: Service) -> Iterator[tuple[str, str]]:
+
+def check_pins(catalog: Catalog, service: Service, work: Work) -> Iterator[tuple[str, str]]:
     """Yield path and fault of what pins or restricts *service* and cannot be obeyed."""
     yield from _other_proxy(service)
     if service.spec.type != "LoadBalancer":
@@ -32,7 +35,7 @@ def check_pins(catalog: Catalog, service: Service) -> Iterator[tuple[str, str]]:
     if service.ours_to_balance:
         yield from _contradictions(service, FIXED_ADDRESSES)
         yield from _contradictions(service, POOLS)
-        yield from _unknown_pool(catalog, service)
+        yield from _unknown_pool(catalog, service, work)
 
 
 def _other_proxy(service: Service) -> Iterator[tuple[str, str]]:
@@ -82,13 +85,15 @@ def _values(text: str) -> set[str]:
     return {each.strip() for each in text.split(",")}
 
 
-def _unknown_pool(catalog: Catalog, service: Service) -> Iterator[tuple[str, str]]:
+def _unknown_pool(catalog: Catalog, service: Service, work: Work) -> Iterator[tuple[str, str]]:
     pools = [pool.name for pool in catalog.cluster.spec.load_balancer_pools]
     value = pinned_pool(service)
     if value is None or value in pools:
         return
     name = next(each for each in POOLS if each in service.metadata.annotations)
-    hint = did_you_mean(value, pools) or f"; there are: {', '.join(pools) or 'none'}"
+    more = f" and {len(pools) - _SHOWN} more" if len(pools) > _SHOWN else ""
+    there_are = f"; there are: {', '.join(pools[:_SHOWN]) or 'none'}{more}"
+    hint = did_you_mean(value, pools, work) or there_are
     yield (
         join("metadata.annotations", name),
         f'the Cluster has no load-balancer pool "{value}"{hint}',

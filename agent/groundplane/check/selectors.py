@@ -1,6 +1,7 @@
 """Warnings: what is allowed, but seldom meant."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from groundplane.check.dns_names import name_warnings, namespace_warnings
 from groundplane.check.ipvs import ipvs_warnings
@@ -10,7 +11,7 @@ from groundplane.check.tenants import tenant_warnings
 from groundplane.errors import Fault
 from groundplane.model.catalog import Catalog, key_of
 from groundplane.model.endpoints import skipped_for
-from groundplane.model.hint import nearest
+from groundplane.model.hint import Work, nearest
 from groundplane.model.selector import LabelIndex
 from groundplane.model.service import (
     KUBERNETES,
@@ -20,10 +21,12 @@ from groundplane.model.service import (
     Service,
 )
 
+_LOOK: Final = 20  # pairs of characters: what it costs to look at one workload
+
 
 def warnings(catalog: Catalog) -> Iterator[Fault]:
     """Yield what is allowed in *catalog* but seldom meant."""
-    index = LabelIndex(catalog.workloads.values())
+    index, work = LabelIndex(catalog.workloads.values()), Work()
     sliced = {
         (each.metadata.namespace, each.metadata.labels.get(SERVICE_LABEL))
         for each in catalog.slices.values()
@@ -40,7 +43,7 @@ def warnings(catalog: Catalog) -> Iterator[Fault]:
         if not service.spec.selector or (namespace, name) in sliced:
             continue
         if not index.matching(namespace, service.spec.selector):
-            hint = nearest_labels(catalog, service)
+            hint = nearest_labels(catalog, service, index, work)
             yield catalog.fault(key_of(service), "spec.selector", f"it selects no workload{hint}")
     for key, endpoints in catalog.endpoints.items():
         if reason := skipped_for(endpoints, catalog.services.get(key)):
@@ -102,24 +105,31 @@ def _external(catalog: Catalog, service: Service) -> Iterator[Fault]:
         yield catalog.fault(key_of(service), "spec.externalName", message)
 
 
-def nearest_labels(catalog: Catalog, service: Service) -> str:
-    """Return a hint at the workloads that *service* was probably meant to select, or ""."""
+def nearest_labels(
+    catalog: Catalog, service: Service, index: LabelIndex, work: Work | None = None
+) -> str:
+    """Return a hint at the workloads that *service* was probably meant to select, or "".
+
+    *index* has all of them. Each is looked at, so that there is none once *work* is done.
+    """
+    work = work or Work()
+    if not work.take(_LOOK * (len(catalog.workloads) + len(catalog.pod_templates))):
+        return ""
     namespace, selector = service.metadata.namespace, service.spec.selector
     for kind, of, name, labels in catalog.pod_templates:
         if of == namespace and selector.items() <= labels.items():
             return f"; {kind}/{name} is skipped: write a Workload for each of its replicas"
     present = [w for w in catalog.workloads.values() if w.metadata.namespace == namespace]
-    elsewhere = LabelIndex(catalog.workloads.values())
     others = {w.metadata.namespace for w in catalog.workloads.values()} - {namespace}
     for other in sorted(others):
-        if elsewhere.matching(other, selector):
+        if index.matching(other, selector):
             return f'; namespace "{other}" has workloads with these labels'
     if not present:
         return f'; namespace "{namespace}" has no workloads'
     pairs = sorted({f"{key}={value}" for w in present for key, value in w.metadata.labels.items()})
     for key, value in selector.items():
         if f"{key}={value}" not in pairs:
-            close = nearest(f"{key}={value}", pairs)
+            close = nearest(f"{key}={value}", pairs, work)
             here = f"; labels here: {', '.join(pairs[:10]) or 'none'}"
             hint = f", the nearest label is {close}" if close else here
             return f"; no workload of namespace {namespace} has {key}={value}{hint}"

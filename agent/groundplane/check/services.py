@@ -16,6 +16,7 @@ from groundplane.errors import Fault
 from groundplane.model import address, dns
 from groundplane.model.catalog import Catalog, Key, key_of
 from groundplane.model.families import FamilyError, families_of
+from groundplane.model.hint import Work
 from groundplane.model.ports import port_range
 from groundplane.model.selector import LabelIndex
 from groundplane.model.service import Service, ServicePort
@@ -24,15 +25,15 @@ from groundplane.model.service import Service, ServicePort
 def check_services(catalog: Catalog) -> Iterator[Fault]:
     """Yield the faults of every Service."""
     index, slices = LabelIndex(catalog.workloads.values()), slices_by_service(catalog)
-    node_ports = _node_ports(catalog)
+    node_ports, work = _node_ports(catalog), Work()
     for service in catalog.services.values():
         key = key_of(service)
         yield from check_metadata(catalog, service)
         yield from check_labels(catalog, key, "spec.selector", service.spec.selector)
         for path, message in (
             *check_type(service),
-            *check_annotations(service),
-            *check_pins(catalog, service),
+            *check_annotations(service, work),
+            *check_pins(catalog, service, work),
         ):
             yield catalog.fault(key, path, message)
         yield from _ports(catalog, key, service)

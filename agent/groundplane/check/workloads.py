@@ -9,7 +9,7 @@ from groundplane.errors import Fault
 from groundplane.model import address
 from groundplane.model.catalog import Catalog, Key, key_of
 from groundplane.model.families import site_families
-from groundplane.model.hint import did_you_mean
+from groundplane.model.hint import Work, did_you_mean
 from groundplane.model.service import Family
 from groundplane.model.site import Workload
 
@@ -17,9 +17,10 @@ from groundplane.model.site import Workload
 def check_workloads(catalog: Catalog) -> Iterator[Fault]:
     """Yield the faults of every Workload."""
     instances: dict[tuple[str, str], str] = {}
+    work = Work()
     for workload in catalog.workloads.values():
         yield from check_metadata(catalog, workload)
-        yield from _workload(catalog, workload)
+        yield from _workload(catalog, workload, work)
         key, meta = key_of(workload), workload.metadata
         # The unit is named <namespace>-<name>: two workloads of a node may not share one.
         place = (workload.spec.node, f"{meta.namespace}-{meta.name}")
@@ -29,10 +30,10 @@ def check_workloads(catalog: Catalog) -> Iterator[Fault]:
             yield catalog.fault(key, "metadata.name", message)
 
 
-def _workload(catalog: Catalog, workload: Workload) -> Iterator[Fault]:
+def _workload(catalog: Catalog, workload: Workload, work: Work) -> Iterator[Fault]:
     key, spec = key_of(workload), workload.spec
     if spec.node not in catalog.nodes:
-        hint = did_you_mean(spec.node, catalog.nodes)
+        hint = did_you_mean(spec.node, catalog.nodes, work)
         yield catalog.fault(key, "spec.node", f'there is no Node "{spec.node}"{hint}')
     if spec.host_network and spec.addresses:
         message = "a workload with hostNetwork has its node's addresses"

@@ -142,12 +142,15 @@ def _endpoints(
     catalog: "Catalog", service: "compiled.Service", found: "Sequence[Verdict]"
 ) -> Iterator[str]:
     from groundplane.check.selectors import nearest_labels
+    from groundplane.model.selector import LabelIndex
 
     document = catalog.services[service.key]
     hint = ""
     if not found:
         selects = bool(document.spec.selector)
-        hint = nearest_labels(catalog, document) if selects else "; it has no selector and no slice"
+        index = LabelIndex(catalog.workloads.values())
+        near = nearest_labels(catalog, document, index) if selects else ""
+        hint = near if selects else "; it has no selector and no slice"
     yield from _endpoint_lines(service, found, hint)
 
 

@@ -6,12 +6,14 @@ the document walked once more, beside its type, to name all of them.
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from typing import Any, TypeVar, cast
+from itertools import islice
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import msgspec
 from msgspec import inspect
 
-from groundplane.model.hint import did_you_mean
+from groundplane.errors import MAX_FAULTS
+from groundplane.model.hint import Work, did_you_mean
 from groundplane.model.path import join
 
 T = TypeVar("T")
@@ -19,10 +21,18 @@ _AT = " - at `"
 
 
 Written = Callable[[str], str]  # from a path to the scalar there as its document has it, or ""
+MOST: Final = 10 * MAX_FAULTS  # faults of one document
 
 
-def convert(value: object, type_: type[T], written: Written) -> T | list[tuple[str, str]]:
-    """Return *value* as a *type_*, or the (path, message) of each of its faults."""
+class Asked(NamedTuple):
+    """What messages ask for that costs something: how scalars are *written*, and hints by *work*."""
+
+    written: Written
+    work: Work
+
+
+def convert(value: object, type_: type[T], asked: Asked) -> T | list[tuple[str, str]]:
+    """Return *value* as a *type_*, or the (path, message) of each of its faults, of the first MOST."""
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError:
@@ -31,7 +41,7 @@ def convert(value: object, type_: type[T], written: Written) -> T | list[tuple[s
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
-        return list(_faults(value, info, "", written)) or [("", _plain(error))]
+        return list(islice(_faults(value, info, "", asked), MOST)) or [("", _plain(error))]
 
 
 @cache
@@ -71,7 +81,7 @@ def _plain(error: msgspec.ValidationError) -> str:
 
 
 def _faults(  # noqa: C901
-    value: Any, type_: inspect.Type, path: str, written: Written
+    value: Any, type_: inspect.Type, path: str, asked: Asked
 ) -> Iterator[tuple[str, str]]:
     match type_:
         case inspect.UnionType(types=types):
@@ -79,9 +89,9 @@ def _faults(  # noqa: C901
                 return
             members = [member for member in types if not isinstance(member, inspect.NoneType)]
             if len(members) == 1:
-                yield from _faults(value, members[0], path, written)
+                yield from _faults(value, members[0], path, asked)
             else:
-                yield from _leaf(value, type_, path, written)
+                yield from _leaf(value, type_, path, asked)
         case inspect.StructType(fields=fields):
             if not isinstance(value, dict):
                 yield path, f"expected a mapping, got {_named(value)}"
@@ -89,10 +99,10 @@ def _faults(  # noqa: C901
             known = {field.encode_name: field for field in fields}
             for name in value:
                 if name not in known:
-                    yield join(path, str(name)), _unknown(str(name), known)
+                    yield join(path, str(name)), _unknown(str(name), known, asked.work)
             for name, field in known.items():
                 if name in value:
-                    yield from _faults(value[name], field.type, join(path, name), written)
+                    yield from _faults(value[name], field.type, join(path, name), asked)
                 elif field.required:
                     yield path, f'"{name}" is required'
         case inspect.DictType(value_type=inner):
@@ -105,26 +115,26 @@ def _faults(  # noqa: C901
                     continue
                 if not isinstance(name, str):
                     yield path, f"expected text as key, got {name!r}; quote it"
-                yield from _faults(item, inner, join(path, str(name)), written)
+                yield from _faults(item, inner, join(path, str(name)), asked)
         case inspect.VarTupleType(item_type=inner):
             if not isinstance(value, list):
                 yield path, f"expected a list, got {_named(value)}"
                 return
             for index, item in enumerate(value):
-                yield from _faults(item, inner, join(path, index), written)
+                yield from _faults(item, inner, join(path, index), asked)
         case _:
-            yield from _leaf(value, type_, path, written)
+            yield from _leaf(value, type_, path, asked)
 
 
 _MERGE_KEY = "merge keys (<<) are none of YAML 1.2's: write the fields out"
 
 
-def _unknown(name: str, known: Iterable[str]) -> str:
+def _unknown(name: str, known: Iterable[str], work: Work) -> str:
     if name == "<<":
         return _MERGE_KEY
     if name.startswith("!"):
         return f"the tag {name} means nothing here"
-    return f'unknown field "{name}"{did_you_mean(name, known)}'
+    return f'unknown field "{name}"{did_you_mean(name, known, work)}'
 
 
 _NAMES = {
@@ -175,19 +185,17 @@ def _wanted(type_: inspect.Type) -> str:
     return "something else"
 
 
-def _leaf(
-    value: object, type_: inspect.Type, path: str, written: Written
-) -> Iterator[tuple[str, str]]:
+def _leaf(value: object, type_: inspect.Type, path: str, asked: Asked) -> Iterator[tuple[str, str]]:
     if _accepts(value, type_):
         return
     got = f'"{value}"' if isinstance(value, str) else _named(value)
     if isinstance(value, (bool, int, float)):
-        got = written(path) or str(value).lower()
+        got = asked.written(path) or str(value).lower()
     hint = ""
     if isinstance(type_, inspect.StrType) and isinstance(value, (bool, int, float)):
         hint = f'; quote it: "{got}"'
     if isinstance(type_, inspect.IntType) and isinstance(value, str) and value.isdecimal():
         hint = "; write it without quotes"
     if isinstance(type_, inspect.LiteralType) and isinstance(value, str):
-        hint = did_you_mean(value, [str(known) for known in type_.values])
+        hint = did_you_mean(value, [str(known) for known in type_.values], asked.work)
     yield path, f"expected {_wanted(type_)}, got {got}{hint}"

@@ -4,16 +4,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from groundplane.errors import MAX_FAULTS, CatalogError, Fault, Origin
-from groundplane.load.convert import convert
+from groundplane.load.convert import MOST, Asked, convert
 from groundplane.load.documents import Findings, Item, items_of, texts_of
 from groundplane.load.ignore import HINT
 from groundplane.load.kinds import KINDS, name_of, pod_templates, refusal
 from groundplane.load.tree import require_size, tree_of
 from groundplane.model.catalog import CLUSTER_SCOPED, Catalog, Key, Object, key_of
 from groundplane.model.endpoints import Mirror, mirrored, skipped_for
+from groundplane.model.hint import MAX_WORK, Work
 from groundplane.model.service import EndpointSlice, Namespace
 from groundplane.model.site import Cluster
 from groundplane.process_limits import doing
@@ -34,6 +35,8 @@ def load(source: Path) -> Catalog:
     for path in tree.read:
         doing(f"reading {path}")
         for item in items_of(path, findings):
+            if findings.full:
+                break
             document = _read(item, findings)
             if document is None:
                 continue
@@ -53,7 +56,7 @@ def load(source: Path) -> Catalog:
     if not faults and not clusters:
         faults.append(Fault(Origin(str(source), 0), "", "", _NO_CLUSTER if objects else _EMPTY))
     if faults:
-        raise CatalogError(*place(faults))
+        raise CatalogError(*place(faults), all_counted=not (findings.full or findings.cut))
     passed_over = [f"{path} is not read: {reason}" for path, reason in tree.passed_over]
     return replace(
         _catalog(clusters[0], objects.values(), origins),
@@ -65,6 +68,9 @@ def load(source: Path) -> Catalog:
     )
 
 
+_LOOK_UP: Final = (
+    MAX_WORK // 1000
+)  # of the work of hints: finding a scalar reads the document again
 _NO_CLUSTER = "there is no Cluster document; one is needed"
 _EMPTY = "no documents: an empty source is never taken for a site without services"
 
@@ -138,9 +144,11 @@ def _read(item: Item, findings: Findings) -> Object | None:
             findings.skipped[name_of(api, kind)] += 1
             findings.pod_templates += pod_templates(value)
         return None
-    document = convert(_in_default_namespace(value), type_, partial(_written, text, origin.within))
+    asked = Asked(partial(_written, text, origin.within, findings.work), findings.work)
+    document = convert(_in_default_namespace(value), type_, asked)
     if isinstance(document, list):
         findings.faults += [Fault(origin, subject, path, message) for path, message in document]
+        findings.cut |= len(document) == MOST
         return None
     return document
 
@@ -154,8 +162,10 @@ def _in_default_namespace(value: dict[str, Any]) -> dict[str, Any]:
     return {**value, "metadata": named}
 
 
-def _written(text: str, within: str, path: str) -> str:
+def _written(text: str, within: str, work: Work, path: str) -> str:
     """Return the scalar at *path* as the document *text* has it, "" where it is none."""
+    if not work.take(_LOOK_UP):
+        return ""
     from groundplane.load import positions  # PyYAML: imported once something is wrong
 
     return positions.scalar_at(text, _joined(within, path))

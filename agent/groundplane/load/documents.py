@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from groundplane.errors import Fault, Origin
+from groundplane.errors import MAX_FAULTS, Fault, Origin
 from groundplane.load import json, yaml
 from groundplane.load.cost import Room
 from groundplane.load.kinds import is_skipped, name_of
 from groundplane.model.catalog import PodTemplate
+from groundplane.model.hint import Work
 from groundplane.model.path import join
 
 MAX_FILE_BYTES: Final = 64 << 20
+_ENOUGH: Final = 100 * MAX_FAULTS  # nobody reads what is behind so many; they would fill memory
 
 
 @dataclass
@@ -27,6 +29,13 @@ class Findings:
     skipped: Counter[str] = field(default_factory=Counter)  # documents by kind
     pod_templates: list[PodTemplate] = field(default_factory=list)
     room: Room = field(default_factory=Room)
+    work: Work = field(default_factory=Work)  # for hints
+    cut: bool = False  # a document had more faults than are kept of one
+
+    @property
+    def full(self) -> bool:
+        """Whether there are so many faults that what is behind them is not read."""
+        return len(self.faults) > _ENOUGH
 
 
 class Item(NamedTuple):
@@ -92,6 +101,8 @@ def _json_documents(path: Path, text: str) -> list[Item]:
 
 def _yaml_documents(path: Path, text: str, findings: Findings) -> Iterator[Item]:
     for line, body in yaml.split(text):
+        if findings.full:
+            return
         origin = Origin(str(path), line)
         try:
             yield Item(origin, yaml.parse(body, line, findings.room), body)

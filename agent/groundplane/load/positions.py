@@ -9,13 +9,16 @@ import yaml
 
 from groundplane.model.path import join, steps
 
+_MAX_COMPOSED: Final = 16 << 20  # characters: composing takes a second and 25 MB for one million
 _ITEMS: Final = re.compile(
     r"^items:[ \t]*(?:#.*)?\n(?:[ \t]*(?:#.*)?\n)*( *)-(?=[ \n])", re.MULTILINE
 )
 
 
-@lru_cache(maxsize=1)  # faults come by document, often many of one
+@lru_cache(maxsize=2)  # faults come by document, often many of one, and of one item of it
 def _compose(text: str) -> yaml.Node | None:
+    if len(text) > _MAX_COMPOSED:
+        return None
     try:
         return yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError:
