@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.load import cost
-from groundplane.load.cost import MAX_ALIAS_BYTES, MAX_DEPTH, CostError, Room, check_cost
+from groundplane.load.cost import (
+    MAX_ALIAS_BYTES,
+    MAX_DEPTH,
+    MAX_VALUES,
+    CostError,
+    Room,
+    check_cost,
+    room_in,
+)
 from groundplane.load.yaml import YamlError, parse
 
 DEEP = "nested more than 128 deep; make it flatter"
@@ -127,6 +135,24 @@ def test_what_an_alias_adds_is_its_text_and_two_bytes_for_each_value(text: str, 
 def test_an_alias_of_what_it_stands_in_is_refused(text: str) -> None:
     _, reason = refused(text) or (0, "")
     assert "an alias of what it stands in; write the value out" == reason
+
+
+@pytest.mark.parametrize(
+    "text", ["a: [" + "[]," * 20 + "]", "- a\n" * 21, "{" + "a: {}," * 11 + "}", "? a\n? b\n" * 11]
+)
+def test_a_document_has_no_more_values_than_memory_is_for(text: str) -> None:
+    """Each takes some hundred bytes, and a parser without memory ends in no words of ours."""
+    with pytest.raises(CostError, match="over 20 values in one document; split it"):
+        check_cost(text, Room(values=20))
+
+
+def test_characters_of_a_text_are_no_values() -> None:
+    check_cost("a: |\n" + "  x: [1, 2, - {}]\n" * 100, Room(values=20))
+
+
+def test_on_a_small_machine_a_document_has_fewer() -> None:
+    assert room_in(400 << 20).values == 1 << 20
+    assert room_in(64 << 30).values == MAX_VALUES
 
 
 def test_documents_share_the_room_of_a_source() -> None:

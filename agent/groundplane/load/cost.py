@@ -11,6 +11,8 @@ from typing import Any, Final
 
 MAX_DEPTH: Final = 128  # ryaml's own, and more than Kubernetes' deepest schemas
 MAX_ALIAS_BYTES: Final = 16 << 20  # that aliases may add to all documents of a source together
+BYTES_PER_VALUE: Final = 400  # of memory, at most, while a document is parsed
+MAX_VALUES: Final = 4_000_000  # of a document: four times those of 10,000 services in one List
 _SUSPECT: Final = MAX_DEPTH // 2
 _BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS: Final = bytes({*range(256)} - {*b"[]{}"})
@@ -33,9 +35,15 @@ class CostError(Exception):
 
 @dataclass
 class Room:
-    """How many bytes the aliases of a source may still add."""
+    """What a source may cost: *left* bytes that its aliases may still add, *values* of a document."""
 
     left: int = MAX_ALIAS_BYTES
+    values: int = MAX_VALUES
+
+
+def room_in(memory: int) -> Room:
+    """Return what a source may cost where its reader has *memory* bytes."""
+    return Room(values=min(MAX_VALUES, memory // BYTES_PER_VALUE))
 
 
 def check_cost(text: str, room: Room) -> None:
@@ -43,7 +51,7 @@ def check_cost(text: str, room: Room) -> None:
 
     The time grows with the length of *text*. Text that is no YAML may pass.
     """
-    if ("&" in text and "*" in text) or _may_be_deep(text):
+    if ("&" in text and "*" in text) or _may_be_deep(text) or _most_values(text) > room.values:
         _read(text, room)
 
 
@@ -62,6 +70,11 @@ def _may_be_deep(text: str) -> bool:
             return True
         brackets = outer
     return True
+
+
+def _most_values(text: str) -> int:
+    """Return how many values *text* has at most: one of these characters is before each."""
+    return sum(map(text.count, ",[{:-?\n")) + 1
 
 
 def _read(text: str, room: Room) -> None:
@@ -91,6 +104,7 @@ class _Reading:
         self._open: list[tuple[str | None, int]] = [(None, 0)]  # anchors and sizes
         self._sizes: dict[str, int] = {}
         self._unfinished: set[str] = set()
+        self._values = 0
 
     def take(self, event: Any) -> None:
         import yaml
@@ -98,12 +112,14 @@ class _Reading:
         if isinstance(event, yaml.AliasEvent):
             self._add(self._of_alias(event))
         elif isinstance(event, yaml.ScalarEvent):
+            self._count(event)
             size = len(event.value.encode(errors="replace")) + _PUNCTUATION
             if event.anchor:
                 self._sizes[event.anchor] = size
                 self._unfinished.discard(event.anchor)  # the last one of a name counts
             self._add(size)
         elif isinstance(event, yaml.CollectionStartEvent):
+            self._count(event)
             self._open.append((event.anchor, _PUNCTUATION))
             if len(self._open) > MAX_DEPTH + 1:
                 raise CostError(_DEEP, _line(event.start_mark))
@@ -115,6 +131,12 @@ class _Reading:
                 self._unfinished.discard(anchor)
                 self._sizes[anchor] = size
             self._add(size)
+
+    def _count(self, event: Any) -> None:
+        self._values += 1
+        if self._values > self._room.values:
+            message = f"over {self._room.values} values in one document; split it"
+            raise CostError(message, _line(event.start_mark))
 
     def _add(self, size: int) -> None:
         anchor, before = self._open[-1]

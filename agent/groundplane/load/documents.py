@@ -10,11 +10,12 @@ from typing import Any, Final, NamedTuple
 
 from groundplane.errors import MAX_FAULTS, Fault, Origin
 from groundplane.load import json, yaml
-from groundplane.load.cost import Room
+from groundplane.load.cost import Room, room_in
 from groundplane.load.kinds import is_skipped, name_of
 from groundplane.model.catalog import PodTemplate
 from groundplane.model.hint import Work
 from groundplane.model.path import join
+from groundplane.process_limits import memory_limit
 
 MAX_FILE_BYTES: Final = 64 << 20
 _ENOUGH: Final = 100 * MAX_FAULTS  # nobody reads what is behind so many; they would fill memory
@@ -28,7 +29,7 @@ class Findings:
     notices: list[str] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)  # documents by kind
     pod_templates: list[PodTemplate] = field(default_factory=list)
-    room: Room = field(default_factory=Room)
+    room: Room = field(default_factory=lambda: room_in(memory_limit()))
     work: Work = field(default_factory=Work)  # for hints
     cut: bool = False  # a document had more faults than are kept of one
 
