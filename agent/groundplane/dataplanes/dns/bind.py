@@ -192,9 +192,11 @@ class Bind:
         if self._watch is not None:
             self._watch.forget()
         zones = zones_of(base)
-        self._stay_connected(zones)
         self._expect(zones)
-        return self._known() != serials(self._address, self._port, zones)
+        if self._known() != serials(self._address, self._port, zones):
+            return True
+        self._stay_connected(zones)
+        return False
 
     def _stay_connected(self, zones: tuple[str, ...]) -> None:
         """Use the connection, so that the server keeps it: its clients could take all other places."""
