@@ -121,6 +121,18 @@ class Pools(FactBase[dict[str, Found]]):
         return _found(output)
 
 
+class Filters(FactBase[list[str]]):
+    """The names of libvirt's network filters."""
+
+    default = list
+
+    def command(self) -> str:
+        return f"{VIRSH} nwfilter-list 2>/dev/null || true"
+
+    def process(self, output: Iterable[str]) -> list[str]:
+        return [words[1] for line in output if len(words := line.split()) == 2]
+
+
 class Volumes(FactBase[dict[str, Volume]]):
     """Disk images by their paths: those of *paths* that are there."""
 

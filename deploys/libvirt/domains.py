@@ -28,6 +28,7 @@ class Domain:
     mac: str
     network: str
     mtu: int
+    filter: str
     definition: str
 
 
@@ -55,6 +56,7 @@ def read_domain(xml: str) -> Domain:
         mac=attribute(root, "devices/interface/mac", "address"),
         network=f"{kind} {source}".strip(),
         mtu=int(attribute(root, "devices/interface/mtu", "size") or "0"),
+        filter=attribute(root, "devices/interface/filterref", "filter"),
         definition=definition,
     )
 

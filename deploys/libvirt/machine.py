@@ -32,6 +32,7 @@ class Machine:
     authorized_keys: tuple[str, ...]
     autostart: bool
     state: Literal["running", "off"]
+    filter: str
 
     @property
     def mac(self) -> str:
@@ -90,6 +91,7 @@ def _machine(
         authorized_keys=tuple(dict.fromkeys((*vm.authorized_keys, *authorized_keys))),
         autostart=vm.autostart,
         state=vm.state,
+        filter=vm.filter,
     )
 
 

@@ -1,6 +1,6 @@
 """What on a hypervisor is in the way of a site's VMs: things of others, and disks that would shrink."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from deploys.libvirt import paths
 from deploys.libvirt.domains import read_domain
@@ -14,15 +14,16 @@ from groundplane.model.machine import Network
 def obstacles(
     site: str,
     pool: str,
-    machines: Iterable[Machine],
-    networks: Iterable[Network],
+    machines: Sequence[Machine],
+    networks: Sequence[Network],
     *,
     domains: Mapping[str, str],
     live_networks: Mapping[str, str],
     pools: Mapping[str, str],
     disks: Mapping[str, int],
+    filters: Collection[str],
 ) -> tuple[str, ...]:
-    """Return a sentence for each; the last four are what is there: XML by name, sizes by path."""
+    """Return a sentence for each; the last five are what is there: XML by name, sizes by path, names."""
     return (
         *_pools(site, pool, pools),
         *(
@@ -31,6 +32,12 @@ def obstacles(
             if each.name in live_networks and read_network(live_networks[each.name]).site != site
         ),
         *(text for machine in machines for text in _machine(site, machine, domains, disks)),
+        *(
+            f'VM {each.name}: libvirt has no network filter "{each.filter}"; it has: '
+            f"{', '.join(sorted(filters)) or 'none'}"
+            for each in machines
+            if each.filter and each.filter not in filters
+        ),
     )
 
 

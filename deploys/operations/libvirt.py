@@ -5,7 +5,7 @@ from collections.abc import Generator
 from pyinfra import host, logger
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
-from deploys.facts.libvirt import Domains, LibvirtFault, Networks, Pools, Volumes
+from deploys.facts.libvirt import Domains, Filters, LibvirtFault, Networks, Pools, Volumes
 from deploys.libvirt import paths
 from deploys.libvirt.domains import read_domain
 from deploys.libvirt.identity import pool_name
@@ -39,6 +39,7 @@ def unobstructed(
     site: str, pool: str, machines: tuple[Machine, ...], networks: tuple[Network, ...]
 ) -> Commands:
     """Fail, before anything is changed, where something is in the way: all of it is named."""
+    filters: list[str] = host.get_fact(Filters)
     found = obstacles(
         site,
         pool,
@@ -53,6 +54,7 @@ def unobstructed(
                 Volumes, paths=[path for each in machines for path in (each.disk_path, each.base)]
             ).items()
         },
+        filters=filters,
     )
     if found:
         yield refused("\n".join(found))

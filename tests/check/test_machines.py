@@ -40,6 +40,7 @@ def told(source: Path, text: str, site: str = SITE) -> list[str]:
     [
         "vm: {hypervisor: h1, image: debian, network: br0}",
         "vm: {hypervisor: h1, image: debian, network: br0, cpus: 4, memory: 8Gi, disk: 1Ti}",
+        "vm: {hypervisor: h1, image: debian, network: br0, filter: no-mac-spoofing}",
         f"vm: {{hypervisor: h1, image: debian, network: br0, authorizedKeys: [{PUBLIC_KEY} me]}}",
         "uplink: {device: eth0, cidrs: [192.0.2.0/24], gateways: [192.0.2.254], mtu: 9000}",
         "uplink: {device: bond0, cidrs: [192.0.2.0/24], bond: {members: [eth0, eth1]}, vlan: 7}",
@@ -57,6 +58,7 @@ def test_what_a_node_may_say(source: Path, spec: str) -> None:
         ("hypervisor: h2", 'hypervisor: there is no Hypervisor "h2"'),
         ("image: debain", 'image: there is no Image "debain"; did you mean "debian"?'),
         ("network: br1", 'network: Hypervisor/h1 has no network "br1"; did you mean "br0"?'),
+        ("filter: 'a\"/>'", 'filter: "a"/>" is no name of a network filter, as no-mac-spoofing'),
         ("cpus: 0", "cpus: 0 is no number of CPUs: at least 1"),
         ("memory: 2G", 'memory: "2G" is no size: a whole number with Ki, Mi, Gi or Ti'),
         ("memory: 64Mi", "memory: 64Mi is too little: at least 128Mi"),

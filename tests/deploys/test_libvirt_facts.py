@@ -10,6 +10,7 @@ import pytest
 
 from deploys.facts.libvirt import (
     Domains,
+    Filters,
     Found,
     FoundDomain,
     LibvirtFault,
@@ -36,6 +37,7 @@ case "$*" in
 "dumpxml --inactive 11") printf '<domain>\\n</domain>\\n' ;;
 "dumpxml 11") printf "<domain id='1'>\\n</domain>\\n" ;;
 "dumpxml "*) echo '<domain/>' ;;
+"nwfilter-list") printf ' 44   clean-traffic\\n 55   no-mac-spoofing\\n\\n' ;;
 "net-list --all --uuid" | "pool-list --all --uuid") echo 33 ;;
 "net-info 33") printf 'Name:           vms\\nActive:         yes\\nAutostart:      no\\n' ;;
 "pool-info 33") printf 'Name:           disks\\nState:          inactive\\nAutostart:      yes\\n' ;;
@@ -81,6 +83,10 @@ def test_domains_are_read_with_all_that_is_asked_of_them(ask: Ask) -> None:
 def test_a_network_and_a_pool_are_live_while_they_are_active(ask: Ask) -> None:
     assert ask(Networks()) == {"vms": Found("vms", False, "<defined/>", "<live/>")}
     assert ask(Pools()) == {"disks": Found("disks", True, "<defined/>", "")}
+
+
+def test_network_filters_are_named(ask: Ask) -> None:
+    assert ["clean-traffic", "no-mac-spoofing"] == ask(Filters())
 
 
 def test_a_libvirt_that_does_not_answer_has_nothing_and_says_why(ask: Ask, tmp_path: Path) -> None:

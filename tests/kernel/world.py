@@ -88,8 +88,10 @@ def sysctl(netns: str, **values: int) -> None:
 def bridged(netns: str, value: int) -> None:
     """Let br_netfilter show frames to IP's own rules with 1, as Docker does, and not with 0.
 
-    A kernel without the module shows none.
+    A kernel without the module shows none; where it is wanted, it is loaded.
     """
+    if value and not Path("/proc/sys/net/bridge").exists():
+        subprocess.run(["modprobe", "br_netfilter"], check=True)
     for program in ("iptables", "ip6tables"):
         path = Path("/proc/sys/net/bridge", f"bridge-nf-call-{program}")
         if value or within(netns, path.exists):

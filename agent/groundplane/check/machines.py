@@ -1,5 +1,6 @@
 """What Nodes say of their machines, VM or bare, and how packets cross between segments."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -12,6 +13,7 @@ from groundplane.model.hint import Work, did_you_mean
 from groundplane.model.machine import Uplink, Vm, quantity
 from groundplane.model.site import Node
 
+_FILTER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")  # libvirt's RelaxNG schema: less
 _LEAST: Final = {"memory": 128 << 20, "disk": 1 << 30}
 
 
@@ -62,6 +64,8 @@ def _vm(catalog: Catalog, node: Node, vm: Vm, work: Work) -> Found:
                 yield field, f"{getattr(vm, field)} is too little: at least {least >> 20}Mi"
         except ValueError as error:
             yield field, str(error)
+    if vm.filter and not _FILTER.fullmatch(vm.filter):
+        yield "filter", f'"{vm.filter}" is no name of a network filter, as no-mac-spoofing'
     for index, key in enumerate(vm.authorized_keys):
         if fault := public_key_fault(key):
             yield f"authorizedKeys[{index}]", fault

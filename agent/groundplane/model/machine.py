@@ -118,6 +118,7 @@ class Vm(Document, frozen=True):
 
     With addressing dhcp its hypervisor's network (mode nat or route) has a reservation for the
     node's addresses; with static cloud-init sets them. *authorizedKeys* are public ssh keys.
+    *filter* is a network filter of libvirt's (nwfilter) for the VM's port.
     """
 
     hypervisor: str
@@ -130,6 +131,7 @@ class Vm(Document, frozen=True):
     authorized_keys: tuple[str, ...] = ()
     autostart: bool = True
     state: Literal["running", "off"] = "running"
+    filter: str = ""
 
 
 class Bond(Document, frozen=True):

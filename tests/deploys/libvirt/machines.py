@@ -32,6 +32,7 @@ V1 = Machine(
     authorized_keys=(KEY,),
     autostart=True,
     state="running",
+    filter="",
 )
 ON_BRIDGE = replace(V1, name="v2", network=BRIDGE, addresses=("192.168.60.11/24", "fd60::11/64"))
 

@@ -75,6 +75,7 @@ def test_what_libvirt_adds_is_no_difference() -> None:
         (replace(V1, memory=1 << 30), "qemu", ("memory 524288 -> 1048576",)),
         (replace(V1, cpus=4), "qemu", ("cpus 2 -> 4",)),
         (V1, "kvm", ("type qemu -> kvm",)),
+        (replace(V1, filter="no-mac-spoofing"), "qemu", ("filter none -> no-mac-spoofing",)),
         (
             replace(V1, network=BRIDGE),
             "qemu",

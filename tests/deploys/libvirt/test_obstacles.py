@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from deploys.libvirt.domains import domain_xml
+from deploys.libvirt.machine import Machine
 from deploys.libvirt.networks import network_xml
 from deploys.libvirt.obstacles import obstacles
 from deploys.libvirt.pools import pool_xml
@@ -16,16 +17,18 @@ def _found(
     networks: dict[str, str] | None = None,
     pools: dict[str, str] | None = None,
     disks: dict[str, int] | None = None,
+    machine: Machine = V1,
 ) -> tuple[str, ...]:
     return obstacles(
         "lab",
         V1.pool,
-        [V1],
+        [machine],
         [NAT],
         domains=domains or {},
         live_networks=networks or {},
         pools=pools or {},
         disks=disks or {},
+        filters=("clean-traffic", "no-mac-spoofing"),
     )
 
 
@@ -60,6 +63,14 @@ def test_an_image_larger_than_the_disk_is_in_the_way_of_a_new_one_alone() -> Non
         f"VM v1: its image has {V1.disk + 1} bytes, and its disk only {V1.disk}",
     )
     assert _found(disks=large | {V1.disk_path: V1.disk}) == ()
+
+
+def test_a_filter_that_libvirt_has_not_is_in_the_way() -> None:
+    named = replace(V1, filter="no-mac")
+    assert _found(machine=replace(V1, filter="no-mac-spoofing")) == ()
+    assert _found(machine=named) == (
+        'VM v1: libvirt has no network filter "no-mac"; it has: clean-traffic, no-mac-spoofing',
+    )
 
 
 def test_a_domain_of_another_site_is_in_the_way() -> None:
