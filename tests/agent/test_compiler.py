@@ -92,7 +92,8 @@ def test_a_source_that_needs_too_much_memory_is_one_line(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The limit is on the child: what the machine allows there, and as little as starts here."""
-    write(source, FIXED | {"big.yaml": "a: [" + "x," * 5_000_000 + "]\n"})
+    values = ",".join(["{}"] * 5_000_000)
+    write(source, FIXED | {"big.json": f'{{"apiVersion": "v1", "a": [{values}]}}'})
     stand_in(
         source.parent.absolute(),
         monkeypatch,
@@ -101,13 +102,8 @@ def test_a_source_that_needs_too_much_memory_is_one_line(
         'import groundplane.cli; groundplane.cli.main(sys.argv[1:])" "$@"',
     )
     found = fault(source)
-    assert [found] == found.splitlines()
-    assert found.startswith(
-        (
-            "site: more memory is needed than the 300 MiB that it may have, while reading site/big",
-            "site: the compiler was ended by SIGABRT: memory allocation of ",
-        )
-    )
+    why = "more memory is needed than the 300 MiB that it may have, while reading site/big.json"
+    assert f"site: {why}" == found
 
 
 def test_what_a_child_prints_without_end_is_neither_kept_nor_waited_for(

@@ -12,6 +12,7 @@ import pytest
 from groundplane.agent import following
 from groundplane.agent.following import Following
 from groundplane.agent.store import SITE_FILE, load_site, save_site
+from groundplane.errors import SourceError
 from tests.agent.fakes import FILES, LOCK, SECOND, Place, Plane, compile_here, until
 from tests.catalogs import write
 
@@ -83,6 +84,28 @@ def test_a_bad_source_keeps_the_last_good_one_and_says_why(place: Place, what: s
 
     place.run(plane, steps=steps)
     assert 1 == plane.writes
+
+
+def test_very_many_faults_are_one_event_however_often_the_source_is_looked_at(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the status has is cut, and is the same the next time."""
+    looks = []
+
+    async def refuse(*_: object) -> bytes:
+        looks.append(1)
+        raise SourceError("site.yaml:1: Service/default/web: wrong\n" * 100_000)
+
+    monkeypatch.setattr(following, "compile_in_child", refuse)
+    monkeypatch.setattr(following, "_AGAIN_S", 0.0)
+
+    async def steps() -> None:
+        await until(lambda: len(looks) > 3)
+
+    place.run(Plane(), steps=steps)
+    told = [each for each in caplog.messages if each.startswith("Source: site.yaml:1: ")]
+    assert 1 == len(told)
+    assert 5_000 > len(told[0])
 
 
 @pytest.mark.parametrize("how", ["gone", "empty", "a file"])

@@ -375,9 +375,13 @@ def test_every_second_object_in_a_list_names_the_line_of_the_first(source: Path)
     ]
 
 
-def test_behind_ten_thousand_faults_nothing_is_read(source: Path) -> None:
+@pytest.mark.parametrize(
+    "bad",
+    ["kind: Service\n---\n" * 12_000, "kind: List\nitems:\n" + "- {kind: Service}\n" * 12_000],
+    ids=["documents", "items"],
+)
+def test_behind_ten_thousand_faults_nothing_is_read(source: Path, bad: str) -> None:
     """In memory, each costs a kilobyte and more."""
-    bad = "kind: Service\n---\n" * 12_000
     found = load_faults(source, {"a.yaml": bad, "b.yaml": "kind: [\n"})
     assert ["and at least 9901 more"] == found[100:]
 
