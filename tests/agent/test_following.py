@@ -22,7 +22,7 @@ def test_the_source_is_applied_and_kept(place: Place) -> None:
     plane = Plane()
 
     async def steps() -> None:
-        await until(lambda: place.status.healthy)
+        await until(lambda: place.status.healthy and (place.state / SITE_FILE).exists())
 
     place.run(plane, steps=steps)
     assert {"10.96.0.5": "web"} == plane.there
