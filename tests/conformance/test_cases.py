@@ -95,14 +95,11 @@ def _destination(site: compiled.Site, run: Run) -> tuple[str, int]:
     return next(each for each in addresses if family_of(each) == family), case.port or port
 
 
-@pytest.fixture(scope="session", params=[0, 1], ids=["plain", "bridged"])
-def net(site: compiled.Site, request: pytest.FixtureRequest) -> Iterator[World]:
-    """Yield the site; *bridged* is as Docker sets it: br_netfilter shows frames to IP's own rules."""
+@pytest.fixture(scope="session")
+def built(site: compiled.Site) -> Iterator[World]:
     if site.nodes[0].proxy_mode == "ipvs":
         need_ipvs()
     with world(site, own("c")) as built:
-        for node in site.nodes:
-            bridged(built.node(node.name), request.param)
         for name, port in SERVERS:
             built.serve(built.workload(name), name, port)
         built.serve(built.client, "outside", 9000)
@@ -111,6 +108,14 @@ def net(site: compiled.Site, request: pytest.FixtureRequest) -> Iterator[World]:
             built.serve(built.node(node.name), node.name, 8090, node.addresses)
             built.serve(built.node(node.name), "sshd", 22)
         yield built
+
+
+@pytest.fixture(scope="session", params=[0, 1], ids=["plain", "bridged"])
+def net(built: World, request: pytest.FixtureRequest) -> World:
+    """Return the site; *bridged* is as Docker sets it: br_netfilter shows frames to IP's own rules."""
+    for node in built.site.nodes:
+        bridged(built.node(node.name), request.param)
+    return built
 
 
 @pytest.fixture(scope="session")
