@@ -79,11 +79,11 @@ def test_a_server_that_hangs_keeps_no_rule_from_being_repaired(named: Named) -> 
     try:
         named.agent.add_a_service()
         named.until(lambda: "10.96.0.6" in " ".join(named.agent.rules()), 5)
-        start = time.monotonic()
+        named.until(lambda: named.plane("dns")["busySince"], 5)
+        busy_since = named.plane("dns")["busySince"]
         named.agent.nft("flush", "ruleset")
         named.until(lambda: set(whole) <= set(named.agent.rules()), 5)
-        assert 1.0 > time.monotonic() - start
-        named.until(lambda: named.plane("dns")["busySince"], 5)
+        assert busy_since == named.plane("dns")["busySince"]
         shown = named.agent.groundplane("agent", "status")
         assert (1, True) == (shown.returncode, "\ndns:        busy since " in shown.stdout)
         named.until(lambda: named.plane("dns")["error"], 25)
