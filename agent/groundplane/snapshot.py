@@ -25,12 +25,7 @@ from zlib import crc32
 
 import msgspec
 
-from groundplane.check.compiled import (
-    probe_faults,
-    service_faults,
-    site_faults,
-    workload_faults,
-)
+from groundplane.check.compiled import probe_faults, service_faults, site_faults, workload_faults
 from groundplane.errors import StateError, printable, shortened
 from groundplane.model.compiled import FORMAT, Probe, Service, Site, Workload
 
