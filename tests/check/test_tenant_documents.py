@@ -14,7 +14,7 @@ SHOP = """\
     paths: [teams/shop]
     namespaces: [shop, shop-*]
     nodes: [n1]
-    cidrs: [192.0.2.64/26, 10.96.0.32/28]
+    cidrs: [192.0.2.64/26, 10.96.0.32/28, 10.244.2.0/30]
     loadBalancerPools: [shop]
     nodePorts: [31000-31009]
     hostPorts: [8443, 9000-9009]
@@ -109,6 +109,7 @@ WITHOUT_NODE_PORTS = "allocateLoadBalancerNodePorts: false, "
         WORKLOAD % "n1, hostNetwork: true, readinessProbe: {tcpSocket: {port: 9001}}",
         SLICE % (80, "192.0.2.70"),
         SLICE % (8443, "192.0.2.65"),  # a node
+        SLICE % (8443, "10.244.2.1"),  # its bridge
     ],
 )
 def test_what_a_tenant_may_say_is_accepted(source: Path, text: str) -> None:
@@ -135,11 +136,11 @@ def test_what_a_tenant_may_say_is_accepted(source: Path, text: str) -> None:
         ),
         (
             service("clusterIP: 10.96.0.10, ports: [{port: 53}]"),  # the DNS service's
-            "fix the address 10.96.0.10; its cidrs: 192.0.2.64/26, 10.96.0.32/28",
+            "fix the address 10.96.0.10; its cidrs: 192.0.2.64/26, 10.96.0.32/28, 10.244.2.0/30",
         ),
         (
             service("externalIPs: [203.0.113.2], ports: [{port: 80}]"),
-            "fix the address 203.0.113.2; its cidrs: 192.0.2.64/26, 10.96.0.32/28",
+            "fix the address 203.0.113.2; its cidrs: 192.0.2.64/26, 10.96.0.32/28, 10.244.2.0/30",
         ),
         (
             service("type: ExternalName, externalName: example.com"),
@@ -182,7 +183,7 @@ def test_what_a_tenant_may_say_is_accepted(source: Path, text: str) -> None:
         (WORKLOAD % "n2", "use Node/n2; its nodes: n1"),
         (
             WORKLOAD % "n1, addresses: [10.244.0.9]",
-            "fix the address 10.244.0.9; its cidrs: 192.0.2.64/26, 10.96.0.32/28",
+            "fix the address 10.244.0.9; its cidrs: 192.0.2.64/26, 10.96.0.32/28, 10.244.2.0/30",
         ),
         (
             WORKLOAD % "n1, hostNetwork: true, ports: [{port: 22}]",
@@ -194,7 +195,7 @@ def test_what_a_tenant_may_say_is_accepted(source: Path, text: str) -> None:
         ),
         (
             WORKLOAD % "n1, readinessProbe: {tcpSocket: {port: 1, host: 192.0.2.9}}",
-            "have nodes ask 192.0.2.9; its cidrs: 192.0.2.64/26, 10.96.0.32/28",
+            "have nodes ask 192.0.2.9; its cidrs: 192.0.2.64/26, 10.96.0.32/28, 10.244.2.0/30",
         ),
         (
             WORKLOAD % "n1, readinessProbe: {exec: {command: [id]}}",
@@ -204,18 +205,22 @@ def test_what_a_tenant_may_say_is_accepted(source: Path, text: str) -> None:
             SLICE % (80, "192.0.2.9"),
             (
                 "lead to 192.0.2.9, which is no workload of its own; "
-                "its cidrs: 192.0.2.64/26, 10.96.0.32/28"
+                "its cidrs: 192.0.2.64/26, 10.96.0.32/28, 10.244.2.0/30"
             ),
         ),
         (
             SLICE % (80, "10.244.2.9"),  # of the namespace bank
             (
                 "lead to 10.244.2.9, which is no workload of its own; "
-                "its cidrs: 192.0.2.64/26, 10.96.0.32/28"
+                "its cidrs: 192.0.2.64/26, 10.96.0.32/28, 10.244.2.0/30"
             ),
         ),
         (
             SLICE % (22, "192.0.2.65"),
+            "lead to port 22 of Node/n2; its hostPorts: 8443, 9000-9009",
+        ),
+        (
+            SLICE % (22, "10.244.2.1"),
             "lead to port 22 of Node/n2; its hostPorts: 8443, 9000-9009",
         ),
     ],

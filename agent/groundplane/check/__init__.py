@@ -67,5 +67,5 @@ def check_allocated(
     """
     return [
         *check_bridge_endpoints(catalog, bridges),
-        *check_tenant_endpoints(catalog, workloads),
+        *check_tenant_endpoints(catalog, bridges, workloads),
     ]

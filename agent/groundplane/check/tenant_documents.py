@@ -13,10 +13,9 @@ from groundplane.check.tenants import file_in_source
 from groundplane.errors import Fault
 from groundplane.model import address
 from groundplane.model.catalog import CLUSTER_SCOPED, Catalog, Object, key_of
-from groundplane.model.endpoints import Endpoints
 from groundplane.model.external import fixed_load_balancer_ips, pinned_pool
 from groundplane.model.selector import LabelIndex
-from groundplane.model.service import EndpointSlice, Namespace, Service
+from groundplane.model.service import Namespace, Service
 from groundplane.model.site import Cluster, Workload
 from groundplane.model.tenant import Tenant, has_port, matches, ports_of, tenant_of, tenants_by_path
 
@@ -26,7 +25,7 @@ _INSTEAD: Final = "groundplane/load-balancer-pool"
 
 
 def check_tenant_documents(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the faults of documents that say what their tenant may not."""
+    """Yield the faults of documents that say what their tenant may not, but for endpoints."""
     hosts = LabelIndex(each for each in catalog.workloads.values() if each.spec.host_network)
     for tenant, document in _of_tenants(catalog):
         for path, message in _document(catalog, tenant, document, hosts):
@@ -34,17 +33,20 @@ def check_tenant_documents(catalog: Catalog) -> Iterator[Fault]:
 
 
 def check_tenant_endpoints(
-    catalog: Catalog, workloads: Mapping[tuple[str, str], Iterable[str]]
+    catalog: Catalog,
+    bridges: Mapping[str, str],
+    workloads: Mapping[tuple[str, str], Iterable[str]],
 ) -> Iterator[Fault]:
     """Yield the faults of endpoints that are neither a tenant's own workloads nor in its ranges.
 
-    *workloads* has the canonical addresses of each by namespace and name: known after allocation.
+    Known after allocation: *bridges* has each node's name by the address of its bridge, *workloads*
+    the addresses of each by namespace and name, all of them canonical.
     """
     owners = {id(document): tenant for tenant, document in _of_tenants(catalog)}
     if not owners:
         return
     namespaces = {text: name[0] for name, found in workloads.items() for text in found}
-    nodes = node_addresses(catalog)
+    nodes = node_addresses(catalog) | {**bridges}
     for each, path, text in slice_addresses(catalog):
         mirror = catalog.mirrors.get(key_of(each))
         written = catalog.endpoints[each.metadata.namespace, mirror.name] if mirror else each
@@ -92,14 +94,11 @@ def _document(catalog: Catalog, tenant: Tenant, document: Object, hosts: LabelIn
         what = f'use the namespace "{namespace}"'
         path = "metadata.name" if isinstance(document, Namespace) else "metadata.namespace"
         yield path, _refusal(tenant, what, "namespaces", tenant.namespaces)
-    match document:
-        case Service():
-            yield from _service(catalog, tenant, document)
-            yield from _host_targets(tenant, document, hosts)
-        case Workload():
-            yield from _workload(tenant, document)
-        case EndpointSlice() | Endpoints() | _:
-            return  # whose endpoints are judged when all addresses are known
+    if isinstance(document, Service):
+        yield from _service(catalog, tenant, document)
+        yield from _host_targets(tenant, document, hosts)
+    elif isinstance(document, Workload):
+        yield from _workload(tenant, document)
 
 
 def _service(catalog: Catalog, tenant: Tenant, service: Service) -> Found:
