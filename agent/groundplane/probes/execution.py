@@ -137,6 +137,7 @@ def _writable_by_others(file: Path) -> str:
 
 def _confine(namespace: int, uid: int, gid: int, cpu_s: int) -> None:
     """Turn this process, which is forked and will be the program, into one that can do little."""
+    _be_killed_first()  # it opens a file, which the limits may not allow
     if namespace >= 0:
         _call("setns", namespace, _CLONE_NEWNET)
     for limit, value in (*_LIMITS.items(), (resource.RLIMIT_CPU, cpu_s)):
@@ -144,7 +145,6 @@ def _confine(namespace: int, uid: int, gid: int, cpu_s: int) -> None:
     for capability in range(_CAPABILITIES):
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # EINVAL behind the kernel's last one
     _call("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
-    _be_killed_first()
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
