@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from groundplane.cli.ask import NoAgent, ask
 from tests.kernel import spaces
 from tests.kernel.world import run
 
+PATIENCE: Final = 4
 SITE = """\
 apiVersion: groundplane/v1
 kind: Cluster
@@ -136,12 +137,15 @@ class Living:
         return [event for event in found if reason in ("", event["reason"])]
 
     def until(self, condition: Callable[[], object], seconds: float = 15) -> float:
-        """Wait until *condition* holds; return how long that took."""
+        """Wait until *condition* holds; return how long that took.
+
+        An idle machine needs less than *seconds* for it, a busy one several times as long.
+        """
         start = time.monotonic()
         while not condition():
             assert self.process is not None
             assert self.process.poll() is None, (self.root / "log").read_text()
-            if time.monotonic() > start + seconds:
+            if time.monotonic() > start + PATIENCE * seconds:
                 raise AssertionError((self.root / "log").read_text()[-4000:])
             time.sleep(0.01)
         return time.monotonic() - start

@@ -13,7 +13,7 @@ from groundplane.diff import Delta
 from groundplane.pipeline import compile_source
 from groundplane.project.node import project_base
 from tests.kernel.killed import Forked
-from tests.kernel.living import Living, living
+from tests.kernel.living import PATIENCE, Living, living
 from tests.kernel.named import Server
 from tests.kernel.world import within
 
@@ -37,7 +37,9 @@ class Named:
     def until(self, condition: Callable[[], object], seconds: float = 10) -> float:
         start = time.monotonic()
         while not condition():
-            assert time.monotonic() < start + seconds, (self.agent.root / "log").read_text()[-3000:]
+            assert time.monotonic() < start + PATIENCE * seconds, (
+                self.agent.root / "log"
+            ).read_text()[-3000:]
             time.sleep(0.01)
         return time.monotonic() - start
 
