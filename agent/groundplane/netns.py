@@ -72,13 +72,25 @@ def up(base: NodeBase, workload: LocalWorkload) -> None:
     _drop_other_addresses(name, workload)
     gateways = {family_of(text): text for text in base.bridge_addresses}
     for address in workload.addresses:
-        _set_address(name, address, gateways[family_of(address)])
+        gateway = gateways[family_of(address)]
+        _set_address(name, address, gateway)
+        _ip("-n", name, *neighbour_of(base, gateway))
     _tell_node(workload)
 
 
 def entry_of(workload: LocalWorkload) -> tuple[str, ...]:
     """Return the command that tells the bridge, which does not learn it, where *workload* is."""
     return ("bridge", "fdb", "replace", workload.mac, "dev", workload.interface, "master", "static")
+
+
+def neighbour_of(base: NodeBase, gateway: str) -> tuple[str, ...]:
+    """Return the words that tell a workload where its *gateway* is, which it then never asks.
+
+    A question of IPv6 has the address of the packet that waits for its source (RFC 4861, 7.2.2), and
+    that of a service has its answer sent elsewhere.
+    """
+    told = ("lladdr", base.bridge_mac, "dev", INTERFACE, "nud", "permanent")
+    return ("neighbour", "replace", gateway, *told)
 
 
 def _remove_stray_end(interface: str) -> None:

@@ -223,10 +223,12 @@ def test_on_a_bridge_without_a_guard_the_attacks_succeed() -> None:
         for address in (A4 + "/32", A6 + "/128 nodad"):
             ip(f"-n {left} address add {address} dev eth0")
         victim, attacker = _wire(left), _wire(right)
-        time.sleep(SETTLED_S)
-        attacker.send(lldp(known.a))
-        where = run(node, "bridge", "fdb", "show", "br", "groundplane0")
-        assert f"{known.a} dev gpwb" in where
+        moved, deadline = False, time.monotonic() + 10
+        while not moved and time.monotonic() < deadline:  # a port forwards a moment after it is up
+            attacker.send(lldp(known.a))
+            where = run(node, "bridge", "fdb", "show", "br", "groundplane0")
+            moved = f"{known.a} dev gpwb" in where
+        assert moved
         victim.send(arp(known.a, BROADCAST, (known.a, A4), GATEWAY4, 1))
         for name, attack in ATTACKS.items():
             if name != "as-the-bridge":

@@ -100,6 +100,12 @@ def test_a_workload_has_its_addresses_and_a_way_out() -> None:
     assert "groundplane0" == json.loads(master)[0]["master"]
 
 
+def test_a_workload_asks_nobody_where_its_gateway_is() -> None:
+    (*_, shown) = done(UP, "echo $(ip -n default-a neighbour show nud permanent dev eth0)")
+    assert f"10.244.1.1 lladdr {BASE.bridge_mac} PERMANENT" in shown
+    assert f"fd00:244:0:1::1 lladdr {BASE.bridge_mac} PERMANENT" in shown
+
+
 INSIDE = "ip netns exec default-a"
 ROUTERS = [f"net.ipv6.conf.{of}.accept_ra" for of in ("all", "default", "eth0")]
 # As an earlier version made it: a hardware address of the kernel's, and a port that learns.

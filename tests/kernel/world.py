@@ -29,7 +29,7 @@ from groundplane.dataplanes.links import Links
 from groundplane.dataplanes.nftables import Nftables
 from groundplane.model import compiled
 from groundplane.model.address import family_of
-from groundplane.netns import PORT, entry_of
+from groundplane.netns import PORT, entry_of, neighbour_of
 from groundplane.project import NodeState, project
 from groundplane.project.node import project_base
 from groundplane.project.state import OVERLAY, NodeBase
@@ -368,6 +368,7 @@ class World:
             ip(
                 f"-n {name} address add {address}/{bits} dev eth0 {extra}",
                 f"-n {name} {flag} route add default via {gateways[family]} dev eth0 onlink",
+                f"-n {name} {' '.join(neighbour_of(base, gateways[family]))}",
             )
 
     def apply(self, failing: frozenset[tuple[str, str]] = frozenset()) -> None:
