@@ -62,7 +62,7 @@ sys.exit(stages.main())
 
 
 def test_who_is_ended_ends_all_of_them(tmp_path: Path) -> None:
-    waits = f"trap 'echo cleaned' INT; touch {tmp_path}/ready; sleep 60 & wait"
+    waits = f"trap 'echo cleaned; exit 1' INT; touch {tmp_path}/ready; sleep 60 & wait"
     running = subprocess.Popen(
         [sys.executable, "-c", MAIN, waits], cwd=ROOT, text=True, stdout=subprocess.PIPE
     )
