@@ -54,7 +54,7 @@ def test_what_an_image_may_be(source: Path, spec: str) -> None:
         ),
         (
             f"source: 'a b', checksum: '{SHA256}'",
-            '.source: "a b" is no path: without spaces and control characters, and not empty',
+            '.source: "a b" is not a path: it is empty, or it has spaces or control characters',
         ),
         (
             f"source: a, checksum: '{SHA256}', signature: {{source: s, keyring: 'https://k.example'}}",
@@ -67,7 +67,7 @@ def test_what_an_image_may_be(source: Path, spec: str) -> None:
         ),
         (
             f"source: \"a\\x9bb\", checksum: '{SHA256}'",
-            '.source: "a\\x9bb" is no path: without spaces and control characters, and not empty',
+            '.source: "a\\x9bb" is not a path: it is empty, or it has spaces or control characters',
         ),
         ("build: {suite: sid}", '.build.suite: expected "bookworm" or "trixie", got "sid"'),
     ],

@@ -58,7 +58,7 @@ def test_what_a_node_may_say(source: Path, spec: str) -> None:
         ("hypervisor: h2", 'hypervisor: there is no Hypervisor "h2"'),
         ("image: debain", 'image: there is no Image "debain"; did you mean "debian"?'),
         ("network: br1", 'network: Hypervisor/h1 has no network "br1"; did you mean "br0"?'),
-        ("filter: 'a\"/>'", 'filter: "a"/>" is no name of a network filter, as no-mac-spoofing'),
+        ("filter: 'a\"/>'", 'filter: "a"/>" is not a network filter name such as no-mac-spoofing'),
         ("cpus: 0", "cpus: 0 is no number of CPUs: at least 1"),
         ("memory: 2G", 'memory: "2G" is no size: a whole number with Ki, Mi, Gi or Ti'),
         ("memory: 64Mi", "memory: 64Mi is too little: at least 128Mi"),
@@ -153,7 +153,7 @@ def test_wireguard_needs_the_key_of_every_node(source: Path) -> None:
     missing = "the node's public key is needed: spec.overlay of the Cluster is wireguard"
     assert [
         f"Node/n1: spec.wireguard: {missing}",
-        "Node/n2: spec.wireguard.publicKey: it is no public key of WireGuard: 32 bytes in base64",
+        "Node/n2: spec.wireguard.publicKey: it is not a WireGuard public key: 32 bytes in base64",
     ] == told(source, node("wireguard: {publicKey: c2hvcnQ=}"), site)
 
 

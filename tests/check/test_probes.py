@@ -82,7 +82,7 @@ _LEAVE = (
         (
             "{httpGet: {port: 80, httpHeaders: [{name: 'X:', value: a}]}}",
             ".httpGet.httpHeaders[0].name",
-            '"X:" is no name of a header: letters, digits and hyphens',
+            '"X:" is not a header name: letters, digits and hyphens',
         ),
         (
             '{httpGet: {port: 80, httpHeaders: [{name: X, value: "a\\r\\nHost: b"}]}}',

@@ -204,14 +204,14 @@ def test_what_a_tenant_may_say_is_accepted(source: Path, text: str) -> None:
         (
             SLICE % (80, "192.0.2.9"),
             (
-                "lead to 192.0.2.9, which is no workload of its own; "
+                "lead to 192.0.2.9, which is not one of its workloads; "
                 "its cidrs: 192.0.2.64/26, 10.96.0.32/28, 10.244.2.0/30"
             ),
         ),
         (
             SLICE % (80, "10.244.2.9"),  # of the namespace bank
             (
-                "lead to 10.244.2.9, which is no workload of its own; "
+                "lead to 10.244.2.9, which is not one of its workloads; "
                 "its cidrs: 192.0.2.64/26, 10.96.0.32/28, 10.244.2.0/30"
             ),
         ),

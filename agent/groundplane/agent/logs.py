@@ -73,7 +73,7 @@ def fields_of(record: logging.LogRecord, node: str) -> dict[str, str]:
 
 
 class OneOfDescriptors(logging.Filter):
-    """Lets one record a minute tell that there is no descriptor left, and in one line.
+    """Passes one record a minute about exhausted file descriptors, and makes it one line.
 
     Everything that needs a descriptor fails at once then, and each tells of it again and again.
     """

@@ -105,7 +105,7 @@ def probe_faults(probe: Probe) -> Found:
 
 def _path_fault(path: str) -> str | None:
     good = path.startswith("/") and path.isascii() and path.isprintable() and " " not in path
-    return None if good else f"{path!r} is no path of a URL"
+    return None if good else f"{path!r} is not a URL path"
 
 
 def service_faults(service: Service) -> Found:

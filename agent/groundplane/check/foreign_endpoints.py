@@ -1,4 +1,4 @@
-"""Endpoints that are no workloads: nodes, and hosts outside the site, as far as the Cluster lets them.
+"""Endpoints that are not workloads: the Cluster says whether nodes and outside hosts may be some.
 
 Whoever writes an EndpointSlice has every node connect to its addresses. (In Kubernetes anyone who may
 write one may do so: CVE-2021-25740.)
@@ -50,7 +50,7 @@ def check_bridge_endpoints(catalog: Catalog, bridges: Mapping[str, str]) -> Iter
 
 
 def slice_addresses(catalog: Catalog) -> Iterator[tuple[EndpointSlice, str, str]]:
-    """Yield each address of a slice that is used and its path; what is no host's is left out."""
+    """Yield each host address in the slices in use, with its path; other text is skipped."""
     for each in used_slices(catalog):
         for index, endpoint in enumerate(each.endpoints):
             for number, text in enumerate(endpoint.addresses):

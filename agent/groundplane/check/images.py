@@ -65,5 +65,5 @@ def _path(text: str) -> str | None:
     if "://" in text:
         return f'"{text}" is no path'
     if not text or " " in text or not text.isprintable():
-        return f'"{text}" is no path: without spaces and control characters, and not empty'
+        return f'"{text}" is not a path: it is empty, or it has spaces or control characters'
     return None

@@ -65,7 +65,7 @@ def _vm(catalog: Catalog, node: Node, vm: Vm, work: Work) -> Found:
         except ValueError as error:
             yield field, str(error)
     if vm.filter and not _FILTER.fullmatch(vm.filter):
-        yield "filter", f'"{vm.filter}" is no name of a network filter, as no-mac-spoofing'
+        yield "filter", f'"{vm.filter}" is not a network filter name such as no-mac-spoofing'
     for index, key in enumerate(vm.authorized_keys):
         if fault := public_key_fault(key):
             yield f"authorizedKeys[{index}]", fault

@@ -70,7 +70,7 @@ def wireguard_key(key: str) -> str | None:
         length = len(base64.b64decode(key, validate=True))
     except (binascii.Error, ValueError):
         length = 0
-    return None if length == 32 else "it is no public key of WireGuard: 32 bytes in base64"
+    return None if length == 32 else "it is not a WireGuard public key: 32 bytes in base64"
 
 
 def port_number(port: int) -> str | None:

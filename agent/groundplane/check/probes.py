@@ -63,7 +63,7 @@ def header_name_fault(name: str) -> str | None:
     """Return what keeps *name* from being the name of a header of HTTP, or None."""
     if _HEADER_NAME.fullmatch(name):
         return None
-    return f'"{name}" is no name of a header: letters, digits and hyphens'
+    return f'"{name}" is not a header name: letters, digits and hyphens'
 
 
 def header_value_fault(value: str) -> str | None:

@@ -56,7 +56,7 @@ def check_tenant_endpoints(
         namespace = namespaces.get(text)
         if namespace is not None and matches(namespace, tenant.namespaces):
             continue
-        what = f"lead to {text}, which is no workload of its own"
+        what = f"lead to {text}, which is not one of its workloads"
         if not _in_ranges(text, tenant.cidrs):
             yield catalog.fault(key_of(each), path, _refusal(tenant, what, "cidrs", tenant.cidrs))
         elif text in nodes:

@@ -68,9 +68,12 @@ def _paths(tenant: Tenant, paths: Counter[str]) -> Found:
     for index, text in enumerate(tenant.paths):
         path = normal(text)
         if text.startswith("/") or ".." in path.split("/") or not path:
-            yield f"paths[{index}]", f'"{text}" is no path of a file or folder below the source'
+            yield f"paths[{index}]", f'"{text}" is not a file or folder below the source'
         elif any(letter in text for letter in "*?["):
-            yield f"paths[{index}]", f'"{text}" is taken as it is written; a path is no pattern'
+            yield (
+                f"paths[{index}]",
+                f'"{text}" has a wildcard; a path has none, so name the folder itself',
+            )
         elif paths[path] > 1:
             yield f"paths[{index}]", f'"{text}" is a path of two tenants, or twice of one'
 
@@ -83,7 +86,7 @@ def _listed(tenant: Tenant) -> Found:
     ):
         for index, pattern in enumerate(patterns):
             if not pattern or not _PATTERN_LETTERS.issuperset(pattern):
-                message = f'"{pattern}" is no name in lower case, in which "*" stands for anything'
+                message = f'"{pattern}" is not a lower-case name ("*" stands for any characters)'
                 yield f"{field}[{index}]", message
     for index, cidr in enumerate(tenant.cidrs):
         if fault := external_range_fault(cidr):
