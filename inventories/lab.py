@@ -42,7 +42,7 @@ _lab_data = {
     "vm_keys_directory": str(_lab.guest_keys_dir),
     "authorized_keys": [public(client_key(_lab)).read_text().strip()],
     # VMs of the lab are mostly emulated, and share the machine with what deploys and tests them.
-    "boot_timeout": 900,
+    "boot_timeout": 2400,
     **_source,
 }
 globals().update(

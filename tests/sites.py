@@ -15,6 +15,7 @@ from deploys.lab import PreflightError, down, preflight, ssh_config, up
 from deploys.lab.model import Lab
 from deploys.lab.site import lab_of
 from groundplane.pipeline import compile_source, read_catalog
+from tests.waiting import PATIENCE
 
 # A cluster of both families, as far as the fields of its spec that a test says besides.
 CLUSTER = """\
@@ -44,7 +45,7 @@ class Site:
             env=os.environ | environment | {"INVENTORY": "inventories/lab.py"},
             text=True,
             capture_output=True,
-            timeout=1800,
+            timeout=3600,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -58,7 +59,7 @@ class Site:
     def on(self, machine: str, command: str) -> str:
         inside = ["ip", "netns", "exec", self.lab.prefix, "ssh", "-F", str(ssh_config(self.lab))]
         done = subprocess.run(
-            [*inside, machine, command], text=True, capture_output=True, timeout=120
+            [*inside, machine, command], text=True, capture_output=True, timeout=PATIENCE * 60
         )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout

@@ -7,14 +7,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.sources.sshd import Sshd, running, sshd
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.slow,
@@ -121,14 +121,6 @@ class Host:
     def left(self) -> list[Path]:
         """Return what the user has in /tmp."""
         return [each for each in Path("/tmp").iterdir() if each.lstat().st_uid == UID]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        time.sleep(0.02)
-    raise AssertionError("it does not come to that")
 
 
 @pytest.fixture

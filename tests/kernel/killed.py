@@ -8,7 +8,6 @@ or renamed. Without N steps it lives on. It is forked, which starts it in a mome
 import asyncio
 import os
 import signal
-import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +28,7 @@ from groundplane.snapshot import encode
 from groundplane.sources import source_of
 from tests.kernel.living import Living
 from tests.kernel.world import enter
+from tests.waiting import until
 
 
 class Steps:
@@ -88,10 +88,7 @@ class Forked:
 
     def stop(self) -> None:
         os.kill(self.pid, signal.SIGTERM)
-        deadline = time.monotonic() + 10
-        while not self.ended():
-            assert time.monotonic() < deadline, "it does not stop"
-            time.sleep(0.005)
+        until(self.ended, 10, "it ends", every=0.005)
 
 
 def _run(agent: Living, steps: Steps, names: Bind | None) -> None:

@@ -4,17 +4,16 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from groundplane.cli.ask import NoAgent, ask
 from tests.kernel import spaces
 from tests.kernel.world import run
+from tests.waiting import until
 
-PATIENCE: Final = 4
 SITE = """\
 apiVersion: groundplane/v1
 kind: Cluster
@@ -136,19 +135,22 @@ class Living:
         found = json.loads(ask(self.runtime, "/events"))
         return [event for event in found if reason in ("", event["reason"])]
 
+    def log(self) -> str:
+        """Return the end of what the agent has logged."""
+        return (self.root / "log").read_text()[-4000:]
+
     def until(self, condition: Callable[[], object], seconds: float = 15) -> float:
         """Wait until *condition* holds; return how long that took.
 
         An idle machine needs less than *seconds* for it, a busy one several times as long.
         """
-        start = time.monotonic()
-        while not condition():
+
+        def alive_and_true() -> object:
             assert self.process is not None
-            assert self.process.poll() is None, (self.root / "log").read_text()
-            if time.monotonic() > start + PATIENCE * seconds:
-                raise AssertionError((self.root / "log").read_text()[-4000:])
-            time.sleep(0.01)
-        return time.monotonic() - start
+            assert self.process.poll() is None, self.log()
+            return condition()
+
+        return until(alive_and_true, seconds, self.log, every=0.01)
 
     def until_healthy(self) -> None:
         """Wait until the source was taken, and every dataplane holds it."""

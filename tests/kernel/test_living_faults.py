@@ -6,7 +6,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -17,6 +17,7 @@ import pytest
 from tests.kernel.killed import Forked
 from tests.kernel.living import API, LOCK, SITE, Living, living
 from tests.kernel.world import Server, ip, within
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -120,13 +121,6 @@ def rests(agent: Living, services: int, started: float) -> bool:
         and found["sourceChecked"]
         and (found["services"], found["sourceError"], found["storeError"]) == (services, "", "")
     )
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_killed_at_any_step_of_a_change_it_leaves_what_the_next_one_completes(

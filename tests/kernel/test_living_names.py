@@ -1,7 +1,6 @@
 """The agent beside a real BIND: names that others change, and a server that hangs."""
 
 import signal
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -13,9 +12,10 @@ from groundplane.diff import Delta
 from groundplane.pipeline import compile_source
 from groundplane.project.node import project_base
 from tests.kernel.killed import Forked
-from tests.kernel.living import PATIENCE, Living, living
+from tests.kernel.living import Living, living
 from tests.kernel.named import Server
 from tests.kernel.world import within
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -35,13 +35,7 @@ class Named:
         return "10.96.0.5" in self.server.ask(WEB, "A").to_text()
 
     def until(self, condition: Callable[[], object], seconds: float = 10) -> float:
-        start = time.monotonic()
-        while not condition():
-            assert time.monotonic() < start + PATIENCE * seconds, (
-                self.agent.root / "log"
-            ).read_text()[-3000:]
-            time.sleep(0.01)
-        return time.monotonic() - start
+        return until(condition, seconds, self.agent.log, every=0.01)
 
     def plane(self, name: str) -> dict[str, object]:
         (found,) = (each for each in self.agent.status["planes"] if each["name"] == name)

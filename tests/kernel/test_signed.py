@@ -2,8 +2,7 @@
 
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from tests.kernel.named import Server
 from tests.kernel.spaces import based, namespace
 from tests.kernel.world import within
 from tests.states import external_name, headless, service, state
+from tests.waiting import until
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
@@ -37,13 +37,6 @@ STATES = {
     "many": state(WEB, DB, MANY, base=SIGNED),
     "none": state(base=SIGNED),
 }
-
-
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def question(name: str, type_: str) -> dns.message.Message:

@@ -5,7 +5,6 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from deploys.lab.services import services
 from deploys.lab.site import lab_of
 from groundplane.model import compiled
 from groundplane.pipeline import compile_source, read_catalog
+from tests.waiting import PATIENCE, until
 
 PREFIX = os.environ.get("GROUNDPLANE_TEST_LAB", "gp-test")
 CLIENT = Path(__file__).with_name("client.py").read_text()
@@ -57,7 +57,7 @@ class Deployed:
         inside = ["ip", "netns", "exec", PREFIX]
         ssh = ["ssh", "-F", str(ssh_config(self.lab)), node, command]
         done = subprocess.run(
-            [*inside, *ssh], input=stdin, text=True, capture_output=True, timeout=120
+            [*inside, *ssh], input=stdin, text=True, capture_output=True, timeout=PATIENCE * 60
         )
         assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
@@ -71,7 +71,7 @@ class Deployed:
             env=self.environment,
             text=True,
             capture_output=True,
-            timeout=600,
+            timeout=PATIENCE * 300,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -162,11 +162,7 @@ class Deployed:
 
     def wait(self, condition: Callable[[], bool], seconds: float, what: str) -> float:
         """Wait until *condition* holds; return the seconds it took."""
-        start = time.monotonic()
-        while not condition():
-            assert time.monotonic() - start < seconds, f"not within {seconds} s: {what}"
-            time.sleep(0.1)
-        return time.monotonic() - start
+        return until(condition, seconds, what, every=0.1)
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,7 @@ import os
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from ipaddress import ip_interface
@@ -18,6 +17,7 @@ from deploys.catalog import ROOT
 from deploys.lab.network import BRIDGE, node_namespace
 from tests.nodes.bonding import needs_bonds
 from tests.sites import CLUSTER, Site, site_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.nodes
 
@@ -233,10 +233,3 @@ def sent(site: Site) -> list[int]:
     """Return the packets that each NIC has sent."""
     shown = site.on("u1", "cd /sys/class/net; cat host[01]/statistics/tx_packets")
     return [int(line) for line in shown.split()]
-
-
-def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.5)

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from deploys.catalog import ROOT
 from deploys.lab.disk import root_of
 from tests.sites import CLUSTER, Site, site_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.nodes
 
@@ -124,12 +124,11 @@ def _reboot(site: Site) -> None:
     boot = "cat /proc/sys/kernel/random/boot_id; systemctl show -P UserspaceTimestamp"
     before = site.on("u1", boot)
     site.on("u1", "systemctl reboot || true")
-    deadline = time.monotonic() + 60
-    while True:
+
+    def booted() -> bool:
         try:
-            if before != site.on("u1", boot):
-                return
+            return before != site.on("u1", boot)
         except (AssertionError, subprocess.TimeoutExpired):
-            pass
-        assert time.monotonic() < deadline, "u1 has not booted within 60 s"
-        time.sleep(0.2)
+            return False
+
+    until(booted, 60, "u1 has booted", every=0.2)

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from groundplane.probes.execution import OUTPUT_BYTES, Reply, helper_at, refused, run, serve
 from tests.kernel.spaces import namespace, own
 from tests.probes.servers import probe
+from tests.waiting import PATIENCE
 
 pytestmark = [
     pytest.mark.slow,
@@ -97,14 +98,14 @@ def test_who_takes_too_long_is_killed_with_all_it_started(listed: Path) -> None:
     start = time.monotonic()
     found = ran(listed, "sleep 97531 & sleep 97531", timeout=0.3)
     assert Reply(False, "no answer within 0.3 s", hung=True) == found
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < PATIENCE
     assert not there("^sleep 97531")
 
 
 def test_what_it_leaves_behind_is_killed_and_not_waited_for(listed: Path) -> None:
     start = time.monotonic()
     assert Reply(True, "done") == ran(listed, "sleep 86420 & echo done")
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < PATIENCE
     assert not there("^sleep 86420")
 
 

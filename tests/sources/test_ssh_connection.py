@@ -6,8 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from groundplane.sources import Source, Trust, connection, git, git_command, sou
 from tests.sources.conftest import SITE, fault, files, look
 from tests.sources.repositories import Repository
 from tests.sources.sshd import Sshd, key, running, sshd
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -72,13 +72,6 @@ def connections(cache: Path) -> list[int]:
         except OSError:
             continue
     return found
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_looks_and_fetches_share_one(

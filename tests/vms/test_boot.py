@@ -14,7 +14,7 @@ from tests.vms.conftest import POOL, PREFIX, Hypervisors
 pytestmark = [pytest.mark.vms, pytest.mark.slow]
 
 DEBIAN = {"image": "debian", "memory": "512Mi", "disk": "4Gi"}
-BOOT = "boot_timeout=900"
+BOOT = "boot_timeout=2400"
 
 
 @pytest.fixture(scope="module")

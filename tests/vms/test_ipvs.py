@@ -28,7 +28,7 @@ def test_the_conformance_suite_and_what_is_of_ipvs_alone() -> None:
     # What pytest loads by itself, nothing here uses.
     pytest_ = f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest -p no:cacheprovider"
     command = f"{pytest_} -q --color=no --durations=25 -k '{CHOSEN}' {' '.join(TESTS)}"
-    status, output = run_in_guest(command, ROOT, within=1800)
+    status, output = run_in_guest(command, ROOT, within=3600)
     print(output)
     assert status == 0, output
     assert "skipped" not in output, output

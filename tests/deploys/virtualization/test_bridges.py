@@ -21,6 +21,7 @@ from tests.deploys.virtualization.hosts import (
     write_site,
 )
 from tests.nodes.packages import NoPackages
+from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.nodes, pytest.mark.usefixtures("lab")]
 
@@ -86,7 +87,7 @@ def test_a_network_that_cuts_the_controller_off_is_undone_in_time(tmp_path: Path
     done = run(BRIDGES, site, "h2", bridge_timeout=8)
     assert done.code != 0
     assert "not confirmed within 8 s, and that of the host is the one before" in done.text
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < PATIENCE * 30
     assert f"{SUBNET}.12/24" in on("h2", "ip -brief addr show host0")
     assert on("h2", "ls /etc/systemd/network") == "10-host0.network"
     assert "br0" not in on("h2", "ls /sys/class/net")
@@ -94,13 +95,10 @@ def test_a_network_that_cuts_the_controller_off_is_undone_in_time(tmp_path: Path
 
 def test_a_host_that_loses_power_meanwhile_boots_with_what_was_before(tmp_path: Path) -> None:
     site = write_site(tmp_path / "bad", hypervisor("h2", BAD))
-    running = start(BRIDGES, site, "h2", bridge_timeout=60)
+    running = start(BRIDGES, site, "h2", bridge_timeout=600)
     try:
         switched = root_of(LAB, "h2") / PENDING / "switched"
-        deadline = time.monotonic() + 30
-        while not switched.exists():
-            assert time.monotonic() < deadline, "the change did not begin"
-            time.sleep(0.1)
+        until(switched.exists, 30, "the change begins", every=0.1)
         power_off("h2")
     finally:
         running.kill()
