@@ -46,6 +46,18 @@ class Table(NamedTuple):
         return f"{self.family} {self.name}"
 
 
+class BatchMessage(NamedTuple):
+    """A message that waits for its number in a transaction; *what* tells people what it makes."""
+
+    kind: int
+    flags: int
+    body: bytes
+    what: str
+
+    def numbered(self, sequence: int) -> bytes:
+        return message(self.kind, REQUEST | self.flags, sequence, self.body)
+
+
 def transaction(messages: Sequence[bytes]) -> bytes:
     """Return *messages*, at least one, as one batch: the kernel commits all of them or none."""
     begin = message(_BEGIN, REQUEST, 0, netfilter(0, SUBSYSTEM))
@@ -69,16 +81,22 @@ def list_tables() -> list[Table]:
     return found
 
 
-def remove_tables(tables: Iterable[Table]) -> None:
-    """Remove *tables*, whether they are there or not, in one transaction. Raises KernelRefused."""
-    messages: list[bytes] = []
+def removal(tables: Iterable[Table]) -> list[BatchMessage]:
+    """Return what removes *tables*, whether they are there or not."""
+    found: list[BatchMessage] = []
     for each in tables:
         body = _table(FAMILIES[each.family], each.name)
-        for kind, flags in ((_NEW_TABLE, CREATE), (_DELETE_TABLE, 0)):
-            messages.append(message(kind, REQUEST | flags, len(messages) + 1, body))
+        found.append(BatchMessage(_NEW_TABLE, CREATE, body, f"table {each}"))
+        found.append(BatchMessage(_DELETE_TABLE, 0, body, f"removal of table {each}"))
+    return found
+
+
+def remove_tables(tables: Iterable[Table]) -> None:
+    """Remove *tables*, whether they are there or not, in one transaction. Raises KernelRefused."""
+    batch = transaction([each.numbered(n) for n, each in enumerate(removal(tables), start=1)])
     try:
         with closing(Socket()) as netlink:
-            complaint = netlink.commit(transaction(messages))
+            complaint = netlink.commit(batch)
     except OSError as error:
         raise KernelRefused(f"tables cannot be removed: {error.strerror}") from None
     if complaint is not None:

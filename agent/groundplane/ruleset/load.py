@@ -1,0 +1,32 @@
+"""Loads rulesets over netlink."""
+
+import os
+from collections.abc import Iterable
+from contextlib import closing
+
+from groundplane.errors import KernelRefused
+from groundplane.netlink import Socket
+from groundplane.ruleset.compiler import compile_ruleset
+from groundplane.tables import BatchMessage, Table, removal, transaction
+
+
+def load(text: str, *, instead_of: Iterable[Table] = ()) -> None:
+    """Load the ruleset *text* in one transaction, in place of the tables *instead_of*.
+
+    These need not be there. KernelRefused names what of the ruleset the kernel does not take.
+    """
+    compiled = [*removal(instead_of), *compile_ruleset(text)]
+    batch = transaction([each.numbered(number) for number, each in enumerate(compiled, start=1)])
+    try:
+        with closing(Socket()) as netlink:
+            complaint = netlink.commit(batch)
+    except OSError as error:
+        raise KernelRefused(f"the kernel took no ruleset: {error.strerror}") from None
+    if complaint is not None:
+        what = name_of(compiled, complaint.sequence)
+        raise KernelRefused(f"the kernel refused the {what}: {os.strerror(complaint.code)}")
+
+
+def name_of(compiled: list[BatchMessage], sequence: int) -> str:
+    """Return what the message with the number *sequence* makes."""
+    return compiled[sequence - 1].what if 0 < sequence <= len(compiled) else "transaction"
