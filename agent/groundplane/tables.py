@@ -58,11 +58,15 @@ class BatchMessage(NamedTuple):
         return message(self.kind, REQUEST | self.flags, sequence, self.body)
 
 
-def transaction(messages: Sequence[bytes]) -> bytes:
-    """Return *messages*, at least one, as one batch: the kernel commits all of them or none."""
+def transaction(messages: Sequence[BatchMessage]) -> bytes:
+    """Return *messages*, at least one, as one batch: the kernel commits all of them or none.
+
+    They are numbered from 1, and the last one asks for an acknowledgement.
+    """
     begin = message(_BEGIN, REQUEST, 0, netfilter(0, SUBSYSTEM))
     end = message(_END, REQUEST, 0, netfilter(0, SUBSYSTEM))
-    return b"".join([begin, *messages[:-1], acknowledging(messages[-1]), end])
+    numbered = [each.numbered(number) for number, each in enumerate(messages, start=1)]
+    return b"".join([begin, *numbered[:-1], acknowledging(numbered[-1]), end])
 
 
 def list_tables() -> list[Table]:
@@ -93,10 +97,9 @@ def removal(tables: Iterable[Table]) -> list[BatchMessage]:
 
 def remove_tables(tables: Iterable[Table]) -> None:
     """Remove *tables*, whether they are there or not, in one transaction. Raises KernelRefused."""
-    batch = transaction([each.numbered(n) for n, each in enumerate(removal(tables), start=1)])
     try:
         with closing(Socket()) as netlink:
-            complaint = netlink.commit(batch)
+            complaint = netlink.commit(transaction(removal(tables)))
     except OSError as error:
         raise KernelRefused(f"tables cannot be removed: {error.strerror}") from None
     if complaint is not None:

@@ -7,8 +7,8 @@ a value, and calls a function that is not there.
 import struct
 from contextlib import closing
 
-from groundplane.netlink import CREATE, REQUEST, Socket, attribute, message, netfilter
-from groundplane.tables import FAMILIES, SUBSYSTEM, transaction
+from groundplane.netlink import CREATE, Socket, attribute, netfilter
+from groundplane.tables import FAMILIES, SUBSYSTEM, BatchMessage, transaction
 
 _NEW_TABLE, _NEW_SET = SUBSYSTEM << 8 | 0, SUBSYSTEM << 8 | 9
 _TABLE, _NAME, _FLAGS, _KEY_TYPE, _KEY_LENGTH, _ID, _USERDATA = 1, 2, 3, 4, 5, 10, 13
@@ -52,8 +52,8 @@ def add_unreadable_set(family: str, table: str, name: str) -> None:
         refused = netlink.commit(
             transaction(
                 [
-                    message(_NEW_TABLE, REQUEST | CREATE, 1, head),
-                    message(_NEW_SET, REQUEST | CREATE, 2, body),
+                    BatchMessage(_NEW_TABLE, CREATE, head, ""),
+                    BatchMessage(_NEW_SET, CREATE, body, ""),
                 ]
             )
         )

@@ -1,5 +1,6 @@
 """The nftables dataplane and the kernel. Needs root: namespaces and nf_tables."""
 
+import os
 import select
 import socket
 import threading
@@ -254,10 +255,14 @@ def test_what_is_to_go_and_is_not_there_is_named(node: Node) -> None:
     assert named == str(refused.value)
 
 
-def test_without_nft_the_reason_is_told(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_load_and_a_replacement_need_no_nft(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = os.environ["PATH"]
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(KernelRefused, match=r"^nft is not installed$"):
-        node.bring(state(A))
+    node.bring(state(A))
+    other = msgspec.structs.replace(BASE, egress_masquerade=False)
+    node.bring(state(A, base=other))
+    monkeypatch.setenv("PATH", path)
+    assert 0 == node.restarted(state(A, base=other))
 
 
 def with_a_small_buffer(node: Node) -> socket.socket:
@@ -281,12 +286,12 @@ def test_more_errors_than_the_receive_buffer_holds_are_one_and_the_next_call_wor
     }
     delta = Delta(delete=missing)
     with pytest.raises(KernelRefused) as refused:
-        within(node.netns, partial(node.plane._connection.write, delta, encode(delta)))
+        within(node.netns, partial(node.plane._connection.commit, encode(delta)))
     assert "the kernel took no change: No buffer space available" == str(refused.value)
     assert -1 == small.fileno()  # closed: no error that came late is read as the next answer
     before = node.generation()
     with pytest.raises(KernelRefused, match=r"the kernel refused to delete \{ 1\.1\.1\.1 \. "):
-        within(node.netns, partial(node.plane._connection.write, delta, encode(delta)))
+        within(node.netns, partial(node.plane._connection.commit, encode(delta)))
     assert before == node.generation()
     assert 0 == node.restarted(state(A))
 

@@ -59,9 +59,16 @@ class _Compiler:
             self._sets[table.family, table.name, each.name] = found
             self._add(_NEW_SET, CREATE, head + found.body, f"set {where} {each.name}")
             self._elements(head, found, each.line, each.elements, f"{where} {each.name}")
+        named = Sets(
+            has_port=lambda name: self._sets[table.family, table.name, name].has_port,
+            anonymous=partial(self._anonymous, head, where),
+        )
         for chain in table.chains:
+            in_chain = head + text(2, chain.name)
             for line in chain.rules:
-                self._rule(table, head, chain, line)
+                body = in_chain + expressions.rule_expressions(4, compile_rule(line, named))
+                what = f"rule of {where} {chain.name}: {' '.join(line.words)}"
+                self._add(_NEW_RULE, CREATE | _APPEND, body, what)
 
     def elements(self, added: Elements) -> None:
         where = f"{added.family} {added.table} {added.set}"
@@ -83,32 +90,17 @@ class _Compiler:
     def _entries(self, head: bytes, found: Declared, entries: list[bytes], where: str) -> None:
         named = head + text(2, found.name) + u32(4, found.number)
         for body in sets.in_messages(entries, named.__add__):
-            self._add(_NEW_ELEMENTS, CREATE, body, f"elements of {where}")
+            self._add(_NEW_ELEMENTS, CREATE, body, f"set elements of {where}")
 
-    def _rule(self, table: Table, head: bytes, chain: Chain, line: Line) -> None:
-        where = f"{table.family} {table.name} {chain.name}"
-
-        def declared(name: str) -> Declared:
-            found = self._sets.get((table.family, table.name, name))
-            if found is None:
-                raise line.error(f"set {name} is not declared")
-            return found
-
-        def anonymous(selector: Selector, raws: list[bytes]) -> tuple[str, int]:
-            self._count += 1
-            found = Declared.anonymous(selector, self._count, len(raws))
-            self._add(_NEW_SET, CREATE, head + found.body, f"a set of a rule of {where}")
-            self._entries(head, found, sets.values(raws), f"a set of a rule of {where}")
-            return found.name, found.number
-
-        named = Sets(
-            number=lambda name: declared(name).number,
-            has_port=lambda name: declared(name).has_port,
-            anonymous=anonymous,
-        )
-        body = expressions.rule_expressions(4, compile_rule(line, named))
-        what = f"rule of {where}: {' '.join(line.words)}"
-        self._add(_NEW_RULE, CREATE | _APPEND, head + text(2, chain.name) + body, what)
+    def _anonymous(
+        self, head: bytes, where: str, selector: Selector, raws: list[bytes]
+    ) -> tuple[str, int]:
+        """Declare a set of a rule of the table *where*; return its name and number."""
+        self._count += 1
+        found = Declared.anonymous(selector, self._count, len(raws))
+        self._add(_NEW_SET, CREATE, head + found.body, f"set of a rule of {where}")
+        self._entries(head, found, sets.values(raws), f"a rule of {where}")
+        return found.name, found.number
 
 
 def _chain(chain: Chain) -> bytes:

@@ -1,10 +1,12 @@
 """nf_tables expressions as bytes, by the names of include/uapi/linux/netfilter/nf_tables.h.
 
-A register is given as a word: the number of its first four bytes, 0 to 15.
+A register is given as a word: the number of its first four bytes, 0 to 15. Rules repeat each other,
+so expressions are kept.
 """
 
 import struct
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from groundplane.netlink import NESTED, attribute, nest
@@ -21,11 +23,13 @@ _CODE, _CHAIN = 1, 2  # NFTA_VERDICT_*
 _SIGNED: Final = struct.Struct(">i")
 
 
+@lru_cache(1024)
 def u32(kind: int, value: int) -> bytes:
     """Return an attribute that holds *value*, in network byte order as nf_tables has it."""
     return attribute(kind, value.to_bytes(4, "big"))
 
 
+@lru_cache(1024)
 def text(kind: int, value: str) -> bytes:
     return attribute(kind, value.encode() + b"\0")
 
@@ -39,6 +43,7 @@ def value(kind: int, raw: bytes) -> bytes:
     return nest(kind, attribute(_VALUE, raw))
 
 
+@lru_cache(1024)
 def verdict(kind: int, what: str, chain: str = "") -> bytes:
     """Return data of *kind* that is a verdict, of a jump or goto with its *chain*."""
     code = attribute(_CODE, _SIGNED.pack(_VERDICTS[what]))
@@ -54,18 +59,22 @@ def rule_expressions(kind: int, expressions: Iterable[bytes]) -> bytes:
     return nest(kind, *(attribute(NESTED | 1, each) for each in expressions))
 
 
+@lru_cache(1024)
 def immediate_verdict(what: str, chain: str = "") -> bytes:
     return _expression("immediate", u32(1, _VERDICT_REGISTER), verdict(2, what, chain))
 
 
+@lru_cache(1024)
 def immediate(word: int, raw: bytes) -> bytes:
     return _expression("immediate", u32(1, register(word)), value(2, raw))
 
 
+@lru_cache(1024)
 def compare(word: int, operator: int, raw: bytes) -> bytes:
     return _expression("cmp", u32(1, register(word)), u32(2, operator), value(3, raw))
 
 
+@lru_cache(1024)
 def bitwise(word: int, mask: bytes, xor: bytes) -> bytes:
     """Return what makes a register its value & *mask* ^ *xor*."""
     where, width = register(word), len(mask)
@@ -80,14 +89,17 @@ def bitwise(word: int, mask: bytes, xor: bytes) -> bytes:
     )
 
 
+@lru_cache(1024)
 def meta(word: int, key: int) -> bytes:
     return _expression("meta", u32(2, key), u32(1, register(word)))
 
 
+@lru_cache(1024)
 def set_meta(word: int, key: int) -> bytes:
     return _expression("meta", u32(2, key), u32(3, register(word)))
 
 
+@lru_cache(1024)
 def payload(word: int, base: int, offset: int, width: int) -> bytes:
     return _expression(
         "payload", u32(1, register(word)), u32(2, base), u32(3, offset), u32(4, width)
@@ -107,10 +119,12 @@ def fib(word: int, result: int, flags: int) -> bytes:
     return _expression("fib", u32(3, flags), u32(2, result), u32(1, register(word)))
 
 
+@lru_cache(1024)
 def random_number(word: int, modulus: int) -> bytes:
     return _expression("numgen", u32(1, register(word)), u32(2, modulus), u32(3, 1), u32(4, 0))
 
 
+@lru_cache(1024)
 def jhash(source: int, width: int, word: int, modulus: int, seed: int) -> bytes:
     """Return what hashes *width* bytes from the word *source* on into *word*."""
     return _expression(
@@ -119,35 +133,36 @@ def jhash(source: int, width: int, word: int, modulus: int, seed: int) -> bytes:
     )  # fmt: skip
 
 
-def lookup(word: int, name: str, number: int, *, inverted: bool = False) -> bytes:
-    """Return the match of a key in a set; *number* is the set's in this transaction, 0: none."""
+@lru_cache(1024)
+def lookup(word: int, name: str, number: int = 0, *, inverted: bool = False) -> bytes:
+    """Return the match of a key in a set; *number* is an anonymous set's in this transaction."""
+    number_ = u32(4, number) if number else b""
     flags = u32(5, 1) if inverted else b""
-    return _expression("lookup", text(1, name), _of(number, 4), u32(2, register(word)), flags)
+    return _expression("lookup", text(1, name), number_, u32(2, register(word)), flags)
 
 
-def mapped(word: int, name: str, number: int) -> bytes:
+@lru_cache(1024)
+def mapped(word: int, name: str) -> bytes:
     """Return what replaces a key by its data in a map."""
     where = register(word)
-    return _expression("lookup", u32(2, where), u32(3, where), text(1, name), _of(number, 4))
+    return _expression("lookup", u32(2, where), u32(3, where), text(1, name))
 
 
-def verdict_mapped(word: int, name: str, number: int) -> bytes:
+@lru_cache(1024)
+def verdict_mapped(word: int, name: str) -> bytes:
     where = u32(3, _VERDICT_REGISTER)
-    return _expression("lookup", u32(2, register(word)), where, text(1, name), _of(number, 4))
+    return _expression("lookup", u32(2, register(word)), where, text(1, name))
 
 
-def _of(number: int, kind: int) -> bytes:
-    return u32(kind, number) if number else b""
-
-
-def dynset(key: int, data: int, operation: int, name: str, number: int, timeout_ms: int) -> bytes:
+def dynset(key: int, data: int, operation: int, name: str, timeout_ms: int) -> bytes:
     times = attribute(6, timeout_ms.to_bytes(8, "big")) if timeout_ms else b""
     return _expression(
         "dynset", u32(4, register(key)), u32(5, register(data)), u32(3, operation), text(1, name),
-        _of(number, 2), times,
+        times,
     )  # fmt: skip
 
 
+@lru_cache(1024)
 def dnat(family: int, address: int, port: int | None) -> bytes:
     """Return the translation to the address, and the port if any, in these words."""
     where = u32(3, register(address)) + u32(4, register(address))

@@ -16,10 +16,9 @@ def load(text: str, *, instead_of: Iterable[Table] = ()) -> None:
     These need not be there. KernelRefused names what of the ruleset the kernel does not take.
     """
     compiled = [*removal(instead_of), *compile_ruleset(text)]
-    batch = transaction([each.numbered(number) for number, each in enumerate(compiled, start=1)])
     try:
         with closing(Socket()) as netlink:
-            complaint = netlink.commit(batch)
+            complaint = netlink.commit(transaction(compiled))
     except OSError as error:
         raise KernelRefused(f"the kernel took no ruleset: {error.strerror}") from None
     if complaint is not None:

@@ -14,17 +14,14 @@ def match(rule: Rule) -> None:
     selectors = rule.reader.selectors()
     rule.load(selectors, aligned(words_of(selectors)))
     if rule.reader.next_is("vmap"):
-        name = rule.map_name()
-        rule.found.append(expressions.verdict_mapped(0, name, rule.sets.number(name)))
+        rule.found.append(expressions.verdict_mapped(0, rule.map_name()))
         return
     operator = expressions.EQ
     if rule.reader.words[0] in _OPERATORS:
         operator = _OPERATORS[rule.reader.take(1)[0]]
     inverted = operator == expressions.NEQ
     if rule.reader.words[0].startswith("@"):
-        name = rule.map_name()
-        number = rule.sets.number(name)
-        rule.found.append(expressions.lookup(0, name, number, inverted=inverted))
+        rule.found.append(expressions.lookup(0, rule.map_name(), inverted=inverted))
         return
     (selector,) = selectors
     if rule.reader.next_is("{"):

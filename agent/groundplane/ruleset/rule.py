@@ -12,12 +12,10 @@ from groundplane.ruleset.selectors import Selector
 class Sets:
     """The sets that rules of one table may name.
 
-    *number* gives a set's in this transaction. *has_port* says whether the data of a map are an
-    address and a port. *anonymous* declares a set of values of what a selector reads, and gives its
-    name and number.
+    *has_port* says whether the data of a map are an address and a port. *anonymous* declares a set of
+    values of what a selector reads, and gives its name and its number in the transaction.
     """
 
-    number: Callable[[str], int]
     has_port: Callable[[str], bool]
     anonymous: Callable[[Selector, list[bytes]], tuple[str, int]]
 
@@ -50,7 +48,7 @@ class Rule:
             return None
         name = self.map_name()
         self.load(selectors, 4 + words_of(selectors))
-        self.found.append(expressions.mapped(0, name, self.sets.number(name)))
+        self.found.append(expressions.mapped(0, name))
         return name
 
 

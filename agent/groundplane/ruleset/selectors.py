@@ -9,9 +9,8 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import ip_address
 from typing import Final, Literal
-
-import netaddr
 
 from groundplane.ruleset import expressions
 from groundplane.ruleset.expressions import LINK, NETWORK, TRANSPORT
@@ -63,7 +62,7 @@ class Type:
 
 class _Address(Type):
     def parse(self, text: str) -> bytes:
-        return bytes(netaddr.IPAddress(text).packed)
+        return ip_address(text).packed
 
 
 class _Ether(Type):

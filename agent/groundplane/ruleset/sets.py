@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import ip_network
 from itertools import pairwise
 from typing import Final
-
-import netaddr
 
 from groundplane.netlink import NESTED, attribute, nest
 from groundplane.ruleset import expressions, selectors
@@ -183,9 +182,9 @@ def _intervals(written: Sequence[str], *, auto_merge: bool) -> Iterator[bytes]:
 
     As nft has it, an end at the first address of all says that nothing begins there.
     """
-    networks = sorted(netaddr.IPNetwork(each) for each in written)
-    bounds = [(each.first, each.last + 1) for each in networks]
-    version = networks[0].version
+    networks = [ip_network(each) for each in written]
+    width = networks[0].max_prefixlen // 8
+    bounds = sorted((int(each[0]), int(each[-1]) + 1) for each in networks)
     merged = [bounds[0]]
     for first, end in bounds[1:]:
         if auto_merge and first <= merged[-1][1]:
@@ -194,7 +193,6 @@ def _intervals(written: Sequence[str], *, auto_merge: bool) -> Iterator[bytes]:
             merged.append((first, end))
     if any(end > first for (_, end), (first, _) in pairwise(merged)):
         raise ValueError
-    width = 4 if version == 4 else 16
     ended = u32(_ELEMENT_FLAGS, _END)
     if merged[0][0]:
         yield _entry(bytes(width), ended)

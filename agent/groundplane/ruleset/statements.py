@@ -96,8 +96,7 @@ def _change(rule: Rule, words: tuple[str, ...]) -> Iterator[bytes]:
     if not rule.reader.next_is("}"):
         raise ValueError
     operation = expressions.UPDATE if words[0] == "update" else expressions.DELETE
-    number, lasts = rule.sets.number(name), milliseconds(timeout)
-    yield expressions.dynset(0, data_word, operation, name, number, lasts)
+    yield expressions.dynset(0, data_word, operation, name, milliseconds(timeout))
 
 
 STATEMENTS: Final[dict[tuple[str, ...], Callable[[Rule, tuple[str, ...]], Iterator[bytes]]]] = {

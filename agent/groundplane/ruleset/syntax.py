@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from groundplane.errors import GroundplaneError
+
 _WORD: Final = re.compile(r'"[^"]*"|@th,\d+,\d+|[{}();,]|[^\s{}();,]+')
 
 
-class RulesetError(Exception):
+class RulesetError(GroundplaneError):
     """The text is not of the part of nft's language that is compiled here; a fault of its template."""
 
 

@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import pytest
 
-from groundplane.dataplanes.nftables.batch import encode, name_of
-from groundplane.dataplanes.nftables.maps import MAPS, Element, host32
+from groundplane.dataplanes.nftables.batch import Kept, encode, encode_kept, name_of
+from groundplane.dataplanes.nftables.maps import AFFINITY, MAPS, Element, host32
 from groundplane.diff import Delta
 from groundplane.model.address import pack
+from groundplane.tables import BatchMessage, transaction
 
 SLOTS, NODES = MAPS["IPv4"].slots, MAPS["IPv6"].nodes
 BEGIN, END, NEW, DELETE = 0x10, 0x11, 0xA0C, 0xA0E
@@ -23,7 +24,8 @@ class Message(NamedTuple):
     body: bytes
 
 
-def messages(batch: bytes) -> list[Message]:
+def messages(sent: list[BatchMessage]) -> list[Message]:
+    batch = transaction(sent)
     found, start = [], 0
     while start < len(batch):
         length, kind, flags, _, _ = struct.unpack_from("=IHHII", batch, start)
@@ -123,4 +125,34 @@ HEAD = 20 + len(listed())  # netlink's and netfilter's headers, then the attribu
     ],
 )  # fmt: skip
 def test_a_complaint_names_the_element(sequence: int, offset: int | None, expected: str) -> None:
-    assert expected == name_of(CHANGE, sequence, offset)
+    assert expected == name_of(encode(CHANGE), sequence, offset)
+
+
+def test_elements_that_end_are_added_again_with_what_is_left_of_their_time() -> None:
+    v4, v6 = AFFINITY["IPv4"].prefix, AFFINITY["IPv6"].prefix
+    batch = messages(
+        encode_kept(
+            [
+                Kept(v4 + host32(0x2000) + pack("192.0.2.7"), host32(0x2005), 60_000, 1234),
+                Kept(v6 + host32(0x2000) + host32(7) + host32(8), host32(0x2006), 60_000, 0),
+                # It was prolonged by the timeout of now, which is longer than its first one.
+                Kept(v4 + host32(0x4000) + pack("192.0.2.8"), host32(0x4001), 5000, 60_000),
+            ]
+        )
+    )
+    first = lasting(host32(0x2000) + pack("192.0.2.7"), host32(0x2005), 60_000, 1234)
+    second = lasting(host32(0x4000) + pack("192.0.2.8"), host32(0x4001), 60_000, 60_000)
+    other = lasting(host32(0x2000) + host32(7) + host32(8), host32(0x2006), 60_000, 1)
+    assert [
+        (NEW, 2, listed(first, second, map_="affinity")),
+        (NEW, 10, listed(other, map_="affinity")),
+    ] == [(each.kind, each.family, each.body) for each in batch[1:-1]]
+
+
+def lasting(key: bytes, data: bytes, timeout: int, expires: int) -> bytes:
+    """Return the list entry of an element that ends; times are in milliseconds."""
+    nested = 0x8000
+    parts = attribute(nested | 1, attribute(1, key)) + attribute(nested | 2, attribute(1, data))
+    times = ((4, timeout), (5, expires))
+    ends = b"".join(attribute(kind, value.to_bytes(8, "big")) for kind, value in times)
+    return attribute(nested | 1, parts + ends)

@@ -78,7 +78,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Kernel]:
 
 def test_a_batch_that_is_acknowledged_is_written(opened: list[Kernel]) -> None:
     opened.append(Kernel(GOOD))
-    Connection().write(DELTA, encode(DELTA))
+    Connection().commit(encode(DELTA))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_the_first_error_of_a_batch_is_the_reason(
 ) -> None:
     opened.append(Kernel(*answers))
     with pytest.raises(KernelRefused) as refused:
-        Connection().write(DELTA, encode(DELTA))
+        Connection().commit(encode(DELTA))
     assert "the kernel refused the transaction: it is full" == str(refused.value)
 
 
@@ -106,8 +106,8 @@ def test_after_a_failure_no_answer_left_unread_is_taken_for_the_next_ones(
     opened += [Kernel(OSError(code, "lost"), failed(errno.EPERM)), Kernel(GOOD)]
     connection = Connection()
     with pytest.raises(KernelRefused, match="lost"):
-        connection.write(DELTA, encode(DELTA))
-    connection.write(DELTA, encode(DELTA))
+        connection.commit(encode(DELTA))
+    connection.commit(encode(DELTA))
     assert opened[0].closed
 
 

@@ -6,19 +6,15 @@ from typing import Literal
 import msgspec
 import pytest
 
-from groundplane.dataplanes.nftables.batch import Kept
 from groundplane.dataplanes.nftables.handle import SIZES as CLASSES
-from groundplane.dataplanes.nftables.maps import AFFINITY, host32
 from groundplane.dataplanes.nftables.render import render
 from groundplane.dataplanes.nftables.text import (
-    affinities,
     framework,
     framework_digest,
     removal,
     ruleset,
     tables_of,
 )
-from groundplane.model.address import pack
 from groundplane.model.compiled import Overlay
 from groundplane.project.state import NodeBase
 from tests.states import BASE, SIZES, of_family, service
@@ -194,23 +190,3 @@ def test_no_chain_or_rule_depends_on_the_number_of_services() -> None:
         assert count == added.count(" . tcp . 80 : ")
     assert "add element ip groundplane cluster_ips {}" in rests[0].splitlines()
     assert rests[0] == rests[1]
-
-
-def test_affinities_are_added_again_with_what_is_left_of_their_time() -> None:
-    v4, v6 = AFFINITY["IPv4"].prefix, AFFINITY["IPv6"].prefix
-    kept = [
-        Kept(v4 + host32(0x2000) + pack("192.0.2.7"), host32(0x2005), 60_000, 1234),
-        Kept(v6 + host32(0x2000) + host32(7) + host32(8), host32(0x2006), 60_000, 0),
-        Kept(v4 + host32(0x4000) + pack("192.0.2.8"), host32(0x4001), 5000, 60_000),
-    ]
-    assert affinities(kept) == (
-        "add element ip groundplane affinity {\n"
-        "  0x2000 . 192.0.2.7 timeout 60000ms expires 1234ms : 0x2005,\n"
-        "  0x4000 . 192.0.2.8 timeout 60000ms expires 60000ms : 0x4001\n}\n"
-        "add element ip6 groundplane affinity {\n"
-        "  0x2000 . 0x7 . 0x8 timeout 60000ms expires 1ms : 0x2006\n}\n"
-    )
-
-
-def test_without_affinities_nothing_is_added() -> None:
-    assert "" == affinities([])

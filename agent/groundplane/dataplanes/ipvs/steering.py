@@ -13,16 +13,17 @@ from typing import Any, Final, NamedTuple
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from groundplane import marks, nft
+from groundplane import marks
 from groundplane.errors import KernelRefused
 from groundplane.model.address import family_of, network
 from groundplane.model.service import Family
 from groundplane.netlink import AF, Socket, attribute, netfilter
 from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
+from groundplane.ruleset.load import load
 from groundplane.tables import GET_CHAINS, Table, digest_of, has_table, remove_tables
 
-TABLES: Final = (f"ip {marks.TABLE}", f"ip6 {marks.TABLE}")
+TABLES: Final = (Table("ip", marks.TABLE), Table("ip6", marks.TABLE))
 _ROUTES: Final = 7071  # the routing table
 _PRIORITY: Final = 471  # of the policy rule
 _PROTOCOL: Final = 71  # named "groundplane" in /etc/iproute2/rt_protos.d
@@ -60,11 +61,6 @@ def balanced(base: NodeBase, family: Family) -> list[str]:
     return [cidr for cidr in ranges if family_of(cidr) == family]
 
 
-def removal() -> str:
-    """Return commands that remove our tables, whether they are there or not."""
-    return "".join(f"add table {each}\ndelete table {each}\n" for each in TABLES)
-
-
 class _Led(NamedTuple):
     """For which node, by which rules, and what the tables came to when they were loaded."""
 
@@ -87,7 +83,7 @@ class Steering:
         if self._last and self._last.rules == wanted:
             self._last = self._last._replace(base=base)
             return
-        nft.load(removal() + wanted)
+        load(wanted, instead_of=TABLES)
         with IPRoute() as netlink:
             for family in base.families:
                 for cidr in balanced(base, family):
@@ -113,7 +109,7 @@ def let_go() -> None:
             _accept(netlink.rule, "del", _rule(family), *absent)
             for cidr in _routed(netlink, family):
                 _accept(netlink.route, "del", _route(family, cidr), *absent)
-    remove_tables(Table(family, marks.TABLE) for family in ("ip", "ip6"))
+    remove_tables(TABLES)
 
 
 def is_there() -> bool:

@@ -7,23 +7,24 @@ from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import Final
 
-from groundplane import marks, nft
+from groundplane import marks
 from groundplane.dataplanes.nftables import handle
-from groundplane.dataplanes.nftables.batch import encode
+from groundplane.dataplanes.nftables.batch import encode, encode_kept
 from groundplane.dataplanes.nftables.maps import AFFINITY, MAPS, Element, Map, map_of
 from groundplane.dataplanes.nftables.monitor import Monitor
 from groundplane.dataplanes.nftables.netlink import Connection
 from groundplane.dataplanes.nftables.render import render
 from groundplane.dataplanes.nftables.text import (
-    affinities,
+    TABLES,
     framework,
     framework_digest,
-    ruleset,
     tables_of,
 )
 from groundplane.diff import Delta, Union, pieces
-from groundplane.errors import KernelRefused
+from groundplane.errors import ChangeRejected, KernelRefused
 from groundplane.project.state import NodeBase, Part
+from groundplane.ruleset import compile_ruleset
+from groundplane.tables import BatchMessage, removal
 
 _TRIES: Final = 10
 _PIECE: Final = 12_000  # elements of one transaction of a first load
@@ -111,19 +112,18 @@ class Nftables:
         return dict(pair for map_ in maps for pair in self._connection.elements(map_))
 
     def prepare(self, base: NodeBase) -> None:
-        """Load the framework where there is no table of ours: nft takes its time."""
+        """Load the framework where there is no table of ours."""
         with suppress(OSError), _hasty_threads():
             if self._digest_there(base) is None:
-                nft.load(framework(base))
-                if self._monitor is not None:
-                    self._monitor.touched()  # by nft, for us
+                self._ignore_ourselves()
+                self._load(base)
 
     def write(self, base: NodeBase, delta: Delta[Element, bytes]) -> None:
         """Make the change in one transaction.
 
         Another framework (an older version's, another range, one that others added rules to) is
-        replaced together with all elements, atomically, through nft; *delta* creates everything
-        then, since `read` gave nothing. Clients keep their endpoints. Where there was nothing at
+        replaced together with all elements in one transaction; *delta* creates everything then,
+        since `read` gave nothing. Clients keep their endpoints. Where there was nothing at
         all, services follow in several transactions.
         """
         wanted, known = self._digest(base), self._framework
@@ -143,11 +143,11 @@ class Nftables:
         before, own = self._generation, 0
         replaced = known == _TAMPERED or there not in (wanted, None)
         if replaced:
-            nft.load(ruleset(base, delta.create) + self._affinities(base))
+            self._replace(base, delta)
             own += 1
         else:
             if there is None:
-                nft.load(framework(base))
+                self._load(base)
                 own += 1
             own += self._fill(delta) if isinstance(delta.create, Union) else self._change(delta)
         self._framework = wanted
@@ -157,9 +157,24 @@ class Nftables:
                 self._rules = self._rules_there(base)
         # Only our own transactions are expected: any other one shows at the next look.
         self._generation = (before + own) & 0xFFFFFFFF
-        if self._monitor is not None and (replaced or there is None):
-            self._monitor.touched()  # by nft, for us
-            self._uncertain = self._connection.generation() != self._generation
+
+    def _load(self, base: NodeBase) -> None:
+        """Load the framework of *base*, where there is no table of ours."""
+        self._connection.commit(compile_ruleset(framework(base)))
+
+    def _replace(self, base: NodeBase, delta: Delta[Element, bytes]) -> None:
+        """Replace our tables by the framework of *base* with what *delta* creates."""
+        try:
+            self._connection.commit(
+                [
+                    *removal(TABLES),
+                    *compile_ruleset(framework(base)),
+                    *encode(delta),
+                    *self._affinities(base),
+                ]
+            )
+        except ChangeRejected as rejected:  # no part of it can be written alone
+            raise KernelRefused(str(rejected)) from None
 
     def _require_ipvs(self, base: NodeBase) -> None:
         """KernelRefused where rules would lead to IPVS, and nothing is there yet to take it on."""
@@ -171,7 +186,7 @@ class Nftables:
         """Make the change in one transaction; return how many there were."""
         if not delta:
             return 0
-        self._connection.write(delta, encode(delta))
+        self._connection.commit(encode(delta))
         return 1
 
     def _fill(self, delta: Delta[Element, bytes]) -> int:
@@ -182,23 +197,23 @@ class Nftables:
         """
         with ThreadPoolExecutor(1, "nftables") as thread, _hasty_threads():
             parts = (Delta(create=piece) for piece in pieces(delta.create, _PIECE) if piece)
-            written = [thread.submit(self._connection.write, each, encode(each)) for each in parts]
+            written = [thread.submit(self._connection.commit, encode(each)) for each in parts]
             for each in written:
                 each.result()
         return len(written)
 
-    def _affinities(self, base: NodeBase) -> str:
+    def _affinities(self, base: NodeBase) -> list[BatchMessage]:
         """Return what adds the affinities that are there now to the maps that replace theirs.
 
         A number of an endpoint is the same in both; one that is none any more leads nowhere.
         """
         if not base.affinity_timeouts or base.proxy_mode == "ipvs":
-            return ""
+            return []
         try:
             maps = (AFFINITY[family] for family in base.families)
-            return affinities(kept for map_ in maps for kept in self._connection.kept(map_))
+            return encode_kept(kept for map_ in maps for kept in self._connection.kept(map_))
         except OSError:
-            return ""  # clients choose anew, which is better than no change
+            return []  # clients choose anew, which is better than no change
 
     def listen(self) -> int:
         """Hear of transactions from now on; what was before shows by the generation."""

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -14,7 +14,6 @@ from groundplane.dataplanes.nftables.batch import (
     target,
 )
 from groundplane.dataplanes.nftables.maps import TABLE, Element, Map
-from groundplane.diff import Delta
 from groundplane.errors import ChangeRejected, KernelRefused
 from groundplane.netlink import DUMP, Socket, attribute, attributes, netfilter
 from groundplane.tables import (
@@ -23,8 +22,10 @@ from groundplane.tables import (
     GET_TABLE,
     HEADER,
     SUBSYSTEM,
+    BatchMessage,
     digest_of,
     has_table,
+    transaction,
 )
 
 _GET_GENERATION: Final = SUBSYSTEM << 8 | 16
@@ -55,17 +56,17 @@ class Connection:
     def port(self) -> int:
         return self._netlink.port
 
-    def write(self, delta: Delta[Element, bytes], batch: bytes) -> None:
-        """Commit *batch*, which is *delta* encoded, in one transaction.
+    def commit(self, messages: Sequence[BatchMessage]) -> None:
+        """Send *messages* in one transaction.
 
-        ChangeRejected when the kernel rejects an element, KernelRefused when it takes no batch at all.
+        ChangeRejected when the kernel rejects one of them, KernelRefused when it takes no batch at all.
         """
         try:
-            complaint = self._netlink.commit(batch)
+            complaint = self._netlink.commit(transaction(messages))
         except OSError as error:
             raise KernelRefused(f"the kernel took no change: {error.strerror}") from None
         if complaint is not None:
-            what = name_of(delta, complaint.sequence, complaint.offset)
+            what = name_of(messages, complaint.sequence, complaint.offset)
             raise ChangeRejected(f"the kernel refused {what}: {_reason(complaint.code)}")
 
     def table_comment(self, family: str) -> str | None:

@@ -2,12 +2,11 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
 from groundplane import marks
-from groundplane.dataplanes.nftables.batch import Kept
 from groundplane.dataplanes.nftables.handle import (
     BALANCED,
     DRAWS,
@@ -154,18 +153,6 @@ def removal() -> str:
 def ruleset(base: NodeBase, elements: Mapping[Element, bytes]) -> str:
     """Return a file that replaces our tables as a whole: `nft -f` loads it on its own."""
     return removal() + framework(base) + "".join(_additions(elements))
-
-
-def affinities(kept: Iterable[Kept]) -> str:
-    """Return commands that add the elements *kept* with what is left of their time."""
-    by_map: dict[int, list[str]] = defaultdict(list)
-    for element, data, timeout, expires in kept:
-        map_ = map_of(element)
-        (value,) = (field.text(data) for field in map_.data)
-        # A packet prolongs an element by the timeout that is now, and leaves the first one on it.
-        times = f"timeout {max(timeout, expires)}ms expires {max(expires, 1)}ms"
-        by_map[map_.code].append(f"{map_.key_text(element)} {times} : {value}")
-    return "".join(_addition(code, texts) for code, texts in sorted(by_map.items()))
 
 
 def _additions(elements: Mapping[Element, bytes]) -> Iterator[str]:
