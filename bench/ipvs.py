@@ -59,7 +59,7 @@ class Node:
 
     def look(self) -> float:
         """Return how long it takes to see whether others changed something."""
-        return timed(lambda: [each.distrust() for each in self._reconcilers])
+        return timed(lambda: [each.drift() for each in self._reconcilers])
 
 
 def timed(function: Callable[[], object]) -> float:

@@ -25,7 +25,6 @@ class Plane:
     """A dataplane in memory: one object a service, one a cluster IP, one a node."""
 
     name = "fake"
-    patience_s = 1.0
 
     def __init__(self) -> None:
         self.there: dict[str, str] = {}
@@ -46,18 +45,6 @@ class Plane:
         targets = ",".join(each.hex() for port in part.ports for each in port.ipv4.cluster)
         return dict.fromkeys(part.cluster_ips, f"{part.name} {targets}")
 
-    def prepare(self, _base: NodeBase) -> None:
-        pass
-
-    def listen(self) -> None:
-        pass
-
-    def settle(self, base: NodeBase) -> None:
-        """Nothing of this becomes due."""
-
-    def culprit(self) -> str:
-        return ""
-
     def text(self, key: object, value: object) -> str:
         return f"{key} {value}"
 
@@ -76,9 +63,6 @@ class Plane:
         assert not delta.create.keys() & self.there.keys(), "it is there already"
         assert delta.delete.keys() | delta.update.keys() <= self.there.keys(), "it is not there"
         self.there = patch(self.there, delta)
-
-    def disturbed(self, _base: NodeBase) -> bool:
-        return False
 
     def close(self) -> None:
         pass
@@ -263,7 +247,6 @@ class Holding:
 
     def __init__(self, kind: str) -> None:
         self.name = kind
-        self.patience_s = 1.0
         self.there: dict[object, object] = {}
         self.held_for: object = None
 
@@ -290,18 +273,6 @@ class Holding:
                 rendered = links.render(base, part)
         return dict(rendered)
 
-    def prepare(self, _base: NodeBase) -> None:
-        pass
-
-    def listen(self) -> None:
-        pass
-
-    def settle(self, base: NodeBase) -> None:
-        """Nothing of this becomes due."""
-
-    def culprit(self) -> str:
-        return ""
-
     def text(self, key: object, value: object) -> str:
         return f"{key} {value}"
 
@@ -313,9 +284,6 @@ class Holding:
             self.there, self.held_for = dict(self.read(base)), self.context(base)
         assert not delta.create.keys() & self.there.keys()
         self.there = patch(self.there, delta)
-
-    def disturbed(self, _base: NodeBase) -> bool:
-        return False
 
     def close(self) -> None:
         pass

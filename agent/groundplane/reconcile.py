@@ -10,7 +10,7 @@ from collections.abc import Collection, Hashable, Iterator, Mapping
 from functools import partial
 from typing import Generic, TypeVar
 
-from groundplane.dataplanes import Dataplane
+from groundplane.dataplanes import Collecting, Dataplane, Drift, Preparing, Watching
 from groundplane.diff import Delta, Union, combine, diff
 from groundplane.errors import ChangeRejected, KernelRefused, ObjectsRefused
 from groundplane.isolate import changes_by_part, write_apart
@@ -42,21 +42,24 @@ class Reconciler(Generic[K, V]):
         forgotten = self._forgotten
         return self.bring(forgotten) if forgotten is not None else Delta()
 
-    def settle(self) -> None:
-        """Let the dataplane do what only time makes due."""
-        if self._base is not None:
-            self.plane.settle(self._base)
+    def collect(self) -> None:
+        """Let the dataplane do what time alone makes due."""
+        if self._base is not None and isinstance(self.plane, Collecting):
+            self.plane.collect(self._base)
 
-    def distrust(self) -> bool:
-        """Forget what is remembered where others may have changed it; return whether that is so."""
-        if self._known is None or not self.plane.disturbed(self._known.base):
-            return False
-        self.forget()
-        return True
+    def drift(self) -> Drift | None:
+        """Forget what is remembered where others may have changed it; return who, if that is so."""
+        if self._known is None or not isinstance(self.plane, Watching):
+            return None
+        found = self.plane.drift(self._known.base)
+        if found is not None:
+            self.forget()
+        return found
 
     def prepare(self, base: NodeBase) -> None:
-        """Do ahead what the first state, whose base is *base*, will need."""
-        if self._known is None:
+        """Let the dataplane make what a state with *base* needs, unless what it holds is known."""
+        is_known = self._known is not None and self._same_context(self._known.base, base)
+        if not is_known and isinstance(self.plane, Preparing):
             self.plane.prepare(base)
 
     def bring(self, state: NodeState, among: Collection[Key] | None = None) -> Delta[K, V]:
@@ -72,6 +75,7 @@ class Reconciler(Generic[K, V]):
         if state is not self._forgotten:
             self._forgotten = None
         try:
+            self.prepare(state.base)
             delta = self.plan(state, among)
         finally:
             self._known = None
@@ -87,6 +91,7 @@ class Reconciler(Generic[K, V]):
 
     def _bring_what_can_be(self, state: NodeState) -> Delta[K, V]:
         """Make the dataplane hold *state*; ObjectsRefused names what of it is refused."""
+        self.prepare(state.base)
         delta = self.plan(state)
         try:
             if delta:
@@ -126,7 +131,7 @@ class Reconciler(Generic[K, V]):
         return {**found, **left}
 
     def plan(self, state: NodeState, among: Collection[Key] | None = None) -> Delta[K, V]:
-        """Return the change that `bring` would make."""
+        """Return the change that `bring` would make. It changes nothing on the node."""
         known = self._known
         if known is None or not self._same_context(known.base, state.base):
             return diff(self.plane.read(state.base), Union(self._rendered(state)))

@@ -9,6 +9,7 @@ from typing import Any
 
 from groundplane.agent.loop import Agent, Settings
 from groundplane.agent.status import Status, read_status
+from groundplane.dataplanes import Drift
 from groundplane.diff import Delta, patch
 from groundplane.errors import GroundplaneError, SourceError
 from groundplane.pipeline import compile_source
@@ -38,7 +39,7 @@ class Plane:
 
     def __init__(self, name: str = "fake") -> None:
         self.name = name
-        self.patience_s = 10.0
+        self.resync_interval_s = 10.0
         self.there: dict[str, str] = {}
         self.written: dict[str, str] = {}
         self.fails: Exception | None = None
@@ -48,15 +49,6 @@ class Plane:
     def context(self, _base: NodeBase) -> None:
         return None
 
-    def listen(self) -> int | None:
-        return None
-
-    def settle(self, base: NodeBase) -> None:
-        """Nothing of this becomes due."""
-
-    def culprit(self) -> str:
-        return ""
-
     def text(self, key: str, value: str) -> str:
         return f"{key} {value}"
 
@@ -64,9 +56,6 @@ class Plane:
         return (
             dict.fromkeys(part.cluster_ips, part.name) if isinstance(part, VirtualService) else {}
         )
-
-    def prepare(self, _base: NodeBase) -> None:
-        pass
 
     def read(self, _base: NodeBase) -> Mapping[str, str]:
         return dict(self.there)
@@ -78,8 +67,8 @@ class Plane:
         self.writes += 1
         self.there = self.written = patch(self.there, delta)
 
-    def disturbed(self, _base: NodeBase) -> bool:
-        return self.there != self.written
+    def drift(self, _base: NodeBase) -> Drift | None:
+        return Drift() if self.there != self.written else None
 
     def close(self) -> None:
         pass

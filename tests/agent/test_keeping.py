@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from groundplane.dataplanes import Drift
 from groundplane.errors import KernelRefused
 from tests.agent.fakes import Place, Plane, until
 
@@ -53,7 +54,7 @@ def test_what_others_changed_is_repaired_by_itself(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plane = Plane()
-    plane.patience_s = 0.1
+    plane.resync_interval_s = 0.1
 
     async def steps() -> None:
         await until(lambda: plane.there == {"10.96.0.5": "web"})
@@ -70,8 +71,8 @@ def test_a_plane_that_needed_no_change_is_as_declared_since_its_last_one(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plane = Plane()
-    plane.patience_s = 0.1
-    plane.disturbed = lambda _base: True  # type: ignore[method-assign]
+    plane.resync_interval_s = 0.1
+    plane.drift = lambda _base: Drift()  # type: ignore[method-assign]
 
     async def steps() -> None:
         await until(lambda: place.status.planes[0].changed == 1)

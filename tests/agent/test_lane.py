@@ -16,6 +16,7 @@ from groundplane.agent.convergence import Convergence
 from groundplane.agent.lane import Lane
 from groundplane.agent.report import Report
 from groundplane.agent.status import PlaneStatus, Status
+from groundplane.dataplanes import Drift
 from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
 from groundplane.pipeline import compile_source
@@ -39,9 +40,9 @@ class Hanging(Plane):
         self.go.wait(20)
         super().write(base, delta)
 
-    def disturbed(self, base: NodeBase) -> bool:
+    def drift(self, base: NodeBase) -> Drift | None:
         self.looks += 1
-        return super().disturbed(base)
+        return super().drift(base)
 
 
 def service(name: str, ip: str) -> VirtualService:

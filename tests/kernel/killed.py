@@ -1,8 +1,8 @@
 """An agent in a process of its own that is killed, as by SIGKILL, at the Nth step that others see.
 
 A step is each moment before and each after something that a next agent finds: a transaction that
-the kernel is sent, nft that is run, a route or an address that is set, a kept site that is synced
-or renamed. Without N steps it lives on. It is forked, which starts it in a moment.
+the kernel is sent, a route or an address that is set, a kept site that is synced or
+renamed. Without N steps it lives on. It is forked, which starts it in a moment.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from groundplane import netlink, nft
+from groundplane import netlink
 from groundplane.agent import following
 from groundplane.agent.loop import Agent, Settings
 from groundplane.dataplanes import Dataplane
@@ -96,7 +96,6 @@ def _run(agent: Living, steps: Steps, names: Bind | None) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     steps.around(netlink.Socket, "commit")
-    steps.around(nft, "load")
     steps.around(Links, "_change")
     steps.around(Links, "_give")
     steps.around(os, "fsync", saving=True)

@@ -71,7 +71,7 @@ class Node:
         run(self.netns, "nft", script)
 
     def drifted(self) -> bool:
-        return within(self.netns, self.reconciler.distrust)
+        return within(self.netns, self.reconciler.drift) is not None
 
     def generation(self) -> int:
         return within(self.netns, self.plane._connection.generation)

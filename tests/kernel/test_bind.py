@@ -334,7 +334,7 @@ def test_our_own_updates_are_no_drift_and_those_of_others_are(server: Server) ->
         return len(within(server.netns, partial(reconciler.bring, wanted)))
 
     def drifted() -> bool:
-        return within(server.netns, reconciler.distrust)
+        return within(server.netns, reconciler.drift) is not None
 
     brought(state(WEB))
     assert not drifted()

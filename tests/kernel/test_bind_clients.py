@@ -75,5 +75,5 @@ def test_an_agent_that_changes_nothing_keeps_its_connection(server: Server) -> N
     with idle(server, count=5, taken=2):
         for _ in range(8):
             time.sleep(0.3)  # as the agent's looks every ten seconds, beside BIND's limit of 30
-            assert not within(server.netns, reconciler.distrust)
+            assert not within(server.netns, reconciler.drift)
         assert bring(state()) > 0

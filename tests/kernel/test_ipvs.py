@@ -47,11 +47,11 @@ class Node:
     def bring(self, wanted: NodeState) -> int:
         return len(within(self.netns, partial(self.reconciler.bring, wanted)))
 
-    def settle(self) -> None:
-        within(self.netns, self.reconciler.settle)
+    def collect(self) -> None:
+        within(self.netns, self.reconciler.collect)
 
     def drifted(self) -> bool:
-        return within(self.netns, self.reconciler.distrust)
+        return within(self.netns, self.reconciler.drift) is not None
 
     def restarted(self, wanted: NodeState) -> int:
         """Return how much a freshly started agent changes for *wanted*."""
@@ -133,7 +133,7 @@ def test_after_writing_the_difference_it_is_empty(
     for wanted in map(ours, sequence):
         node.bring(wanted)
         assert not node.drifted()
-        node.settle()
+        node.collect()
         assert 0 == node.restarted(wanted)
 
 
@@ -164,7 +164,7 @@ def test_what_is_changed_by_hand_is_seen_and_repaired(node: Node, by_hand: str) 
     node.ipvsadm(by_hand)
     assert node.drifted()
     node.bring(web(ONE, OTHER))
-    node.settle()
+    node.collect()
     assert before == node.saved()
     assert not node.drifted()
 
@@ -203,7 +203,7 @@ def test_servers_of_others_are_left_alone(node: Node) -> None:
         node.ipvsadm(line)
     node.bring(web(ONE))
     node.bring(state(base=BASE))
-    node.settle()
+    node.collect()
     assert sorted(theirs) == node.saved()
 
 
@@ -213,9 +213,9 @@ def test_in_the_other_mode_servers_of_others_are_left_alone_wherever_they_are(no
     for line in theirs:
         node.ipvsadm(line)
     node.bring(state(base=based()))
-    node.settle()
+    node.collect()
     node.now += 10000
-    node.settle()
+    node.collect()
     assert sorted(theirs) == node.saved()
 
 
@@ -223,7 +223,7 @@ def test_what_falls_out_of_the_ranges_leaves(node: Node) -> None:
     node.bring(web(ONE, protocol="UDP"))
     moved = msgspec.structs.replace(BASE, service_cidrs=("10.97.0.0/24", "fd00:97::/112"))
     node.bring(state(service("web", ["10.97.0.2"], [ONE]), base=moved))
-    node.settle()
+    node.collect()
     assert ["-A -t 10.97.0.2:80 -s rr", f"-a -t 10.97.0.2:80 -r {ONE} -m -w 1"] == node.saved()
     assert not node.drifted()
 
@@ -254,7 +254,7 @@ def test_an_endpoint_of_tcp_leaves_when_it_has_no_connection(node: Node) -> None
     node.bring(web(ONE, OTHER))
     node.bring(web(ONE))
     assert f"-a -t 10.96.0.2:80 -r {OTHER} -m -w 0" in node.saved()
-    node.settle()
+    node.collect()
     assert f"-a -t 10.96.0.2:80 -r {OTHER} -m -w 0" not in node.saved()
     assert f"-a -t 10.96.0.2:80 -r {ONE} -m -w 1" in node.saved()
 
@@ -263,7 +263,7 @@ def test_a_service_leaves_after_its_endpoints(node: Node) -> None:
     node.bring(web(ONE))
     node.bring(state(base=BASE))
     assert ["-A -t 10.96.0.2:80 -s rr", f"-a -t 10.96.0.2:80 -r {ONE} -m -w 0"] == node.saved()
-    node.settle()
+    node.collect()
     assert [] == node.saved()
 
 
@@ -271,7 +271,7 @@ def test_what_is_leaving_comes_back(node: Node) -> None:
     node.bring(web(ONE, OTHER))
     node.bring(state(base=BASE))
     assert 3 == node.bring(web(ONE, OTHER))
-    node.settle()
+    node.collect()
     assert text(web(ONE, OTHER)).splitlines() == node.saved()
 
 
@@ -280,7 +280,7 @@ def test_what_is_leaving_leaves_also_after_a_restart(node: Node) -> None:
     node.bring(web(ONE))
     again = Node(node.netns)
     again.bring(web(ONE))
-    again.settle()
+    again.collect()
     again.close()
     assert text(web(ONE)).splitlines() == node.saved()
 
@@ -319,8 +319,8 @@ def test_timeouts_are_conntracks_unless_somebody_chose_others(node: Node) -> Non
 def test_in_the_other_mode_nothing_of_it_stays(node: Node) -> None:
     node.bring(web(ONE))
     node.bring(state(base=based(proxy_mode="nftables")))
-    node.settle()
-    node.settle()
+    node.collect()
+    node.collect()
     assert [] == node.saved()
     assert "900 120 300" in run(node.netns, "ipvsadm", "-L", "--timeout")
     assert "" == run(node.netns, "nft", "list", "tables")

@@ -49,7 +49,7 @@ def address_of(net: World, name: str) -> str:
 
 def settle(net: World, node: str) -> None:
     for reconciler in net.planes[node]:
-        within(net.node(node), reconciler.settle)
+        within(net.node(node), reconciler.collect)
 
 
 def switched(net: World, mode: ProxyMode) -> None:
@@ -202,7 +202,7 @@ def test_what_leads_to_ipvs_is_put_back(net: World) -> None:
         ("ip", "-6", "route", "del", "local", "fd00:96::/112", "table", "7071"),
     ):
         run(netns, *damage)
-        assert within(netns, ipvs.distrust)
+        assert within(netns, ipvs.drift)
         for reconciler in net.planes["n1"]:
             reconciler.forget()
         net.apply()

@@ -136,11 +136,11 @@ def test_changes_of_routes_links_and_addresses_are_heard_of(node: str) -> None:
         "address del 10.244.1.1/24 dev groundplane0",
         "link set groundplane0 mtu 1400",
     ):
-        plane.disturbed(BASE)
+        plane.drift(BASE)
         assert ([], [], []) == select.select([heard], [], [], 0)
         ip(f"-n {node} {change}")
         assert ([heard], [], []) == select.select([heard], [], [], 1)
-        assert plane.disturbed(BASE)
+        assert plane.drift(BASE)
     plane.close()
 
 
@@ -159,13 +159,13 @@ def test_changes_of_routes_links_and_addresses_are_heard_of(node: str) -> None:
 def test_a_change_that_nobody_told_of_shows_at_a_look(node: str, change: str) -> None:
     plane = within(node, Links)
     within(node, partial(Reconciler(plane).bring, state()))
-    assert within(node, partial(plane.disturbed, BASE))  # it has written
+    assert within(node, partial(plane.drift, BASE))  # it has written
     within(node, partial(plane.read, BASE))
     for others in ("route add 203.0.113.0/24 via 192.0.2.3", "address add 203.0.113.1/32 dev lo"):
         ip(f"-n {node} {others}")
-    assert not within(node, partial(plane.disturbed, BASE))
+    assert not within(node, partial(plane.drift, BASE))
     ip(f"-n {node} {change}")
-    assert within(node, partial(plane.disturbed, BASE))
+    assert within(node, partial(plane.drift, BASE))
     plane.close()
 
 
@@ -173,9 +173,9 @@ def test_where_nothing_was_changed_a_look_reads_nothing(node: str) -> None:
     plane = within(node, Links)
     reconciler = Reconciler(plane)
     within(node, partial(reconciler.bring, state()))
-    assert within(node, reconciler.distrust)
+    assert within(node, reconciler.drift)
     assert not within(node, partial(reconciler.bring, state()))
-    assert not within(node, reconciler.distrust)
+    assert not within(node, reconciler.drift)
     plane.close()
 
 

@@ -10,6 +10,7 @@ from functools import partial
 import msgspec
 import pytest
 
+from groundplane.dataplanes import Drift
 from groundplane.netlink import NETFILTER
 from groundplane.reconcile import Reconciler
 from tests.kernel.nftables import FOREIGN, A, B, Node, elements_of
@@ -142,13 +143,13 @@ def test_what_others_do_to_our_tables_is_heard_of_with_their_name(node: Node, ch
     descriptor = within(node.netns, node.plane.listen)
     assert not node.drifted()
     node.load(FOREIGN + "add element inet theirs s { 192.0.2.10 }")
-    within(node.netns, partial(node.plane.disturbed, BASE))
+    within(node.netns, partial(node.plane.drift, BASE))
     assert not heard(node, descriptor)
     process = subprocess.Popen(["ip", "netns", "exec", node.netns, "nft", FOREIGN_CHANGES[change]])
     assert 0 == process.wait()
     assert heard(node, descriptor)
-    assert node.drifted()
-    assert node.plane.culprit() in (f"nft (pid {process.pid})", "nft")
+    drift = within(node.netns, node.reconciler.drift)
+    assert drift in (Drift(f"nft (pid {process.pid})"), Drift("nft"))
     node.bring(state(A, B))
     assert not node.drifted()
     assert not heard(node, descriptor)

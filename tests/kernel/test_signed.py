@@ -86,7 +86,7 @@ def test_a_change_signs_what_it_brings(server: Server) -> None:
     reconciler = Reconciler(server.plane())
     for each in STATES.values():
         within(server.netns, partial(reconciler.bring, each))
-        assert not within(server.netns, reconciler.distrust)
+        assert not within(server.netns, reconciler.drift)
         verified(server)
 
 

@@ -197,11 +197,10 @@ def test_what_a_packet_made_while_rules_changed_is_found_by_the_next_look(scene:
     second = projected(service(SECOND))
     scene.on.load(NodeState.of(BASE, [second]))
     state = NodeState.of(BASE, [second])
-    plane = scene.flows.plane
-    assert not within(scene.on.node, lambda: plane.disturbed(BASE))  # all is as it was expected
+    assert not within(scene.on.node, scene.flows.drift)  # all is as it was expected
     within(scene.on.node, lambda: scene.flows.bring(state))
     scene.ask()
-    assert not within(scene.on.node, lambda: plane.disturbed(BASE))
+    assert not within(scene.on.node, scene.flows.drift)
 
 
 def test_tcp_goes_on(scene: Scene) -> None:
@@ -317,7 +316,7 @@ def test_what_other_programs_translate_is_left_alone(
             assert "198.51.100.9" == _ask(client)
             subprocess.run([*nft, "flush", "table", "ip", "other"], check=True)
             scene.load()
-            assert not within(scene.on.node, lambda: scene.flows.plane.disturbed(BASE))
+            assert not within(scene.on.node, scene.flows.drift)
             assert "198.51.100.9" == _ask(client)
     finally:
         subprocess.run([*nft, "delete", "table", "ip", "other"], check=True)
@@ -337,7 +336,7 @@ def test_an_association_of_sctp_leaves_with_its_endpoint(scene: Scene) -> None:
     listing = partial(run, scene.on.node, "conntrack", "-L", "-p", "sctp")
     assert "dst=10.96.0.5" in listing()
     scene.load(service(FIRST, protocol="SCTP"))
-    assert not within(scene.on.node, lambda: scene.flows.plane.disturbed(BASE))
+    assert not within(scene.on.node, scene.flows.drift)
     scene.load(service(LEAVING, protocol="SCTP"))
     assert "dst=10.96.0.5" in listing()
     scene.load(service(SECOND, protocol="SCTP"))

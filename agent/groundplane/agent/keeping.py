@@ -13,6 +13,7 @@ from groundplane.agent.convergence import Convergence
 from groundplane.agent.lane import Planes
 from groundplane.agent.report import Report
 from groundplane.agent.status import Status
+from groundplane.dataplanes import Watching
 
 _RETRY_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _TOGETHER_S: Final = 0.05  # what comes in one burst is repaired at once, and at most so often
@@ -24,7 +25,9 @@ class Keeping:
 
     def __init__(self, planes: Planes, convergence: Convergence, report: Report) -> None:
         self._convergence, self._report = convergence, report
-        self._every = {plane.name: plane.patience_s for plane in planes}
+        self._every = {
+            plane.name: plane.resync_interval_s for plane in planes if isinstance(plane, Watching)
+        }
         self._due = dict.fromkeys(self._every, 0.0)  # when each is looked at next
         self._heard: set[str] = set()
         self._awake = asyncio.Event()

@@ -18,7 +18,7 @@ import msgspec
 from groundplane.agent.contest import Contest
 from groundplane.agent.report import Report
 from groundplane.agent.status import PlaneStatus
-from groundplane.dataplanes import Dataplane
+from groundplane.dataplanes import Dataplane, Drift, Notified
 from groundplane.diff import Delta
 from groundplane.errors import GroundplaneError, bounded
 from groundplane.project import NodeState
@@ -157,13 +157,12 @@ class Lane:
     def _listen(self) -> dict[int, str]:
         found = {}
         for plane in self.planes:
-            try:
-                descriptor = plane.listen()
-            except OSError as error:
-                log.warning("%s: nobody tells of changes: %s", plane.name, error)
+            if not isinstance(plane, Notified):
                 continue
-            if descriptor is not None:
-                found[descriptor] = plane.name
+            try:
+                found[plane.listen()] = plane.name
+            except OSError as error:
+                log.warning("%s: nobody reports changes: %s", plane.name, error)
         return found
 
     def _look(self, names: Collection[str], distrusting: Collection[str]) -> bool:
@@ -171,20 +170,15 @@ class Lane:
         for number, reconciler in enumerate(self._reconcilers):
             name = reconciler.plane.name
             contest = self._contests[name]
-            if name in names:
-                try:
-                    with self._busy_with(reconciler):
-                        reconciler.settle()
-                        disturbed = reconciler.distrust() or name in distrusting
-                        if disturbed:  # what those before it do for it may be gone, too
-                            for each in self._reconcilers[:number]:
-                                found |= each.distrust()
-                except (GroundplaneError, OSError) as error:
-                    log.warning("%s: %s", name, error)
-                    disturbed = True
-                if disturbed:
-                    contest.pending = True
-                    self._suspected[name] = reconciler.plane.culprit()
+            drift = self._drift_of(reconciler) if name in names else None
+            if drift is None and name in distrusting:
+                drift = Drift()
+            if drift is not None:
+                contest.pending = True
+                self._suspected[name] = drift.changed_by
+                # What the ones before do for it may be gone, too.
+                for each in self._reconcilers[:number]:
+                    found |= self._drift_of(each) is not None
             if contest.waits(now):
                 continue
             if contest.pending:
@@ -194,6 +188,16 @@ class Lane:
                 self._contested.discard(name)
                 found = True
         return found
+
+    def _drift_of(self, reconciler: Reconciler[Any, Any]) -> Drift | None:
+        """Let a dataplane do what is due; return its drift. One that cannot tell has drifted."""
+        try:
+            with self._busy_with(reconciler):
+                reconciler.collect()
+                return reconciler.drift()
+        except (GroundplaneError, OSError) as error:
+            log.warning("%s: %s", reconciler.plane.name, error)
+            return Drift()
 
     def _bring(self, state: NodeState, among: Collection[Key] | None) -> dict[str, PlaneStatus]:
         known = {plane.name: plane for plane in self._report.status.planes}

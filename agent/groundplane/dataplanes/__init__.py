@@ -1,11 +1,12 @@
 """Dataplanes: each turns the parts of a NodeState into objects of one kind, and writes them.
 
 A dataplane is a folder with one module that is pure (`render`) and one that does the I/O. It
-knows no other dataplane. `Dataplane` is the whole of what the reconcile loop knows about it.
+knows no other dataplane. `Dataplane` is all that a plan and a change need of it. The other protocols
+here are for what only some dataplanes do; one that does not do it has none of their methods.
 """
 
 from collections.abc import Hashable, Mapping
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from groundplane.diff import Delta
 from groundplane.project.state import NodeBase, Part
@@ -15,13 +16,12 @@ V = TypeVar("V")
 
 
 class Dataplane(Protocol[K, V]):
-    """What the reconcile loop needs of a dataplane.
+    """What holds objects of one kind on the node.
 
     Law: after `write(base, diff(read(base), wanted))`, `diff(read(base), wanted)` is empty.
     """
 
     name: str
-    patience_s: float  # how long a change that nobody tells of may stay unseen
 
     def context(self, base: NodeBase) -> Hashable:
         """Return what `read` and the rendering of every other part depend on."""
@@ -30,32 +30,10 @@ class Dataplane(Protocol[K, V]):
         """Return the objects of *part*; no two parts of one base have one in common. Pure."""
 
     def read(self, base: NodeBase) -> Mapping[K, V]:
-        """Return the objects that are there and ours; none where *base* needs another framework."""
+        """Return the objects that are there and ours; none where *base* needs another framework.
 
-    def prepare(self, base: NodeBase) -> None:
-        """Do ahead what takes long and needs no service, where nothing of ours is there yet.
-
-        It may do nothing; `write` makes up for what was not done. GroundplaneError as there.
+        It changes nothing on the node. KernelRefused where nothing can be read.
         """
-
-    def listen(self) -> int | None:
-        """Hear of changes from now on; return a descriptor that is readable when there was one.
-
-        None where nobody tells, and only asking `disturbed` now and then does.
-        """
-
-    def disturbed(self, base: NodeBase) -> bool:
-        """Return whether others may have changed what is ours since we read or wrote it.
-
-        It is asked often, so its answer is cheap; True where only reading would tell. What was
-        heard until then is forgotten.
-        """
-
-    def settle(self, base: NodeBase) -> None:
-        """Do what only time makes due, as often as *patience_s* says. GroundplaneError as in `write`."""
-
-    def culprit(self) -> str:
-        """Return which program made the change that `disturbed` saw last, "" when nobody knows."""
 
     def text(self, key: K, value: V) -> str:
         """Return an object as a person would write it, in one line."""
@@ -68,4 +46,52 @@ class Dataplane(Protocol[K, V]):
         """
 
     def close(self) -> None:
-        """Let go of sockets; what is written stays."""
+        """Close sockets; what is written stays."""
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A dataplane that needs more than objects, such as tables, timeouts or serials."""
+
+    def prepare(self, base: NodeBase) -> None:
+        """Make what `read` and `write` take for granted.
+
+        It is called before each `read` that a `write` may follow, and also ahead of the first one,
+        while services are still being computed. GroundplaneError as in `write`.
+        """
+
+
+class Drift(NamedTuple):
+    """Others may have changed objects; *changed_by* names the program, "" where nobody knows."""
+
+    changed_by: str = ""
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """A dataplane that can tell cheaply whether others have changed its objects."""
+
+    resync_interval_s: float  # at most so long a change stays unseen that nobody reports
+
+    def drift(self, base: NodeBase) -> Drift | None:
+        """Return whether others may have changed what is ours since we read or wrote it.
+
+        It is asked often, so its answer is cheap; a drift where only reading would tell. What was
+        reported until then is forgotten.
+        """
+
+
+@runtime_checkable
+class Notified(Watching, Protocol):
+    """A dataplane to which changes of others are reported."""
+
+    def listen(self) -> int:
+        """Listen from now on; return a descriptor that is readable when there was a change."""
+
+
+@runtime_checkable
+class Collecting(Protocol):
+    """A dataplane with work that becomes due by time alone."""
+
+    def collect(self, base: NodeBase) -> None:
+        """Do what is due, once in a resync interval. GroundplaneError as in `write`."""

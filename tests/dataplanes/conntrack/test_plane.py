@@ -108,7 +108,7 @@ def test_what_is_deleted_is_counted_and_what_had_ended_by_itself_is_not(
     assert ["IPv4", "IPv6"] == counted
     table.entries = {TO_ONE: None}
     monkeypatch.setattr(table, "delete", lambda _: False)
-    reconciler.distrust()
+    reconciler.drift()
     reconciler.bring(state(FEWER))
     assert ["IPv4", "IPv6"] == counted
 
@@ -117,21 +117,21 @@ def test_an_entry_that_comes_between_two_looks_disturbs(table: Table) -> None:
     flows = StaleFlows()
     reconciler = Reconciler(flows)
     reconciler.bring(state(FEWER))
-    assert not reconciler.distrust()
+    assert not reconciler.drift()
     table.entries = {TO_OTHER: None}
-    assert not reconciler.distrust()
+    assert not reconciler.drift()
     table.entries = {TO_ONE: None}
-    assert reconciler.distrust()
+    assert reconciler.drift()
     assert 1 == len(reconciler.bring(state(FEWER)))
     assert [] == [*table.entries]
-    assert not reconciler.distrust()
+    assert not reconciler.drift()
 
 
 def test_a_table_that_is_not_listed_disturbs_and_is_an_error_when_brought(table: Table) -> None:
     reconciler = Reconciler(StaleFlows())
     reconciler.bring(state(DNS))
     table.entries, table.fails = {TO_ONE: None}, KernelRefused("not listed")
-    assert reconciler.distrust()
+    assert reconciler.drift()
     with pytest.raises(KernelRefused, match="not listed"):
         reconciler.bring(state(FEWER))
     table.fails = None
@@ -153,7 +153,7 @@ def test_an_association_of_sctp_leaves_with_its_endpoint(table: Table) -> None:
     reconciler.bring(state(before))
     found = msgspec.structs.replace(flow("10.244.1.10", "10.96.0.30"), reply_port=80, protocol=132)
     table.entries = {found: None}
-    assert not reconciler.distrust()
+    assert not reconciler.drift()
     reconciler.bring(state(service("s", ["10.96.0.30"], port=53, protocol="SCTP")))
     assert [] == [*table.entries]
 
@@ -165,18 +165,18 @@ FEWER_WEB = service("web", ["10.96.0.20"], ["10.244.1.11:80"])
 def test_of_tcp_the_table_is_listed_where_an_endpoint_goes_and_once_more(table: Table) -> None:
     reconciler = Reconciler(StaleFlows())
     reconciler.bring(state(FEWER_WEB))
-    assert not reconciler.distrust()
+    assert not reconciler.drift()
     table.listed.clear()
     reconciler.bring(state(WEB))  # one comes
-    assert not reconciler.distrust()
+    assert not reconciler.drift()
     assert [] == table.listed
     reconciler.bring(state(FEWER_WEB))
     assert {"TCP"} == {*table.listed}
     table.listed.clear()
-    assert not reconciler.distrust()
+    assert not reconciler.drift()
     assert {"TCP"} == {*table.listed}
     table.listed.clear()
-    assert not reconciler.distrust()
+    assert not reconciler.drift()
     assert [] == table.listed
 
 
@@ -216,8 +216,8 @@ def test_after_writing_the_difference_it_is_empty_and_who_serves_has_its_flows(
 def test_of_udp_the_table_is_listed_each_time_where_a_service_has_it(table: Table) -> None:
     reconciler = Reconciler(StaleFlows())
     reconciler.bring(state(DNS))
-    assert not reconciler.distrust()
+    assert not reconciler.drift()
     table.listed.clear()
     for _ in range(2):
-        assert not reconciler.distrust()
+        assert not reconciler.drift()
     assert ["UDP", "UDP"] == table.listed

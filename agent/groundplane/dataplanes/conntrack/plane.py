@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final
 
+from groundplane.dataplanes import Drift
 from groundplane.dataplanes.conntrack.expect import Object, render, scope_of
 from groundplane.dataplanes.conntrack.flows import Flow, Frontend, Scope, Targets, stale
 from groundplane.dataplanes.conntrack.kernel import Conntrack
@@ -23,7 +24,7 @@ class StaleFlows:
     """
 
     name = "conntrack"
-    patience_s = 10.0
+    resync_interval_s = 10.0
 
     def __init__(self) -> None:
         self._table = Conntrack()
@@ -48,29 +49,19 @@ class StaleFlows:
     def render(self, base: NodeBase, part: Part) -> Mapping[Object, Targets]:
         return render(base, part)
 
-    def prepare(self, base: NodeBase) -> None:
-        """Nothing of this takes long."""
-
     def read(self, base: NodeBase) -> Mapping[Object, Targets]:
         stale_flows: dict[Object, Targets] = dict.fromkeys(self._stale(base, NUMBERS), ())
         return stale_flows | dict(self._expected.items())
-
-    def listen(self) -> None:
-        """A packet that makes an entry is no change that somebody makes."""
-
-    def settle(self, base: NodeBase) -> None:
-        """Nothing of this becomes due."""
-
-    def culprit(self) -> str:
-        return ""
 
     def text(self, key: Object, value: Targets) -> str:
         if isinstance(key, Flow):
             return f"entry of {unpack(key.source)}:{key.source_port} to {unpack(key.reply_source)}"
         return f"{unpack(key[0])}:{key[1]}/{_NAMES[key[2]]} with {len(value)} endpoints"
 
-    def disturbed(self, base: NodeBase) -> bool:
+    def drift(self, base: NodeBase) -> Drift | None:
         """Return whether there is a stale entry: a packet may have made one while rules changed.
+
+        Entries that traffic makes otherwise are not drift.
 
         Of UDP and SCTP it is looked for each time, since a client may prolong an entry for ever; not
         where nobody serves them, since the kernel goes through its whole table for each listing.
@@ -78,10 +69,11 @@ class StaleFlows:
         try:
             found = self._stale(base, self._changed | self._used("UDP", "SCTP"))
         except KernelRefused:
-            return True
+            return Drift()
         if not found:
             self._changed, self._removed = set(), set()
-        return bool(found)
+            return None
+        return Drift()
 
     def _used(self, *protocols: Protocol) -> set[Protocol]:
         """Return those of *protocols* of which there is a frontend."""

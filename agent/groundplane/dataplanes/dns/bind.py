@@ -11,6 +11,7 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import Final
 
+from groundplane.dataplanes import Drift
 from groundplane.dataplanes.dns import wire
 from groundplane.dataplanes.dns.asking import Watch, serials
 from groundplane.dataplanes.dns.key_file import KeyFile
@@ -47,7 +48,7 @@ class Bind:
     """
 
     name = "dns"
-    patience_s = 10.0
+    resync_interval_s = 10.0
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class Bind:
         self._serials = Serials(serials)
         self._beginnings: dict[str, wire.Soa] = {}  # of each zone, after the last read or update
         self._unread: dict[str, str] = {}  # zones that the server did not give, and why
+        self._behind: dict[str, str] = {}  # zones whose serial it did not raise, and why
         self._zones: tuple[str, ...] = ()  # that were read or written last
         self._watch: Watch | None = None
 
@@ -98,7 +100,37 @@ class Bind:
             raise
 
     def prepare(self, base: NodeBase) -> None:
-        """Nothing of this takes long."""
+        """Raise each serial that is behind one that was served: the server forgot, clients did not.
+
+        The server is asked to rebuild a zone that it has not loaded. What else is wrong with a zone,
+        `read` finds and `write` reports.
+        """
+        key = self._keys.key()
+        self._behind = {}
+        for zone in zones_of(base):
+            try:
+                with self._talking(key) as session:
+                    self._catch_up(session, zone)
+            except FAILURES as error:
+                message = f"the DNS server gave no zone {zone}: {_reason(error)}"
+                raise KernelRefused(message) from None
+
+    def _catch_up(self, session: Session, zone: str) -> None:
+        question = session.send(wire.query(zone, wire.SOA), 1)
+        answer, message = session.receive()
+        session.verified(answer, message, question)
+        if message.rcode == wire.SERVFAIL:
+            self._ask_to_rebuild()
+        if message.rcode or message.soa is None:
+            return
+        last = self._serials.forgotten(zone, message.soa.serial)
+        if last is None:
+            self._serials.note({zone: message.soa.serial})
+            return
+        refused: dict[str, str] = {}
+        self._send(session, {zone: wire.updates(zone, message.soa, (), last)}, refused)
+        if refused:
+            self._behind[zone] = f"the DNS server took no later serial of {zone}: {refused[zone]}"
 
     def read(self, base: NodeBase) -> dict[Record, int]:
         """Return the records that the server has in the zones of the site.
@@ -115,7 +147,6 @@ class Bind:
             except FAILURES as error:
                 message = f"the DNS server gave no zone {zone}: {_reason(error)}"
                 raise KernelRefused(message) from None
-        self._serials.note(self._known())
         self._expect(zones_of(base))
         return found
 
@@ -131,7 +162,6 @@ class Bind:
     def _read_zone(self, session: Session, zone: str, found: dict[Record, int]) -> None:
         try:
             found.update(self._transfer(session, zone))
-            self._catch_up(session, zone)
         except ZoneRefused as error:
             self._unread[zone] = f"the DNS server gave no zone {zone}: {error}"
 
@@ -142,8 +172,6 @@ class Bind:
         apex = f"{zone}."
         for message in session.stream(question):
             if message.rcode:
-                if message.rcode == wire.SERVFAIL:
-                    self._ask_to_rebuild()
                 raise ZoneRefused(_code(message))
             for record in message.records:
                 if record.type == "SOA" and message.soa and record.owner == apex:
@@ -162,15 +190,6 @@ class Bind:
             except OSError as error:
                 log.warning("%s: %s", self._rebuild, error.strerror)
 
-    def _catch_up(self, session: Session, zone: str) -> None:
-        """Raise a serial that is behind one that was served: the server forgot, its clients did not."""
-        there = self._beginnings[zone]
-        if (last := self._serials.forgotten(zone, there.serial)) is not None:
-            refused: dict[str, str] = {}
-            self._send(session, {zone: wire.updates(zone, there, (), last)}, refused)
-            if refused:
-                raise ZoneRefused(f"{refused[zone]} for a later serial")
-
     def listen(self) -> int:
         """Hear of serials that are others than after our last read or update."""
         if self._watch is None:
@@ -178,25 +197,19 @@ class Bind:
             self._expect(self._zones)
         return self._watch.descriptor
 
-    def settle(self, base: NodeBase) -> None:
-        """Nothing of this becomes due."""
-
-    def culprit(self) -> str:
-        return ""
-
     def text(self, key: Record, value: int) -> str:
         return f"record {key.owner} {value} {key.type} {key.rdata}".rstrip()
 
-    def disturbed(self, base: NodeBase) -> bool:
+    def drift(self, base: NodeBase) -> Drift | None:
         """Return whether a zone has another serial than after our last read or update."""
         if self._watch is not None:
             self._watch.forget()
         zones = zones_of(base)
         self._expect(zones)
         if self._known() != serials(self._address, self._port, zones):
-            return True
+            return Drift()
         self._stay_connected(zones)
-        return False
+        return None
 
     def _stay_connected(self, zones: tuple[str, ...]) -> None:
         """Use the connection, so that the server keeps it: its clients could take all other places."""
@@ -215,9 +228,10 @@ class Bind:
         """
         refused: dict[Hashable, str] = {}
         changes = _by_zone(delta, refused)
-        for zone in [each for each in changes if each in self._unread]:
+        lost = self._unread | self._behind
+        for zone in [each for each in changes if each in lost]:
             del changes[zone]
-            refused[f"zone {zone}"] = self._unread[zone]
+            refused[f"zone {zone}"] = lost[zone]
         if changes:
             key = self._keys.key()
             try:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 from typing import Final
 
+from groundplane.dataplanes import Drift
 from groundplane.dataplanes.ipvs import messages, steering
 from groundplane.dataplanes.ipvs.connection import Command, Connection
 from groundplane.dataplanes.ipvs.drift import Digests
@@ -45,7 +46,7 @@ class Ipvs:
     """
 
     name = "ipvs"
-    patience_s = 10.0
+    resync_interval_s = 10.0
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -70,14 +71,23 @@ class Ipvs:
         return render(base, part)
 
     def prepare(self, base: NodeBase) -> None:
-        """Nothing of this takes long."""
+        """Set timeouts, and lead packets here where there is a server already."""
+        if base.proxy_mode != "ipvs":
+            return
+        _require_sysctls()
+        try:
+            self._connected().replace_timeouts(_DEFAULT, _LIKE_CONNTRACK)
+            is_led_to = any(key not in self._leaving for key in self._ours(base, *self._past))
+        except OSError as error:
+            raise _unreadable(error) from None
+        if is_led_to:
+            self._steering.lead(base)
 
     def read(self, base: NodeBase) -> dict[Key, Value]:
         """Return what is there; nothing in another proxy mode, where all of it leaves by itself."""
         if base.proxy_mode != "ipvs":
             return {}
         connection = self._connected()
-        _require_sysctls()
         if self._last and self.context(self._last) != self.context(base):
             self._past.append(self._last)
         self._last = base
@@ -85,7 +95,6 @@ class Ipvs:
         found: dict[Key, Value] = {}
         leaving: dict[Key, float] = {}
         try:
-            connection.replace_timeouts(_DEFAULT, _LIKE_CONNTRACK)
             for server, scheduling in self._ours(base, *self._past).items():
                 there = connection.destinations(server)
                 live = {
@@ -100,11 +109,9 @@ class Ipvs:
                 gone += [] if live else [server]
                 leaving |= {key: self._leaving.get(key, now) for key in gone}
         except OSError as error:
-            raise KernelRefused(f"the kernel shows no virtual servers: {error.strerror}") from None
+            raise _unreadable(error) from None
         self._leaving = leaving
         self._digests = Digests(found)
-        if found:
-            self._steering.lead(base)
         return found
 
     def _connected(self) -> Connection:
@@ -121,25 +128,19 @@ class Ipvs:
         there = self._connected().servers()
         return {key: value for key, value in there if any(is_ours(key) for is_ours in owners)}
 
-    def listen(self) -> None:
-        """Nobody tells of IPVS's changes."""
-
-    def disturbed(self, base: NodeBase) -> bool:
+    def drift(self, base: NodeBase) -> Drift | None:
         """Return whether a server, or the destinations of some, are not as known; see drift.py."""
         if base.proxy_mode != "ipvs":
-            return False
+            return None
         if not self._steering.holds():
-            return True
+            return Drift()
         is_ours, connection = owner(base), self._connected()
         there = {
             key: value
             for key, value in connection.servers()
             if self._digests.knows(key) or (is_ours(key) and key not in self._leaving)
         }
-        return self._digests.differ(there, connection.weighted)
-
-    def culprit(self) -> str:
-        return ""
+        return Drift() if self._digests.differ(there, connection.weighted) else None
 
     def text(self, key: Key, value: Value) -> str:
         return rule(key, value)
@@ -176,7 +177,7 @@ class Ipvs:
         for key, value in delta.delete.items():
             server = key[: width_of(key)]
             if not server[1] and server in delta.delete:
-                # By mark: the rules lead here until they are written too, and `settle` is after that.
+                # By mark: the rules lead here until they are written too, and `collect` is after that.
                 self._leaving[key] = now
             elif not is_destination(key):
                 servers.append((key, value))
@@ -192,7 +193,7 @@ class Ipvs:
             else:
                 yield Command(messages.DEL_SERVICE, key, value)
 
-    def settle(self, base: NodeBase) -> None:
+    def collect(self, base: NodeBase) -> None:
         """Take away what has left: it has no connection any more, or has had its time."""
         if base.proxy_mode != "ipvs":
             if not steering.is_there() or steering.is_led_to():
@@ -229,6 +230,10 @@ class Ipvs:
             if server in self._leaving and not rest:
                 del self._leaving[server]
                 yield Command(messages.DEL_SERVICE, server, 0)
+
+
+def _unreadable(error: OSError) -> KernelRefused:
+    return KernelRefused(f"the kernel shows no virtual servers: {error.strerror}")
 
 
 def _weightless(value: Value) -> int:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from groundplane.dataplanes import Drift
 from groundplane.dataplanes.links.fingerprint import Fingerprint, fingerprint
 from groundplane.dataplanes.links.route import Route
 from groundplane.dataplanes.links.tunnels import request, tunnel_of
@@ -109,7 +110,7 @@ class Links:
     """
 
     name = "links"
-    patience_s = 10.0
+    resync_interval_s = 10.0
 
     def __init__(self) -> None:
         self._netlink = IPRoute()
@@ -129,9 +130,6 @@ class Links:
 
     def render(self, base: NodeBase, part: Part) -> dict[str, Object]:
         return render(base, part)
-
-    def prepare(self, base: NodeBase) -> None:
-        """Nothing of this takes long."""
 
     def read(self, base: NodeBase) -> dict[str, Object]:
         """Return the routes that are there with our protocol number, and the bridge's addresses."""
@@ -192,16 +190,11 @@ class Links:
         self._notifications = _open_notifications()
         return self._notifications.fileno()
 
-    def disturbed(self, _base: NodeBase) -> bool:
-        """Return whether something was told, also of our own writes, or is not as it was read."""
-        told = self._notifications is not None and _drain(self._notifications)
-        return told or self._read is None or self._read != self._fingerprint()
-
-    def settle(self, base: NodeBase) -> None:
-        """Nothing of this becomes due."""
-
-    def culprit(self) -> str:
-        return ""
+    def drift(self, _base: NodeBase) -> Drift | None:
+        """Return whether something was reported, also our own writes, or is not as it was read."""
+        reported = self._notifications is not None and _drain(self._notifications)
+        is_other = reported or self._read is None or self._read != self._fingerprint()
+        return Drift() if is_other else None
 
     def text(self, key: str, value: Object) -> str:
         if isinstance(value, Address):

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Final
 
 from groundplane import marks
+from groundplane.dataplanes import Drift
 from groundplane.dataplanes.nftables import handle
 from groundplane.dataplanes.nftables.batch import encode, encode_kept
 from groundplane.dataplanes.nftables.maps import AFFINITY, MAPS, Element, Map, map_of
@@ -46,7 +47,7 @@ class Nftables:
     """
 
     name = "nftables"
-    patience_s = 10.0
+    resync_interval_s = 10.0
 
     def __init__(self) -> None:
         self._connection = Connection()
@@ -59,7 +60,6 @@ class Nftables:
         self._monitor: Monitor | None = None
         self._port = 0  # of the connection whose transactions the monitor does not report
         self._uncertain = False  # whether others may have changed what is ours unnoticed
-        self._culprit = ""
 
     def close(self) -> None:
         self._connection.close()
@@ -222,25 +222,21 @@ class Nftables:
         self._uncertain = self._connection.generation() != self._generation
         return self._monitor.fileno()
 
-    def disturbed(self, _base: NodeBase) -> bool:
+    def drift(self, _base: NodeBase) -> Drift | None:
         """Return whether others changed our tables, or, while we do not listen, any table."""
         if self._monitor is None:
-            return self._connection.generation() != self._generation
+            return Drift() if self._connection.generation() != self._generation else None
         touch, uncertain = self._monitor.touched(), self._uncertain
-        self._culprit, self._uncertain = touch.by if touch else "", False
-        return touch is not None or uncertain
+        self._uncertain = False
+        if touch is None:
+            return Drift() if uncertain else None
+        return Drift(touch.by)
 
     def _ignore_ourselves(self) -> None:
         """Let the monitor not tell of what we are about to do, by the port that we have now."""
         if self._monitor is not None and self._port != self._connection.port:
             self._port = self._connection.port
             self._monitor.ignore(self._port)
-
-    def settle(self, base: NodeBase) -> None:
-        """Nothing of this becomes due."""
-
-    def culprit(self) -> str:
-        return self._culprit
 
     def text(self, key: Element, value: bytes) -> str:
         map_ = map_of(key)
