@@ -107,6 +107,15 @@ def test_a_workload_leaves_the_site_as_egress_says(
     assert {TO_AWAY: masqueraded} == send(node, B).targets
 
 
+@pytest.mark.parametrize("egress", [True, False])
+def test_a_workload_is_its_node_to_a_node_that_the_overlay_leads_to(egress: bool) -> None:
+    first, *others = BASE.peers
+    peers = (msgspec.structs.replace(first, tunnel=PEER), *others)
+    base = msgspec.structs.replace(BASE, peers=peers, egress_masquerade=egress)
+    target = {Target(PEER, 8080): True}
+    assert target == send(simulated(endpoint(PEER, "n2"), base=base), B).targets
+
+
 def test_another_node_is_not_outside() -> None:
     assert {Target(PEER, 8080): False} == send(simulated(endpoint(PEER, "n2")), B).targets
 

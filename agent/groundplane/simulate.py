@@ -141,7 +141,8 @@ class Simulator:
         """Return whether *target* sees the node as the client.
 
         It does where that was *decided* by the way, where a workload meets itself, and where a
-        workload's packet goes outside; never where the target is the node: nothing leaves then.
+        workload's packet goes outside, or to a node that the overlay leads to. It never does where
+        the target is the node: nothing leaves then.
         """
         base, source = self._base, canonical(packet.source)
         if target.address in map(canonical, base.addresses):
@@ -149,7 +150,15 @@ class Simulator:
         own = {canonical(text) for each in base.workloads for text in each.addresses}
         if decided or (source == target.address and source in own):
             return True
-        return base.egress_masquerade and self._is_workload(source) and _is_outside(base, target)
+        if not self._is_workload(source):
+            return False
+        return _has_tunnel(base, target) or (base.egress_masquerade and _is_outside(base, target))
+
+
+def _has_tunnel(base: NodeBase, target: Target) -> bool:
+    """Return whether *target* is a node that the overlay leads to."""
+    nodes = (text for peer in base.peers if peer.tunnel for text in peer.addresses)
+    return target.address in map(canonical, nodes)
 
 
 def _is_outside(base: NodeBase, target: Target) -> bool:

@@ -72,6 +72,21 @@ spec:
   - {name: tcp, port: 80, targetPort: 8080, nodePort: 30080}
   - {name: udp, port: 80, targetPort: 8080, nodePort: 30080, protocol: UDP}
   - {name: told, port: 81, targetPort: 8081, nodePort: 30081}
+---
+apiVersion: groundplane/v1
+kind: Workload
+metadata: {name: of-the-node, labels: {app: of-the-node}}
+spec: {node: n2, hostNetwork: true, ports: [{name: web, port: 8090}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: of-the-node}
+spec:
+  ipFamilyPolicy: RequireDualStack
+  selector: {app: of-the-node}
+  ports:
+  - {name: tcp, port: 80, targetPort: 8090}
+  - {name: udp, port: 80, targetPort: 8090, protocol: UDP}
 """
 BETWEEN = """\
 table bridge between {
@@ -103,12 +118,19 @@ def net(site: Site) -> Iterator[World]:
         load_ = ["ip", "netns", "exec", built.client, "nft", "-f", "-"]
         subprocess.run(load_, input=BETWEEN, text=True, check=True)
         built.serve(built.workload("there"), "there", 8080)
+        # A datagram's answer has to come from the address that was asked.
+        built.serve(built.node("n2"), "n2", 8090, built.addresses("n2"))
         yield built
+
+
+def service(site: Site, name: str) -> Service:
+    (found,) = (each for each in site.services if each.name == name)
+    return found
 
 
 @pytest.fixture(scope="module")
 def there(site: Site) -> Service:
-    return site.services[0]
+    return service(site, "there")
 
 
 @pytest.mark.parametrize("protocol", ["TCP", "UDP"])
@@ -127,6 +149,14 @@ class TestByTheService:
         bridge = project_base(site, "n1").bridge_addresses[family]
         answer = ask(net.node("n1"), there.cluster_ips[family], 80, protocol)
         assert [f"there {bridge}"] == answer
+
+    def test_a_workload_is_seen_as_its_node_by_one_of_the_nodes_network(
+        self, net: World, site: Site, family: int, protocol: str
+    ) -> None:
+        """Between nodes there is no tunnel, and no way back to a workload."""
+        address = service(site, "of-the-node").cluster_ips[family]
+        answer = ask(net.workload("here"), address, 80, protocol)
+        assert [f"n2 {net.addresses('n1')[family]}"] == answer
 
     def test_an_outsider_comes_by_the_other_nodes_port(
         self, net: World, there: Service, family: int, protocol: str

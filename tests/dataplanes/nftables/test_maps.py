@@ -72,6 +72,7 @@ def test_widths_are_whole_registers_of_four_bytes(maps: FamilyMaps, address: int
         "service_addresses": (address, 0),
         "nodes": (address, 0),
         "subnets": (address, 0),
+        "tunnel_nodes": (address, 0),
         "hairpin": (2 * address, 0),
         "marks": (4, 4),
         "untranslated": (address + 8, 0),

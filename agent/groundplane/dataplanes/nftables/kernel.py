@@ -30,12 +30,15 @@ from groundplane.tables import BatchMessage, removal
 _TRIES: Final = 10
 _PIECE: Final = 12_000  # elements of one transaction of a first load
 _ENTRANCES: Final = {m.code for f in MAPS.values() for m in (f.cluster_ips, f.external_ips)}
+_OF_OVERLAY: Final = tuple(maps.tunnel_nodes for maps in MAPS.values())
 _TAMPERED: Final = "tampered"  # in place of a digest: our framework, with rules of others
 
 
 def maps_of(base: NodeBase) -> list[Map]:
     """Return the maps that the framework of *base* has."""
     maps = [each for family in base.families for each in MAPS[family].of(base.proxy_mode)]
+    if base.overlay is None:
+        maps = [each for each in maps if each not in _OF_OVERLAY]
     others = [each for family, each in MAPS.items() if family not in base.families]
     return maps + [map_ for each in others for map_ in (each.guard, each.announced)]
 

@@ -104,6 +104,7 @@ class FamilyMaps:
     untranslated: Map  # address . protocol . port of what IPVS sends on as it is
     untranslated_addresses: Map  # their addresses, for what ICMP says of such packets
     subnets: Map  # first addresses of the subnets of all nodes
+    tunnel_nodes: Map  # addresses of the nodes that the overlay leads to
 
     @property
     def all(self) -> tuple[Map, ...]:
@@ -135,18 +136,19 @@ def _maps(code: int, table: str, address: Field, announced: Field) -> FamilyMaps
         untranslated=Map(code + 13, table, "untranslated", (address, PROTOCOL, PORT)),
         untranslated_addresses=Map(code + 14, table, "untranslated_addresses", (address,)),
         subnets=Map(code + 15, table, "subnets", (address,)),
+        tunnel_nodes=Map(code + 16, table, "tunnel_nodes", (address,)),
     )
 
 
 MAPS: Final[dict[Family, FamilyMaps]] = {
     "IPv4": _maps(0, "ip", IPV4, IPV4),
-    "IPv6": _maps(16, "ip6", IPV6, RAW_IPV6),
+    "IPv6": _maps(17, "ip6", IPV6, RAW_IPV6),
 }
 # What packets wrote, not we: which client stays with which endpoint. A client's IPv6 address is
 # there as two hashes of it, see text.py.
 AFFINITY: Final[dict[Family, Map]] = {
-    "IPv4": Map(32, "ip", "affinity", (HANDLE, IPV4), (HANDLE,)),
-    "IPv6": Map(33, "ip6", "affinity", (HANDLE, HANDLE, HANDLE), (HANDLE,)),
+    "IPv4": Map(34, "ip", "affinity", (HANDLE, IPV4), (HANDLE,)),
+    "IPv6": Map(35, "ip6", "affinity", (HANDLE, HANDLE, HANDLE), (HANDLE,)),
 }
 BY_CODE: Final = (*(each for maps in MAPS.values() for each in maps.all), *AFFINITY.values())
 

@@ -234,6 +234,8 @@ def _base(base: NodeBase) -> Elements:
     elements: Elements = {}
     for text in (*base.addresses, *(text for peer in base.peers for text in peer.addresses)):
         elements[MAPS[family_of(text)].nodes.prefix + pack(text)] = b""
+    for text in (text for peer in base.peers if peer.tunnel for text in peer.addresses):
+        elements[MAPS[family_of(text)].tunnel_nodes.prefix + pack(text)] = b""
     for cidr in (*base.subnets, *(cidr for peer in base.peers for cidr in peer.subnets)):
         prefix = MAPS[family_of(cidr)].subnets.prefix
         elements[prefix + pack(cidr.partition("/")[0])] = b""
