@@ -86,7 +86,7 @@ def test_no_key_and_no_token_is_in_it(node: Path) -> None:
     (probe,) = decode(contents[f"groundplane/state/{SITE_FILE}"]).every_probe()
     assert (("Authorization", "..."),) == probe.headers
     cut = contents[f"groundplane/state/{PREVIOUS_FILE}"]
-    assert cut == b"no compiled site: it is cut off, or has something behind its end\n"
+    assert cut == b"not a compiled site: it is cut off, or has something behind its end\n"
 
 
 def test_all_of_a_site_but_header_values_is_in_it(node: Path) -> None:

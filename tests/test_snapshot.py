@@ -175,16 +175,16 @@ def test_no_part_of_it_is_taken_for_the_whole(length: int) -> None:
 @pytest.mark.parametrize(
     ("encoded", "message"),
     [
-        (b"", "no compiled site: it begins with b''"),
-        (b"{}\n", "no compiled site: it begins with b'{}'"),
-        (encode(EMPTY)[:-1], "no compiled site: its header does not match its digest"),
-        (encode(EMPTY) + b"x", "no compiled site: it is cut off, or has something behind its end"),
-        (SMALL[:-1], "no compiled site: it is cut off, or has something behind its end"),
+        (b"", "not a compiled site: it begins with b''"),
+        (b"{}\n", "not a compiled site: it begins with b'{}'"),
+        (encode(EMPTY)[:-1], "not a compiled site: its header does not match its digest"),
+        (encode(EMPTY) + b"x", "not a compiled site: it is cut off, or has something behind its end"),
+        (SMALL[:-1], "not a compiled site: it is cut off, or has something behind its end"),
         (encode(msgspec.structs.replace(EMPTY, format=999)), "a compiled site of format 999"),
-        (titled(b"[]\n\n"), "no compiled site: Expected `object`, got `array`"),
-        (titled(b"{}\n\n"), "no compiled site: Object missing required field `format`"),
-        (titled(b'{"domain": "\xff"}\n\n'), "no compiled site: 'utf-8' codec can't decode"),
-        (titled(JSON + b"\nweb 1 1 00\n\n"), "no compiled site: a block is described as b'web"),
+        (titled(b"[]\n\n"), "not a compiled site: Expected `object`, got `array`"),
+        (titled(b"{}\n\n"), "not a compiled site: Object missing required field `format`"),
+        (titled(b'{"domain": "\xff"}\n\n'), "not a compiled site: 'utf-8' codec can't decode"),
+        (titled(JSON + b"\nweb 1 1 00\n\n"), "not a compiled site: a block is described as b'web"),
     ],
 )
 def test_what_is_no_snapshot_is_an_error(encoded: bytes, message: str) -> None:

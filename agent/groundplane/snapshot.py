@@ -37,7 +37,7 @@ Key = tuple[str, str]
 
 _TITLE: Final = re.compile(rb"groundplane-site ([0-9]{1,9}) ([0-9a-f]{64})\n")
 _ENTRY: Final = re.compile(rb"([!-.0-~]*)/([!-~]+) ([0-9]{1,9}) ([0-9]{1,9}) ([0-9a-f]{32})")
-_CUT: Final = "no compiled site: it is cut off, or has something behind its end"
+_CUT: Final = "not a compiled site: it is cut off, or has something behind its end"
 _PROBE: Final = "!"
 _PER_BLOCK: Final = 32  # services or probes, on average
 
@@ -120,7 +120,7 @@ def _decoded(decoder: "msgspec.json.Decoder[T]", encoded: bytes) -> T:
     try:
         return decoder.decode(encoded)
     except ValueError as error:  # msgspec's are, and what is no UTF-8
-        raise StateError(f"no compiled site: {error}") from None
+        raise StateError(f"not a compiled site: {error}") from None
 
 
 def _every(decoder: "msgspec.json.Decoder[T]", blocks: Iterable[Block]) -> Iterator[T]:
@@ -129,7 +129,7 @@ def _every(decoder: "msgspec.json.Decoder[T]", blocks: Iterable[Block]) -> Itera
             for line in block.lines.splitlines():
                 yield decoder.decode(line[line.index(b"\t") :])
     except ValueError as error:
-        raise StateError(f"no compiled site: {error}") from None
+        raise StateError(f"not a compiled site: {error}") from None
 
 
 def _of_workloads(block: Block) -> bool:
@@ -315,7 +315,7 @@ def _found(entry: bytes, encoded: bytes, start: int) -> Block:
     """Return the block of *encoded* that *entry* describes."""
     match = _ENTRY.fullmatch(entry)
     if match is None:
-        raise StateError(f"no compiled site: a block is described as {entry[:80]!r}")
+        raise StateError(f"not a compiled site: a block is described as {entry[:80]!r}")
     lines = encoded[start : start + int(match[4])]
     if len(lines) != int(match[4]):
         raise StateError(_CUT)
@@ -329,12 +329,12 @@ def _verified(blocks: Sequence[Block], index: int) -> list[tuple[Key, bytes]]:
     """
     block, where = blocks[index], "/".join(blocks[index].first)
     if _digest(block.lines).encode() != block.entry[-32:]:
-        raise StateError(f"no compiled site: what begins at {where} does not match its digest")
+        raise StateError(f"not a compiled site: what begins at {where} does not match its digest")
     lines = [*_keyed(block)]
     keys = [key for key, _ in lines] + [each.first for each in blocks[index + 1 : index + 2]]
     in_order = all(one < other for one, other in pairwise(keys))
     if len(lines) != block.length or keys[:1] != [block.first] or not in_order:
-        raise StateError(f"no compiled site: what begins at {where} is not in order")
+        raise StateError(f"not a compiled site: what begins at {where} is not in order")
     return lines
 
 
@@ -345,7 +345,7 @@ def _keyed(block: Block) -> Iterator[tuple[Key, bytes]]:
             namespace, _, name = line[: line.index(b"\t")].decode().partition("/")
             yield (namespace, name), line
     except ValueError:
-        raise StateError("no compiled site: a line has no key") from None
+        raise StateError("not a compiled site: a line has no key") from None
 
 
 def _by_key(blocks: Iterable[Block]) -> dict[Key, bytes]:
@@ -370,19 +370,19 @@ def _require_canonical(key: Key, line: bytes) -> None:
         _require(service_faults(service), what)
         is_its_own = key == service.key
     if not is_its_own:
-        raise StateError(printable(f"no compiled site: {what} has another one's value"))
+        raise StateError(printable(f"not a compiled site: {what} has another one's value"))
 
 
 def _require(faults: Iterator[tuple[str, str]], what: str) -> None:
     for field_, fault in faults:
-        raise StateError(printable(f"no compiled site: {what}: {field_}: {shortened(fault)}"))
+        raise StateError(printable(f"not a compiled site: {what}: {field_}: {shortened(fault)}"))
 
 
 def _title(encoded: bytes) -> tuple[int, str]:
     """Return the end of the first line, and the digest in it."""
     title = _TITLE.match(encoded)
     if title is None:
-        raise StateError(f"no compiled site: it begins with {encoded[:40].strip()!r}")
+        raise StateError(f"not a compiled site: it begins with {encoded[:40].strip()!r}")
     if int(title[1]) != FORMAT:
         raise StateError(f"a compiled site of format {int(title[1])}; this version reads {FORMAT}")
     return title.end(), title[2].decode()
@@ -393,6 +393,6 @@ def _header(encoded: bytes) -> tuple[bytes, list[bytes], int]:
     start, digest = _title(encoded)
     end = encoded.find(b"\n\n", start) + 2
     if end < 2 or hashlib.sha256(encoded[start:end]).hexdigest() != digest:
-        raise StateError("no compiled site: its header does not match its digest")
+        raise StateError("not a compiled site: its header does not match its digest")
     head, *entries = encoded[start : end - 2].split(b"\n")
     return head, entries, end

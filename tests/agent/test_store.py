@@ -93,7 +93,7 @@ def test_without_any_good_site_both_reasons_are_told(tmp_path: Path) -> None:
         load_site(tmp_path)
     assert (
         f"{tmp_path}/site.snapshot: No such file or directory; "
-        f"{tmp_path}/site.previous.snapshot: no compiled site: it begins with b'damaged'"
+        f"{tmp_path}/site.previous.snapshot: not a compiled site: it begins with b'damaged'"
     ) == str(error.value)
 
 

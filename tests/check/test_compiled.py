@@ -139,7 +139,7 @@ def test_a_header_of_a_probe_is_one_line(site: Site, header: str) -> None:
                        ((11,), "/ HTTP/1.1\r\nX: y"), ((12,), "a\r\nX: y"), ((16,), "other")):  # fmt: skip
         hostile = changed(site, ("probes", index, *path), text)
         assert hostile is not None
-        with pytest.raises(StateError, match="no compiled site: !"):
+        with pytest.raises(StateError, match="not a compiled site: !"):
             verify_values(encode(hostile))
 
 

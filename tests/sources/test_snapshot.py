@@ -83,10 +83,10 @@ def test_a_server_without_etags_will_do(source: Source, server: Web) -> None:
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        (ONE[:-1], "no compiled site: "),
-        (ONE.replace(b"one", b"ONE"), "no compiled site: its header does not match its digest"),
-        (b"<html>\x1b[2J", "no compiled site: it begins with b'<html>\\x1b[2J'"),
-        (b"", "no compiled site: it begins with b''"),
+        (ONE[:-1], "not a compiled site: "),
+        (ONE.replace(b"one", b"ONE"), "not a compiled site: its header does not match its digest"),
+        (b"<html>\x1b[2J", "not a compiled site: it begins with b'<html>\\x1b[2J'"),
+        (b"", "not a compiled site: it begins with b''"),
         (b"groundplane-site 1 " + b"0" * 64 + b"\n", "a compiled site of format 1; this version"),
     ],
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from groundplane.cli import options
+from groundplane.cli.agent_plan import plan
 from groundplane.cli.agent_status import status, wait
 from groundplane.cli.exec_helper import exec_helper
 
@@ -13,21 +14,12 @@ if TYPE_CHECKING:
     from groundplane.sources import Trust
 
 
-_dns_key = click.option(
-    "--dns-key",
-    type=click.Path(path_type=Path),
-    default=Path("/etc/bind/groundplane.key"),
-    show_default=True,
-    help="The TSIG key that the DNS server takes updates with.",
-)
-
-
 @click.group()
 def agent() -> None:
     """The agent on this node."""
 
 
-for _command in (exec_helper, status, wait):
+for _command in (exec_helper, plan, status, wait):
     agent.add_command(_command)
 
 
@@ -60,7 +52,7 @@ for _command in (exec_helper, status, wait):
 )
 @options.state_directory
 @options.runtime_directory
-@_dns_key
+@options.dns_key
 @click.option(
     "--poll",
     type=click.FloatRange(min=0.1),
@@ -176,7 +168,7 @@ def poke(runtime_directory: Path) -> None:
 @click.option("--node", envvar="GROUNDPLANE_NODE", required=True, help="This node's name.")
 @options.state_directory
 @options.runtime_directory
-@_dns_key
+@options.dns_key
 @click.option("--without-dns", is_flag=True, help="Leave the records of the DNS server.")
 @click.option("--dry", is_flag=True, help="Only say what would be removed.")
 def cleanup(

@@ -20,6 +20,13 @@ state_directory = click.option(
     default=Path("/var/lib/groundplane"),
     show_default=True,
 )
+dns_key = click.option(
+    "--dns-key",
+    type=click.Path(path_type=Path),
+    default=Path("/etc/bind/groundplane.key"),
+    show_default=True,
+    help="The TSIG key that the DNS server takes updates with.",
+)
 live = click.option(
     "--live", is_flag=True, help="Ask the agent of this node, not the catalog in SOURCE."
 )

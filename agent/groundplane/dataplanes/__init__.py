@@ -5,7 +5,7 @@ knows no other dataplane. `Dataplane` is all that a plan and a change need of it
 here are for what only some dataplanes do; one that does not do it has none of their methods.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from groundplane.diff import Delta
@@ -58,6 +58,12 @@ class Preparing(Protocol):
 
         It is called before each `read` that a `write` may follow, and also ahead of the first one,
         while services are still being computed. GroundplaneError as in `write`.
+        """
+
+    def unprepared(self, base: NodeBase) -> Sequence[str]:
+        """Return in words what `prepare` or the first `write` would make besides objects.
+
+        It changes nothing on the node. KernelRefused where that cannot be read.
         """
 
 

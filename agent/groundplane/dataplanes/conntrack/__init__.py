@@ -2,6 +2,16 @@
 
 from groundplane.dataplanes.conntrack.flows import Flow, Frontend, Range, Scope, packed, stale
 from groundplane.dataplanes.conntrack.kernel import Conntrack
-from groundplane.dataplanes.conntrack.plane import StaleFlows
+from groundplane.dataplanes.conntrack.plane import StaleFlows, expected_flows
 
-__all__ = ["Conntrack", "Flow", "Frontend", "Range", "Scope", "StaleFlows", "packed", "stale"]
+__all__ = [
+    "Conntrack",
+    "Flow",
+    "Frontend",
+    "Range",
+    "Scope",
+    "StaleFlows",
+    "expected_flows",
+    "packed",
+    "stale",
+]

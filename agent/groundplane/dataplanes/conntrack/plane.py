@@ -11,7 +11,7 @@ from groundplane.diff import Delta
 from groundplane.errors import KernelRefused, ObjectsRefused
 from groundplane.model.address import unpack
 from groundplane.model.service import NUMBERS, Family, Protocol
-from groundplane.project.state import NodeBase, Part
+from groundplane.project.state import NodeBase, NodeState, Part
 
 _NAMES: Final = {number: name for name, number in NUMBERS.items()}
 
@@ -26,9 +26,10 @@ class StaleFlows:
     name = "conntrack"
     resync_interval_s = 10.0
 
-    def __init__(self) -> None:
+    def __init__(self, expected: Mapping[Frontend, Targets] | None = None) -> None:
+        """*expected*: what is expected before the first write, as by an agent that ran before."""
         self._table = Conntrack()
-        self._expected: dict[Frontend, Targets] = {}
+        self._expected = dict(expected or {})
         # A packet that was on its way while rules changed may make an entry later: since the last look,
         # these frontends were removed, and of these protocols frontends changed.
         self._removed: set[Frontend] = set()
@@ -111,6 +112,14 @@ class StaleFlows:
         if self._scope is None or self._scope[0] is not base:
             self._scope = base, scope_of(base)
         return self._scope[1]
+
+
+def expected_flows(state: NodeState) -> dict[Frontend, Targets]:
+    """Return what is expected where *state* is in place."""
+    found: dict[Object, Targets] = {}
+    for part in state.parts:
+        found |= render(state.base, part)
+    return {key: targets for key, targets in found.items() if not isinstance(key, Flow)}
 
 
 def _concerned(delta: Delta[Object, Targets]) -> Iterator[int]:

@@ -116,21 +116,40 @@ class Bind:
                 raise KernelRefused(message) from None
 
     def _catch_up(self, session: Session, zone: str) -> None:
-        question = session.send(wire.query(zone, wire.SOA), 1)
-        answer, message = session.receive()
-        session.verified(answer, message, question)
-        if message.rcode == wire.SERVFAIL:
+        answer = self._beginning(session, zone)
+        if answer.rcode == wire.SERVFAIL:
             self._ask_to_rebuild()
-        if message.rcode or message.soa is None:
+        soa = answer.soa
+        if answer.rcode or soa is None:
             return
-        last = self._serials.forgotten(zone, message.soa.serial)
+        last = self._serials.forgotten(zone, soa.serial)
         if last is None:
-            self._serials.note({zone: message.soa.serial})
+            self._serials.note({zone: soa.serial})
             return
         refused: dict[str, str] = {}
-        self._send(session, {zone: wire.updates(zone, message.soa, (), last)}, refused)
+        self._send(session, {zone: wire.updates(zone, soa, (), last)}, refused)
         if refused:
             self._behind[zone] = f"the DNS server took no later serial of {zone}: {refused[zone]}"
+
+    def _beginning(self, session: Session, zone: str) -> wire.Message:
+        """Return what the server answers to the question how *zone* begins."""
+        question = session.send(wire.query(zone, wire.SOA), 1)
+        answer, message = session.receive()
+        return session.verified(answer, message, question)
+
+    def unprepared(self, base: NodeBase) -> list[str]:
+        """Return the zones whose serial is behind one that was served."""
+        key, found = self._keys.key(), []
+        for zone in zones_of(base):
+            try:
+                with self._talking(key) as session:
+                    soa = self._beginning(session, zone).soa
+            except FAILURES as error:
+                message = f"the DNS server gave no zone {zone}: {_reason(error)}"
+                raise KernelRefused(message) from None
+            if soa is not None and self._serials.forgotten(zone, soa.serial) is not None:
+                found.append(f"raise the serial {soa.serial} of {zone}")
+        return found
 
     def read(self, base: NodeBase) -> dict[Record, int]:
         """Return the records that the server has in the zones of the site.

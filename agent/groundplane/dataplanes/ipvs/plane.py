@@ -83,6 +83,12 @@ class Ipvs:
         if is_led_to:
             self._steering.lead(base)
 
+    def unprepared(self, base: NodeBase) -> list[str]:
+        """Return that what leads packets here is missing."""
+        if base.proxy_mode != "ipvs" or steering.is_whole(base):
+            return []
+        return ["lead packets to IPVS"]
+
     def read(self, base: NodeBase) -> dict[Key, Value]:
         """Return what is there; nothing in another proxy mode, where all of it leaves by itself."""
         if base.proxy_mode != "ipvs":

@@ -112,6 +112,11 @@ def let_go() -> None:
     remove_tables(TABLES)
 
 
+def is_whole(base: NodeBase) -> bool:
+    """Return whether tables, rule and routes are there, whatever the tables hold."""
+    return all(_digests(base)) and _is_routed(base)
+
+
 def is_there() -> bool:
     """Return whether anything of what leads packets to IPVS is there."""
     netlink = Socket()

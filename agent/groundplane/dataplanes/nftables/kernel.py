@@ -11,7 +11,7 @@ from groundplane import marks
 from groundplane.dataplanes import Drift
 from groundplane.dataplanes.nftables import handle
 from groundplane.dataplanes.nftables.batch import encode, encode_kept
-from groundplane.dataplanes.nftables.maps import AFFINITY, MAPS, Element, Map, map_of
+from groundplane.dataplanes.nftables.maps import AFFINITY, MAPS, TABLE, Element, Map, map_of
 from groundplane.dataplanes.nftables.monitor import Monitor
 from groundplane.dataplanes.nftables.netlink import Connection
 from groundplane.dataplanes.nftables.render import render
@@ -120,6 +120,18 @@ class Nftables:
             if self._digest_there(base) is None:
                 self._ignore_ourselves()
                 self._load(base)
+
+    def unprepared(self, base: NodeBase) -> list[str]:
+        """Return that our tables are missing, or that others are to replace them."""
+        try:
+            there = self._digest_there(base)
+        except OSError as error:
+            raise KernelRefused(f"the kernel shows no tables: {error.strerror}") from None
+        if there == self._digest(base):
+            return []
+        verb = "load" if there is None else "replace"
+        tables = ", ".join(f"{family} {TABLE}" for family in tables_of(base))
+        return [f"{verb} tables {tables}"]
 
     def write(self, base: NodeBase, delta: Delta[Element, bytes]) -> None:
         """Make the change in one transaction.

@@ -1,0 +1,74 @@
+"""What the agent would change now, in every dataplane: nothing is written, no lock is taken."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from groundplane.agent.store import SERIALS_FILE
+from groundplane.choose import Failing
+from groundplane.dataplanes import Dataplane, Preparing
+from groundplane.dataplanes.conntrack import StaleFlows, expected_flows
+from groundplane.dataplanes.dns import Bind
+from groundplane.dataplanes.ipvs import Ipvs
+from groundplane.dataplanes.links import Links
+from groundplane.dataplanes.nftables import Nftables
+from groundplane.diff import Delta
+from groundplane.errors import GroundplaneError
+from groundplane.project import NodeState, project_base, project_services
+from groundplane.reconcile import Reconciler
+from groundplane.snapshot import decode
+
+Verb = Literal["prepare", "create", "update", "delete"]
+
+
+class Change(NamedTuple):
+    """One change of a dataplane, in words."""
+
+    verb: Verb
+    what: str
+
+
+class Plan(NamedTuple):
+    """What would change in a dataplane; *error* says why it cannot be told."""
+
+    plane: str
+    changes: Sequence[Change] = ()
+    error: str = ""
+
+
+def wanted(encoded: bytes, node: str, failing: Failing) -> NodeState:
+    """Return what *node* has to hold by the compiled site *encoded*. StateError where it is none."""
+    snapshot = decode(encoded)
+    return project_services(snapshot, project_base(snapshot.site(node), node), failing)
+
+
+def plans(state: NodeState, state_directory: Path, dns_key: Path | None) -> Iterator[Plan]:
+    """Yield what each dataplane of this node would change to hold *state*."""
+    planes: list[Dataplane[Any, Any]] = [
+        Links(),
+        Ipvs(),
+        Nftables(),
+        StaleFlows(expected_flows(state)),
+    ]
+    if dns_key is not None:
+        planes.append(Bind(dns_key, state_directory / SERIALS_FILE))
+    for plane in planes:
+        try:
+            yield Plan(plane.name, tuple(_changes(plane, state)))
+        except (GroundplaneError, OSError) as error:
+            yield Plan(plane.name, error=str(error))
+        finally:
+            plane.close()
+
+
+def _changes(plane: Dataplane[Any, Any], state: NodeState) -> Iterator[Change]:
+    if isinstance(plane, Preparing):
+        for what in plane.unprepared(state.base):
+            yield Change("prepare", what)
+    delta: Delta[Any, Any] = Reconciler(plane).plan(state)
+    for key, value in delta.delete.items():
+        yield Change("delete", plane.text(key, value))
+    for key, (old, new) in delta.update.items():
+        yield Change("update", f"{plane.text(key, old)} -> {plane.text(key, new)}")
+    for key, value in delta.create.items():
+        yield Change("create", plane.text(key, value))
