@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from ipaddress import ip_interface
 from typing import Final
 
-from groundplane.dataplanes.links.routes import PROTOCOL
 from groundplane.model import compiled
 from groundplane.model.address import BITS, family_of
 from groundplane.netns import TUNNELS
+from groundplane.owned import ROUTE_PROTOCOL
 from groundplane.project.sent_on import sent_on
 from groundplane.rendering import render_template
 
@@ -31,7 +31,7 @@ class Answering:
     def script(self) -> str:
         """The program of the shell that makes a host have that and no more of ours."""
         return render_template(
-            "backend.sh.j2", link=LINK, nobody=_NOBODY, protocol=PROTOCOL, wanted=self
+            "backend.sh.j2", link=LINK, nobody=_NOBODY, protocol=ROUTE_PROTOCOL, wanted=self
         )
 
 

@@ -16,7 +16,8 @@ from groundplane.doctor.opening import (
     ufw_rule,
 )
 from groundplane.model import compiled
-from groundplane.project.state import BRIDGE, OVERLAY, NodeBase
+from groundplane.owned import BRIDGE, OVERLAY
+from groundplane.project.state import NodeBase
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,10 @@ def test_no_part_of_it_is_taken_for_the_whole(length: int) -> None:
         (b"", "not a compiled site: it begins with b''"),
         (b"{}\n", "not a compiled site: it begins with b'{}'"),
         (encode(EMPTY)[:-1], "not a compiled site: its header does not match its digest"),
-        (encode(EMPTY) + b"x", "not a compiled site: it is cut off, or has something behind its end"),
+        (
+            encode(EMPTY) + b"x",
+            "not a compiled site: it is cut off, or has something behind its end",
+        ),
         (SMALL[:-1], "not a compiled site: it is cut off, or has something behind its end"),
         (encode(msgspec.structs.replace(EMPTY, format=999)), "a compiled site of format 999"),
         (titled(b"[]\n\n"), "not a compiled site: Expected `object`, got `array`"),

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from groundplane import owned
 from groundplane.agent.store import PREVIOUS_FILE, SITE_FILE
 from groundplane.errors import KernelRefused, StateError
 from groundplane.model.compiled import Probe
@@ -36,9 +37,9 @@ COMMANDS: Final = {
     "agent/unit.txt": ("systemctl", "status", "--no-pager", "-l", "groundplane-agent"),
     "kernel/version.txt": ("uname", "-a"),
     "kernel/nft-version.txt": ("nft", "--version"),
-    "kernel/table-ip.nft": ("nft", "list", "table", "ip", "groundplane"),
-    "kernel/table-ip6.nft": ("nft", "list", "table", "ip6", "groundplane"),
-    "kernel/table-bridge.nft": ("nft", "list", "table", "bridge", "groundplane"),
+    "kernel/table-ip.nft": ("nft", "list", "table", "ip", owned.TABLE),
+    "kernel/table-ip6.nft": ("nft", "list", "table", "ip6", owned.TABLE),
+    "kernel/table-bridge.nft": ("nft", "list", "table", "bridge", owned.TABLE),
     "kernel/addresses.txt": ("ip", "address"),
     "kernel/links.txt": ("ip", "-s", "link"),
     "kernel/routes.txt": ("ip", "route", "show", "table", "all"),

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
+from groundplane.owned import WORKLOAD_LINKS
 from groundplane.project.node import interface_name
 
 # With the instance of the unit: NAMESPACE-NAME.
@@ -31,7 +32,9 @@ def found_here(wanted: Collection[str]) -> list[str]:
     namespaces = [path.name for path in _NAMESPACES.glob("*")]
     if not namespaces:
         return []
-    return leftovers(namespaces, frozenset(path.name for path in _LINKS.glob("gpw*")), wanted)
+    return leftovers(
+        namespaces, frozenset(path.name for path in _LINKS.glob(f"{WORKLOAD_LINKS}*")), wanted
+    )
 
 
 def _links_to(instance: str) -> list[str]:

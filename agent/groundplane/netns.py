@@ -17,7 +17,8 @@ from groundplane.errors import GroundplaneError, KernelRefused
 from groundplane.model.address import family_of
 from groundplane.model.hint import did_you_mean
 from groundplane.model.service import Family
-from groundplane.project.state import BRIDGE, LocalWorkload, NodeBase
+from groundplane.owned import BRIDGE
+from groundplane.project.state import LocalWorkload, NodeBase
 
 INTERFACE: Final = "eth0"
 NETNS_DIRECTORY: Final = Path("/run/netns")

@@ -5,10 +5,12 @@ from typing import Any
 
 import jinja2
 
+from groundplane import owned
+
 
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("groundplane"),
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 - configuration files; names are validated before
@@ -16,8 +18,10 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.globals |= {"owned": owned, "hex": hex}
+    return environment
 
 
 def render_template(name: str, **values: Any) -> str:
-    """Return the text of templates/*name* with *values*."""
+    """Return the text of templates/*name* with *values*, and with the names of owned.py."""
     return _environment().get_template(name).render(**values)

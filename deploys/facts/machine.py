@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
 from groundplane.netns import TUNNELS
-from groundplane.project.state import BRIDGE
+from groundplane.owned import BRIDGE
 
 _TIME_SERVICES = ("chrony", "chronyd", "ntpsec", "ntp", "ntpd", "openntpd", "systemd-timesyncd")
 

@@ -38,7 +38,8 @@ from groundplane.model import compiled
 from groundplane.model.address import family_of
 from groundplane.netns import PORT, entry_of
 from groundplane.own_command import own_command
-from groundplane.project.state import BRIDGE, OVERLAY, LocalWorkload, NodeBase
+from groundplane.owned import BRIDGE, OVERLAY
+from groundplane.project.state import LocalWorkload, NodeBase
 
 PREFIX = "gp-netns"
 SERVER = ROOT / "examples" / "lab" / "workload.py"

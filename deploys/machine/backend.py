@@ -14,7 +14,7 @@ from deploys.facts.machine import LinkAddresses, Routes
 from deploys.operations.refusal import refuse
 from deploys.units import put_unit, remove_unit
 from deploys.uploads import keep_uploads_private
-from groundplane.dataplanes.links.routes import PROTOCOL
+from groundplane.owned import ROUTE_PROTOCOL
 from groundplane.rendering import render_template
 
 UNIT = "groundplane-backend.service"
@@ -59,7 +59,7 @@ def _have(wanted: Answering, there: list[str]) -> None:
     script = _put(wanted)
     unit = put_unit(UNIT, render_template("groundplane-backend.service.j2", script=SCRIPT))
     as_declared = {*wanted.addresses} == {*there} and wanted.routes == host.get_fact(
-        Routes, protocol=PROTOCOL
+        Routes, protocol=ROUTE_PROTOCOL
     )
     systemd.service(
         name="The host answers by the services' addresses",

@@ -13,8 +13,8 @@ from deploys.machine.defaults import DEFAULTS
 from deploys.operations import links as own
 from deploys.units import put_unit, remove_unit
 from groundplane.dataplanes.links import network_units, overlay_unit
-from groundplane.dataplanes.links.routes import PROTOCOL
-from groundplane.project.state import BRIDGE, OVERLAY, NodeBase
+from groundplane.owned import BRIDGE, OVERLAY, ROUTE_PROTOCOL
+from groundplane.project.state import NodeBase
 
 SYSCTLS = {
     "net.ipv4.ip_forward": 1,
@@ -54,7 +54,7 @@ def links() -> None:
     _conntrack()
     files.put(
         name="Our route protocol has a name",
-        src=StringIO(f"{PROTOCOL}\tgroundplane\n"),
+        src=StringIO(f"{ROUTE_PROTOCOL}\tgroundplane\n"),
         dest="/etc/iproute2/rt_protos.d/groundplane.conf",
         mode="644",
     )

@@ -2,12 +2,8 @@
 
 from msgspec.structs import replace
 
-from groundplane.dataplanes.links.routes import PROTOCOL
-from groundplane.dataplanes.nftables.maps import TABLE
 from groundplane.doctor import (
     diagnose,
-    network,
-    ruleset,
 )
 from tests.doctor.findings import EXPOSED, GOOD, NOTHING, OURS, found, sysctls, the
 from tests.states import BASE, of_family
@@ -17,10 +13,6 @@ def test_a_node_as_it_should_be_has_no_finding() -> None:
     assert [] == found(GOOD)
     assert [] == found(GOOD, EXPOSED)
     assert [] == found(GOOD, EXPOSED, replace(BASE, peers=()))
-
-
-def test_what_is_ours_is_known_by_the_same_marks() -> None:
-    assert (PROTOCOL, TABLE) == (network.PROTOCOL, ruleset.OURS)
 
 
 def test_rules_that_cannot_be_read() -> None:

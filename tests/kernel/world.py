@@ -30,9 +30,10 @@ from groundplane.dataplanes.nftables import Nftables
 from groundplane.model import compiled
 from groundplane.model.address import family_of
 from groundplane.netns import PORT, entry_of, neighbour_of
+from groundplane.owned import OVERLAY
 from groundplane.project import NodeState, project
 from groundplane.project.node import project_base
-from groundplane.project.state import OVERLAY, NodeBase
+from groundplane.project.state import NodeBase
 from groundplane.reconcile import Reconciler
 
 T = TypeVar("T")

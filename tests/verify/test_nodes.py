@@ -19,8 +19,8 @@ from groundplane.dataplanes.dns.wire import later
 from groundplane.dataplanes.dns.zones import JOURNAL_DIRECTORY, ZONE_DIRECTORY
 from groundplane.files import node_files, zone_files
 from groundplane.model.address import network
+from groundplane.owned import OVERLAY
 from groundplane.project import NodeState
-from groundplane.project.state import OVERLAY
 
 _PIECE = 96 << 10  # bytes of one argument: the kernel takes 128 KiB (execve(2), MAX_ARG_STRLEN)
 

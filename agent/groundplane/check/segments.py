@@ -6,6 +6,7 @@ from typing import Final
 
 from groundplane.check.ranges import host_fault, range_fault
 from groundplane.model import address
+from groundplane.owned import LINKS
 
 Found = Iterator[tuple[str, str]]
 """Pairs of a path and what is wrong there."""
@@ -66,6 +67,6 @@ def link_name(name: str) -> str | None:
     """Return what keeps *name* from being that of a link, or None."""
     if not _DEVICE.match(name):
         return f'"{name}" is no name of a link: at most 15 letters, digits, "-", "_" and "."'
-    if name.startswith("groundplane"):
+    if name.startswith(LINKS):
         return f'"{name}" is a name of ours'
     return None

@@ -9,18 +9,18 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from groundplane import marks
+from groundplane import owned
 from groundplane.doctor.examples import Examples, sending
 from groundplane.doctor.packet import Packet
 from groundplane.doctor.probe import FROM_BRIDGE, Probe
-from groundplane.project.state import BRIDGE
+from groundplane.owned import BRIDGE
 
 # What a rule says of packets of each kind, first in the words of nft, then in those of iptables.
 MARKED: Final = (
-    f"meta mark and {marks.MASK:#x} == {marks.MARK:#x}",
-    f"-m mark --mark {marks.MARK:#x}/{marks.MASK:#x}",
+    f"meta mark and {owned.IPVS_MARK_MASK:#x} == {owned.IPVS_MARK:#x}",
+    f"-m mark --mark {owned.IPVS_MARK:#x}/{owned.IPVS_MARK_MASK:#x}",
 )
-_LABELLED: Final = (f"ct label {marks.LABEL}", f"-m connlabel --label {marks.LABEL}")
+_LABELLED: Final = (f"ct label {owned.IPVS_LABEL}", f"-m connlabel --label {owned.IPVS_LABEL}")
 _ANSWERS: Final = ("ct state established,related", "-m conntrack --ctstate ESTABLISHED,RELATED")
 
 
@@ -36,10 +36,10 @@ def to_ipvs(of: Examples, *, clients: bool) -> Iterator[Probe]:
         local=False,
     )
     what = "workloads to services"
-    marked = replace(asking, mark=marks.MARK, label=marks.LABEL)
+    marked = replace(asking, mark=owned.IPVS_MARK, label=owned.IPVS_LABEL)
     yield Probe("prerouting", what, marked, FROM_BRIDGE, sending(of), early=asking)
     yield Probe("input", what, marked, *MARKED)
-    yield from _to_endpoints(of, replace(asking, port=8080, label=marks.LABEL, mark=0))
+    yield from _to_endpoints(of, replace(asking, port=8080, label=owned.IPVS_LABEL, mark=0))
     yield from _answers(of, clients=clients)
     if clients:
         what = "clients outside to services"
@@ -66,7 +66,7 @@ def _answers(of: Examples, *, clients: bool) -> Iterator[Probe]:
         incoming=BRIDGE,
         outgoing=BRIDGE,
         state="established",
-        label=marks.LABEL,
+        label=owned.IPVS_LABEL,
         local=False,
     )
     yield Probe("forward", what, near, *_ANSWERS)

@@ -7,8 +7,10 @@ from groundplane.doctor.facts import Exposed, Facts, Finding, Severity
 from groundplane.doctor.filters import filters
 from groundplane.doctor.kernel import kernel
 from groundplane.doctor.network import network
-from groundplane.doctor.ruleset import OURS, Ruleset, parse
-from groundplane.doctor.translations import shared, translations
+from groundplane.doctor.ruleset import Ruleset, parse
+from groundplane.doctor.shared import shared
+from groundplane.doctor.translations import translations
+from groundplane.owned import TABLE
 from groundplane.project.state import NodeBase
 
 _ORDER: Final[dict[Severity, int]] = {"error": 0, "warning": 1, "info": 2}
@@ -35,7 +37,7 @@ def diagnose(base: NodeBase, facts: Facts, exposed: Exposed) -> list[Finding]:
         found += _ours(base, ruleset)
         found += filters(base, facts, exposed, ruleset)
         found += translations(base, facts, exposed, ruleset)
-        found += shared(ruleset)
+        found += shared(base, ruleset)
     return sorted(dict.fromkeys(found), key=lambda each: (_ORDER[each.severity], each.subject))
 
 
@@ -44,8 +46,7 @@ def _unreadable(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "nftables",
-            f"One table cannot be read ({reason}), so what it drops is not among these findings. "
-            "The agent cannot load its own tables either, should they have to be loaded again.",
+            f"One table cannot be read ({reason}), so what it drops is not among these findings.",
             "Remove that table (`nft delete table FAMILY NAME`, by the nft that made it), or "
             "update nft.",
         )
@@ -54,10 +55,10 @@ def _unreadable(facts: Facts) -> Iterator[Finding]:
 def _ours(base: NodeBase, ruleset: Ruleset) -> Iterator[Finding]:
     for family in base.families:
         table = "ip" if family == "IPv4" else "ip6"
-        if (table, OURS) not in ruleset.tables:
+        if (table, TABLE) not in ruleset.tables:
             yield Finding(
                 "error",
-                f"table {table} {OURS}",
+                f"table {table} {TABLE}",
                 f"It is not loaded: no {family} address of a service is translated.",
                 "Run `systemctl restart groundplane-agent`; `groundplane agent status` says why.",
             )

@@ -10,7 +10,8 @@ from groundplane.allocate.allocation import bridge_address
 from groundplane.doctor.facts import Facts
 from groundplane.model.address import family_of, from_int, network
 from groundplane.model.service import Family
-from groundplane.project.state import OVERLAY, NodeBase
+from groundplane.owned import OVERLAY
+from groundplane.project.state import NodeBase
 
 
 class Examples(NamedTuple):

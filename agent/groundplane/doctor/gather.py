@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from groundplane import owned
 from groundplane.doctor.extensions import has_extensions, spelled_out
 from groundplane.doctor.facts import Address, Facts, Listener, Route
-from groundplane.doctor.ruleset import ALL_OURS
 from groundplane.errors import KernelRefused
 from groundplane.leftovers import found_here
 from groundplane.model.address import unpack
 from groundplane.nft import list_table
+from groundplane.owned import WORKLOAD_LINKS
 from groundplane.tables import Table, list_tables
 
 _SYSCTLS: Final = Path("/proc/sys")
@@ -47,7 +48,6 @@ _KINDS: Final = {  # rtnetlink(7), rtm_type
 }  # fmt: skip
 _TABLES: Final = (254, 255)  # main, local
 _BOOT: Final = 3  # the route protocol that ip(8) does not print
-_WORKLOADS: Final = "gpw"  # what the host's ends of workloads' links begin with
 
 
 def gather() -> Facts:
@@ -65,7 +65,9 @@ def gather() -> Facts:
     ruleset, unreadable = _read_ruleset()
     return Facts(
         sysctls=dict(_sysctls(interfaces)),
-        interfaces={name: up for name, up in interfaces.items() if not name.startswith(_WORKLOADS)},
+        interfaces={
+            name: up for name, up in interfaces.items() if not name.startswith(WORKLOAD_LINKS)
+        },
         addresses=tuple(addresses(links)),
         routes=tuple(routes),
         listeners=tuple(_listeners()),
@@ -100,7 +102,7 @@ def _output(*command: str) -> str:
 
 
 def _sysctls(interfaces: Iterable[str]) -> Iterator[tuple[str, str]]:
-    names = ["all", *(each for each in interfaces if not each.startswith(_WORKLOADS))]
+    names = ["all", *(each for each in interfaces if not each.startswith(WORKLOAD_LINKS))]
     of_interfaces = [pattern.format(name) for name in names for pattern in _OF_AN_INTERFACE]
     for path in (*_WHOLE_NODE, *of_interfaces):
         try:
@@ -148,9 +150,11 @@ def _ruleset(tables: Iterable[Table], unreadable: list[str]) -> Iterator[dict[st
     for table in tables:
         try:
             found = _objects(table, "-t")
-            if table.name not in ALL_OURS and any({"set", "map"} & each.keys() for each in found):
+            if table.name not in owned.TABLES and any(
+                {"set", "map"} & each.keys() for each in found
+            ):
                 found = _objects(table)
-            if table.name not in ALL_OURS and has_extensions(found):
+            if table.name not in owned.TABLES and has_extensions(found):
                 found = spelled_out(found, list_table(table, "-a"))
         except KernelRefused as refused:
             unreadable.append(str(refused))

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from groundplane.doctor.examples import uplink
 from groundplane.doctor.facts import Exposed, Facts, Finding, Severity
-from groundplane.marks import MASQUERADE_PORTS
-from groundplane.project.state import BRIDGE, NodeBase
+from groundplane.owned import BRIDGE, MASQUERADE_PORTS
+from groundplane.project.state import NodeBase
 
 _ENTRIES = 65_536  # what a node of little memory has by default
 _FULL = 0.8  # of the conntrack table

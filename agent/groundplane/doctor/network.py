@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from groundplane.doctor.facts import Address, Exposed, Facts, Finding, Route
 from groundplane.leftovers import REMEDY
 from groundplane.model.address import contains, family_of, first_last
-from groundplane.project.state import BRIDGE, OVERLAY, NodeBase
+from groundplane.owned import BRIDGE, OVERLAY, ROUTE_PROTOCOL
+from groundplane.project.state import NodeBase
 
-PROTOCOL = 71  # of our routes, dataplanes/links/routes.py
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - what a socket that is bound to all addresses shows
 
 
@@ -153,7 +153,7 @@ def _routes(base: NodeBase, facts: Facts) -> Iterator[Finding]:
     own = [(subnet, base.name) for subnet in base.subnets]
     for route in facts.routes:
         if (
-            route.protocol == PROTOCOL
+            route.protocol == ROUTE_PROTOCOL
             or route.interface == BRIDGE
             or _is_of_an_address(facts, route)
         ):

@@ -3,11 +3,9 @@
 from typing import Final, Literal, NamedTuple
 
 from groundplane.doctor.packet import Packet
-from groundplane.project.state import BRIDGE
+from groundplane.owned import BRIDGE, TRANSLATED_AT
 
 Hook = Literal["prerouting", "input", "forward", "output"]
-
-TRANSLATED_AT = -100  # the priority of our translation in prerouting and output
 
 
 class Probe(NamedTuple):

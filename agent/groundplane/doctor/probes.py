@@ -11,7 +11,8 @@ from groundplane.doctor.facts import Exposed, Facts, HostPort
 from groundplane.doctor.packet import Packet
 from groundplane.doctor.probe import FROM_BRIDGE, TO_BRIDGE, Probe
 from groundplane.model.address import family_of
-from groundplane.project.state import BRIDGE, NodeBase
+from groundplane.owned import BRIDGE
+from groundplane.project.state import NodeBase
 
 
 def probes(base: NodeBase, facts: Facts, exposed: Exposed) -> list[Probe]:

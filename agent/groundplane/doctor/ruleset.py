@@ -3,13 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from groundplane import marks
+from groundplane import owned
 
 Expression = Mapping[str, Any]  # one expression or statement of a rule: its kind, and its content
 Key = tuple[str, str, str]  # family, table, name
 
-OURS: Final = "groundplane"  # our tables, dataplanes/nftables/maps.py
-ALL_OURS: Final = (OURS, marks.TABLE)
 IP_FAMILIES: Final = {"ip": ("IPv4",), "ip6": ("IPv6",), "inet": ("IPv4", "IPv6")}
 
 
@@ -50,7 +48,7 @@ class Ruleset(NamedTuple):
 
     def foreign(self) -> Iterable[Chain]:
         """Yield the chains that are not ours."""
-        return (chain for chain in self.chains.values() if chain.key[1] not in ALL_OURS)
+        return (chain for chain in self.chains.values() if chain.key[1] not in owned.TABLES)
 
     def base_chains(self, kind: str, *hooks: str) -> list[Chain]:
         """Return the chains of others of *kind* at one of *hooks* that see IP packets."""

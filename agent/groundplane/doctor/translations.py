@@ -5,21 +5,19 @@ at -100 in prerouting and output.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 from msgspec.structs import replace
 
 from groundplane.doctor.examples import Examples, examples
 from groundplane.doctor.facts import Exposed, Facts, Finding
 from groundplane.doctor.packet import Packet
-from groundplane.doctor.probe import TRANSLATED_AT
 from groundplane.doctor.ruleset import Chain, Key, Ruleset
 from groundplane.doctor.trace import Outcome, outcomes
 from groundplane.model.address import family_of
-from groundplane.project.state import BRIDGE, NodeBase
+from groundplane.owned import BRIDGE, TRANSLATED_AT
+from groundplane.project.state import NodeBase
 
 _TRACKED_AT = -200  # the priority of conntrack: `notrack` works before it
-_LABEL = 14
 
 # Ports that proxies and name servers take for themselves, and one that nobody is known to take.
 _PORTS = (("tcp", 80), ("tcp", 443), ("udp", 53), ("tcp", 53), ("tcp", 54321))
@@ -121,49 +119,3 @@ def _ways(of: Examples, packet: Packet) -> Iterator[tuple[str, Packet]]:
     yield "prerouting", replace(packet, incoming=of.uplink)
     yield "prerouting", replace(packet, incoming=BRIDGE, source=of.own)
     yield "output", replace(packet, outgoing=BRIDGE, source=of.node)
-
-
-# ------------------------------------------------------------------------------------------------
-
-
-def shared(ruleset: Ruleset) -> Iterator[Finding]:
-    """Yield rules of others that use what our rules keep in a packet or a connection."""
-    for chain in ruleset.foreign():
-        for rule in ruleset.rules.get(chain.key, ()):
-            for expression in rule.expressions:
-                what = _mangled(expression.get("mangle"))
-                if what == "label":
-                    yield Finding(
-                        "info",
-                        str(chain),
-                        f"It sets label {_LABEL} of connections, by which groundplane knows those "
-                        "that it masquerades: connections with it lose their client's address.",
-                        "Let that rule use another label.",
-                    )
-                elif what == "priority":
-                    yield Finding(
-                        "info",
-                        str(chain),
-                        "It sets the priority of packets (meta priority), which carries our choice "
-                        "of the endpoint: the first packet of a service's connection loses it.",
-                        "Set it in a postrouting chain of priority 101 or more if that packet's "
-                        "matters.",
-                    )
-
-
-def _mangled(mangle: Any) -> str:
-    """Return which of our registers a statement `mangle` writes: label, priority, or "" for none."""
-    if not isinstance(mangle, dict):
-        return ""
-    key = mangle.get("key", {})
-    if key.get("meta", {}).get("key") == "priority":
-        return "priority"
-    labels = mangle.get("value")
-    listed = labels if isinstance(labels, list) else [labels]
-    if key.get("ct", {}).get("key") == "label" and {_LABEL, str(_LABEL)} & set(map(_plain, listed)):
-        return "label"
-    return ""
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, int | str) else repr(value)

@@ -15,6 +15,7 @@ from groundplane.model.address import dashed, family_of, pack
 from groundplane.model.compiled import Sizes
 from groundplane.model.hint import did_you_mean
 from groundplane.model.service import Family
+from groundplane.owned import WORKLOAD_LINKS
 from groundplane.project.state import (
     NONE,
     LocalWorkload,
@@ -231,4 +232,4 @@ def _mac(seed: str) -> str:
 
 def interface_name(namespace: str, name: str) -> str:
     """Return the host's end of a workload's veth pair: 14 of the 15 characters the kernel allows."""
-    return "gpw" + hashlib.sha256(f"{namespace}/{name}".encode()).hexdigest()[:11]
+    return WORKLOAD_LINKS + hashlib.sha256(f"{namespace}/{name}".encode()).hexdigest()[:11]

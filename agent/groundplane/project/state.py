@@ -14,9 +14,6 @@ from groundplane.sharded import Sharded
 
 Key = tuple[str, str]
 
-BRIDGE: Final = "groundplane0"  # of every node's workloads
-OVERLAY: Final = "groundplane1"  # where packets to other nodes' workloads go in tunnels
-
 
 class Peer(msgspec.Struct, frozen=True):
     """Another node: its addresses, and the workload subnets behind it.

@@ -12,7 +12,7 @@ address and port. All numbers are in network order.
 import struct
 from typing import Final, NamedTuple
 
-from groundplane import marks
+from groundplane import owned
 from groundplane.model.address import family_of, pack, unpack
 from groundplane.model.ipvs import Forwarding
 from groundplane.model.service import NUMBERS, Family, Protocol
@@ -67,7 +67,7 @@ def server(address: str, protocol: Protocol, port: int) -> Key:
 
 def marked_server(family: Family, protocol: Protocol, pool: int) -> Key:
     """Return the key of the virtual server that takes packets by the mark of *pool*."""
-    return _server.pack(4 if family == "IPv4" else 6, 0, 0) + marks.mark_of(
+    return _server.pack(4 if family == "IPv4" else 6, 0, 0) + owned.mark_of(
         protocol, pool
     ).to_bytes(4)
 
@@ -117,7 +117,7 @@ def drains(key: Key) -> bool:
     protocol = key[1]
     if protocol:
         return protocol == NUMBERS["TCP"]
-    return int.from_bytes(key[4:8]) & marks.PROTOCOL_MASK == marks.PROTOCOLS["TCP"]
+    return int.from_bytes(key[4:8]) & owned.MARK_PROTOCOL_MASK == owned.MARK_PROTOCOLS["TCP"]
 
 
 def target_of(key: Key) -> tuple[str, int]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from groundplane import marks
+from groundplane import owned
 from groundplane.dataplanes.ipvs.objects import Key, server_of
 from groundplane.model.address import first_last, pack
 from groundplane.project.state import NodeBase
@@ -24,7 +24,7 @@ def owner(base: NodeBase) -> Callable[[Key], bool]:
     def is_ours(key: Key) -> bool:
         address, port = key[4:], int.from_bytes(key[2:4])
         if not key[1]:
-            return server_of(key).mark & marks.MASK == marks.MARK
+            return server_of(key).mark & owned.IPVS_MARK_MASK == owned.IPVS_MARK
         number, width = int.from_bytes(address), len(address)
         if any(first <= number <= last and bits == width for first, last, bits in ranges):
             return True

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from groundplane import marks
+from groundplane import owned
 from groundplane.errors import KernelRefused
 from groundplane.model.address import family_of, network
 from groundplane.model.service import Family
@@ -23,10 +23,7 @@ from groundplane.rendering import render_template
 from groundplane.ruleset.load import load
 from groundplane.tables import GET_CHAINS, Table, digest_of, has_table, remove_tables
 
-TABLES: Final = (Table("ip", marks.TABLE), Table("ip6", marks.TABLE))
-_ROUTES: Final = 7071  # the routing table
-_PRIORITY: Final = 471  # of the policy rule
-_PROTOCOL: Final = 71  # named "groundplane" in /etc/iproute2/rt_protos.d
+TABLES: Final = (Table("ip", owned.IPVS_TABLE), Table("ip6", owned.IPVS_TABLE))
 _LOOPBACK: Final = 1  # the index of lo, in every network namespace
 _LOCAL: Final = 2  # RTN_LOCAL
 _TRIES: Final = 10  # to read a table as a whole
@@ -44,10 +41,6 @@ def rules(base: NodeBase) -> str:
             }
             for family in base.families
         ],
-        mark=f"{marks.MARK:#x}",
-        mask=f"{marks.MASK:#x}",
-        label=marks.LABEL,
-        table=marks.TABLE,
     )
 
 
@@ -121,7 +114,7 @@ def is_there() -> bool:
     """Return whether anything of what leads packets to IPVS is there."""
     netlink = Socket()
     try:
-        return any(has_table(netlink, family, marks.TABLE) for family in AF.values())
+        return any(has_table(netlink, family, owned.IPVS_TABLE) for family in AF.values())
     finally:
         netlink.close()
 
@@ -139,7 +132,7 @@ def _digest(netlink: Socket, family: int) -> bytes:
     for _ in range(_TRIES):
         with suppress(InterruptedError):  # others write rules of their own meanwhile
             try:
-                return digest_of(netlink, family, marks.TABLE, ("balanced",))
+                return digest_of(netlink, family, owned.IPVS_TABLE, ("balanced",))
             except FileNotFoundError:
                 break
     return b""
@@ -159,28 +152,28 @@ def _is_routed(base: NodeBase) -> bool:
 
 def _is_ruled(netlink: IPRoute, family: int) -> bool:
     """Return whether our rule is there, with our mark and our table."""
-    wanted = marks.MARK, marks.MASK, _ROUTES
-    found = netlink.get_rules(family=family, priority=_PRIORITY)
+    wanted = owned.IPVS_MARK, owned.IPVS_MARK_MASK, owned.IPVS_ROUTES
+    found = netlink.get_rules(family=family, priority=owned.IPVS_RULE)
     return any((e.get("fwmark"), e.get("fwmask"), e.get("table")) == wanted for e in found)
 
 
 def _routed(netlink: IPRoute, family: int) -> set[str]:
     """Return the ranges that our routing table has."""
-    found = netlink.get_routes(family=family, table=_ROUTES)
+    found = netlink.get_routes(family=family, table=owned.IPVS_ROUTES)
     return {f"{each.get('dst')}/{each['dst_len']}" for each in found}
 
 
 def _rule(family: int) -> dict[str, Any]:
     return {
-        "family": family, "table": _ROUTES, "priority": _PRIORITY,
-        "fwmark": marks.MARK, "fwmask": marks.MASK, "protocol": _PROTOCOL,
+        "family": family, "table": owned.IPVS_ROUTES, "priority": owned.IPVS_RULE,
+        "fwmark": owned.IPVS_MARK, "fwmask": owned.IPVS_MARK_MASK, "protocol": owned.ROUTE_PROTOCOL,
     }  # fmt: skip
 
 
 def _route(family: int, cidr: str) -> dict[str, Any]:
     return {
-        "family": family, "table": _ROUTES, "dst": cidr, "type": _LOCAL, "oif": _LOOPBACK,
-        "scope": 254, "proto": _PROTOCOL,
+        "family": family, "table": owned.IPVS_ROUTES, "dst": cidr, "type": _LOCAL, "oif": _LOOPBACK,
+        "scope": 254, "proto": owned.ROUTE_PROTOCOL,
     }  # fmt: skip
 
 
@@ -200,7 +193,7 @@ def is_led_to() -> bool:
     netlink = Socket()
     try:
         return any(
-            _has_chain(netlink, netfilter(family) + attribute(1, b"groundplane\0"))
+            _has_chain(netlink, netfilter(family) + attribute(1, owned.TABLE.encode() + b"\0"))
             for family in AF.values()
         )
     finally:

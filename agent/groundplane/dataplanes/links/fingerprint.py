@@ -5,7 +5,7 @@ import struct
 from typing import Final
 
 from groundplane.netlink import AF, DUMP, Socket, attributes
-from groundplane.project.state import BRIDGE, OVERLAY
+from groundplane.owned import BRIDGE, OVERLAY
 
 Fingerprint = tuple[object, ...]
 

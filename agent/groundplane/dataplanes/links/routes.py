@@ -20,9 +20,9 @@ from groundplane.errors import KernelRefused, ObjectsRefused
 from groundplane.model.address import family_of, from_int, network
 from groundplane.model.service import Family
 from groundplane.netlink import Socket
-from groundplane.project.state import BRIDGE, OVERLAY, NodeBase, Part, Peer
+from groundplane.owned import BRIDGE, OVERLAY, ROUTE_PROTOCOL
+from groundplane.project.state import NodeBase, Part, Peer
 
-PROTOCOL: Final = 71  # named "groundplane" in /etc/iproute2/rt_protos.d
 _NO_DAD: Final = 0x02  # IFA_F_NODAD
 _MAIN: Final = 254
 _LINKS, _IPV4_ADDRESSES, _IPV4_ROUTES = 0x1, 0x10, 0x40  # rtnetlink(7): RTMGRP_*
@@ -138,7 +138,7 @@ class Links:
 
     def _fingerprint(self) -> Fingerprint | None:
         try:
-            return fingerprint(self._asked(), PROTOCOL)
+            return fingerprint(self._asked(), ROUTE_PROTOCOL)
         except OSError:
             return None
 
@@ -167,7 +167,7 @@ class Links:
             messages = [
                 message
                 for family in _AF.values()
-                for message in self._netlink.get_routes(family, table=_MAIN, proto=PROTOCOL)
+                for message in self._netlink.get_routes(family, table=_MAIN, proto=ROUTE_PROTOCOL)
             ]
         except NetlinkError as error:
             raise KernelRefused(f"the kernel shows no routes: {error.args[-1]}") from None
@@ -230,7 +230,7 @@ class Links:
             return
         arguments: dict[str, object] = {
             "dst": destination,
-            "proto": PROTOCOL,
+            "proto": ROUTE_PROTOCOL,
             "family": _AF[family_of(destination)],
         }
         if route.via:
@@ -246,7 +246,7 @@ class Links:
             raise _refused(destination, route, error.code) from None
 
     def _lead_into_tunnel(self, verb: str, destination: str, route: Route) -> None:
-        asked = request(verb, destination, route, self._index(route.device), PROTOCOL)
+        asked = request(verb, destination, route, self._index(route.device), ROUTE_PROTOCOL)
         complaint = self._asked().commit(asked)
         if complaint is not None:
             raise _refused(destination, route, complaint.code)

@@ -3,7 +3,8 @@
 from typing import Final
 
 from groundplane.model.address import family_of, network
-from groundplane.project.state import BRIDGE, OVERLAY, NodeBase
+from groundplane.owned import BRIDGE, OVERLAY
+from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
 
 WIREGUARD_KEY: Final = "/etc/groundplane/wireguard.key"

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from groundplane.dataplanes.nftables.maps import BY_CODE, TABLE, Element, Map
+from groundplane.dataplanes.nftables.maps import BY_CODE, Element, Map
 from groundplane.diff import Delta
 from groundplane.netlink import (
     CREATE,
@@ -19,6 +19,7 @@ from groundplane.netlink import (
     nest,
     netfilter,
 )
+from groundplane.owned import TABLE
 from groundplane.tables import FAMILIES, SUBSYSTEM, BatchMessage
 
 _NEW_ELEMENTS, _DELETE_ELEMENTS = SUBSYSTEM << 8 | 12, SUBSYSTEM << 8 | 14

@@ -7,11 +7,11 @@ from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import Final
 
-from groundplane import marks
+from groundplane import owned
 from groundplane.dataplanes import Drift
 from groundplane.dataplanes.nftables import handle
 from groundplane.dataplanes.nftables.batch import encode, encode_kept
-from groundplane.dataplanes.nftables.maps import AFFINITY, MAPS, TABLE, Element, Map, map_of
+from groundplane.dataplanes.nftables.maps import AFFINITY, MAPS, Element, Map, map_of
 from groundplane.dataplanes.nftables.monitor import Monitor
 from groundplane.dataplanes.nftables.netlink import Connection
 from groundplane.dataplanes.nftables.render import render
@@ -130,7 +130,7 @@ class Nftables:
         if there == self._digest(base):
             return []
         verb = "load" if there is None else "replace"
-        tables = ", ".join(f"{family} {TABLE}" for family in tables_of(base))
+        tables = ", ".join(f"{family} {owned.TABLE}" for family in tables_of(base))
         return [f"{verb} tables {tables}"]
 
     def write(self, base: NodeBase, delta: Delta[Element, bytes]) -> None:
@@ -194,7 +194,7 @@ class Nftables:
     def _require_ipvs(self, base: NodeBase) -> None:
         """KernelRefused where rules would lead to IPVS, and nothing is there yet to take it on."""
         families = ("ip" if family == "IPv4" else "ip6" for family in base.families)
-        if not all(self._connection.has_table(family, marks.TABLE) for family in families):
+        if not all(self._connection.has_table(family, owned.IPVS_TABLE) for family in families):
             raise KernelRefused("IPVS is not ready, and the rules stay as they are: see ipvs")
 
     def _change(self, delta: Delta[Element, bytes]) -> int:

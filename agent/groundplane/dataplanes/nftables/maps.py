@@ -16,7 +16,6 @@ from groundplane.model.address import unpack
 from groundplane.model.ipvs import ProxyMode
 from groundplane.model.service import NUMBERS, Family
 
-TABLE: Final = "groundplane"
 _PROTOCOL_NAMES: Final = {number: name.lower() for name, number in NUMBERS.items()}
 
 _host32 = struct.Struct("=I")

@@ -5,8 +5,8 @@ import socket
 import struct
 from typing import Final, NamedTuple
 
-from groundplane.dataplanes.nftables.maps import TABLE
 from groundplane.netlink import NETFILTER, attribute, attributes, messages
+from groundplane.owned import TABLE
 from groundplane.tables import SUBSYSTEM
 
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1

@@ -13,9 +13,10 @@ from groundplane.dataplanes.nftables.batch import (
     name_of,
     target,
 )
-from groundplane.dataplanes.nftables.maps import TABLE, Element, Map
+from groundplane.dataplanes.nftables.maps import Element, Map
 from groundplane.errors import ChangeRejected, KernelRefused
 from groundplane.netlink import DUMP, Socket, attribute, attributes, netfilter
+from groundplane.owned import TABLE
 from groundplane.tables import (
     FAMILIES,
     GET_ELEMENTS,

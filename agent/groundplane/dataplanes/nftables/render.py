@@ -6,10 +6,10 @@ import netaddr
 
 from groundplane.dataplanes.nftables import handle
 from groundplane.dataplanes.nftables.maps import MAPS, Element, FamilyMaps, host32
-from groundplane.marks import mark_of
 from groundplane.model.address import family_of, pack
 from groundplane.model.limits import MAX_ENDPOINTS
 from groundplane.model.service import NUMBERS, Family, Protocol
+from groundplane.owned import mark_of
 from groundplane.project.sources import allowed_sources
 from groundplane.project.state import (
     LocalWorkload,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from groundplane import marks
+from groundplane import owned
 from groundplane.dataplanes.nftables.handle import (
     BALANCED,
     DRAWS,
@@ -18,16 +18,16 @@ from groundplane.dataplanes.nftables.handle import (
     SIZES,
     TIMEOUT_SHIFT,
 )
-from groundplane.dataplanes.nftables.maps import BY_CODE, TABLE, Element, map_of
+from groundplane.dataplanes.nftables.maps import BY_CODE, Element, map_of
 from groundplane.model.address import BITS, family_of, from_int
 from groundplane.model.limits import HASH_SEED, HASH_SLOTS
 from groundplane.model.service import Family
-from groundplane.project.state import BRIDGE, OVERLAY, NodeBase
+from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
 from groundplane.sizes import RANGE_STEP
 from groundplane.tables import Table
 
-TABLES: Final = tuple(Table(family, TABLE) for family in ("ip", "ip6", "bridge"))
+TABLES: Final = tuple(Table(family, owned.TABLE) for family in ("ip", "ip6", "bridge"))
 AFFINITY_SIZE: Final = 262144  # clients that are kept; what is beyond is balanced without affinity
 _DIGEST: Final = "@digest@"
 _COMPLAINTS: Final[dict[Family, str]] = {  # what ICMP says of a packet that it shows
@@ -74,22 +74,15 @@ def _framework(base: NodeBase) -> str:
         "nftables.nft.j2",
         affinity_size=AFFINITY_SIZE,
         base=base,
-        bridge=BRIDGE,
-        overlay=OVERLAY,
         classes=list(_classes(base)),
         digest=_DIGEST,
         draws=DRAWS,
         exact=EXACT,
         families=[_family(base, family) for family in base.families],
         foreign=_foreign(base),
-        mark=f"{marks.MARK:#x}",
-        mark_mask=f"{marks.MASK:#x}",
-        mark_label=marks.LABEL,
-        masquerade_ports=marks.MASQUERADE_PORTS,
         hash_seed=f"{HASH_SEED:#x}",
         hash_slots=HASH_SLOTS,
         sizes=SIZES,
-        table=TABLE,
         translate="meta l4proto { tcp, udp, sctp }",
     )
 
@@ -165,4 +158,4 @@ def _additions(elements: Mapping[Element, bytes]) -> Iterator[str]:
 
 def _addition(code: int, texts: list[str]) -> str:
     map_, listed = BY_CODE[code], ",\n  ".join(texts)
-    return f"add element {map_.family} {TABLE} {map_.name} {{\n  {listed}\n}}\n"
+    return f"add element {map_.family} {owned.TABLE} {map_.name} {{\n  {listed}\n}}\n"
