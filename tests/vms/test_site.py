@@ -3,6 +3,7 @@
 The kernel is Debian's own, systemd the first process, libvirt a real one on a hypervisor of the lab.
 """
 
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,6 +19,13 @@ pytestmark = pytest.mark.vms
 
 PREFIX = "gp-vmsite"
 EXAMPLE = ROOT / "examples" / "vms"
+FORGE = """
+import socket
+name = next(name for _, name in socket.if_nameindex() if name.startswith(("en", "eth")))
+with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as link:
+    link.bind((name, 0))
+    link.send(bytes.fromhex("ff" * 6 + "{address}" + "88b5") + bytes(46))
+"""
 
 
 def holds(condition: Callable[[], bool]) -> bool:
@@ -57,6 +65,20 @@ def test_sshd_of_a_vm_stays_up_once_it_answers(site: Site) -> None:
 def test_a_second_deploy_changes_nothing(site: Site) -> None:
     assert [] == site.deploy("hypervisors", "deploys/site.py")
     assert [] == site.deploy("nodes", "deploys/site.py", "examples/lab/workloads.py")
+
+
+def test_a_vm_with_a_filter_sends_with_its_own_hardware_address_alone(site: Site) -> None:
+    """The bridge learns where a hardware address is from one frame: v2's port has a filter."""
+    for sender, address in (("v2", "020000000002"), ("v1", "020000000001")):
+        site.on(sender, f"python3 -c {shlex.quote(FORGE.format(address=address))}")
+
+    def learnt() -> str:
+        return site.on("h1", "bridge fdb show br br0 dynamic")
+
+    until(
+        lambda: "02:00:00:00:00:01" in learnt(), 20, "a frame that no filter drops is learnt from"
+    )
+    assert "02:00:00:00:00:02" not in learnt()
 
 
 def test_a_vm_that_dies_is_missed_by_nobody(site: Site) -> None:
