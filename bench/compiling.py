@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from groundplane.allocate import LOCK_NAME, Lock, allocate, format_lock
-from groundplane.pipeline import compile_source, read_catalog
-from groundplane.snapshot import encode
+from groundplane.compile.pipeline import compile_source, read_catalog
+from groundplane.site.snapshot import encode
 
 T = TypeVar("T")
 

@@ -23,7 +23,7 @@ from deploys.lab import down, up
 from deploys.lab.model import Lab
 from deploys.lab.preflight import INOTIFY, INOTIFY_LIMIT, count_inotify
 from deploys.lab.site import lab_of
-from groundplane.pipeline import read_catalog
+from groundplane.compile.pipeline import read_catalog
 
 PREFIX = "gp-bench"
 CLUSTER = """\

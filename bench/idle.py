@@ -26,10 +26,10 @@ from typing import Final, NamedTuple
 from bench.name_servers import KEY, bind
 from bench.network import new_network
 from groundplane.cli.ask import NoAgent, ask
+from groundplane.compile.pipeline import compile_source
 from groundplane.dataplanes.dns import local_files, server_config
-from groundplane.files import zone_files
-from groundplane.own_command import own_command
-from groundplane.pipeline import compile_source
+from groundplane.node.config_files import zone_files
+from groundplane.processes.own_command import own_command
 from groundplane.project import project, project_base
 from groundplane.project.state import NodeBase
 from tests.sources.repositories import Repository

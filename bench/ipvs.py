@@ -21,14 +21,14 @@ import msgspec
 
 from bench.network import Way, around, connect, new_network
 from bench.sites import site
-from groundplane.choose import Place
 from groundplane.dataplanes import Dataplane
 from groundplane.dataplanes.ipvs import Ipvs
 from groundplane.dataplanes.nftables import Nftables
-from groundplane.model.compiled import Service
-from groundplane.model.ipvs import ProxyMode
+from groundplane.dataplanes.reconcile import Reconciler
+from groundplane.net.proxy import ProxyMode
 from groundplane.project import NodeState, project, project_service
-from groundplane.reconcile import Reconciler
+from groundplane.project.select_endpoints import Place
+from groundplane.site.compiled import Service
 
 MODES: Final[tuple[ProxyMode, ...]] = ("nftables", "ipvs")
 _SYSCTLS: Final = ("net.ipv4.vs.conntrack=1", "net.ipv4.vs.expire_nodest_conn=1")
@@ -101,7 +101,7 @@ def measure(mode: ProxyMode, services: int, endpoints: int, changes: int, times:
         look = statistics.median(node.look() for _ in range(5))
         ways = [
             Way("without", "198.18.3.1", "198.18.4.2", 8080),
-            Way("service", "10.255.1.1", plain.cluster_ips[0], 80),
+            Way("service", "10.250.0.1", plain.cluster_ips[0], 80),
         ]
         found = {name: statistics.median(each) for name, each in connect(ways, times).items()}
     worst = sorted(seconds)[int(len(seconds) * 0.99)]

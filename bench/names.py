@@ -25,10 +25,10 @@ from bench.name_servers import KEY, NameServer, address_of, bind, knot, unbound
 from bench.network import new_network
 from bench.queries import Asked
 from groundplane.dataplanes.dns import Bind, local_files, server_config, zones_of
-from groundplane.files import zone_files
-from groundplane.model.compiled import Sizes
+from groundplane.dataplanes.reconcile import Reconciler
+from groundplane.node.config_files import zone_files
 from groundplane.project.state import Member, NodeBase, NodeState, ServicePort, VirtualService
-from groundplane.reconcile import Reconciler
+from groundplane.site.compiled import Sizes
 
 PORT: Final = 5300
 MOVING: Final = 200  # headless services whose only endpoint is now here, now there

@@ -47,7 +47,10 @@ def _enter(name: str) -> None:
 
 @contextmanager
 def around(prefix: str = "gpb") -> Iterator[None]:
-    """Put client, server and the router without rules around this thread's namespace."""
+    """Put client, server and the router without rules around this thread's namespace.
+
+    The client is a workload of n0, whose subnet is behind this link: no other may send as one.
+    """
     names = [f"{prefix}-{each}" for each in ("node", "client", "server", "router")]
     node, client, server, router = names
     for name in names:
@@ -57,7 +60,7 @@ def around(prefix: str = "gpb") -> Iterator[None]:
             _ip(f"netns add {name}", f"-n {name} link set lo up")
         _ip(f"netns attach {node} {os.getpid()}", "link set lo up")
         for left, right, net in (
-            (client, node, "10.255.1"), (node, server, "198.18.2"),
+            (client, node, "10.250.0"), (node, server, "198.18.2"),
             (client, router, "198.18.3"), (router, server, "198.18.4"),
         ):  # fmt: skip
             end = net.rsplit(".", 1)[1]
@@ -73,13 +76,13 @@ def around(prefix: str = "gpb") -> Iterator[None]:
                 ["ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv4.ip_forward=1"], check=True
             )
         _ip(
-            f"-n {client} route add default via 10.255.1.2",
+            f"-n {client} route add default via 10.250.0.2",
             f"-n {client} route add 198.18.4.0/24 via 198.18.3.2",
             f"-n {client} address add 198.51.100.1/32 dev lo",
-            f"-n {node} route add 198.51.100.1 via 10.255.1.1",
+            f"-n {node} route add 198.51.100.1 via 10.250.0.1",
             f"-n {node} route add 10.128.0.0/9 via 198.18.2.2",
             f"-n {server} route add local 10.128.0.0/10 dev lo table main",
-            f"-n {server} route add 10.255.1.0/24 via 198.18.2.1",
+            f"-n {server} route add 10.250.0.0/24 via 198.18.2.1",
             f"-n {server} route add 198.18.3.0/24 via 198.18.4.1",
         )
         yield

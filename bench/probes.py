@@ -24,8 +24,8 @@ from contextlib import suppress
 
 from bench.network import new_network
 from groundplane.agent import loop  # noqa: F401  (its memory is the agent's)
-from groundplane.model.compiled import Probe, ProbeKind
 from groundplane.probes import Key, Prober, Verdict
+from groundplane.site.compiled import Probe, ProbeKind
 
 PORTS = range(8000, 8008)
 PERIOD_S, TIMEOUT_S, FAILURES = 10, 1, 3

@@ -30,11 +30,11 @@ from bench import compiling
 from bench.network import Way, around, connect, new_network
 from bench.sites import site
 from groundplane.agent import loop  # noqa: F401  (its memory is the agent's)
+from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.nftables import Nftables
 from groundplane.dataplanes.nftables.maps import Element
-from groundplane.diff import Delta
-from groundplane.files import node_files
-from groundplane.model.compiled import Service
+from groundplane.dataplanes.reconcile import Reconciler
+from groundplane.node.config_files import node_files
 from groundplane.project import (
     NodeState,
     WorkloadIndex,
@@ -45,8 +45,8 @@ from groundplane.project import (
     update,
 )
 from groundplane.project.state import NodeBase
-from groundplane.reconcile import Reconciler
-from groundplane.snapshot import Block, Key, Snapshot, advance, blocks_of, decode, encode, join
+from groundplane.site.compiled import Service
+from groundplane.site.snapshot import Block, Key, Snapshot, advance, blocks_of, decode, encode, join
 
 T = TypeVar("T")
 NODE = "n0"
@@ -230,7 +230,7 @@ def latency(agent: Agent, times: int, *, mixed: bool) -> None:
     services = list(agent.snapshot.every_service())
     plain = next(s for s in services if len(s.ports) == 1 and s.ports[0].protocol == "TCP"
                  and not (s.load_balancer_ips or s.affinity_seconds))  # fmt: skip
-    client, endpoint = "10.255.1.1", plain.endpoints.rows()[0].ipv4
+    client, endpoint = "10.250.0.1", plain.endpoints.rows()[0].ipv4
     ways = [
         Way("an endpoint, by a router without rules", "198.18.3.1", "198.18.4.2", 8080),
         Way("an endpoint directly, by the loaded node", client, endpoint, 8080),

@@ -2,12 +2,12 @@
 
 import msgspec
 
-from groundplane.model import compiled
-from groundplane.model.address import canonical
-from groundplane.model.compiled import Endpoint, Node, Port, Service, Site, Workload, columns
-from groundplane.model.service import Family, Protocol
-from groundplane.pools import number_pools
-from groundplane.sizes import sizes
+from groundplane.compile.port_ids import number_pools
+from groundplane.net.address import canonical
+from groundplane.net.protocols import Family, Protocol
+from groundplane.site import compiled
+from groundplane.site.compiled import Endpoint, Node, Port, Service, Site, Workload, columns
+from groundplane.site.map_sizes import sizes
 
 NODES, NAMESPACES = 100, 100
 SERVICE_CIDRS = ("10.96.0.0/13", "fd00:96::/108")

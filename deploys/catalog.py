@@ -6,13 +6,13 @@ from functools import cache
 from pathlib import Path
 
 from groundplane.allocate import require_current
+from groundplane.compile.pipeline import allocate_source, compile_source, read_catalog
+from groundplane.documents.catalog import Catalog
 from groundplane.errors import GroundplaneError
 from groundplane.load import tree_of
-from groundplane.model import compiled
-from groundplane.model.catalog import Catalog
-from groundplane.pipeline import allocate_source, compile_source, read_catalog
 from groundplane.project import NodeState, project
-from groundplane.snapshot import encode, revision_of
+from groundplane.site import compiled
+from groundplane.site.snapshot import encode, revision_of
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -15,9 +15,9 @@ from groundplane.doctor.opening import (
     ufw_insertion,
     ufw_rule,
 )
-from groundplane.model import compiled
-from groundplane.owned import BRIDGE, OVERLAY
+from groundplane.kernel.owned import BRIDGE, OVERLAY
 from groundplane.project.state import NodeBase
+from groundplane.site import compiled
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import Any
 from deploys.catalog import ROOT
 from deploys.uploads import keep_uploads_private
 from deploys.vm_keys import read_pinned
+from groundplane.documents.catalog import Catalog
 from groundplane.inventory import Host, groups, hosts, known_hosts
-from groundplane.model.catalog import Catalog
 
 Hosts = list[tuple[str, dict[str, Any]]]
 

@@ -13,7 +13,7 @@ from deploys.bridging.change import Change, Made, digest
 from deploys.bridging.errors import BridgeError
 from deploys.bridging.plan import manager_of
 from deploys.facts.bridging import Link, Managers
-from groundplane.model.machine import Uplink
+from groundplane.documents.machine import Uplink
 from groundplane.rendering import render_template
 
 

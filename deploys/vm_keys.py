@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deploys.catalog import ROOT
-from groundplane.model.catalog import Catalog
+from groundplane.documents.catalog import Catalog
 
 DIRECTORY = ROOT / ".cache" / "vm_keys"
 

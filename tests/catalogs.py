@@ -7,13 +7,18 @@ from typing import Any
 
 from groundplane.allocate import Allocations
 from groundplane.check import warnings
-from groundplane.errors import CatalogError, Origin
-from groundplane.load import place
-from groundplane.model.catalog import Catalog, Object, key_of
-from groundplane.model.machine import Hypervisor, Image
-from groundplane.model.meta import ObjectMeta
-from groundplane.model.service import EndpointSlice, Namespace, Service, ServicePort, ServiceSpec
-from groundplane.model.site import (
+from groundplane.compile.pipeline import allocate_source, read_catalog
+from groundplane.documents.catalog import Catalog, Object, key_of
+from groundplane.documents.machine import Hypervisor, Image
+from groundplane.documents.meta import ObjectMeta
+from groundplane.documents.service import (
+    EndpointSlice,
+    Namespace,
+    Service,
+    ServicePort,
+    ServiceSpec,
+)
+from groundplane.documents.site import (
     Cluster,
     ClusterSpec,
     Node,
@@ -22,7 +27,8 @@ from groundplane.model.site import (
     WorkloadCIDR,
     WorkloadSpec,
 )
-from groundplane.pipeline import allocate_source, read_catalog
+from groundplane.errors import CatalogError, Origin
+from groundplane.load import place
 
 SITE = """\
 apiVersion: groundplane/v1

@@ -14,7 +14,7 @@ from deploys.catalog import ROOT
 from deploys.lab import PreflightError, down, preflight, ssh_config, up
 from deploys.lab.model import Lab
 from deploys.lab.site import lab_of
-from groundplane.pipeline import compile_source, read_catalog
+from groundplane.compile.pipeline import compile_source, read_catalog
 from tests.waiting import PATIENCE
 
 # A cluster of both families, as far as the fields of its spec that a test says besides.

@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from hypothesis import strategies as st
 
-from groundplane.choose import Place
-from groundplane.model import compiled
-from groundplane.model.address import family_of, pack
-from groundplane.model.compiled import Endpoint, Port, Sizes, columns
-from groundplane.model.service import Protocol
-from groundplane.pools import number_pools
+from groundplane.compile.port_ids import number_pools
+from groundplane.compile.resolve import mark_shared
+from groundplane.net.address import family_of, pack
+from groundplane.net.protocols import Protocol
 from groundplane.project.node import capacity, local_workload, project_service
+from groundplane.project.select_endpoints import Place
 from groundplane.project.state import (
     Member,
     NodeBase,
@@ -22,7 +21,8 @@ from groundplane.project.state import (
     Targets,
     VirtualService,
 )
-from groundplane.resolve import mark_shared
+from groundplane.site import compiled
+from groundplane.site.compiled import Endpoint, Port, Sizes, columns
 
 DOMAIN = "cluster.local"
 HERE = Place("n1", "")

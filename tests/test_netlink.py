@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundplane import netlink
-from groundplane.netlink import (
+from groundplane.kernel import netlink
+from groundplane.kernel.netlink import (
     ACK,
     DUMP,
     Message,

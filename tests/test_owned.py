@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from groundplane import owned
+from groundplane.kernel import owned
 
 ROOT = Path(__file__).parents[1]
 CONSTANTS = {name: value for name, value in vars(owned).items() if name.isupper()}

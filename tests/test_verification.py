@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from groundplane.model.compiled import Site
-from groundplane.pipeline import compile_source
+from groundplane.compile.pipeline import compile_source
+from groundplane.site.compiled import Site
 from tests.verify.report import Reach, Result, page, picture
 
 EXAMPLE = Path(__file__).parents[1] / "examples/lab"

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from groundplane.model.catalog import Catalog
-from groundplane.model.machine import Hypervisor, Management
-from groundplane.model.site import Node
+from groundplane.documents.catalog import Catalog
+from groundplane.documents.machine import Hypervisor, Management
+from groundplane.documents.site import Node
 
 
 class Host(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from typing import Any
 
 import jinja2
 
-from groundplane import owned
+from groundplane.kernel import owned
 
 
 @cache
@@ -23,5 +23,5 @@ def _environment() -> jinja2.Environment:
 
 
 def render_template(name: str, **values: Any) -> str:
-    """Return the text of templates/*name* with *values*, and with the names of owned.py."""
+    """Return the text of templates/*name* with *values*, and with the names of kernel/owned.py."""
     return _environment().get_template(name).render(**values)

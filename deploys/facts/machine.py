@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
-from groundplane.netns import TUNNELS
-from groundplane.owned import BRIDGE
+from groundplane.kernel.owned import BRIDGE
+from groundplane.node.workload_netns import TUNNELS
 
 _TIME_SERVICES = ("chrony", "chronyd", "ntpsec", "ntp", "ntpd", "openntpd", "systemd-timesyncd")
 

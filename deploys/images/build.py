@@ -14,7 +14,7 @@ from deploys.images.errors import ImageError
 from deploys.images.recipe import Recipe, UnknownArchitecture
 from deploys.locks import lock_file
 from deploys.process import ProcessFailed, run
-from groundplane.model.machine import ImageBuild
+from groundplane.documents.machine import ImageBuild
 
 _PROGRAMS = {
     "debootstrap": "debootstrap",

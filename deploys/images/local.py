@@ -11,7 +11,7 @@ from deploys.images.format import require_whole
 from deploys.images.signature import require_signed
 from deploys.locks import lock_file
 from deploys.process import ProcessFailed, run
-from groundplane.model.machine import Image
+from groundplane.documents.machine import Image
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Final
 from deploys.images.download import read_small
 from deploys.images.errors import ImageError
 from deploys.process import attempt, explain
-from groundplane.model.machine import Signature
+from groundplane.documents.machine import Signature
 
 _BEGIN: Final = b"-----BEGIN PGP "
 _END: Final = b"-----END PGP "

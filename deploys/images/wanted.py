@@ -1,7 +1,7 @@
 """Which images a hypervisor has to have; pure."""
 
-from groundplane.model.catalog import Catalog
-from groundplane.model.machine import Image
+from groundplane.documents.catalog import Catalog
+from groundplane.documents.machine import Image
 
 
 def images_of(catalog: Catalog, hypervisor: str) -> list[Image]:

@@ -34,12 +34,12 @@ from deploys.lab.services import ROOT, Services, services
 from deploys.lab.site import has_example_servers, lab_of
 from deploys.lab.tour import Request, requests
 from groundplane.errors import GroundplaneError
-from groundplane.model import compiled
-from groundplane.model.address import family_of
-from groundplane.netns import PORT, entry_of
-from groundplane.own_command import own_command
-from groundplane.owned import BRIDGE, OVERLAY
+from groundplane.kernel.owned import BRIDGE, OVERLAY
+from groundplane.net.address import family_of
+from groundplane.node.workload_netns import PORT, entry_of
+from groundplane.processes.own_command import own_command
 from groundplane.project.state import LocalWorkload, NodeBase
+from groundplane.site import compiled
 
 PREFIX = "gp-netns"
 SERVER = ROOT / "examples" / "lab" / "workload.py"

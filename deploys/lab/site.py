@@ -6,10 +6,10 @@ from pathlib import Path
 
 from deploys.lab.model import Lab, LabNode
 from deploys.lab.services import ROOT
-from groundplane.model.address import family_of
-from groundplane.model.catalog import Catalog
-from groundplane.model.machine import Hypervisor
-from groundplane.model.site import Node
+from groundplane.documents.catalog import Catalog
+from groundplane.documents.machine import Hypervisor
+from groundplane.documents.site import Node
+from groundplane.net.address import family_of
 
 SERVERS = "lab/servers"  # "example" on a Cluster: its workloads are the example's servers
 DEBIAN = "lab/debian"  # the label that says which Debian a node of the lab has: 12 or 13

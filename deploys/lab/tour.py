@@ -11,7 +11,7 @@ from deploys.lab.namespace import entered
 from deploys.lab.site import has_example_servers
 from deploys.lab.ssh import ssh_config
 from groundplane.cli import main as groundplane
-from groundplane.model import compiled
+from groundplane.site import compiled
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Final, Literal
 
 from deploys.libvirt import paths
 from deploys.libvirt.identity import mac_of, uuid_of
-from groundplane.model.catalog import Catalog
-from groundplane.model.machine import Hypervisor, Network, Vm, quantity
-from groundplane.model.site import Node
+from groundplane.documents.catalog import Catalog
+from groundplane.documents.machine import Hypervisor, Network, Vm, quantity
+from groundplane.documents.site import Node
 
 _MEBIBYTE: Final = 1 << 20
 

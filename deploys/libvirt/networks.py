@@ -11,7 +11,7 @@ from ipaddress import ip_interface, ip_network
 from deploys.libvirt.identity import NAMESPACE, digest_of, owner_of, uuid_of
 from deploys.libvirt.machine import Machine
 from deploys.libvirt.xml import attribute, parse
-from groundplane.model.machine import Network
+from groundplane.documents.machine import Network
 from groundplane.rendering import render_template
 
 

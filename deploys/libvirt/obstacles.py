@@ -8,7 +8,7 @@ from deploys.libvirt.identity import pool_name
 from deploys.libvirt.machine import Machine
 from deploys.libvirt.networks import read_network
 from deploys.libvirt.pools import read_pool
-from groundplane.model.machine import Network
+from groundplane.documents.machine import Network
 
 
 def obstacles(

@@ -14,7 +14,7 @@ from deploys.facts.machine import LinkAddresses, Routes
 from deploys.operations.refusal import refuse
 from deploys.units import put_unit, remove_unit
 from deploys.uploads import keep_uploads_private
-from groundplane.owned import ROUTE_PROTOCOL
+from groundplane.kernel.owned import ROUTE_PROTOCOL
 from groundplane.rendering import render_template
 
 UNIT = "groundplane-backend.service"

@@ -13,7 +13,7 @@ from deploys.machine.defaults import DEFAULTS
 from deploys.operations import links as own
 from deploys.units import put_unit, remove_unit
 from groundplane.dataplanes.links import network_units, overlay_unit
-from groundplane.owned import BRIDGE, OVERLAY, ROUTE_PROTOCOL
+from groundplane.kernel.owned import BRIDGE, OVERLAY, ROUTE_PROTOCOL
 from groundplane.project.state import NodeBase
 
 SYSCTLS = {

@@ -25,7 +25,7 @@ from groundplane.dataplanes.dns.config import (
 )
 from groundplane.dataplanes.dns.local import LOCAL_DIRECTORY, local_files
 from groundplane.dataplanes.dns.zones import JOURNAL_DIRECTORY, ZONE_DIRECTORY
-from groundplane.files import zone_files
+from groundplane.node.config_files import zone_files
 from groundplane.rendering import render_template
 
 REBUILD_SERVICE, REBUILD_PATH = "groundplane-zones.service", "groundplane-zones.path"

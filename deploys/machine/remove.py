@@ -23,7 +23,7 @@ from deploys.units import remove_unit
 from groundplane.dataplanes.dns.config import CONFIG_FILE, KEY_FILE
 from groundplane.dataplanes.dns.local import LOCAL_DIRECTORY
 from groundplane.dataplanes.dns.zones import ZONE_DIRECTORY
-from groundplane.owned import BRIDGE, OVERLAY
+from groundplane.kernel.owned import BRIDGE, OVERLAY
 
 AGENT = "groundplane-agent.service"
 _AGENT_FILE = f"/etc/systemd/system/{AGENT}"

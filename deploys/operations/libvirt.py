@@ -19,7 +19,7 @@ from deploys.libvirt.networks import (
 from deploys.libvirt.obstacles import obstacles
 from deploys.libvirt.pools import pool_xml
 from deploys.operations.virsh import Restart, define, refused, shut_down, virsh
-from groundplane.model.machine import Network
+from groundplane.documents.machine import Network
 
 Commands = Generator[FileUploadCommand | StringCommand]
 

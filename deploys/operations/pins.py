@@ -9,7 +9,7 @@ from pyinfra.api import FunctionCommand, operation
 from deploys.facts.libvirt import PublicKeys
 from deploys.libvirt import paths
 from deploys.vm_keys import format_known_hosts, pin
-from groundplane.model.catalog import Catalog
+from groundplane.documents.catalog import Catalog
 
 
 @operation()

@@ -5,7 +5,7 @@ from pyinfra.api import DeployError
 
 from deploys.catalog import read_source
 from deploys.vm_keys import DIRECTORY
-from groundplane.model.machine import Hypervisor
+from groundplane.documents.machine import Hypervisor
 
 DEFAULTS = {
     "hypervisor_packages": [

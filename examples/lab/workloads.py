@@ -13,8 +13,8 @@ from pyinfra.operations import files, systemd
 
 from deploys.catalog import read_source
 from deploys.lab.site import SERVERS, has_example_servers
-from groundplane.model.catalog import Catalog
-from groundplane.model.site import Workload
+from groundplane.documents.catalog import Catalog
+from groundplane.documents.site import Workload
 
 HERE = Path(__file__).resolve().parent
 

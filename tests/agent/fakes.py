@@ -9,12 +9,12 @@ from typing import Any
 
 from groundplane.agent.loop import Agent, Settings
 from groundplane.agent.status import Status, read_status
+from groundplane.compile.pipeline import compile_source
 from groundplane.dataplanes import Drift
-from groundplane.diff import Delta, patch
+from groundplane.dataplanes.diff import Delta, patch
 from groundplane.errors import GroundplaneError, SourceError
-from groundplane.pipeline import compile_source
 from groundplane.project.state import NodeBase, Part, VirtualService
-from groundplane.snapshot import encode
+from groundplane.site.snapshot import encode
 from groundplane.sources.directory import DirectorySource
 from tests.catalogs import WITHOUT_DNS, write
 

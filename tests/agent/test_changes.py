@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from groundplane.agent.changes import Told, emptied_events, endpoint_events, service_events
-from groundplane.model.address import pack
+from groundplane.net.address import pack
 from groundplane.project.state import Member, NodeState, ServicePort, Targets, VirtualService
 from tests.states import BASE
 

@@ -10,9 +10,9 @@ import pytest
 
 from groundplane.agent import compiler
 from groundplane.agent.compiler import compile_in_child
+from groundplane.compile.pipeline import compile_source
 from groundplane.errors import MAX_TEXT, SourceError
-from groundplane.pipeline import compile_source
-from groundplane.snapshot import encode
+from groundplane.site.snapshot import encode
 from tests.catalogs import SITE, write
 
 FIXED = {
@@ -97,8 +97,8 @@ def test_a_source_that_needs_too_much_memory_is_one_line(
     stand_in(
         source.parent.absolute(),
         monkeypatch,
-        f'exec {sys.executable} -c "import sys; from groundplane import process_limits; '
-        "process_limits.memory_limit = lambda: 300 << 20; sys.argv = sys.argv[3:]; "
+        f'exec {sys.executable} -c "import sys; from groundplane.processes import limits; '
+        "limits.memory_limit = lambda: 300 << 20; sys.argv = sys.argv[3:]; "
         'import groundplane.cli; groundplane.cli.main(sys.argv[1:])" "$@"',
     )
     found = fault(source)

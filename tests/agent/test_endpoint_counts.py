@@ -5,11 +5,11 @@ import re
 import msgspec
 
 from groundplane.agent.endpoint_counts import NAME, EndpointCounts
-from groundplane.choose import Failing
-from groundplane.model.compiled import Service
-from groundplane.snapshot import Snapshot, decode, encode
+from groundplane.project.select_endpoints import Failing
+from groundplane.site.compiled import Service
+from groundplane.site.snapshot import Snapshot, decode, encode
 from tests.project.test_update import service
-from tests.test_snapshot import EMPTY
+from tests.site.test_snapshot import EMPTY
 
 NOBODY: Failing = frozenset()
 

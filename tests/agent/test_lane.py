@@ -16,12 +16,12 @@ from groundplane.agent.convergence import Convergence
 from groundplane.agent.lane import Lane
 from groundplane.agent.report import Report
 from groundplane.agent.status import PlaneStatus, Status
+from groundplane.compile.pipeline import compile_source
 from groundplane.dataplanes import Drift
-from groundplane.diff import Delta
+from groundplane.dataplanes.diff import Delta
 from groundplane.errors import KernelRefused
-from groundplane.pipeline import compile_source
 from groundplane.project.state import NodeBase, NodeState, ServicePort, VirtualService
-from groundplane.snapshot import encode
+from groundplane.site.snapshot import encode
 from tests.agent.fakes import FILES, Plane
 from tests.catalogs import write
 from tests.states import BASE

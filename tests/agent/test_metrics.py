@@ -12,10 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from groundplane.agent.endpoint_counts import EndpointCounts
 from groundplane.agent.metrics import Metrics
 from groundplane.agent.status import PlaneStatus, Status
-from groundplane.snapshot import decode, encode
+from groundplane.site.snapshot import decode, encode
 from tests.project.test_update import service as site_service
+from tests.site.test_snapshot import EMPTY
 from tests.states import service
-from tests.test_snapshot import EMPTY
 
 DOCUMENTED = re.compile(r"^\| `(\w+)` \| (\w+) \| ([^|]*)\|", re.MULTILINE)
 

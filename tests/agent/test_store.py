@@ -19,8 +19,8 @@ from groundplane.agent.store import (
 )
 from groundplane.atomic import write_atomically
 from groundplane.errors import StateError
-from groundplane.model.compiled import FORMAT, Site
-from groundplane.snapshot import encode
+from groundplane.site.compiled import FORMAT, Site
+from groundplane.site.snapshot import encode
 
 ONE, TWO, THREE = (
     encode(Site(FORMAT, f"{n}.local", (), (), (), True, (), (), (), ())) for n in "123"

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from groundplane.allocate import Allocations, Lock, allocate
+from groundplane.documents.catalog import Object
+from groundplane.documents.service import Service, ServicePort
+from groundplane.documents.site import Cluster, LoadBalancerPool
 from groundplane.errors import CatalogError
-from groundplane.model.catalog import Object
-from groundplane.model.service import Service, ServicePort
-from groundplane.model.site import Cluster, LoadBalancerPool
 from tests.catalogs import catalog, cluster, node, service
 
 NODE: Final = node("n1", "192.0.2.1", "2001:db8::1")

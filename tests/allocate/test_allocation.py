@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.allocate import Allocations, Lock, allocate, require_current
-from groundplane.allocate.allocation import bridge_address
+from groundplane.documents.catalog import Catalog, Key, Object
 from groundplane.errors import LockOutdated
-from groundplane.model.catalog import Catalog, Key, Object
+from groundplane.net.address import bridge_address
 from tests.catalogs import catalog, cluster, node, service, workload
 
 V4, V6 = "10.96.0.0/27", "fd00:10:96::/112"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from groundplane.compile.pipeline import allocate_source
 from groundplane.errors import CatalogError
-from groundplane.pipeline import allocate_source
 from tests.catalogs import SITE, read
 
 WEB = """\

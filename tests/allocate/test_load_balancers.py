@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.allocate import Allocations, Lock, allocate
-from groundplane.model.catalog import Catalog, Key, Object
-from groundplane.model.service import LOAD_BALANCER_CLASS
-from groundplane.model.site import Cluster, Dns
+from groundplane.documents.catalog import Catalog, Key, Object
+from groundplane.documents.service import LOAD_BALANCER_CLASS
+from groundplane.documents.site import Cluster, Dns
 from tests.allocate.balanced import (
     NODE,
     POOL4,

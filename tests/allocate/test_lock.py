@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.allocate import Lock, format_lock, parse_lock
+from groundplane.documents.catalog import Key
 from groundplane.errors import CatalogError, printable
-from groundplane.model.catalog import Key
 
 LOCK = Lock(
     held={

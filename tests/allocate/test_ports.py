@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.allocate import Allocations, Lock, allocate
-from groundplane.model.catalog import Catalog, Key, Object
-from groundplane.model.site import WorkloadPort
+from groundplane.documents.catalog import Catalog, Key, Object
+from groundplane.documents.site import WorkloadPort
 from tests.allocate.balanced import NODE, allocated, faults, load_balancer, on_nodes, ports, site
 from tests.catalogs import catalog, service, workload
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from groundplane.allocate import Lock, allocate
+from groundplane.documents.catalog import Object
 from groundplane.errors import CatalogError
-from groundplane.model.catalog import Object
 from tests.catalogs import DUAL, SITE, catalog, cluster, faults, node, service
 
 

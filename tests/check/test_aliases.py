@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from groundplane.model.dns_names import MAX_ALIASES
+from groundplane.net.dns_names import MAX_ALIASES
 from tests.catalogs import SITE, faults
 
 WEB = """\

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from groundplane.model.service import (
+from groundplane.documents.service import (
     ADDRESSES,
     KEEP_LAST,
     LOAD_BALANCER_CLASS,

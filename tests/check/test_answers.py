@@ -7,13 +7,13 @@ import pytest
 
 from groundplane.allocate import Lock, allocate
 from groundplane.check import answer_warnings, check_answers
+from groundplane.compile.pipeline import preview_source
+from groundplane.compile.resolve import compile_site
+from groundplane.documents.catalog import Catalog
 from groundplane.errors import CatalogError, Fault
-from groundplane.model import compiled
-from groundplane.model.catalog import Catalog
-from groundplane.model.compiled import Endpoint, Port, Service, Site, columns
-from groundplane.model.service import Family
-from groundplane.pipeline import preview_source
-from groundplane.resolve import compile_site
+from groundplane.net.protocols import Family
+from groundplane.site import compiled
+from groundplane.site.compiled import Endpoint, Port, Service, Site, columns
 from tests import catalogs
 from tests.catalogs import WITHOUT_DNS, write
 

@@ -6,11 +6,11 @@ import pytest
 
 from groundplane.allocate import Lock, allocate
 from groundplane.check import check
+from groundplane.compile.resolve import compile_site
 from groundplane.dataplanes.dns import render
 from groundplane.dataplanes.dns.wire import name as encoded
 from groundplane.load import load
 from groundplane.project.node import project
-from groundplane.resolve import compile_site
 from tests.catalogs import DUAL, SITE, WITHOUT_DNS, faults, warned, write
 
 SERVICE = """\

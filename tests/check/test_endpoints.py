@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from groundplane.model.limits import (
+from groundplane.documents.service import LOAD_BALANCING
+from groundplane.site.map_limits import (
     MAX_AFFINITY_TIMEOUTS,
     MAX_ENDPOINTS,
     MAX_HASHED_ENDPOINTS,
     MAX_STICKY_ENDPOINTS,
 )
-from groundplane.model.service import LOAD_BALANCING
 from tests.catalogs import faults
 from tests.check.documents import PORTS, service, told
 

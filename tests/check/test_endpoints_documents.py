@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from groundplane.pipeline import allocate_source, compile_catalog
+from groundplane.compile.pipeline import allocate_source, compile_catalog
 from tests.catalogs import faults, read, warned
 
 SERVICE = """\

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from groundplane.model.service import ADDRESSES
+from groundplane.documents.service import ADDRESSES
 from tests.catalogs import faults
 from tests.check.documents import PORTS, SITE, service, told
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from groundplane.compile.pipeline import preview_source
 from groundplane.errors import CatalogError
-from groundplane.pipeline import preview_source
 from tests.catalogs import SITE, write
 
 ALLOWED = '  endpoints: {nodes: true, outsideCIDRs: [0.0.0.0/0, "::/0"]}\n'

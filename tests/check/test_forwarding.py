@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from groundplane.model.service import ADDRESSES, FORWARDING
+from groundplane.documents.service import ADDRESSES, FORWARDING
 from tests.catalogs import faults, warned
 from tests.check.documents import PORTS, SITE, service, told
 

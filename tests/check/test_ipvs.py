@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from groundplane.model.service import LOAD_BALANCING, SCHEDULER
+from groundplane.documents.service import LOAD_BALANCING, SCHEDULER
 from tests.catalogs import SITE, faults, warned
 from tests.check.documents import PORTS, service, told
 

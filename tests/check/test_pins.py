@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from groundplane.model.annotations import (
+from groundplane.compile.pipeline import allocate_source
+from groundplane.compile.resolve import compile_site
+from groundplane.documents.annotations import (
     FIXED_ADDRESSES,
     HEADLESS,
     INSTEAD,
@@ -14,9 +16,7 @@ from groundplane.model.annotations import (
     SOURCE_RANGES,
     UNKNOWN_RESTRICTIONS,
 )
-from groundplane.model.path import join
-from groundplane.pipeline import allocate_source
-from groundplane.resolve import compile_site
+from groundplane.documents.path import join
 from tests.catalogs import faults, given, read, warned
 from tests.check.documents import PORTS, SITE, service, told
 

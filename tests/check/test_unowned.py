@@ -6,7 +6,7 @@ import pytest
 
 from groundplane.allocate import Lock, allocate
 from groundplane.check import unowned_endpoints
-from groundplane.pipeline import allocate_source
+from groundplane.compile.pipeline import allocate_source
 from tests.catalogs import SITE, faults, read
 
 TEXT = """\

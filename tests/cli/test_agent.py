@@ -17,8 +17,8 @@ from groundplane.agent.http import Server
 from groundplane.agent.report import Report
 from groundplane.agent.status import PlaneStatus, Status, write_status
 from groundplane.agent.store import save_site
-from groundplane.pipeline import compile_source
-from groundplane.snapshot import encode
+from groundplane.compile.pipeline import compile_source
+from groundplane.site.snapshot import encode
 from tests.cli.run import Command, Done
 
 GOOD = Status(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from groundplane.pipeline import compile_source
-from groundplane.snapshot import decode, encode
+from groundplane.compile.pipeline import compile_source
+from groundplane.site.snapshot import decode, encode
 from tests.cli.run import SITE, Command, Done
 
 GOOD = "site: 1 node, 2 services, 2 workloads: good\n"

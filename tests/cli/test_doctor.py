@@ -8,9 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from groundplane.agent.store import save_site
+from groundplane.compile.pipeline import compile_source
 from groundplane.doctor import Address, Facts
-from groundplane.pipeline import compile_source
-from groundplane.snapshot import encode
+from groundplane.site.snapshot import encode
 from tests.catalogs import write
 from tests.cli.run import FILES, Command, Done
 

@@ -9,8 +9,8 @@ import pytest
 from groundplane.agent.report import Report
 from groundplane.agent.store import save_site
 from groundplane.agent.workload_health import WorkloadHealth
-from groundplane.pipeline import compile_source
-from groundplane.snapshot import encode
+from groundplane.compile.pipeline import compile_source
+from groundplane.site.snapshot import encode
 from tests.cli.run import Command, Done
 from tests.cli.test_agent import GOOD, answering
 

@@ -161,7 +161,7 @@ def test_what_needs_too_much_memory_is_one_line(
     def fails(*_: object) -> object:
         raise MemoryError
 
-    monkeypatch.setattr("groundplane.pipeline.load", fails)
+    monkeypatch.setattr("groundplane.compile.pipeline.load", fails)
     said = one_line(groundplane("check", "./site"))
     assert said.startswith("error: more memory is needed than the ")
 

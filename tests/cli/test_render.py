@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from groundplane.files import node_files
-from groundplane.pipeline import compile_source
+from groundplane.compile.pipeline import compile_source
+from groundplane.node.config_files import node_files
 from groundplane.project import project
 from tests.cli.run import Command, Done
 

@@ -10,14 +10,14 @@ import pytest
 
 from groundplane.allocate import Lock, allocate
 from groundplane.check import check
+from groundplane.compile.resolve import compile_site
 from groundplane.load import load
-from groundplane.model import compiled
-from groundplane.model.address import family_of
-from groundplane.model.ipvs import ProxyMode
-from groundplane.model.service import Protocol
+from groundplane.net.address import family_of
+from groundplane.net.protocols import Protocol
+from groundplane.net.proxy import ProxyMode
 from groundplane.project import project
-from groundplane.resolve import compile_site
 from groundplane.simulate import Outcome, Packet, Simulator
+from groundplane.site import compiled
 from tests.conformance.cases import (
     CASES,
     DROPPED,

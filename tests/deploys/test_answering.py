@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from deploys.answering import LINK, Answering, answering, node_with
-from groundplane.model import compiled
-from groundplane.model.compiled import FORMAT, Endpoint, Node, Port, Service, columns
-from groundplane.model.ipvs import Forwarding
+from groundplane.net.proxy import Forwarding
+from groundplane.site import compiled
+from groundplane.site.compiled import FORMAT, Endpoint, Node, Port, Service, columns
 from tests.kernel import spaces
 from tests.kernel.world import ip, run, sysctl
 

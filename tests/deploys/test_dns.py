@@ -9,8 +9,8 @@ from pyinfra.api.operation import add_op
 
 from deploys.operations import dns
 from groundplane.dataplanes.dns import local_files, server_config, zone_file, zones_of
-from groundplane.model.compiled import StubZone
 from groundplane.project.state import NodeBase
+from groundplane.site.compiled import StubZone
 from tests.deploys.runs import run
 from tests.kernel.named import KEY, SECRET
 from tests.kernel.spaces import based

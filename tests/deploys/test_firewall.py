@@ -19,10 +19,10 @@ from deploys.firewall import (
     ufw_without,
     ufw_without_ipvs,
 )
+from groundplane.compile.pipeline import compile_source
 from groundplane.doctor.opening import UFW_FILES
-from groundplane.model.compiled import Overlay
-from groundplane.pipeline import compile_source
 from groundplane.project.node import project_base
+from groundplane.site.compiled import Overlay
 from tests.kernel.spaces import based
 
 PAGE = (ROOT / "docs/coexistence.md").read_text()

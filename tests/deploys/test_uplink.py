@@ -7,7 +7,7 @@ from deploys.bridging.change import Made, digest
 from deploys.bridging.errors import BridgeError
 from deploys.facts.bridging import Link, Managers
 from deploys.uplink import files, plan
-from groundplane.model.machine import Bond, Uplink
+from groundplane.documents.machine import Bond, Uplink
 
 ADDRESSES = ("192.0.2.1", "2001:db8::1")
 CIDRS = ("192.0.2.0/24", "2001:db8::/64")

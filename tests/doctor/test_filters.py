@@ -13,9 +13,9 @@ from groundplane.doctor import (
     diagnose,
     exposed,
 )
-from groundplane.model import compiled
-from groundplane.model.compiled import Overlay
 from groundplane.project.state import NodeBase
+from groundplane.site import compiled
+from groundplane.site.compiled import Overlay
 from tests.doctor.findings import EXPOSED, NOTHING, commands, found, the
 from tests.doctor.written import (
     ACCEPT,

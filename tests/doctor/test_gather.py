@@ -12,7 +12,7 @@ import pytest
 from groundplane.doctor import Address, Listener, Route, gather
 from groundplane.doctor.gather import addresses, parse_routes, parse_sockets
 from groundplane.errors import KernelRefused
-from groundplane.tables import Table
+from groundplane.kernel.tables import Table
 
 _module = importlib.import_module("groundplane.doctor.gather")  # its name is its function's too
 

@@ -10,7 +10,7 @@ from groundplane.doctor import (
     Route,
     diagnose,
 )
-from groundplane.model.compiled import Overlay
+from groundplane.site.compiled import Overlay
 from tests.doctor.findings import EXPOSED, GOOD, commands, found, the
 from tests.kernel.spaces import based
 from tests.states import BASE

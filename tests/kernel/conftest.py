@@ -9,9 +9,9 @@ import pytest
 
 from groundplane.allocate import Lock, allocate
 from groundplane.check import check
+from groundplane.compile.resolve import compile_site
 from groundplane.load import load
-from groundplane.model import compiled
-from groundplane.resolve import compile_site
+from groundplane.site import compiled
 from tests.kernel.spaces import own
 from tests.kernel.world import World, world
 

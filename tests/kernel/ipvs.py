@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from groundplane.model import compiled
-from groundplane.model.ipvs import ProxyMode
+from groundplane.net.proxy import ProxyMode
+from groundplane.site import compiled
 
 
 def need_ipvs() -> None:

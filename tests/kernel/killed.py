@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from groundplane import netlink
 from groundplane.agent import following
 from groundplane.agent.loop import Agent, Settings
+from groundplane.compile.pipeline import compile_source
 from groundplane.dataplanes import Dataplane
 from groundplane.dataplanes.conntrack import StaleFlows
 from groundplane.dataplanes.dns import Bind
@@ -23,8 +23,8 @@ from groundplane.dataplanes.ipvs import Ipvs
 from groundplane.dataplanes.links import Links
 from groundplane.dataplanes.nftables import Nftables
 from groundplane.errors import GroundplaneError, SourceError
-from groundplane.pipeline import compile_source
-from groundplane.snapshot import encode
+from groundplane.kernel import netlink
+from groundplane.site.snapshot import encode
 from groundplane.sources import source_of
 from tests.kernel.living import Living
 from tests.kernel.world import enter

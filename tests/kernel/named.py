@@ -21,8 +21,8 @@ import msgspec
 
 from groundplane.dataplanes.dns import Bind, local_files, server_config, zone_file, zones_of
 from groundplane.dataplanes.dns.config import rebuild_script
+from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.project.state import NodeBase, NodeState
-from groundplane.reconcile import Reconciler
 from tests.kernel.world import within
 from tests.states import BASE
 

@@ -7,8 +7,8 @@ a value, and calls a function that is not there.
 import struct
 from contextlib import closing
 
-from groundplane.netlink import CREATE, Socket, attribute, netfilter
-from groundplane.tables import FAMILIES, SUBSYSTEM, BatchMessage, transaction
+from groundplane.kernel.netlink import CREATE, Socket, attribute, netfilter
+from groundplane.kernel.tables import FAMILIES, SUBSYSTEM, BatchMessage, transaction
 
 _NEW_TABLE, _NEW_SET = SUBSYSTEM << 8 | 0, SUBSYSTEM << 8 | 9
 _TABLE, _NAME, _FLAGS, _KEY_TYPE, _KEY_LENGTH, _ID, _USERDATA = 1, 2, 3, 4, 5, 10, 13

@@ -7,8 +7,8 @@ from typing import Any
 
 from groundplane.dataplanes.nftables import Nftables, render
 from groundplane.dataplanes.nftables.kernel import maps_of
+from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.project.state import NodeBase, NodeState
-from groundplane.reconcile import Reconciler
 from tests.kernel.world import run, within
 from tests.states import service
 

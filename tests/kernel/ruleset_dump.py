@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, suppress
 
-from groundplane.netlink import DUMP, Socket, attribute, attributes, netfilter
-from groundplane.tables import GET_CHAINS, GET_ELEMENTS, GET_TABLE, HEADER, SUBSYSTEM
+from groundplane.kernel.netlink import DUMP, Socket, attribute, attributes, netfilter
+from groundplane.kernel.tables import GET_CHAINS, GET_ELEMENTS, GET_TABLE, HEADER, SUBSYSTEM
 
 _GET_RULES, _GET_SETS = SUBSYSTEM << 8 | 7, SUBSYSTEM << 8 | 10
 _TABLE, _NAME = 1, 2

@@ -15,11 +15,11 @@ import msgspec
 from groundplane.agent.convergence import Convergence
 from groundplane.agent.report import Report
 from groundplane.agent.status import PlaneStatus, Status
+from groundplane.compile.pipeline import compile_source
 from groundplane.dataplanes import Dataplane
 from groundplane.dataplanes.conntrack import StaleFlows
 from groundplane.dataplanes.nftables import Nftables
-from groundplane.pipeline import compile_source
-from groundplane.snapshot import encode
+from groundplane.site.snapshot import encode
 
 TIMES = 10
 

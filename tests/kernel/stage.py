@@ -25,12 +25,12 @@ from typing import Final, NamedTuple
 import msgspec
 
 from groundplane.dataplanes.nftables import Nftables
-from groundplane.model.compiled import Sizes
-from groundplane.netns import PORT, entry_of
+from groundplane.dataplanes.reconcile import Reconciler
+from groundplane.node.workload_netns import PORT, entry_of
 from groundplane.project.node import capacity, local_workload
 from groundplane.project.state import NodeState
-from groundplane.reconcile import Reconciler
 from groundplane.simulate import Packet
+from groundplane.site.compiled import Sizes
 from tests.kernel.spaces import based, namespace
 from tests.kernel.world import ip, let_icmp_flow, run, sysctl, within
 from tests.states import BASE

@@ -9,10 +9,10 @@ import dns.rcode
 import pytest
 
 from groundplane.check import answer_warnings, check_answers
+from groundplane.documents.catalog import Catalog
 from groundplane.errors import Fault
-from groundplane.model.catalog import Catalog
-from groundplane.model.compiled import Endpoint, Port, Service, Site, columns
 from groundplane.project.state import Member, NodeState, ServicePort, VirtualService
+from groundplane.site.compiled import Endpoint, Port, Service, Site, columns
 from tests import catalogs
 from tests.kernel.named import Server
 from tests.kernel.spaces import namespace

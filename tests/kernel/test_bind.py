@@ -19,13 +19,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.dns import Record, zone_file, zones_of
 from groundplane.dataplanes.dns.wire import later
-from groundplane.diff import Delta
+from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.errors import KernelRefused, ObjectsRefused
-from groundplane.model.dns_names import MAX_ALIASES
+from groundplane.net.dns_names import MAX_ALIASES
 from groundplane.project.state import Member, NodeState, VirtualService
-from groundplane.reconcile import Reconciler
 from tests.kernel.named import KEY, KNOWN, OTHER, OUTSIDE, PORT, SECRET, Resolver, Server, answered
 from tests.kernel.spaces import namespace
 from tests.kernel.world import run, within

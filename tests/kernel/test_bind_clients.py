@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.project.state import NodeState
-from groundplane.reconcile import Reconciler
 from tests.kernel.named import PORT, Server
 from tests.kernel.spaces import namespace
 from tests.kernel.world import within

@@ -16,11 +16,11 @@ import dns.zone
 import msgspec
 import pytest
 
+from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.dns import Record
-from groundplane.diff import Delta
+from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.errors import KernelRefused, ObjectsRefused, StateError
 from groundplane.project.state import Member
-from groundplane.reconcile import Reconciler
 from tests.kernel.named import KEY, OTHER, PORT, Server, answered
 from tests.kernel.spaces import based, namespace
 from tests.kernel.world import within

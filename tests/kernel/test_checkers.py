@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from groundplane.dataplanes.dns import local_files, server_config
-from groundplane.files import zone_files
-from groundplane.model.compiled import StubZone
+from groundplane.node.config_files import zone_files
 from groundplane.project.state import NodeBase, NodeState
+from groundplane.site.compiled import StubZone
 from tests.kernel.named import KEY, SECRET
 from tests.states import BASE, DOMAIN, of_family, states
 

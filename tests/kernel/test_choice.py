@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 import msgspec
 import pytest
 
-from groundplane.choose import Place
+from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.nftables.maps import AFFINITY, MAPS
-from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
-from groundplane.model import compiled
-from groundplane.model.compiled import Endpoint, Port, columns
 from groundplane.project import NodeState, project_service
+from groundplane.project.select_endpoints import Place
 from groundplane.simulate import Packet, Simulator
+from groundplane.site import compiled
+from groundplane.site.compiled import Endpoint, Port, columns
 from tests.kernel.stage import BASE_OF_STAGE, Seen, Stage, stage
 from tests.kernel.world import run, within
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from groundplane.choose import Place
-from groundplane.model import compiled
-from groundplane.model.compiled import Endpoint, Port, columns
 from groundplane.project import NodeState, project_service
+from groundplane.project.select_endpoints import Place
 from groundplane.simulate import Packet, Simulator
+from groundplane.site import compiled
+from groundplane.site.compiled import Endpoint, Port, columns
 from tests.kernel.stage import BASE_OF_STAGE, Seen, Stage, stage
 from tests.kernel.test_doctor import as_nft
 from tests.kernel.test_simulate import fits

@@ -8,7 +8,6 @@ from functools import partial
 import msgspec
 import pytest
 
-from groundplane import netlink
 from groundplane.dataplanes.conntrack import (
     Conntrack,
     Flow,
@@ -18,8 +17,9 @@ from groundplane.dataplanes.conntrack import (
     packed,
     stale,
 )
-from groundplane.model.address import pack, unpack
-from groundplane.model.service import Family
+from groundplane.kernel import netlink
+from groundplane.net.address import pack, unpack
+from groundplane.net.protocols import Family
 from tests.kernel.spaces import namespace
 from tests.kernel.world import Server, ip, run, within
 

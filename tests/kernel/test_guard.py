@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from groundplane.model import compiled
 from groundplane.project.node import local_workload, project_base
+from groundplane.site import compiled
 from tests.kernel import frames
 from tests.kernel.frames import (
     ALL_NODES,

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.ipvs import Ipvs, render, rules
-from groundplane.diff import Delta
+from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.errors import KernelRefused, ObjectsRefused
-from groundplane.model.compiled import Ipvs as Settings
-from groundplane.model.ipvs import Forwarding
+from groundplane.net.proxy import Forwarding
 from groundplane.project import NodeState
-from groundplane.reconcile import Reconciler
+from groundplane.site.compiled import Ipvs as Settings
 from tests.kernel.ipvs import need_ipvs
 from tests.kernel.spaces import based, namespace
 from tests.kernel.world import run, sysctl, within

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import pytest
 
 from groundplane.doctor.opening import UFW_FILES, ufw_rule
-from groundplane.model import compiled
-from groundplane.model.address import family_of
+from groundplane.net.address import family_of
+from groundplane.site import compiled
 from tests.kernel.ipvs import in_mode, need_ipvs
 from tests.kernel.spaces import own
 from tests.kernel.test_doctor import as_nft

@@ -27,12 +27,12 @@ from deploys.machine.backend import SYSCTLS
 from deploys.operations import tunnels
 from groundplane.allocate import Lock, allocate
 from groundplane.check import check
+from groundplane.compile.resolve import compile_site
 from groundplane.load import load
-from groundplane.model import compiled
-from groundplane.model.address import family_of
-from groundplane.model.service import Family
-from groundplane.netns import answer_for
-from groundplane.resolve import compile_site
+from groundplane.net.address import family_of
+from groundplane.net.protocols import Family
+from groundplane.node.workload_netns import answer_for
+from groundplane.site import compiled
 from tests.deploys.runs import run as deploy
 from tests.kernel.echo import connect, echo, lives
 from tests.kernel.ipvs import need_ipvs

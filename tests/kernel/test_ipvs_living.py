@@ -13,14 +13,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from groundplane import bundle
-from groundplane.bundle import COMMANDS, collect
 from groundplane.dataplanes.ipvs import Ipvs
 from groundplane.errors import KernelRefused
-from groundplane.model import compiled
-from groundplane.model.compiled import Ipvs as Settings
-from groundplane.model.ipvs import ProxyMode
+from groundplane.net.proxy import ProxyMode
+from groundplane.node import support_bundle
+from groundplane.node.support_bundle import COMMANDS, collect
 from groundplane.project import project
+from groundplane.site import compiled
+from groundplane.site.compiled import Ipvs as Settings
 from tests.kernel.echo import connect, echo, lives
 from tests.kernel.ipvs import in_mode, need_ipvs
 from tests.kernel.spaces import own
@@ -213,7 +213,7 @@ def test_a_maintainer_sees_what_ipvs_has_and_what_leads_there(
     net: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of_the_kernel = {n: command for n, command in COMMANDS.items() if n.startswith("kernel/")}
-    monkeypatch.setattr(bundle, "COMMANDS", of_the_kernel)
+    monkeypatch.setattr(support_bundle, "COMMANDS", of_the_kernel)
     assert ask_echo(net, "near", "web")
     found = within(net.node("n1"), partial(collect, tmp_path, tmp_path))
     web = f"TCP  {address_of(net, 'web')}:80".encode()

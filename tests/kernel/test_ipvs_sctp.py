@@ -15,10 +15,10 @@ import pytest
 
 from groundplane.allocate import Lock, allocate
 from groundplane.check import check
+from groundplane.compile.resolve import compile_site
 from groundplane.load import load
-from groundplane.model.address import family_of
-from groundplane.model.service import Family
-from groundplane.resolve import compile_site
+from groundplane.net.address import family_of
+from groundplane.net.protocols import Family
 from tests.kernel.ipvs import need_ipvs
 from tests.kernel.spaces import own
 from tests.kernel.world import World, run, within, world

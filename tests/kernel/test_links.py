@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from groundplane.dataplanes.links import Links
+from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.errors import KernelRefused
 from groundplane.project.state import NodeState, Peer
-from groundplane.reconcile import Reconciler
 from tests.kernel import spaces
 from tests.kernel.spaces import based
 from tests.kernel.world import ip, run, within

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from groundplane.compile.pipeline import compile_source
+from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.dns import Record
-from groundplane.diff import Delta
-from groundplane.pipeline import compile_source
 from groundplane.project.node import project_base
 from tests.kernel.killed import Forked
 from tests.kernel.living import Living, living

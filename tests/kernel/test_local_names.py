@@ -9,7 +9,7 @@ import dns.message
 import dns.rcode
 import pytest
 
-from groundplane.model.compiled import StubZone
+from groundplane.site.compiled import StubZone
 from tests.kernel.named import FORWARDER, Resolver, Server
 from tests.kernel.spaces import based, namespace
 from tests.states import service, state

@@ -1,4 +1,4 @@
-"""`groundplane.netns`, in a mount and a network namespace of its own. Needs root."""
+"""`groundplane.node.workload_netns`, in a mount and a network namespace of its own. Needs root."""
 
 import ctypes
 import json
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from groundplane import netns
 from groundplane.errors import GroundplaneError
+from groundplane.node import workload_netns
 from tests.states import BASE
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
@@ -72,9 +72,9 @@ def _child(output: int, steps: list[str]) -> None:
 def _step(step: str) -> None:
     try:
         if step == UP:
-            netns.up(BASE, netns.find(BASE, "default-a"))
+            workload_netns.up(BASE, workload_netns.find(BASE, "default-a"))
         elif step == DOWN:
-            netns.down("default-a")
+            workload_netns.down("default-a")
         else:
             subprocess.run(["sh", "-ec", step], check=True)
     except GroundplaneError as error:

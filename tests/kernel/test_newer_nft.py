@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from groundplane import nft
-from groundplane.tables import Table, list_tables, remove_tables
+from groundplane.kernel import nft
+from groundplane.kernel.tables import Table, list_tables, remove_tables
 from tests.kernel import spaces
 from tests.kernel.living import SITE, living
 from tests.kernel.newer_nft import add_unreadable_set

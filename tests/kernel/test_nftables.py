@@ -14,17 +14,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.nftables import ruleset
 from groundplane.dataplanes.nftables.batch import encode
 from groundplane.dataplanes.nftables.maps import MAPS, host32
 from groundplane.dataplanes.nftables.text import tables_of
-from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
-from groundplane.model import compiled
-from groundplane.model.compiled import Endpoint, Overlay, Port, columns
 from groundplane.project.node import capacities, project_service
 from groundplane.project.state import NodeBase, NodeState
-from groundplane.sizes import sizes
+from groundplane.site import compiled
+from groundplane.site.compiled import Endpoint, Overlay, Port, columns
+from groundplane.site.map_sizes import sizes
 from tests.kernel import spaces
 from tests.kernel.nftables import FOREIGN, A, B, Node, elements_of
 from tests.kernel.spaces import based, namespace

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from groundplane.dataplanes import Drift
-from groundplane.netlink import NETFILTER
-from groundplane.reconcile import Reconciler
+from groundplane.dataplanes.reconcile import Reconciler
+from groundplane.kernel.netlink import NETFILTER
 from tests.kernel.nftables import FOREIGN, A, B, Node, elements_of
 from tests.kernel.spaces import based, namespace
 from tests.kernel.world import within

@@ -11,10 +11,10 @@ from typing import Final
 import pytest
 
 from groundplane.allocate import Lock, allocate
+from groundplane.compile.resolve import compile_site
 from groundplane.load import load
-from groundplane.model import compiled
-from groundplane.model.ipvs import ProxyMode
-from groundplane.resolve import compile_site
+from groundplane.net.proxy import ProxyMode
+from groundplane.site import compiled
 from tests.kernel.ipvs import in_mode, need_ipvs
 from tests.kernel.segments import Echo, broken, connected
 from tests.kernel.spaces import own

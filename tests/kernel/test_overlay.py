@@ -15,13 +15,13 @@ import pytest
 
 from groundplane.allocate import Lock, allocate
 from groundplane.check import check
+from groundplane.compile.resolve import compile_site
 from groundplane.dataplanes.links import Links
+from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.load import load
-from groundplane.model.compiled import Service, Site
 from groundplane.project import project
 from groundplane.project.node import project_base
-from groundplane.reconcile import Reconciler
-from groundplane.resolve import compile_site
+from groundplane.site.compiled import Service, Site
 from tests.kernel.sending import passing, send
 from tests.kernel.spaces import own
 from tests.kernel.world import World, ask, ip, run, within, world

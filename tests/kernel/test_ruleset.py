@@ -8,9 +8,9 @@ import pytest
 
 from groundplane.dataplanes.ipvs import steering
 from groundplane.dataplanes.nftables.text import framework
-from groundplane.model.compiled import Overlay
+from groundplane.kernel.ruleset.load import load
 from groundplane.project.state import NodeBase
-from groundplane.ruleset.load import load
+from groundplane.site.compiled import Overlay
 from tests.kernel.ruleset_dump import Found, dump
 from tests.kernel.spaces import namespace
 from tests.kernel.world import within

@@ -11,10 +11,10 @@ from functools import partial
 
 import pytest
 
-from groundplane.choose import Place
-from groundplane.model import compiled
-from groundplane.model.compiled import Endpoint, Port, columns
 from groundplane.project import NodeState, project_service
+from groundplane.project.select_endpoints import Place
+from groundplane.site import compiled
+from groundplane.site.compiled import Endpoint, Port, columns
 from tests.kernel.stage import BASE_OF_STAGE, Stage, stage
 from tests.kernel.world import within
 

@@ -14,8 +14,8 @@ import dns.zone
 import pytest
 
 from groundplane.dataplanes.dns import zones_of
+from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.project.state import Member, NodeBase
-from groundplane.reconcile import Reconciler
 from tests.kernel.named import Server
 from tests.kernel.spaces import based, namespace
 from tests.kernel.world import within

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from groundplane.choose import Place
-from groundplane.model import compiled
-from groundplane.model.address import family_of
-from groundplane.model.compiled import Endpoint, Port, columns
-from groundplane.model.service import Family, Protocol
-from groundplane.pools import number_pools
+from groundplane.compile.port_ids import number_pools
+from groundplane.net.address import family_of
+from groundplane.net.protocols import Family, Protocol
 from groundplane.project import NodeState, project_service
+from groundplane.project.select_endpoints import Place
 from groundplane.simulate import Outcome, Packet, Simulator, Target
+from groundplane.site import compiled
+from groundplane.site.compiled import Endpoint, Port, columns
 from tests.kernel.stage import BASE_OF_STAGE, OUTSIDE, WORKLOADS, Seen, Stage, stage
 
 pytestmark = pytest.mark.kernel

@@ -11,13 +11,13 @@ from functools import partial
 import msgspec
 import pytest
 
-from groundplane.choose import Place
 from groundplane.dataplanes.conntrack import StaleFlows
-from groundplane.model import compiled
-from groundplane.model.compiled import Endpoint, Port, columns
-from groundplane.model.service import Protocol
+from groundplane.dataplanes.reconcile import Reconciler
+from groundplane.net.protocols import Protocol
 from groundplane.project import NodeState, VirtualService, project_service
-from groundplane.reconcile import Reconciler
+from groundplane.project.select_endpoints import Place
+from groundplane.site import compiled
+from groundplane.site.compiled import Endpoint, Port, columns
 from tests.kernel.stage import BASE_OF_STAGE, Stage, stage
 from tests.kernel.world import run, within
 

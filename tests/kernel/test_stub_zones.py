@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import dns.rcode
 import pytest
 
-from groundplane.model.compiled import StubZone
+from groundplane.site.compiled import StubZone
 from tests.kernel.named import FORWARDER, Resolver, Server
 from tests.kernel.spaces import based, namespace
 from tests.states import external_name, service, state

@@ -27,14 +27,14 @@ from groundplane.dataplanes import Dataplane
 from groundplane.dataplanes.ipvs import Ipvs
 from groundplane.dataplanes.links import Links
 from groundplane.dataplanes.nftables import Nftables
-from groundplane.model import compiled
-from groundplane.model.address import family_of
-from groundplane.netns import PORT, entry_of, neighbour_of
-from groundplane.owned import OVERLAY
+from groundplane.dataplanes.reconcile import Reconciler
+from groundplane.kernel.owned import OVERLAY
+from groundplane.net.address import family_of
+from groundplane.node.workload_netns import PORT, entry_of, neighbour_of
 from groundplane.project import NodeState, project
 from groundplane.project.node import project_base
 from groundplane.project.state import NodeBase
-from groundplane.reconcile import Reconciler
+from groundplane.site import compiled
 
 T = TypeVar("T")
 _CLONE_NEWNET = 0x40000000

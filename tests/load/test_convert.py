@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from groundplane.documents.service import EndpointSlice, Service, ServiceSpec
+from groundplane.hint import Work
 from groundplane.load.convert import MOST, Asked, convert
-from groundplane.model.hint import Work
-from groundplane.model.service import EndpointSlice, Service, ServiceSpec
 
 
 def _unwritten(_path: str) -> str:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from groundplane.documents.catalog import Catalog
 from groundplane.errors import CatalogError, SourceError
 from groundplane.load import load, tree
 from groundplane.load.ignore import HINT
-from groundplane.model.catalog import Catalog
 from tests.catalogs import SITE, faults, read, write
 
 

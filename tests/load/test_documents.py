@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from groundplane.compile.pipeline import MAX_LOCK_BYTES, allocate_source
+from groundplane.documents.catalog import Catalog
 from groundplane.errors import SourceError
 from groundplane.load import load, tree
-from groundplane.model.catalog import Catalog
-from groundplane.pipeline import MAX_LOCK_BYTES, allocate_source
 from tests.catalogs import SITE, faults, write
 
 WEB = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n"

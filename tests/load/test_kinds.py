@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from groundplane.documents.catalog import Catalog
 from groundplane.errors import CatalogError
 from groundplane.load import load
-from groundplane.model.catalog import Catalog
 from tests.catalogs import SITE, faults, write
 
 WEB = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n"

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from groundplane.documents.path import join
 from groundplane.load.positions import duplicate_keys, line_of
-from groundplane.model.path import join
 
 SERVICE = """\
 kind: Service

@@ -20,8 +20,8 @@ from deploys.lab.preflight import PreflightError
 from deploys.lab.repository import ensure_repository
 from deploys.lab.services import services
 from deploys.lab.site import lab_of
-from groundplane.model import compiled
-from groundplane.pipeline import compile_source, read_catalog
+from groundplane.compile.pipeline import compile_source, read_catalog
+from groundplane.site import compiled
 from tests.waiting import PATIENCE, until
 
 PREFIX = os.environ.get("GROUNDPLANE_TEST_LAB", "gp-test")

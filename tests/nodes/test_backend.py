@@ -12,7 +12,7 @@ import pytest
 
 from deploys.catalog import ROOT
 from deploys.lab import Lab, LabNode, client_key, down, entered, known_hosts, ssh_config, up
-from groundplane.pipeline import compile_source
+from groundplane.compile.pipeline import compile_source
 from tests.sites import CLUSTER
 
 pytestmark = pytest.mark.nodes

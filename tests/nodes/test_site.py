@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from groundplane.pipeline import compile_source
+from groundplane.compile.pipeline import compile_source
 from tests.nodes.conftest import CLIENT, EVERY_WEB, PREFIX, WEB, Deployed
 
 pytestmark = pytest.mark.nodes

@@ -8,10 +8,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 
-from groundplane.model.compiled import Probe, ProbeKind
 from groundplane.probes.outcome import Outcome
 from groundplane.probes.poller import Check, Poller
 from groundplane.probes.talk import conversation
+from groundplane.site.compiled import Probe, ProbeKind
 
 Script = Callable[[socket.socket], None]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

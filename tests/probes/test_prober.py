@@ -10,9 +10,9 @@ from contextlib import ExitStack, suppress
 import pytest
 from msgspec.structs import replace
 
-from groundplane.model.compiled import Probe
 from groundplane.probes import Key, Prober, Verdict
 from groundplane.probes.schedule import phase
+from groundplane.site.compiled import Probe
 from tests.probes.servers import descriptors, free_port, probe
 from tests.waiting import PATIENCE
 

@@ -11,8 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from groundplane.model.compiled import ProbeKind
 from groundplane.probes.outcome import Outcome
+from groundplane.site.compiled import ProbeKind
 from tests.probes.servers import (
     OK,
     Script,

@@ -5,11 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from groundplane.choose import Place
+from groundplane.compile.pipeline import allocate_source
+from groundplane.compile.resolve import compile_site
 from groundplane.errors import GroundplaneError
-from groundplane.model import compiled
-from groundplane.model.compiled import Endpoint, columns
-from groundplane.pipeline import allocate_source
 from groundplane.project.node import (
     capacity,
     interface_name,
@@ -17,8 +15,10 @@ from groundplane.project.node import (
     project_base,
     project_service,
 )
+from groundplane.project.select_endpoints import Place
 from groundplane.project.state import NONE, Member, NodeState
-from groundplane.resolve import compile_site
+from groundplane.site import compiled
+from groundplane.site.compiled import Endpoint, columns
 from tests.catalogs import DUAL, SITE, read
 from tests.states import target
 

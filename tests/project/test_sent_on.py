@@ -2,9 +2,9 @@
 
 import msgspec
 
-from groundplane.model.compiled import FORMAT, Endpoint, Node, Port, Service, Site, columns
-from groundplane.model.ipvs import ProxyMode
+from groundplane.net.proxy import ProxyMode
 from groundplane.project.sent_on import sent_on
+from groundplane.site.compiled import FORMAT, Endpoint, Node, Port, Service, Site, columns
 
 OWN = ("10.244.1.2", "fd00:10:244:1::2")
 HERE = Endpoint("a", "n1", "", OWN[0], "", (80,))

@@ -6,13 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from groundplane.choose import Place, choose
-from groundplane.model import compiled
-from groundplane.model.compiled import Endpoint, Port, columns
-from groundplane.model.limits import HASH_SLOTS, MAX_STICKY_ENDPOINTS
-from groundplane.model.service import Family
+from groundplane.net.protocols import Family
+from groundplane.project.select_endpoints import Place, choose
 from groundplane.project.state import Targets
 from groundplane.project.targets import targets
+from groundplane.site import compiled
+from groundplane.site.compiled import Endpoint, Port, columns
+from groundplane.site.map_limits import HASH_SLOTS, MAX_STICKY_ENDPOINTS
 from tests.states import target
 
 TCP, UDP = Port("http", "TCP", 80), Port("dns", "UDP", 53)

@@ -3,8 +3,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundplane.model import compiled
-from groundplane.model.compiled import (
+from groundplane.project import (
+    NodeState,
+    WorkloadIndex,
+    project,
+    project_change,
+    project_snapshot,
+    update,
+)
+from groundplane.site import compiled
+from groundplane.site.compiled import (
     Endpoint,
     Node,
     Port,
@@ -15,15 +23,7 @@ from groundplane.model.compiled import (
     Workload,
     columns,
 )
-from groundplane.project import (
-    NodeState,
-    WorkloadIndex,
-    project,
-    project_change,
-    project_snapshot,
-    update,
-)
-from groundplane.snapshot import advance, decode, encode
+from groundplane.site.snapshot import advance, decode, encode
 
 WORKLOADS = [f"w{number}" for number in range(6)]
 Failing = frozenset[tuple[str, str]]

@@ -4,9 +4,9 @@ import struct
 
 import pytest
 
-from groundplane.netlink import attributes
-from groundplane.ruleset import RulesetError, compile_ruleset
-from groundplane.tables import BatchMessage
+from groundplane.kernel.netlink import attributes
+from groundplane.kernel.ruleset import RulesetError, compile_ruleset
+from groundplane.kernel.tables import BatchMessage
 
 TABLE = """\
 table {family} t {{

@@ -2,7 +2,7 @@
 
 import pytest
 
-from groundplane.ruleset.syntax import (
+from groundplane.kernel.ruleset.syntax import (
     Chain,
     Elements,
     Hook,

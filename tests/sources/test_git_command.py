@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from groundplane.errors import SourceError
-from groundplane.process_limits import memory_limit
+from groundplane.processes.limits import memory_limit
 from groundplane.sources.git_command import Git, isolated
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from groundplane.model import compiled
-from groundplane.model.compiled import Site
-from groundplane.snapshot import encode, revision_of
+from groundplane.site import compiled
+from groundplane.site.compiled import Site
+from groundplane.site.snapshot import encode, revision_of
 from groundplane.sources import Source, Trust, https, source_of
 from tests.sources.conftest import fault, look
 from tests.sources.pki import Signed, authority, signed

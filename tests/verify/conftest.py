@@ -19,8 +19,8 @@ from deploys.catalog import compiled_site, node_state, read_source
 from deploys.hosts import groups_of
 from deploys.lab import enter, ssh_config
 from deploys.lab.site import lab_of
-from groundplane.model import compiled
 from groundplane.project import NodeState
+from groundplane.site import compiled
 from tests.verify.report import Reach, Result, page
 
 PROBE = Path(__file__).with_name("probe.py").read_text()

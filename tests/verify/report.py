@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import jinja2
 
 from deploys.catalog import ROOT
-from groundplane.model import compiled
+from groundplane.site import compiled
 
 Outcome = Literal["passed", "failed", "skipped"]
 _WORST: tuple[Outcome, ...] = ("failed", "passed", "skipped")

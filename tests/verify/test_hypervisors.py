@@ -7,8 +7,8 @@ import pytest
 
 from deploys.catalog import read_source
 from deploys.libvirt.identity import mac_of
-from groundplane.model.machine import Hypervisor, Network
-from groundplane.model.site import Node
+from groundplane.documents.machine import Hypervisor, Network
+from groundplane.documents.site import Node
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from groundplane.dataplanes import links
 from groundplane.dataplanes.dns.serials import first_serials
 from groundplane.dataplanes.dns.wire import later
 from groundplane.dataplanes.dns.zones import JOURNAL_DIRECTORY, ZONE_DIRECTORY
-from groundplane.files import node_files, zone_files
-from groundplane.model.address import network
-from groundplane.owned import OVERLAY
+from groundplane.kernel.owned import OVERLAY
+from groundplane.net.address import network
+from groundplane.node.config_files import node_files, zone_files
 from groundplane.project import NodeState
 
 _PIECE = 96 << 10  # bytes of one argument: the kernel takes 128 KiB (execve(2), MAX_ARG_STRLEN)

@@ -2,11 +2,11 @@
 
 import pytest
 
-from groundplane.choose import NOWHERE, choose
-from groundplane.model import compiled
-from groundplane.model.address import family_of
+from groundplane.net.address import family_of
 from groundplane.project import NodeState
+from groundplane.project.select_endpoints import NOWHERE, choose
 from groundplane.simulate import Packet, Simulator
+from groundplane.site import compiled
 from tests.verify.conftest import Probes, Reached
 
 _SEEN = {"translated": "connected", "refused": "refused", "dropped": "timed out"}

@@ -8,7 +8,7 @@ import pytest
 from deploys.images.build import ensure_built
 from deploys.images.cache import cache_directory
 from deploys.lab import client_key, ssh_config
-from groundplane.model.machine import ImageBuild
+from groundplane.documents.machine import ImageBuild
 from tests.vms.conftest import POOL, PREFIX, Hypervisors
 
 pytestmark = [pytest.mark.vms, pytest.mark.slow]

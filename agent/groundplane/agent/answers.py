@@ -16,8 +16,8 @@ from groundplane.agent.metrics import Metrics
 from groundplane.agent.proxy_health import proxy_health
 from groundplane.agent.report import Report
 from groundplane.agent.status import Status
+from groundplane.doctor.leftovers import found_here
 from groundplane.errors import MAX_FAULTS
-from groundplane.leftovers import found_here
 
 _TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 _DIGITS: Final = 18  # of the number of an event

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final, NamedTuple
 
-from groundplane.choose import Failing
-from groundplane.model.address import unpack
+from groundplane.net.address import unpack
+from groundplane.project.select_endpoints import Failing
 from groundplane.project.state import NodeState, VirtualService
-from groundplane.snapshot import Key
+from groundplane.site.snapshot import Key
 
 _NAMED: Final = 200  # services of one change that are told of one by one
 _LISTED: Final = 3  # endpoints that are named

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from groundplane.agent import SOCKET
 from groundplane.agent.status import STATUS_FILE
 from groundplane.agent.store import PREVIOUS_FILE, SERIALS_FILE, SITE_FILE, VERDICTS_FILE, load_site
+from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.dns import Bind, Record
 from groundplane.dataplanes.ipvs import (
     count_servers,
@@ -21,12 +22,11 @@ from groundplane.dataplanes.ipvs import (
 )
 from groundplane.dataplanes.links import Links
 from groundplane.dataplanes.nftables import TABLES
-from groundplane.diff import Delta
 from groundplane.errors import StateError
+from groundplane.kernel.tables import Table, list_tables, remove_tables
 from groundplane.project import project_base
 from groundplane.project.state import NodeBase
-from groundplane.snapshot import decode
-from groundplane.tables import Table, list_tables, remove_tables
+from groundplane.site.snapshot import decode
 
 
 class Thing(NamedTuple):

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from groundplane.errors import MAX_TEXT, SourceError, bounded
-from groundplane.own_command import own_command
-from groundplane.process_limits import CPU_S, LAST_WORDS_S
-from groundplane.streams import TooLong, all_of, end, first_of
+from groundplane.processes.limits import CPU_S, LAST_WORDS_S
+from groundplane.processes.own_command import own_command
+from groundplane.processes.streams import TooLong, all_of, end, first_of
 
 WALL_S: Final = 180
 SITE_BYTES: Final = 256 << 20  # of a compiled site: what an https source may have, too

@@ -19,9 +19,7 @@ from groundplane.agent.lane import Lane, Planes
 from groundplane.agent.proxy_health import proxy_health
 from groundplane.agent.report import Report
 from groundplane.agent.status import bounded_texts
-from groundplane.choose import Failing
 from groundplane.errors import ChangeHeld
-from groundplane.limits import held_back
 from groundplane.project import (
     NodeState,
     VirtualService,
@@ -32,7 +30,9 @@ from groundplane.project import (
     update,
 )
 from groundplane.project.node import place_of
-from groundplane.snapshot import Key, Snapshot, advance, decode, revision_of
+from groundplane.project.select_endpoints import Failing
+from groundplane.site.change_limits import held_back
+from groundplane.site.snapshot import Key, Snapshot, advance, decode, revision_of
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ service changes, and a request joins them.
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from groundplane.choose import NOWHERE, Failing, choose
-from groundplane.model.compiled import Service
-from groundplane.snapshot import Key, Snapshot
+from groundplane.project.select_endpoints import NOWHERE, Failing, choose
+from groundplane.site.compiled import Service
+from groundplane.site.snapshot import Key, Snapshot
 
 NAME: Final = "groundplane_service_endpoints"
 HELP: Final = "Endpoints of a service, by whether they are ready"

@@ -14,7 +14,7 @@ from groundplane.agent.report import Report
 from groundplane.agent.store import save_site
 from groundplane.agent.watching import changes
 from groundplane.errors import GroundplaneError, bounded
-from groundplane.snapshot import verify_values
+from groundplane.site.snapshot import verify_values
 from groundplane.sources import Content, Source
 
 log = logging.getLogger(__name__)

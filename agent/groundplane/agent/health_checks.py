@@ -14,10 +14,10 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from groundplane.agent.connections import AT_ONCE, Connections, lengthen_queue
-from groundplane.model.address import family_of
-from groundplane.model.service import Family
+from groundplane.net.address import family_of
+from groundplane.net.protocols import Family
 from groundplane.project import NodeState
-from groundplane.snapshot import Key
+from groundplane.site.snapshot import Key
 
 _REQUEST_BYTES: Final = 16 << 10
 _PATIENCE_S: Final = 2.0

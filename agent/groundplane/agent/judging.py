@@ -11,14 +11,14 @@ from groundplane.agent.report import Report
 from groundplane.agent.store import load_verdicts, save_verdicts
 from groundplane.agent.watching import changes
 from groundplane.agent.workload_health import WorkloadHealth
-from groundplane.choose import Failing
 from groundplane.errors import GroundplaneError, bounded
-from groundplane.load import read_health
-from groundplane.model.compiled import Probe
 from groundplane.probes import Prober, doubtful, reachable
 from groundplane.probes.execution import helper_at
 from groundplane.probes.reachable import gateways
-from groundplane.snapshot import Key, Snapshot, changed_probes
+from groundplane.project.select_endpoints import Failing
+from groundplane.site.compiled import Probe
+from groundplane.site.snapshot import Key, Snapshot, changed_probes
+from groundplane.sources.health_file import read_health
 
 log = logging.getLogger(__name__)
 

@@ -19,12 +19,12 @@ from groundplane.agent.contest import Contest
 from groundplane.agent.report import Report
 from groundplane.agent.status import PlaneStatus
 from groundplane.dataplanes import Dataplane, Drift, Notified
-from groundplane.diff import Delta
+from groundplane.dataplanes.diff import Delta
+from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.errors import GroundplaneError, bounded
 from groundplane.project import NodeState
 from groundplane.project.state import NodeBase
-from groundplane.reconcile import Reconciler
-from groundplane.snapshot import Key
+from groundplane.site.snapshot import Key
 
 log = logging.getLogger(__name__)
 

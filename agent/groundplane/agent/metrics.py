@@ -17,9 +17,9 @@ from prometheus_client import (
 
 from groundplane.agent.endpoint_counts import HEAD
 from groundplane.agent.status import Status
-from groundplane.limits import HELD
-from groundplane.model.service import Family
+from groundplane.net.protocols import Family
 from groundplane.project.state import VirtualService
+from groundplane.site.change_limits import HELD
 
 _BUCKETS: Final = tuple(0.0001 * 2**step for step in range(18))  # 0.1 ms to 13 s
 

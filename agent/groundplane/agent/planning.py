@@ -5,18 +5,18 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from groundplane.agent.store import SERIALS_FILE
-from groundplane.choose import Failing
 from groundplane.dataplanes import Dataplane, Preparing
 from groundplane.dataplanes.conntrack import StaleFlows, expected_flows
+from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.dns import Bind
 from groundplane.dataplanes.ipvs import Ipvs
 from groundplane.dataplanes.links import Links
 from groundplane.dataplanes.nftables import Nftables
-from groundplane.diff import Delta
+from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.errors import GroundplaneError
 from groundplane.project import NodeState, project_base, project_services
-from groundplane.reconcile import Reconciler
-from groundplane.snapshot import decode
+from groundplane.project.select_endpoints import Failing
+from groundplane.site.snapshot import decode
 
 Verb = Literal["prepare", "create", "update", "delete"]
 

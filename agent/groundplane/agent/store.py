@@ -9,7 +9,7 @@ import msgspec
 
 from groundplane.atomic import write_atomically
 from groundplane.errors import StateError
-from groundplane.snapshot import verify
+from groundplane.site.snapshot import verify
 
 # Probes have headers that only whoever probes may know.
 _MODE: Final = 0o640

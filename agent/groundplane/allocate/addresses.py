@@ -6,11 +6,12 @@ from typing import Final
 from groundplane.allocate.asks import Ask, Round, ask_address
 from groundplane.allocate.lock import LOCK_NAME
 from groundplane.allocate.pool import Pool, band_of
-from groundplane.model import address, dns
-from groundplane.model.catalog import Catalog, key_of
-from groundplane.model.families import families_of
-from groundplane.model.service import Family
-from groundplane.model.site import Cluster
+from groundplane.documents import dns
+from groundplane.documents.catalog import Catalog, key_of
+from groundplane.documents.families import families_of
+from groundplane.documents.site import Cluster
+from groundplane.net import address
+from groundplane.net.protocols import Family
 
 DNS_HOLDER: Final = "the site's DNS service (spec.dns.clusterIPs of the Cluster)"
 Name = tuple[str, str]  # namespace, name

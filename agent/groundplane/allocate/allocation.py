@@ -14,9 +14,9 @@ from groundplane.allocate.load_balancers import load_balancers
 from groundplane.allocate.lock import LOCK_NAME, Lock
 from groundplane.allocate.pool import merge_released
 from groundplane.allocate.ports import node_port_key, ports
+from groundplane.documents.catalog import Catalog, Key
 from groundplane.errors import CatalogError, LockOutdated
-from groundplane.model import address
-from groundplane.model.catalog import Catalog, Key
+from groundplane.net import address
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Allocations:
     def bridges(self) -> dict[str, str]:
         """The name of each node by the addresses of its bridge."""
         subnets = self.subnets.items()
-        return {bridge_address(each): node for node, given in subnets for each in given}
+        return {address.bridge_address(each): node for node, given in subnets for each in given}
 
     @property
     def owned(self) -> set[str]:
@@ -108,8 +108,3 @@ def require_current(allocations: Allocations, lock: Lock) -> None:
     what = " and ".join(parts) or "reorders released addresses"
     message = f"{LOCK_NAME} is not up to date: the catalog {what}; run `groundplane allocate`"
     raise LockOutdated(message)
-
-
-def bridge_address(subnet: str) -> str:
-    """Return the address that a node's bridge has in its *subnet*: the first one."""
-    return address.from_int(address.first_last(subnet)[0] + 1, address.family_of(subnet))

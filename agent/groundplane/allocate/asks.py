@@ -9,11 +9,11 @@ from typing import Final
 
 from groundplane.allocate.lock import LOCK_NAME, Lock
 from groundplane.allocate.pool import Outside, Pool
+from groundplane.documents.catalog import Catalog, Key
+from groundplane.documents.families import site_families
 from groundplane.errors import Fault
-from groundplane.model import address
-from groundplane.model.catalog import Catalog, Key
-from groundplane.model.families import site_families
-from groundplane.model.service import Family
+from groundplane.net import address
+from groundplane.net.protocols import Family
 
 _NOUNS: Final = {"NodePort": "a port", "HealthCheck": "a port"}
 

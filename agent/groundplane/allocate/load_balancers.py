@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from groundplane.allocate.addresses import Name, endpoint_numbers
 from groundplane.allocate.asks import Ask, Round, ask_address
 from groundplane.allocate.pool import Pool, longest_released
-from groundplane.model import address
-from groundplane.model.catalog import Key, key_of
-from groundplane.model.external import external_ranges, fixed_load_balancer_ips, pinned_pool
-from groundplane.model.families import families_of
-from groundplane.model.service import Family, Service
-from groundplane.model.site import LoadBalancerPool
+from groundplane.documents.catalog import Key, key_of
+from groundplane.documents.external import external_ranges, fixed_load_balancer_ips, pinned_pool
+from groundplane.documents.families import families_of
+from groundplane.documents.service import Service
+from groundplane.documents.site import LoadBalancerPool
+from groundplane.net import address
+from groundplane.net.protocols import Family
 
 
 def load_balancers(work: Round) -> dict[Name, tuple[str, ...]]:

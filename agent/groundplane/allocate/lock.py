@@ -16,9 +16,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from groundplane.documents.catalog import Key
 from groundplane.errors import CatalogError, Fault, Origin
-from groundplane.model import address
-from groundplane.model.catalog import Key
+from groundplane.net import address
 
 LOCK_NAME: Final = "addresses.lock"
 _HEADER: Final = "# Written by `groundplane allocate`. Keep it in git beside the catalog.\n"

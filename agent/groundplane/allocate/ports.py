@@ -11,9 +11,9 @@ from typing import NamedTuple
 from groundplane.allocate.addresses import Name
 from groundplane.allocate.asks import Ask, Round
 from groundplane.allocate.pool import Pool, band_of_ports
-from groundplane.model.catalog import Key, key_of
-from groundplane.model.ports import port_range
-from groundplane.model.service import Service, ServicePort
+from groundplane.documents.catalog import Key, key_of
+from groundplane.documents.service import Service, ServicePort
+from groundplane.net.ports import port_range
 
 
 class _PortAsk(NamedTuple):

@@ -18,8 +18,8 @@ from groundplane.check.tenant_documents import check_tenant_documents, check_ten
 from groundplane.check.tenants import check_tenants
 from groundplane.check.unowned import unowned_endpoints
 from groundplane.check.workloads import check_workloads
+from groundplane.documents.catalog import Catalog, key_of
 from groundplane.errors import Fault
-from groundplane.model.catalog import Catalog, key_of
 
 __all__ = [
     "answer_warnings",

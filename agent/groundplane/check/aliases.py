@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
+from groundplane.documents.catalog import Catalog, key_of
 from groundplane.errors import Fault
-from groundplane.model.catalog import Catalog, key_of
-from groundplane.model.dns_names import MAX_ALIASES, service_name
+from groundplane.net.dns_names import MAX_ALIASES, service_name
 
 Name = tuple[str, str]  # namespace and name of a service
 

@@ -3,10 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from groundplane.model.hint import Work, did_you_mean
-from groundplane.model.ipvs import FORWARDINGS, scheduler_fault
-from groundplane.model.path import join
-from groundplane.model.service import (
+from groundplane.documents.path import join
+from groundplane.documents.service import (
     ACCEPTED,
     ADDRESSES,
     CONSISTENT_HASH,
@@ -21,6 +19,9 @@ from groundplane.model.service import (
     Namespace,
     Service,
 )
+from groundplane.hint import Work, did_you_mean
+from groundplane.net.proxy import FORWARDINGS
+from groundplane.net.schedulers import scheduler_fault
 
 _PREFIX: Final = "groundplane/"
 _KNOWN: Final = (ADDRESSES, FORWARDING, KEEP_LAST, LOAD_BALANCING, POOL, SCHEDULER)

@@ -7,13 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
+from groundplane.documents.catalog import Catalog, Key
 from groundplane.errors import Fault
-from groundplane.model import dns_names
-from groundplane.model.address import dashed
-from groundplane.model.catalog import Catalog, Key
-from groundplane.model.compiled import Endpoint, Service, Site
-from groundplane.model.dns_names import MAX_MESSAGE, MAX_SET
-from groundplane.model.service import Family
+from groundplane.net import dns_names
+from groundplane.net.address import dashed
+from groundplane.net.dns_names import MAX_MESSAGE, MAX_SET
+from groundplane.net.protocols import Family
+from groundplane.site.compiled import Endpoint, Service, Site
 
 # Fewer records than this fit an answer, whatever their names: each has at most 18 octets and a name.
 _FEW: Final = MAX_MESSAGE // (18 + 255) - 2

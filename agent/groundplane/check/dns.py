@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from typing import Final
 
-from groundplane.check import names
 from groundplane.check.ranges import outside_ranges, own_ranges, range_fault
+from groundplane.documents.catalog import Catalog, key_of
 from groundplane.errors import Fault
-from groundplane.model import address
-from groundplane.model.catalog import Catalog, key_of
-from groundplane.model.dns_names import reverse_zones
+from groundplane.net import address, names
+from groundplane.net.dns_names import reverse_zones
 
 _RESERVED: Final = {
     "localhost": "names of the host itself (RFC 6761)",

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from groundplane.check.endpoints import Slices
+from groundplane.documents import dns
+from groundplane.documents.catalog import Catalog, Key, key_of
+from groundplane.documents.families import site_families
+from groundplane.documents.selector import LabelIndex
+from groundplane.documents.service import ACCEPTED, TOP_LEVEL_DOMAIN, Service
+from groundplane.documents.top_level_domains import TOP_LEVEL_DOMAINS
 from groundplane.errors import Fault
-from groundplane.model import dns, dns_names
-from groundplane.model.catalog import Catalog, Key, key_of
-from groundplane.model.families import site_families
-from groundplane.model.selector import LabelIndex
-from groundplane.model.service import ACCEPTED, TOP_LEVEL_DOMAIN, Service
-from groundplane.model.top_level_domains import TOP_LEVEL_DOMAINS
+from groundplane.net import dns_names
 
 # Of the files that BIND keeps a zone's key in, and of what a file's name holds on Linux.
 _KEY_FILE: Final = "K{zone}.+013+65535.private"

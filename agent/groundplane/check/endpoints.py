@@ -3,23 +3,23 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
-from groundplane.errors import Fault
-from groundplane.model.catalog import Catalog, Key, key_of
-from groundplane.model.limits import (
-    MAX_AFFINITY_TIMEOUTS,
-    MAX_ENDPOINTS,
-    MAX_HASHED_ENDPOINTS,
-    MAX_STICKY_ENDPOINTS,
-)
-from groundplane.model.selector import LabelIndex
-from groundplane.model.service import (
+from groundplane.documents.catalog import Catalog, Key, key_of
+from groundplane.documents.selector import LabelIndex
+from groundplane.documents.service import (
     KUBERNETES,
     MANAGED_LABEL,
     SERVICE_LABEL,
     EndpointSlice,
     Service,
 )
-from groundplane.model.site import Workload
+from groundplane.documents.site import Workload
+from groundplane.errors import Fault
+from groundplane.site.map_limits import (
+    MAX_AFFINITY_TIMEOUTS,
+    MAX_ENDPOINTS,
+    MAX_HASHED_ENDPOINTS,
+    MAX_STICKY_ENDPOINTS,
+)
 
 Slices = Mapping[tuple[str, str], list[EndpointSlice]]  # by service
 

@@ -9,12 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from groundplane.check.ranges import host_fault, own_ranges, range_fault
+from groundplane.documents.catalog import Catalog, key_of
+from groundplane.documents.external import external_ranges, fixed_load_balancer_ips
+from groundplane.documents.families import FamilyError, families_of
+from groundplane.documents.service import Service
 from groundplane.errors import Fault
-from groundplane.model import address
-from groundplane.model.catalog import Catalog, key_of
-from groundplane.model.external import external_ranges, fixed_load_balancer_ips
-from groundplane.model.families import FamilyError, families_of
-from groundplane.model.service import Family, Service
+from groundplane.net import address
+from groundplane.net.protocols import Family
 
 
 def check_external(catalog: Catalog) -> Iterator[Fault]:

@@ -9,10 +9,10 @@ from contextlib import suppress
 
 from groundplane.check.ranges import external_range_fault, host_fault, own_ranges
 from groundplane.check.slices import used_slices
+from groundplane.documents.catalog import Catalog, key_of
+from groundplane.documents.service import EndpointSlice
 from groundplane.errors import Fault
-from groundplane.model import address
-from groundplane.model.catalog import Catalog, key_of
-from groundplane.model.service import EndpointSlice
+from groundplane.net import address
 
 
 def check_foreign_endpoints(catalog: Catalog) -> Iterator[Fault]:

@@ -6,14 +6,14 @@ docs/decisions/0025-ipvs-forwarding.md says why each is one.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
+from groundplane.documents.catalog import Catalog, key_of
+from groundplane.documents.external import fixed_load_balancer_ips, source_ranges
+from groundplane.documents.path import join
+from groundplane.documents.selector import LabelIndex
+from groundplane.documents.service import FORWARDING, EndpointSlice, Service, ServicePort
+from groundplane.documents.site import Workload
 from groundplane.errors import Fault
-from groundplane.model.address import canonical, contains
-from groundplane.model.catalog import Catalog, key_of
-from groundplane.model.external import fixed_load_balancer_ips, source_ranges
-from groundplane.model.path import join
-from groundplane.model.selector import LabelIndex
-from groundplane.model.service import FORWARDING, EndpointSlice, Service, ServicePort
-from groundplane.model.site import Workload
+from groundplane.net.address import canonical, contains
 
 _PATH = join("metadata.annotations", FORWARDING)
 

@@ -7,10 +7,10 @@ from groundplane.check.management import management_faults
 from groundplane.check.metadata import check_metadata
 from groundplane.check.ranges import own_ranges, range_fault
 from groundplane.check.segments import Found, link_name, segment, vlan_number, within
+from groundplane.documents.catalog import Catalog, key_of
+from groundplane.documents.machine import Hypervisor, Network
 from groundplane.errors import Fault
-from groundplane.model import address
-from groundplane.model.catalog import Catalog, key_of
-from groundplane.model.machine import Hypervisor, Network
+from groundplane.net import address
 
 
 def check_hypervisors(catalog: Catalog) -> Iterator[Fault]:

@@ -6,9 +6,9 @@ from typing import Final
 
 from groundplane.check.metadata import check_metadata
 from groundplane.check.segments import Found
+from groundplane.documents.catalog import Catalog, key_of
+from groundplane.documents.machine import Image
 from groundplane.errors import Fault
-from groundplane.model.catalog import Catalog, key_of
-from groundplane.model.machine import Image
 
 # Debian Policy 5.6.7. A hyphen at the end would have apt remove the package.
 _PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]\Z")

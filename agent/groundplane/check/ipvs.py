@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Final
 
+from groundplane.documents.catalog import Catalog, key_of
+from groundplane.documents.path import join
+from groundplane.documents.service import FORWARDING, LOAD_BALANCING, Service
 from groundplane.errors import Fault
-from groundplane.model.catalog import Catalog, key_of
-from groundplane.model.path import join
-from groundplane.model.service import FORWARDING, LOAD_BALANCING, Service
 
 _WHERE: Final = "on nodes with proxyMode ipvs"
 

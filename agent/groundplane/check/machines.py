@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from groundplane.check import names
 from groundplane.check.public_keys import public_key_fault
 from groundplane.check.segments import Found, addresses_on, link_name, segment, vlan_number
+from groundplane.documents.catalog import Catalog, key_of
+from groundplane.documents.machine import Uplink, Vm, quantity
+from groundplane.documents.site import Node
 from groundplane.errors import Fault
-from groundplane.model.catalog import Catalog, key_of
-from groundplane.model.hint import Work, did_you_mean
-from groundplane.model.machine import Uplink, Vm, quantity
-from groundplane.model.site import Node
+from groundplane.hint import Work, did_you_mean
+from groundplane.net import names
 
 _FILTER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")  # libvirt's RelaxNG schema: less
 _LEAST: Final = {"memory": 128 << 20, "disk": 1 << 30}

@@ -8,11 +8,10 @@ of these gives a meaning.
 import re
 from typing import Final
 
-from groundplane.check import names
 from groundplane.check.public_keys import public_key_fault
 from groundplane.check.segments import Found
-from groundplane.model import address
-from groundplane.model.machine import Management
+from groundplane.documents.machine import Management
+from groundplane.net import address, names
 
 # No capitals: sudo takes such a name for a group of users, and ALL for every user.
 _USER: Final = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Final
 
-from groundplane.check import names
+from groundplane.documents.catalog import Catalog, Key, Object, key_of
+from groundplane.documents.path import join
 from groundplane.errors import Fault
-from groundplane.model.catalog import Catalog, Key, Object, key_of
-from groundplane.model.path import join
+from groundplane.net import names
 
 # Names of all other kinds are RFC 1123 labels.
 _FORMS: Final = {

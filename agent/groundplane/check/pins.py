@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from groundplane.model.annotations import (
+from groundplane.documents.annotations import (
     FIXED_ADDRESSES,
     HEADLESS,
     INSTEAD,
@@ -14,11 +14,11 @@ from groundplane.model.annotations import (
     SOURCE_RANGES,
     UNKNOWN_RESTRICTIONS,
 )
-from groundplane.model.catalog import Catalog
-from groundplane.model.external import fixed_load_balancer_ips, pinned_pool
-from groundplane.model.hint import Work, did_you_mean
-from groundplane.model.path import join
-from groundplane.model.service import ADDRESSES, POOL, Service
+from groundplane.documents.catalog import Catalog
+from groundplane.documents.external import fixed_load_balancer_ips, pinned_pool
+from groundplane.documents.path import join
+from groundplane.documents.service import ADDRESSES, POOL, Service
+from groundplane.hint import Work, did_you_mean
 
 _SHOWN: Final = 10  # pools
 

@@ -1,18 +1,17 @@
 """Readiness probes: the rules of pkg/apis/core/validation (validateProbe), and whom they may ask."""
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
-from groundplane.check import names
 from groundplane.check.ranges import host_fault
+from groundplane.documents.catalog import Catalog, Key, key_of
+from groundplane.documents.site import Probe, Workload
 from groundplane.errors import Fault
-from groundplane.model.address import canonical
-from groundplane.model.catalog import Catalog, Key, key_of
-from groundplane.model.site import Probe, Workload
+from groundplane.net import names
+from groundplane.net.address import canonical
+from groundplane.net.http_headers import header_name_fault, header_value_fault
 
 MANY_NODES: Final = 50  # above that, all of them asking all workloads is much traffic for little
-_HEADER_NAME: Final = re.compile(r"[-A-Za-z0-9]+")
 _MOST: Final = (1 << 31) - 1  # of Kubernetes' int32
 _HANDLERS: Final = "httpGet, tcpSocket, exec and grpc"
 
@@ -57,19 +56,6 @@ def _headers(probe: Probe) -> Iterator[tuple[str, str]]:
             yield f"{path}.name", fault
         if fault := header_value_fault(header.value):
             yield f"{path}.value", fault
-
-
-def header_name_fault(name: str) -> str | None:
-    """Return what keeps *name* from being the name of a header of HTTP, or None."""
-    if _HEADER_NAME.fullmatch(name):
-        return None
-    return f'"{name}" is not a header name: letters, digits and hyphens'
-
-
-def header_value_fault(value: str) -> str | None:
-    """Return what keeps *value* from being that of a header of HTTP, or None."""
-    good = value.isascii() and value.isprintable()
-    return None if good else "a header has printable ASCII only"
 
 
 def _port(workload: Workload, port: int | str) -> str | None:

@@ -3,9 +3,9 @@
 import ipaddress
 from collections.abc import Iterator
 
+from groundplane.documents.catalog import Catalog, Key
 from groundplane.errors import Fault
-from groundplane.model import address
-from groundplane.model.catalog import Catalog, Key
+from groundplane.net import address
 
 
 def range_fault(cidr: str) -> str | None:

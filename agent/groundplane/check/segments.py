@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from groundplane.check.ranges import host_fault, range_fault
-from groundplane.model import address
-from groundplane.owned import LINKS
+from groundplane.kernel.owned import LINKS
+from groundplane.net import address
 
 Found = Iterator[tuple[str, str]]
 """Pairs of a path and what is wrong there."""

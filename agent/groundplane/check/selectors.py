@@ -8,18 +8,18 @@ from groundplane.check.ipvs import ipvs_warnings
 from groundplane.check.pins import pin_warnings
 from groundplane.check.probes import probe_warnings
 from groundplane.check.tenants import tenant_warnings
-from groundplane.errors import Fault
-from groundplane.model.catalog import Catalog, key_of
-from groundplane.model.endpoints import skipped_for
-from groundplane.model.hint import Work, nearest
-from groundplane.model.selector import LabelIndex
-from groundplane.model.service import (
+from groundplane.documents.catalog import Catalog, key_of
+from groundplane.documents.endpoints import skipped_for
+from groundplane.documents.selector import LabelIndex
+from groundplane.documents.service import (
     KUBERNETES,
     MANAGED_LABEL,
     SERVICE_LABEL,
     EndpointSlice,
     Service,
 )
+from groundplane.errors import Fault
+from groundplane.hint import Work, nearest
 
 _LOOK: Final = 20  # pairs of characters: what it costs to look at one workload
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from groundplane.check import names
 from groundplane.check.ranges import range_fault
-from groundplane.model.external import source_ranges
-from groundplane.model.service import Service
+from groundplane.documents.external import source_ranges
+from groundplane.documents.service import Service
+from groundplane.net import names
 
 
 def check_type(service: Service) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from groundplane.check import names
 from groundplane.check.aliases import check_aliases
 from groundplane.check.annotations import check_annotations
 from groundplane.check.dns_names import check_dns_names
@@ -12,14 +11,15 @@ from groundplane.check.forwarding import check_forwarding
 from groundplane.check.metadata import check_labels, check_metadata
 from groundplane.check.pins import check_pins
 from groundplane.check.service_types import check_type
+from groundplane.documents import dns
+from groundplane.documents.catalog import Catalog, Key, key_of
+from groundplane.documents.families import FamilyError, families_of
+from groundplane.documents.selector import LabelIndex
+from groundplane.documents.service import Service, ServicePort
 from groundplane.errors import Fault
-from groundplane.model import address, dns
-from groundplane.model.catalog import Catalog, Key, key_of
-from groundplane.model.families import FamilyError, families_of
-from groundplane.model.hint import Work
-from groundplane.model.ports import port_range
-from groundplane.model.selector import LabelIndex
-from groundplane.model.service import Service, ServicePort
+from groundplane.hint import Work
+from groundplane.net import address, names
+from groundplane.net.ports import port_range
 
 
 def check_services(catalog: Catalog) -> Iterator[Fault]:

@@ -4,18 +4,17 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import Final
 
-from groundplane.check import names
 from groundplane.check.management import management_faults
 from groundplane.check.metadata import check_metadata
 from groundplane.check.ranges import external_range_fault, outside_ranges, own_ranges, range_fault
+from groundplane.documents.catalog import Catalog, key_of
+from groundplane.documents.external import external_ranges
+from groundplane.documents.families import site_families
+from groundplane.documents.site import Node
 from groundplane.errors import Fault
-from groundplane.model import address
-from groundplane.model.catalog import Catalog, key_of
-from groundplane.model.external import external_ranges
-from groundplane.model.families import site_families
-from groundplane.model.ipvs import scheduler_fault
-from groundplane.model.ports import port_range
-from groundplane.model.site import Node
+from groundplane.net import address, names
+from groundplane.net.ports import port_range
+from groundplane.net.schedulers import scheduler_fault
 
 _LONGEST_DRAIN_S: Final = 86400
 

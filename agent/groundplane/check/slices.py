@@ -4,21 +4,20 @@ import ipaddress
 from collections.abc import Iterator
 from contextlib import suppress
 
-from groundplane.check import names
 from groundplane.check.metadata import check_metadata
-from groundplane.errors import Fault
-from groundplane.model import address
-from groundplane.model.annotations import OTHER_PROXY
-from groundplane.model.catalog import Catalog, key_of
-from groundplane.model.path import join
-from groundplane.model.selector import LabelIndex
-from groundplane.model.service import (
+from groundplane.documents.annotations import OTHER_PROXY
+from groundplane.documents.catalog import Catalog, key_of
+from groundplane.documents.path import join
+from groundplane.documents.selector import LabelIndex
+from groundplane.documents.service import (
     KUBERNETES,
     MANAGED_LABEL,
     SERVICE_LABEL,
     EndpointSlice,
     SliceEndpoint,
 )
+from groundplane.errors import Fault
+from groundplane.net import address, names
 
 
 def check_slices(catalog: Catalog) -> Iterator[Fault]:

@@ -10,14 +10,21 @@ from typing import Final
 from groundplane.check.foreign_endpoints import node_addresses, slice_addresses
 from groundplane.check.ranges import external_range_fault, host_fault
 from groundplane.check.tenants import file_in_source
+from groundplane.documents.catalog import CLUSTER_SCOPED, Catalog, Object, key_of
+from groundplane.documents.external import fixed_load_balancer_ips, pinned_pool
+from groundplane.documents.selector import LabelIndex
+from groundplane.documents.service import Namespace, Service
+from groundplane.documents.site import Cluster, Workload
+from groundplane.documents.tenant import (
+    Tenant,
+    has_port,
+    matches,
+    ports_of,
+    tenant_of,
+    tenants_by_path,
+)
 from groundplane.errors import Fault
-from groundplane.model import address
-from groundplane.model.catalog import CLUSTER_SCOPED, Catalog, Object, key_of
-from groundplane.model.external import fixed_load_balancer_ips, pinned_pool
-from groundplane.model.selector import LabelIndex
-from groundplane.model.service import Namespace, Service
-from groundplane.model.site import Cluster, Workload
-from groundplane.model.tenant import Tenant, has_port, matches, ports_of, tenant_of, tenants_by_path
+from groundplane.net import address
 
 Found = Iterator[tuple[str, str]]  # path and message
 

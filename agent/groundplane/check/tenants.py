@@ -4,12 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from groundplane.check import names
 from groundplane.check.ranges import external_range_fault
-from groundplane.errors import Fault
-from groundplane.model.catalog import Catalog, key_of
-from groundplane.model.hint import did_you_mean
-from groundplane.model.tenant import (
+from groundplane.documents.catalog import Catalog, key_of
+from groundplane.documents.tenant import (
     Tenant,
     normal,
     ports_of,
@@ -17,6 +14,9 @@ from groundplane.model.tenant import (
     tenants_by_path,
     with_parents,
 )
+from groundplane.errors import Fault
+from groundplane.hint import did_you_mean
+from groundplane.net import names
 
 Found = Iterator[tuple[str, str]]  # path and message
 

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator
 
 from groundplane.check.ranges import range_fault
 from groundplane.check.slices import used_slices
+from groundplane.documents.catalog import Catalog, key_of
 from groundplane.errors import Fault
-from groundplane.model import address
-from groundplane.model.catalog import Catalog, key_of
+from groundplane.net import address
 
 
 def unowned_endpoints(catalog: Catalog, owned: Collection[str]) -> Iterator[Fault]:

@@ -2,16 +2,15 @@
 
 from collections.abc import Iterator
 
-from groundplane.check import names
 from groundplane.check.metadata import check_metadata
 from groundplane.check.probes import check_probe
+from groundplane.documents.catalog import Catalog, Key, key_of
+from groundplane.documents.families import site_families
+from groundplane.documents.site import Workload
 from groundplane.errors import Fault
-from groundplane.model import address
-from groundplane.model.catalog import Catalog, Key, key_of
-from groundplane.model.families import site_families
-from groundplane.model.hint import Work, did_you_mean
-from groundplane.model.service import Family
-from groundplane.model.site import Workload
+from groundplane.hint import Work, did_you_mean
+from groundplane.net import address, names
+from groundplane.net.protocols import Family
 
 
 def check_workloads(catalog: Catalog) -> Iterator[Fault]:

@@ -8,7 +8,7 @@ import click
 
 from groundplane import __version__
 from groundplane.errors import CatalogError, GroundplaneError
-from groundplane.process_limits import out_of_memory
+from groundplane.processes.limits import out_of_memory
 
 _COMMANDS: Final = {
     "agent": ("groundplane.cli.agent", "agent", "The agent on this node: run it, ask it."),

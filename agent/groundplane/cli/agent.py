@@ -105,7 +105,7 @@ def run(
     from groundplane.dataplanes.ipvs import Ipvs
     from groundplane.dataplanes.links import Links
     from groundplane.dataplanes.nftables import Nftables
-    from groundplane.privileges import keep_capabilities_to_ourselves
+    from groundplane.kernel.privileges import keep_capabilities_to_ourselves
     from groundplane.sources import source_of
 
     set_up(node)

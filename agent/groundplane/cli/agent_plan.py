@@ -11,7 +11,7 @@ from groundplane.cli import options
 
 if TYPE_CHECKING:
     from groundplane.agent.planning import Plan
-    from groundplane.choose import Failing
+    from groundplane.project.select_endpoints import Failing
 
 _SHOWN: Final = 20  # changes of a dataplane, unless all are asked for
 _PENDING: Final = 2

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import click
 
 from groundplane.cli import options
-from groundplane.leftovers import REMEDY
+from groundplane.doctor.leftovers import REMEDY
 
 if TYPE_CHECKING:
     from groundplane.agent.status import Status
@@ -95,7 +95,7 @@ def wait(runtime_directory: Path, within: float, revision: str) -> int:
 
 def _is_refused(found: Told, began: float) -> bool:
     """Return whether the agent has looked, and refuses what it found; a server may come back."""
-    from groundplane.limits import HELD
+    from groundplane.site.change_limits import HELD
 
     status = found.status
     if status.source_checked < began or not status.source_error:

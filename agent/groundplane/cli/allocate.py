@@ -6,8 +6,8 @@ import click
 
 from groundplane.allocate import LOCK_NAME, format_lock
 from groundplane.cli.arguments import bounded, source_argument
+from groundplane.compile.pipeline import allocate_source, read_catalog
 from groundplane.errors import CatalogError
-from groundplane.pipeline import allocate_source, read_catalog
 
 
 @click.command()

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from groundplane.process_limits import limited
+from groundplane.processes.limits import limited
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -56,6 +56,6 @@ def live_name(arguments: tuple[str, ...], health: Path | None) -> str | None:
 
 def failing_workloads(file: Path | None) -> frozenset[tuple[str, str]]:
     """Return the workloads that the health file *file* says fail; none where there is no file."""
-    from groundplane.load import read_health
+    from groundplane.sources.health_file import read_health
 
     return read_health(file) if file else frozenset()

@@ -10,11 +10,12 @@ import click
 from groundplane.allocate import require_current
 from groundplane.check import answer_warnings, unowned_endpoints, warnings
 from groundplane.cli.arguments import bounded, source_argument
+from groundplane.compile.pipeline import allocate_source, compile_catalog, read_catalog
+from groundplane.documents import dns
+from groundplane.documents.catalog import Catalog
 from groundplane.errors import CatalogError, LockOutdated
 from groundplane.load import IGNORE_FILE, place
-from groundplane.model import compiled, dns
-from groundplane.model.catalog import Catalog
-from groundplane.pipeline import allocate_source, compile_catalog, read_catalog
+from groundplane.site import compiled
 
 _SHOWN: Final = 10  # files that are ignored
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from groundplane.cli.arguments import source_argument
+from groundplane.compile.pipeline import compile_source
 from groundplane.errors import GroundplaneError, LimitReached
-from groundplane.pipeline import compile_source
-from groundplane.process_limits import doing, limit_this_process, out_of_memory
+from groundplane.processes.limits import doing, limit_this_process, out_of_memory
 
 
 @click.command("compile")
@@ -18,7 +18,7 @@ def compile_(source: Path) -> int:
 
     Memory and CPU time are limited, since a catalog is input like any other.
     """
-    from groundplane.snapshot import encode
+    from groundplane.site.snapshot import encode
 
     limit_this_process()
     try:

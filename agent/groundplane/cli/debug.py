@@ -26,7 +26,7 @@ def bundle(file: Path | None, state_directory: Path, runtime_directory: Path) ->
     from datetime import UTC, datetime
 
     from groundplane.atomic import write_atomically
-    from groundplane.bundle import collect, pack
+    from groundplane.node.support_bundle import collect, pack
 
     target = file or Path(f"groundplane-{datetime.now(UTC):%Y%m%d-%H%M%S}.tar.gz")
     found = collect(state_directory, runtime_directory)

@@ -11,9 +11,9 @@ from groundplane.cli.arguments import bounded, failing_workloads, live_name, nam
 from groundplane.cli.output import note, print_json, print_yaml
 
 if TYPE_CHECKING:
-    from groundplane.explain import Verdict
-    from groundplane.model import compiled
-    from groundplane.model.catalog import Catalog
+    from groundplane.cli.explain import Verdict
+    from groundplane.documents.catalog import Catalog
+    from groundplane.site import compiled
 
 
 @click.command()
@@ -52,8 +52,8 @@ def describe(
         return _describe_live((namespace, name or ""), output, state_directory, runtime_directory)
     from groundplane.cli.services import service_document
     from groundplane.cli.tables import endpoint_documents, service_verdicts
-    from groundplane.model.hint import did_you_mean
-    from groundplane.pipeline import preview_source
+    from groundplane.compile.pipeline import preview_source
+    from groundplane.hint import did_you_mean
 
     name, source = name_and_source(arguments)
     if name is None:
@@ -85,7 +85,7 @@ def _describe_live(
     key: tuple[str, str], output: str, state_directory: Path, runtime_directory: Path
 ) -> int:
     from groundplane.cli.live import described_live, live_document, live_site
-    from groundplane.model.hint import did_you_mean
+    from groundplane.hint import did_you_mean
 
     if not key[1]:
         raise click.UsageError("a service's NAME is needed")
@@ -117,8 +117,8 @@ def _lines(
     found: "Sequence[Verdict]",
 ) -> Iterator[str]:
     from groundplane.cli.services import described, ipvs_rows
+    from groundplane.documents.catalog import key_of
     from groundplane.load import line_of
-    from groundplane.model.catalog import key_of
 
     document = catalog.services[service.key]
     selector = ",".join(f"{k}={v}" for k, v in document.spec.selector.items())
@@ -142,7 +142,7 @@ def _endpoints(
     catalog: "Catalog", service: "compiled.Service", found: "Sequence[Verdict]"
 ) -> Iterator[str]:
     from groundplane.check.selectors import nearest_labels
-    from groundplane.model.selector import LabelIndex
+    from groundplane.documents.selector import LabelIndex
 
     document = catalog.services[service.key]
     hint = ""
@@ -158,7 +158,7 @@ def _endpoint_lines(
     service: "compiled.Service", found: "Sequence[Verdict]", hint: str
 ) -> Iterator[str]:
     """Yield a line for each endpoint; *hint* says why there is none."""
-    from groundplane.model import dns
+    from groundplane.documents import dns
 
     unnamed = "<name server>" if service.key == dns.NAME else "<slice>"
     yield "Endpoints:"

@@ -8,7 +8,7 @@ import click
 
 if TYPE_CHECKING:
     from groundplane.doctor import Facts
-    from groundplane.model.compiled import Node, Service, Site
+    from groundplane.site.compiled import Node, Service, Site
 
 _STATE = Path("/var/lib/groundplane")
 
@@ -78,7 +78,7 @@ def _site(source: Path | None, state: Path) -> tuple[Callable[[str], "Site"], It
     """Return what gives the site as a node needs it, and all services; GroundplaneError without one."""
     if source is not None:
         from groundplane.cli.output import note
-        from groundplane.pipeline import preview_source
+        from groundplane.compile.pipeline import preview_source
 
         _, site, notice = preview_source(source)
         if notice:
@@ -86,7 +86,7 @@ def _site(source: Path | None, state: Path) -> tuple[Callable[[str], "Site"], It
         return lambda _: site, site.services
     from groundplane.agent.store import load_site
     from groundplane.errors import StateError
-    from groundplane.snapshot import decode
+    from groundplane.site.snapshot import decode
 
     try:
         snapshot = decode(load_site(state))

@@ -94,7 +94,7 @@ def get(
 
 def _rows(plural: str, source: Path, health: Path | None) -> "list[Row]":
     from groundplane.cli.tables import rows
-    from groundplane.pipeline import preview_source
+    from groundplane.compile.pipeline import preview_source
 
     catalog, site, notice = preview_source(source)
     if notice:
@@ -119,7 +119,7 @@ def _machine(output: str, documents: list[dict[str, Any]], *, single: bool) -> N
 
 
 def _missing(plural: str, name: str, namespace: str, found: Sequence["Row"]) -> int:
-    from groundplane.model.hint import did_you_mean
+    from groundplane.hint import did_you_mean
 
     where = "" if plural == "nodes" else f' in namespace "{namespace}"'
     elsewhere = [row.namespace for row in found if row.name == name]

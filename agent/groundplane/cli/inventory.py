@@ -6,10 +6,10 @@ import click
 
 from groundplane.cli.arguments import bounded, source_argument
 from groundplane.cli.output import print_json, print_table
+from groundplane.compile.pipeline import read_catalog
 from groundplane.errors import GroundplaneError
+from groundplane.hint import did_you_mean
 from groundplane.inventory import ansible, ansible_variables, hosts, known_hosts
-from groundplane.model.hint import did_you_mean
-from groundplane.pipeline import read_catalog
 
 
 @click.command(

@@ -9,14 +9,14 @@ import msgspec
 
 from groundplane.agent.store import load_site
 from groundplane.agent.workload_health import WorkloadHealth
-from groundplane.choose import Failing
 from groundplane.cli.agent_status import instant
 from groundplane.cli.ask import ask
+from groundplane.cli.explain import Verdict, endpoint_verdicts
 from groundplane.cli.services import UNHEARD, cluster_ip_text
 from groundplane.cli.tables import Row, endpoint_documents, targets_text
-from groundplane.explain import Verdict, endpoint_verdicts
-from groundplane.model import compiled
-from groundplane.snapshot import Key, Snapshot, decode
+from groundplane.project.select_endpoints import Failing
+from groundplane.site import compiled
+from groundplane.site.snapshot import Key, Snapshot, decode
 
 
 @dataclass(frozen=True)

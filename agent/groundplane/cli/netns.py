@@ -25,11 +25,11 @@ _instance = click.argument("instance", metavar="NAMESPACE-NAME")
 )
 def up(instance: str, node: str, state_directory: Path) -> None:
     """Make the namespace, the link, the addresses and the routes of a workload of this node."""
-    from groundplane import netns as links
     from groundplane.agent.store import load_site
+    from groundplane.node import workload_netns as links
     from groundplane.project.node import project_base
     from groundplane.project.sent_on import sent_on
-    from groundplane.snapshot import decode
+    from groundplane.site.snapshot import decode
 
     site = decode(load_site(state_directory)).site(node)
     base = project_base(site, node)
@@ -46,7 +46,7 @@ def answer(instance: str, addresses: tuple[str, ...]) -> None:
 
     `up` does so for those that the site says.
     """
-    from groundplane import netns as links
+    from groundplane.node import workload_netns as links
 
     links.answer_for(instance, addresses)
 
@@ -55,6 +55,6 @@ def answer(instance: str, addresses: tuple[str, ...]) -> None:
 @_instance
 def down(instance: str) -> None:
     """Remove the namespace and the link, also of a workload that is in the catalog no more."""
-    from groundplane import netns as links
+    from groundplane.node import workload_netns as links
 
     links.down(instance)

@@ -12,7 +12,7 @@ import click
 from groundplane.cli.arguments import bounded
 from groundplane.cli.check import examine
 from groundplane.errors import GroundplaneError
-from groundplane.model.compiled import Site
+from groundplane.site.compiled import Site
 
 ACCEPT_WARNINGS: Final = "accept-warnings"
 ACCEPT_SKIPPED: Final = "accept-skipped"
@@ -74,9 +74,9 @@ def _held_back(repository: Path, commit: str, path: str, into: Path, site: Site)
 
     Its catalog is written into the new directory *into*.
     """
-    from groundplane.limits import held_back
-    from groundplane.pipeline import compile_source
-    from groundplane.snapshot import advance, decode, encode
+    from groundplane.compile.pipeline import compile_source
+    from groundplane.site.change_limits import held_back
+    from groundplane.site.snapshot import advance, decode, encode
     from groundplane.sources.receiving import export_commit
 
     try:

@@ -28,8 +28,8 @@ def render(source: Path, node: str, output: Path, health: Path | None) -> int:
 
     nftables.nft loads with `nft -f` on its own and replaces groundplane's tables as a whole.
     """
-    from groundplane.files import node_files
-    from groundplane.pipeline import compile_source
+    from groundplane.compile.pipeline import compile_source
+    from groundplane.node.config_files import node_files
     from groundplane.project import project
 
     state = project(compile_source(source), node, failing_workloads(health))

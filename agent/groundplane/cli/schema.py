@@ -16,8 +16,8 @@ def schema(kind: str | None) -> int:
     """
     import msgspec
 
+    from groundplane.hint import did_you_mean
     from groundplane.load.kinds import KINDS
-    from groundplane.model.hint import did_you_mean
 
     types: dict[str, Any] = {name: type_ for (_, name), type_ in KINDS.items()}
     if kind is not None:

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import msgspec
 
-from groundplane.model import compiled
-from groundplane.model.external import fixed_load_balancer_ips, source_ranges
-from groundplane.model.service import Service
+from groundplane.documents.external import fixed_load_balancer_ips, source_ranges
+from groundplane.documents.service import Service
+from groundplane.site import compiled
 
 UNHEARD: Final = " (not announced)"  # no router is told of a load balancer's own address
 

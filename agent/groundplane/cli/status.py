@@ -14,8 +14,8 @@ from groundplane.cli.arguments import source_argument
 from groundplane.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from groundplane.fleet import Answer, NodeRow
     from groundplane.inventory import Host
+    from groundplane.node.fleet import Answer, NodeRow
 
 _AT_ONCE: Final = 64  # ssh clients
 _ANSWER_BYTES: Final = 8 << 20  # of a status: an agent bounds its own to less
@@ -59,9 +59,9 @@ def status(
     failing workloads stay endpoints since the node is cut off, FAILING how many fail. Exit status 0
     when every node has the newest revision and all is as declared, else 1.
     """
+    from groundplane.compile.pipeline import read_catalog
     from groundplane.inventory import hosts
-    from groundplane.pipeline import read_catalog
-    from groundplane.process_limits import limited
+    from groundplane.processes.limits import limited
 
     with limited():
         listed = [host for host in hosts(read_catalog(source)) if host.node]
@@ -76,7 +76,7 @@ def status(
 
 
 def _show(rows: "Sequence[NodeRow]", output: str) -> None:
-    from groundplane.fleet import table
+    from groundplane.node.fleet import table
 
     if output == "json":
         print_json([row._asdict() | {"well": row.well} for row in rows])
@@ -88,8 +88,8 @@ def _show(rows: "Sequence[NodeRow]", output: str) -> None:
 
 
 async def _ask_all(listed: "Sequence[Host]", config: Path | None, within: float) -> "list[NodeRow]":
-    from groundplane.fleet import compare
     from groundplane.inventory import known_hosts
+    from groundplane.node.fleet import compare
 
     turns = asyncio.Semaphore(_AT_ONCE)
     answered = 0
@@ -144,8 +144,8 @@ async def _ask(command: list[str], within: float) -> "Answer":
     import msgspec
 
     from groundplane.agent.status import Status
-    from groundplane.fleet import Answer
-    from groundplane.streams import TooLong, all_of, end, last_of
+    from groundplane.node.fleet import Answer
+    from groundplane.processes.streams import TooLong, all_of, end, last_of
 
     pipe = asyncio.subprocess.PIPE
     child = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)

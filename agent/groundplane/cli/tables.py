@@ -5,16 +5,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from groundplane.choose import Failing
+from groundplane.cli.explain import Verdict, verdicts
 from groundplane.cli.services import (
     cluster_ip_text,
     external_text,
     ports_text,
     service_document,
 )
-from groundplane.explain import Verdict, verdicts
-from groundplane.model import compiled
-from groundplane.model.catalog import Catalog
+from groundplane.documents.catalog import Catalog
+from groundplane.project.select_endpoints import Failing
+from groundplane.site import compiled
 
 
 class Row(NamedTuple):

@@ -8,7 +8,7 @@ here are for what only some dataplanes do; one that does not do it has none of t
 from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from groundplane.diff import Delta
+from groundplane.dataplanes.diff import Delta
 from groundplane.project.state import NodeBase, Part
 
 K = TypeVar("K")

@@ -9,11 +9,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from groundplane import owned
 from groundplane.doctor.examples import Examples, sending
 from groundplane.doctor.packet import Packet
 from groundplane.doctor.probe import FROM_BRIDGE, Probe
-from groundplane.owned import BRIDGE
+from groundplane.kernel import owned
+from groundplane.kernel.owned import BRIDGE
 
 # What a rule says of packets of each kind, first in the words of nft, then in those of iptables.
 MARKED: Final = (

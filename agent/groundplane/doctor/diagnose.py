@@ -10,7 +10,7 @@ from groundplane.doctor.network import network
 from groundplane.doctor.ruleset import Ruleset, parse
 from groundplane.doctor.shared import shared
 from groundplane.doctor.translations import translations
-from groundplane.owned import TABLE
+from groundplane.kernel.owned import TABLE
 from groundplane.project.state import NodeBase
 
 _ORDER: Final[dict[Severity, int]] = {"error": 0, "warning": 1, "info": 2}

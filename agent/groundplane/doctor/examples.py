@@ -6,11 +6,10 @@ A rule for a part of a range is so taken for one for the whole of it.
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from groundplane.allocate.allocation import bridge_address
 from groundplane.doctor.facts import Facts
-from groundplane.model.address import family_of, from_int, network
-from groundplane.model.service import Family
-from groundplane.owned import OVERLAY
+from groundplane.kernel.owned import OVERLAY
+from groundplane.net.address import bridge_address, family_of, from_int, network
+from groundplane.net.protocols import Family
 from groundplane.project.state import NodeBase
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from groundplane.doctor.facts import Exposed, HostPort
-from groundplane.model.address import pack
-from groundplane.model.compiled import Service
+from groundplane.net.address import pack
+from groundplane.site.compiled import Service
 
 
 def exposed(services: Iterable[Service], here: Sequence[str]) -> Exposed:

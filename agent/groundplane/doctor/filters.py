@@ -22,7 +22,7 @@ from groundplane.doctor.probe import Probe
 from groundplane.doctor.probes import probes
 from groundplane.doctor.ruleset import Chain, Ruleset
 from groundplane.doctor.trace import fate, outcomes
-from groundplane.owned import BRIDGE
+from groundplane.kernel.owned import BRIDGE
 from groundplane.project.state import NodeBase
 
 

@@ -11,15 +11,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from groundplane import owned
 from groundplane.doctor.extensions import has_extensions, spelled_out
 from groundplane.doctor.facts import Address, Facts, Listener, Route
+from groundplane.doctor.leftovers import found_here
 from groundplane.errors import KernelRefused
-from groundplane.leftovers import found_here
-from groundplane.model.address import unpack
-from groundplane.nft import list_table
-from groundplane.owned import WORKLOAD_LINKS
-from groundplane.tables import Table, list_tables
+from groundplane.kernel import owned
+from groundplane.kernel.nft import list_table
+from groundplane.kernel.owned import WORKLOAD_LINKS
+from groundplane.kernel.tables import Table, list_tables
+from groundplane.net.address import unpack
 
 _SYSCTLS: Final = Path("/proc/sys")
 _SOCKETS: Final = Path("/proc/thread-self/net")  # /proc/net is that of the first thread

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from groundplane.doctor.examples import uplink
 from groundplane.doctor.facts import Exposed, Facts, Finding, Severity
-from groundplane.owned import BRIDGE, MASQUERADE_PORTS
+from groundplane.kernel.owned import BRIDGE, MASQUERADE_PORTS
 from groundplane.project.state import NodeBase
 
 _ENTRIES = 65_536  # what a node of little memory has by default

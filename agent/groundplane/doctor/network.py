@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from groundplane.doctor.facts import Address, Exposed, Facts, Finding, Route
-from groundplane.leftovers import REMEDY
-from groundplane.model.address import contains, family_of, first_last
-from groundplane.owned import BRIDGE, OVERLAY, ROUTE_PROTOCOL
+from groundplane.doctor.leftovers import REMEDY
+from groundplane.kernel.owned import BRIDGE, OVERLAY, ROUTE_PROTOCOL
+from groundplane.net.address import contains, family_of, first_last
 from groundplane.project.state import NodeBase
 
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - what a socket that is bound to all addresses shows

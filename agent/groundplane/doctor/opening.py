@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from groundplane.doctor.balanced import MARKED
-from groundplane.model.address import family_of
+from groundplane.net.address import family_of
 from groundplane.project.state import NodeBase
 
 POLICY: Final = "groundplane_ipvs"

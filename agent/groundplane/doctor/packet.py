@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from groundplane.model.service import Family
+from groundplane.net.protocols import Family
 
 _PROTOCOLS: Final = {
     "tcp": 6, "udp": 17, "sctp": 132, "icmp": 1, "icmpv6": 58, "ipv6-icmp": 58, "dccp": 33,

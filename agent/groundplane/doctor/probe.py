@@ -3,7 +3,7 @@
 from typing import Final, Literal, NamedTuple
 
 from groundplane.doctor.packet import Packet
-from groundplane.owned import BRIDGE, TRANSLATED_AT
+from groundplane.kernel.owned import BRIDGE, TRANSLATED_AT
 
 Hook = Literal["prerouting", "input", "forward", "output"]
 

@@ -10,8 +10,8 @@ from groundplane.doctor.examples import Examples, examples, receiving, sending, 
 from groundplane.doctor.facts import Exposed, Facts, HostPort
 from groundplane.doctor.packet import Packet
 from groundplane.doctor.probe import FROM_BRIDGE, TO_BRIDGE, Probe
-from groundplane.model.address import family_of
-from groundplane.owned import BRIDGE
+from groundplane.kernel.owned import BRIDGE
+from groundplane.net.address import family_of
 from groundplane.project.state import NodeBase
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from groundplane import owned
+from groundplane.kernel import owned
 
 Expression = Mapping[str, Any]  # one expression or statement of a rule: its kind, and its content
 Key = tuple[str, str, str]  # family, table, name

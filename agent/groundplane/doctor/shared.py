@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from groundplane import owned
 from groundplane.doctor.facts import Finding
 from groundplane.doctor.ruleset import Ruleset
+from groundplane.kernel import owned
 from groundplane.project.state import NodeBase
 
 _ALL: Final = 0xFFFFFFFF  # the bits of a mark

@@ -13,8 +13,8 @@ from groundplane.doctor.facts import Exposed, Facts, Finding
 from groundplane.doctor.packet import Packet
 from groundplane.doctor.ruleset import Chain, Key, Ruleset
 from groundplane.doctor.trace import Outcome, outcomes
-from groundplane.model.address import family_of
-from groundplane.owned import BRIDGE, TRANSLATED_AT
+from groundplane.kernel.owned import BRIDGE, TRANSLATED_AT
+from groundplane.net.address import family_of
 from groundplane.project.state import NodeBase
 
 _TRACKED_AT = -200  # the priority of conntrack: `notrack` works before it

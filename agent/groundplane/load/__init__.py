@@ -6,7 +6,6 @@ for what is wrong.
 """
 
 from groundplane.load.directory import line_of, load, place
-from groundplane.load.health import read_health
 from groundplane.load.ignore import IGNORE_FILE, Ignore, PatternError
 from groundplane.load.stamp import Stamp, stamp_of
 from groundplane.load.tree import MAX_FILES, SUFFIXES, tree_of
@@ -21,7 +20,6 @@ __all__ = [
     "line_of",
     "load",
     "place",
-    "read_health",
     "stamp_of",
     "tree_of",
 ]

@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 import msgspec
 from msgspec import inspect
 
+from groundplane.documents.path import join
 from groundplane.errors import MAX_FAULTS
-from groundplane.model.hint import Work, did_you_mean
-from groundplane.model.path import join
+from groundplane.hint import Work, did_you_mean
 
 T = TypeVar("T")
 _AT = " - at `"

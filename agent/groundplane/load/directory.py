@@ -6,18 +6,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from groundplane.documents.catalog import CLUSTER_SCOPED, Catalog, Key, Object, key_of
+from groundplane.documents.endpoints import Mirror, mirrored, skipped_for
+from groundplane.documents.service import EndpointSlice, Namespace
+from groundplane.documents.site import Cluster
 from groundplane.errors import MAX_FAULTS, CatalogError, Fault, Origin
+from groundplane.hint import MAX_WORK, Work
 from groundplane.load.convert import MOST, Asked, convert
 from groundplane.load.documents import Findings, Item, items_of, texts_of
 from groundplane.load.ignore import HINT
 from groundplane.load.kinds import KINDS, name_of, pod_templates, refusal
 from groundplane.load.tree import require_size, tree_of
-from groundplane.model.catalog import CLUSTER_SCOPED, Catalog, Key, Object, key_of
-from groundplane.model.endpoints import Mirror, mirrored, skipped_for
-from groundplane.model.hint import MAX_WORK, Work
-from groundplane.model.service import EndpointSlice, Namespace
-from groundplane.model.site import Cluster
-from groundplane.process_limits import doing
+from groundplane.processes.limits import doing
 
 
 def load(source: Path) -> Catalog:

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from groundplane.documents.catalog import PodTemplate
+from groundplane.documents.path import join
 from groundplane.errors import MAX_FAULTS, Fault, Origin
+from groundplane.hint import Work
 from groundplane.load import json, yaml
 from groundplane.load.cost import Room, room_in
 from groundplane.load.kinds import is_skipped, name_of
-from groundplane.model.catalog import PodTemplate
-from groundplane.model.hint import Work
-from groundplane.model.path import join
-from groundplane.process_limits import memory_limit
+from groundplane.processes.limits import memory_limit
 
 MAX_FILE_BYTES: Final = 64 << 20
 _ENOUGH: Final = 100 * MAX_FAULTS  # nobody reads what is behind so many; they would fill memory

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from functools import reduce
 from typing import Any, Final
 
-from groundplane.model.catalog import Object, PodTemplate
-from groundplane.model.endpoints import Endpoints
-from groundplane.model.hint import did_you_mean, nearest
-from groundplane.model.machine import Hypervisor, Image
-from groundplane.model.service import EndpointSlice, Namespace, Service
-from groundplane.model.site import API_VERSION, Cluster, Node, NodeSpec, Workload
+from groundplane.documents.catalog import Object, PodTemplate
+from groundplane.documents.endpoints import Endpoints
+from groundplane.documents.machine import Hypervisor, Image
+from groundplane.documents.service import EndpointSlice, Namespace, Service
+from groundplane.documents.site import API_VERSION, Cluster, Node, NodeSpec, Workload
+from groundplane.hint import did_you_mean, nearest
 
 KINDS: Final[dict[tuple[str, str], type[Object]]] = {
     (API_VERSION, "Cluster"): Cluster,

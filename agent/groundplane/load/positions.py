@@ -7,7 +7,7 @@ from typing import Final
 
 import yaml
 
-from groundplane.model.path import join, steps
+from groundplane.documents.path import join, steps
 
 _MAX_COMPOSED: Final = 16 << 20  # characters: composing takes a second and 25 MB for one million
 _ITEMS: Final = re.compile(

@@ -24,10 +24,10 @@ from typing import Final
 
 import msgspec
 
-from groundplane.model.compiled import Probe
 from groundplane.probes.prober import RunExec
 from groundplane.probes.turns import Turns
-from groundplane.process_limits import OOM_SCORE
+from groundplane.processes.limits import OOM_SCORE
+from groundplane.site.compiled import Probe
 
 OUTPUT_BYTES: Final = 10 << 10  # pkg/kubelet/prober: maxRespBodyLength
 NETNS_DIRECTORY: Final = Path("/run/netns")

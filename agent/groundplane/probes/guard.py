@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from groundplane.model.compiled import Probe
 from groundplane.probes.prober import Key
+from groundplane.site.compiled import Probe
 
 SERVICES: Final = 2  # so many at least are concerned; one service may well fail as a whole
 

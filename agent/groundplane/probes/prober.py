@@ -13,12 +13,12 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Final, NamedTuple, Protocol
 
-from groundplane.model.compiled import Probe
 from groundplane.probes import schedule
 from groundplane.probes.outcome import Outcome, timed_out
 from groundplane.probes.poller import Check, Poller
 from groundplane.probes.talk import conversation
 from groundplane.probes.verdict import State, after
+from groundplane.site.compiled import Probe
 
 Key = tuple[str, str]  # namespace and name of a workload
 RunExec = Callable[[Probe], Awaitable[tuple[bool, str]]]

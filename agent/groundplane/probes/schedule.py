@@ -3,7 +3,7 @@
 import math
 from zlib import crc32
 
-from groundplane.model.compiled import Probe
+from groundplane.site.compiled import Probe
 
 
 def phase(node: str, key: tuple[str, str]) -> float:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Generator
 from functools import cache
 from typing import Final, TypeVar
 
-from groundplane.model.compiled import Probe
 from groundplane.probes.grpc import HealthCheck
 from groundplane.probes.http import Answer, Request
 from groundplane.probes.outcome import Outcome, of_error
+from groundplane.site.compiled import Probe
 
 T = TypeVar("T")
 Waiting = Generator[socket.socket, None, T]

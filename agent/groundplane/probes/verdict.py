@@ -8,7 +8,7 @@ has to go on passing. It never delays a failure.
 
 from typing import Final, NamedTuple
 
-from groundplane.model.compiled import Probe
+from groundplane.site.compiled import Probe
 
 WINDOW_S: Final = 600.0
 FREE_FALLS: Final = 3  # within the window

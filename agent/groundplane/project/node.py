@@ -7,15 +7,12 @@ from typing import Final
 
 import msgspec
 
-from groundplane.allocate.allocation import bridge_address
-from groundplane.choose import Chosen, Failing, Place, choose
 from groundplane.errors import GroundplaneError
-from groundplane.model import compiled
-from groundplane.model.address import dashed, family_of, pack
-from groundplane.model.compiled import Sizes
-from groundplane.model.hint import did_you_mean
-from groundplane.model.service import Family
-from groundplane.owned import WORKLOAD_LINKS
+from groundplane.hint import did_you_mean
+from groundplane.kernel.owned import WORKLOAD_LINKS
+from groundplane.net.address import bridge_address, dashed, family_of, pack
+from groundplane.net.protocols import Family
+from groundplane.project.select_endpoints import Chosen, Failing, Place, choose
 from groundplane.project.state import (
     NONE,
     LocalWorkload,
@@ -28,6 +25,8 @@ from groundplane.project.state import (
     VirtualService,
 )
 from groundplane.project.targets import targets
+from groundplane.site import compiled
+from groundplane.site.compiled import Sizes
 
 # Outer IP header, UDP's, and the tunnel's own: VXLAN's, or those of WireGuard's transport messages.
 _OVERHEAD: Final = {

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 
-from groundplane.model import compiled
-from groundplane.model.ipvs import Forwarding
+from groundplane.net.proxy import Forwarding
+from groundplane.site import compiled
 
 
 def sent_on(site: compiled.Site, way: Forwarding, own: Collection[str]) -> tuple[str, ...]:

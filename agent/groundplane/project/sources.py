@@ -1,7 +1,7 @@
 """Who may reach the load-balancer addresses of a service, as one node sees it. Pure."""
 
-from groundplane.model.address import BITS, contains, family_of
-from groundplane.model.service import Family
+from groundplane.net.address import BITS, contains, family_of
+from groundplane.net.protocols import Family
 from groundplane.project.state import NodeBase, VirtualService
 
 

@@ -6,11 +6,11 @@ from typing import Final
 
 import msgspec
 
-from groundplane.model.compiled import Ipvs, Overlay, Sizes, StubZone
-from groundplane.model.ipvs import Forwarding, ProxyMode
-from groundplane.model.machine import DEFAULT_MTU
-from groundplane.model.service import Family, Protocol
-from groundplane.sharded import Sharded
+from groundplane.net.mtu import DEFAULT_MTU
+from groundplane.net.protocols import Family, Protocol
+from groundplane.net.proxy import Forwarding, ProxyMode
+from groundplane.project.persistent_map import Sharded
+from groundplane.site.compiled import Ipvs, Overlay, Sizes, StubZone
 
 Key = tuple[str, str]
 
@@ -124,7 +124,7 @@ class ServicePort(msgspec.Struct, frozen=True, gc=False):
 
 
 class VirtualService(msgspec.Struct, frozen=True, gc=False):
-    """A service on this node; fields as in `model.compiled.Service`.
+    """A service on this node; fields as in `site.compiled.Service`.
 
     *members* are kept for headless services only, for their names; *local_endpoints* are, by
     family, what a health check node port reports. *answering* are the addresses of this node's

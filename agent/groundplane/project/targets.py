@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from groundplane.choose import Chosen, Place, choose_again
-from groundplane.model import compiled
-from groundplane.model.limits import MAX_STICKY_ENDPOINTS
-from groundplane.model.service import Family
+from groundplane.net.protocols import Family
+from groundplane.project.apportionment import hash_table, numbers, share_out
+from groundplane.project.select_endpoints import Chosen, Place, choose_again
 from groundplane.project.state import Targets
-from groundplane.slots import hash_table, numbers, share_out
+from groundplane.site import compiled
+from groundplane.site.map_limits import MAX_STICKY_ENDPOINTS
 
 _WIDTHS: Final = {"IPv4": 4, "IPv6": 16}
 

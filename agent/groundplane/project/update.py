@@ -6,8 +6,6 @@ from dataclasses import replace
 
 from msgspec.structs import replace as replaced
 
-from groundplane.choose import Failing
-from groundplane.model import compiled
 from groundplane.project.node import (
     capacities,
     node_workloads,
@@ -15,8 +13,10 @@ from groundplane.project.node import (
     project_base,
     project_service,
 )
+from groundplane.project.select_endpoints import Failing
 from groundplane.project.state import NodeBase, NodeState, VirtualService
-from groundplane.snapshot import Key, Snapshot, changed_workloads
+from groundplane.site import compiled
+from groundplane.site.snapshot import Key, Snapshot, changed_workloads
 
 
 def project_snapshot(snapshot: Snapshot, node: str, failing: Failing) -> NodeState:

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Final
 
 from groundplane.errors import SourceError, printable
-from groundplane.process_limits import CPU_S, LAST_WORDS_S, OOM_SCORE, memory_limit
+from groundplane.processes.limits import CPU_S, LAST_WORDS_S, OOM_SCORE, memory_limit
+from groundplane.processes.streams import last_of
 from groundplane.sources.connection import PERSIST_S
 from groundplane.sources.content import Unfit, size_of
 from groundplane.sources.trust import Trust, authorization, require_readable
 from groundplane.sources.url import GitUrl
-from groundplane.streams import last_of
 
 _CONNECT_S: Final = 10
 _KILLED_S: Final = 1.0

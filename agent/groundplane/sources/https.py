@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from groundplane.errors import SourceError, StateError, printable
-from groundplane.snapshot import revision_of, verify
+from groundplane.site.snapshot import revision_of, verify
 from groundplane.sources.content import Content, size_of
 from groundplane.sources.trust import Trust, authorization, require_readable
 from groundplane.sources.url import SnapshotUrl

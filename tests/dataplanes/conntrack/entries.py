@@ -1,7 +1,7 @@
 """Entries of the conntrack table, as the kernel writes them."""
 
 from groundplane.dataplanes.conntrack import Flow
-from groundplane.netlink import attribute, nest, netfilter
+from groundplane.kernel.netlink import attribute, nest, netfilter
 
 _STATUS, _TIMEOUT, _MARK, _ID, _USE, _ZONE = 3, 7, 8, 12, 11, 18
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from groundplane.dataplanes.conntrack import Flow
 from groundplane.dataplanes.conntrack.entries import LAYOUTS, Layout, reader
-from groundplane.model.service import NUMBERS, Protocol
-from groundplane.netlink import attribute, attributes, nest, netfilter
+from groundplane.kernel.netlink import attribute, attributes, nest, netfilter
+from groundplane.net.protocols import NUMBERS, Protocol
 from tests.dataplanes.conntrack.entries import ends, entry
 
 

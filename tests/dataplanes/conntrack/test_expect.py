@@ -8,8 +8,8 @@ from hypothesis import given
 
 from groundplane.dataplanes.conntrack import Range, packed
 from groundplane.dataplanes.conntrack.expect import render, scope_of
-from groundplane.model.address import pack
-from groundplane.model.service import NUMBERS
+from groundplane.net.address import pack
+from groundplane.net.protocols import NUMBERS
 from groundplane.project.state import NodeState, Part, ServicePort, Targets, VirtualService
 from tests.states import BASE, external_name, headless, of_family, service, states, target
 

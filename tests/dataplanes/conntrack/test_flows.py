@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.dataplanes.conntrack import Flow, Frontend, Range, Scope, packed, stale
-from groundplane.model.address import pack
+from groundplane.net.address import pack
 
 CLIENT = pack("10.244.1.9")
 SERVICE, OTHER_SERVICE, EXTERNAL = pack("10.96.0.10"), pack("10.96.0.11"), pack("203.0.113.5")

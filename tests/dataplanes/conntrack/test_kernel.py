@@ -9,8 +9,8 @@ import pytest
 
 from groundplane.dataplanes.conntrack import Conntrack, Flow, kernel
 from groundplane.errors import KernelRefused
-from groundplane.model.address import pack
-from groundplane.netlink import Complaint, attribute, netfilter
+from groundplane.kernel.netlink import Complaint, attribute, netfilter
+from groundplane.net.address import pack
 from tests.dataplanes.conntrack.entries import entry
 
 FLOWS = [

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from groundplane.dataplanes.conntrack import Flow, StaleFlows, plane
 from groundplane.dataplanes.conntrack.expect import Object
 from groundplane.dataplanes.conntrack.flows import Targets
-from groundplane.diff import diff
+from groundplane.dataplanes.diff import diff
+from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.errors import KernelRefused
-from groundplane.model.address import pack
-from groundplane.model.service import NUMBERS, Family, Protocol
+from groundplane.net.address import pack
+from groundplane.net.protocols import NUMBERS, Family, Protocol
 from groundplane.project.state import NodeState
-from groundplane.reconcile import Reconciler
 from tests.states import BASE, of_family, service, state, states
 
 DNS = service("dns", ["10.96.0.10"], ["10.244.1.10:53", "10.244.1.11:53"], port=53, protocol="UDP")

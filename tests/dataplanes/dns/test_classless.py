@@ -10,7 +10,7 @@ import pytest
 
 from groundplane.dataplanes.dns.classless import classless_files, is_classless
 from groundplane.dataplanes.dns.records import Record, render
-from groundplane.files import node_files
+from groundplane.node.config_files import node_files
 from tests.states import BASE, service, state
 
 NAME = "0-26.0.96.10.in-addr.arpa"

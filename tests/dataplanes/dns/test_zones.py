@@ -15,7 +15,7 @@ from groundplane.dataplanes.dns.zones import (
     zone_file,
     zones_of,
 )
-from groundplane.model.dns_names import reverse_name, reverse_zones
+from groundplane.net.dns_names import reverse_name, reverse_zones
 from tests.states import BASE, of_family
 
 

@@ -4,9 +4,9 @@ from collections import defaultdict
 
 import pytest
 
+from groundplane.dataplanes.diff import diff
 from groundplane.dataplanes.ipvs.drift import Digests
 from groundplane.dataplanes.ipvs.objects import Key, Scheduling, Value, is_destination, server
-from groundplane.diff import diff
 
 WEB, API = server("10.96.0.1", "TCP", 80), server("10.96.0.2", "TCP", 80)
 ONE, OTHER = bytes((10, 244, 1, 10, 0, 80)), bytes((10, 244, 1, 11, 0, 80))

@@ -13,7 +13,7 @@ from groundplane.dataplanes.ipvs.objects import (
     marked_server,
     server,
 )
-from groundplane.netlink import attribute, attributes, nest
+from groundplane.kernel.netlink import attribute, attributes, nest
 
 SERVERS = (
     server("10.96.0.1", "TCP", 443),

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from groundplane.dataplanes.ipvs import render, rules
 from groundplane.dataplanes.ipvs.objects import is_destination, server_of, target_of, width_of
-from groundplane.model.compiled import Ipvs
 from groundplane.project.state import NodeState, Part, Targets, VirtualService
+from groundplane.site.compiled import Ipvs
 from tests.states import BASE, full_states, headless, service, target
 
 MODE = msgspec.structs.replace(BASE, proxy_mode="ipvs")

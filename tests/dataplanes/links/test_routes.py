@@ -5,8 +5,8 @@ import pytest
 
 from groundplane.dataplanes.links.route import Route
 from groundplane.dataplanes.links.routes import Address, Object, render
-from groundplane.model.compiled import Overlay
 from groundplane.project.state import NodeBase, Peer
+from groundplane.site.compiled import Overlay
 from tests.states import BASE, of_family, service
 
 V4 = {

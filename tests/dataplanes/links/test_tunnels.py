@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from groundplane.dataplanes.links.route import Route
 from groundplane.dataplanes.links.tunnels import request, tunnel_of
-from groundplane.model.address import canonical
-from groundplane.netlink import attributes
+from groundplane.kernel.netlink import attributes
+from groundplane.net.address import canonical
 
 _HEADERS = 16 + 12  # netlink's, then struct rtmsg
 

@@ -3,8 +3,8 @@
 import pytest
 
 from groundplane.dataplanes.links.units import network_units, overlay_unit, resolv_conf
-from groundplane.model.compiled import Overlay
 from groundplane.project.state import NodeBase, Peer
+from groundplane.site.compiled import Overlay
 from tests.kernel.spaces import based
 from tests.states import BASE, of_family
 

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import pytest
 
+from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.nftables.batch import Kept, encode, encode_kept, name_of
 from groundplane.dataplanes.nftables.maps import AFFINITY, MAPS, Element, host32
-from groundplane.diff import Delta
-from groundplane.model.address import pack
-from groundplane.tables import BatchMessage, transaction
+from groundplane.kernel.tables import BatchMessage, transaction
+from groundplane.net.address import pack
 
 SLOTS, NODES = MAPS["IPv4"].slots, MAPS["IPv6"].nodes
 BEGIN, END, NEW, DELETE = 0x10, 0x11, 0xA0C, 0xA0E

@@ -16,7 +16,7 @@ from groundplane.dataplanes.nftables.handle import (
     class_of,
     pool_of,
 )
-from groundplane.model.limits import MAX_AFFINITY_TIMEOUTS, MAX_ENDPOINTS
+from groundplane.site.map_limits import MAX_AFFINITY_TIMEOUTS, MAX_ENDPOINTS
 
 
 @pytest.mark.parametrize(

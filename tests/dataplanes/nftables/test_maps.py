@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from groundplane.dataplanes.nftables.maps import BY_CODE, MAPS, FamilyMaps, Map, host32, map_of
-from groundplane.model.address import pack
+from groundplane.net.address import pack
 
 V4, V6 = MAPS["IPv4"], MAPS["IPv6"]
 PAD = bytes(2)

@@ -5,13 +5,13 @@ import struct
 
 import pytest
 
-from groundplane import netlink
+from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.nftables.batch import encode
 from groundplane.dataplanes.nftables.maps import AFFINITY, host32
 from groundplane.dataplanes.nftables.netlink import Connection
-from groundplane.diff import Delta
 from groundplane.errors import KernelRefused
-from groundplane.model.address import pack
+from groundplane.kernel import netlink
+from groundplane.net.address import pack
 from tests.dataplanes.nftables.test_batch import (
     SLOTS,
     attribute,

@@ -14,8 +14,7 @@ from groundplane.dataplanes.nftables import handle
 from groundplane.dataplanes.nftables.maps import MAPS, Element, host32, map_of
 from groundplane.dataplanes.nftables.render import render
 from groundplane.dataplanes.nftables.text import framework
-from groundplane.model.compiled import Endpoint
-from groundplane.model.limits import HASH_SLOTS, MAX_ENDPOINTS
+from groundplane.project.apportionment import numbers
 from groundplane.project.node import project_service
 from groundplane.project.state import (
     Member,
@@ -24,8 +23,9 @@ from groundplane.project.state import (
     Targets,
     VirtualService,
 )
-from groundplane.sizes import sizes
-from groundplane.slots import numbers
+from groundplane.site.compiled import Endpoint
+from groundplane.site.map_limits import HASH_SLOTS, MAX_ENDPOINTS
+from groundplane.site.map_sizes import sizes
 from tests.dataplanes.nftables.rendered import FAR, NODE_PORT, OWN, lines, texts
 from tests.states import BASE, HERE, headless, of_family, service, services, states, target
 

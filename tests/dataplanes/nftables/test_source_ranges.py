@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from groundplane.model import compiled
-from groundplane.model.compiled import Port
 from groundplane.project.node import project_service
+from groundplane.site import compiled
+from groundplane.site.compiled import Port
 from tests.dataplanes.nftables.rendered import BALANCED, FAR, NODE_PORT, lines, texts
 from tests.states import HERE
 

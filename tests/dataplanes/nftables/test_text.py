@@ -15,8 +15,8 @@ from groundplane.dataplanes.nftables.text import (
     ruleset,
     tables_of,
 )
-from groundplane.model.compiled import Overlay
 from groundplane.project.state import NodeBase
+from groundplane.site.compiled import Overlay
 from tests.states import BASE, SIZES, of_family, service
 
 WEB = service("web", ["10.96.0.5"], ["10.244.1.10:8080"])

@@ -13,7 +13,7 @@ from deploys.bridging.errors import BridgeError
 from deploys.bridging.plan import manager_of, plan
 from deploys.bridging.wanted import bridges_of, uplinks_of, vlan_link
 from deploys.facts.bridging import Link, LinkManagers, Links, Managers
-from groundplane.model.machine import Network
+from groundplane.documents.machine import Network
 
 NETWORKD = Managers({"eno1": "/etc/systemd/network/20-wired.network"}, True, False, {}, {})
 LINKS = {

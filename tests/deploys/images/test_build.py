@@ -6,7 +6,7 @@ import pytest
 
 from deploys.images.build import ensure_built
 from deploys.images.cache import cache_directory
-from groundplane.model.machine import ImageBuild
+from groundplane.documents.machine import ImageBuild
 from tests.deploys.images.booted import Machine, booted
 
 pytestmark = [pytest.mark.vms, pytest.mark.slow]

@@ -9,8 +9,8 @@ import pytest
 from deploys.images.errors import ImageError
 from deploys.images.format import require_whole
 from deploys.images.local import ensure_local
-from groundplane.model.machine import Image, ImageSpec
-from groundplane.model.meta import ObjectMeta
+from groundplane.documents.machine import Image, ImageSpec
+from groundplane.documents.meta import ObjectMeta
 
 
 def qemu_img(*arguments: str | Path) -> None:

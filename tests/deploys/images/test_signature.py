@@ -7,7 +7,7 @@ import pytest
 
 from deploys.images.errors import ImageError
 from deploys.images.signature import dearmored, require_signed
-from groundplane.model.machine import Signature
+from groundplane.documents.machine import Signature
 
 
 def gpg(home: Path, *arguments: str) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from deploys.images.wanted import images_of
-from groundplane.pipeline import read_catalog
+from groundplane.compile.pipeline import read_catalog
 from tests.deploys.virtualization.hosts import SITE
 
 NETWORK = "networks: [{name: br0, cidrs: [198.51.100.0/24]}]"

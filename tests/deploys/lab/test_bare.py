@@ -8,7 +8,7 @@ import pytest
 
 from deploys.catalog import ROOT
 from deploys.lab.bare import PREFIX, connection, links, settings
-from groundplane.model.compiled import Overlay
+from groundplane.site.compiled import Overlay
 from tests.kernel.spaces import based
 from tests.states import BASE
 

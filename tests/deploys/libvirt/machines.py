@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from deploys.libvirt.machine import Machine
-from groundplane.model.machine import Network
+from groundplane.documents.machine import Network
 
 NAT = Network(name="vms", cidrs=("10.77.0.0/24", "fd77::/64"), mode="nat")
 BRIDGE = Network(

@@ -12,7 +12,7 @@ from deploys.libvirt.networks import (
     read_network,
     reservations,
 )
-from groundplane.model.machine import Network
+from groundplane.documents.machine import Network
 from tests.deploys.libvirt.machines import BRIDGE, NAT, ON_BRIDGE, V1
 
 LEASED = replace(V1, addressing="dhcp")

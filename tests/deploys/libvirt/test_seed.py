@@ -9,7 +9,7 @@ from hypothesis import given
 
 from deploys.libvirt.machine import Machine
 from deploys.libvirt.seed import seed_of
-from groundplane.model.machine import Network
+from groundplane.documents.machine import Network
 from tests.deploys.libvirt.machines import KEY, NAT, ON_BRIDGE, V1, machines
 
 LEASED = replace(V1, addressing="dhcp")

@@ -12,7 +12,7 @@ import pytest
 from deploys.catalog import ROOT
 from deploys.images.build import ensure_built
 from deploys.images.cache import cache_directory
-from groundplane.model.machine import ImageBuild
+from groundplane.documents.machine import ImageBuild
 from tests.deploys.images.booted import PORT, PREFIX, USER, Machine, booted
 from tests.deploys.virtualization.hosts import HYPERVISOR, bridge, write_site
 

@@ -10,8 +10,8 @@ from itertools import product
 from typing import Final
 
 from groundplane.dataplanes.conntrack.flows import Flow
-from groundplane.model.service import FAMILIES, NUMBERS, Family, Protocol
-from groundplane.netlink import AF, NESTED, attribute, attributes, nest
+from groundplane.kernel.netlink import AF, NESTED, attribute, attributes, nest
+from groundplane.net.protocols import FAMILIES, NUMBERS, Family, Protocol
 
 _ORIG, _REPLY, _STATUS, _ID, _ZONE, _FILTER, _STATUS_MASK = 1, 2, 3, 12, 18, 25, 26  # of an entry
 _IP, _PROTO, _TUPLE_ZONE = 1, 2, 3  # of one of its two tuples

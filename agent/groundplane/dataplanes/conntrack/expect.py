@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from groundplane.dataplanes.conntrack.flows import Flow, Frontend, Range, Scope, Targets
-from groundplane.model.address import family_of, first_last, pack
-from groundplane.model.service import NUMBERS, Family
+from groundplane.net.address import family_of, first_last, pack
+from groundplane.net.protocols import NUMBERS, Family
 from groundplane.project.state import NodeBase, Part, ServicePort, VirtualService
 
 Object = Frontend | Flow  # a frontend with its targets, or a stale entry, which nobody wants

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from groundplane.model.service import NUMBERS, Family
+from groundplane.net.protocols import NUMBERS, Family
 
 UDP: Final = NUMBERS["UDP"]
 

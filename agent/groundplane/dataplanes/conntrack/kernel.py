@@ -13,8 +13,17 @@ from typing import Final
 from groundplane.dataplanes.conntrack.entries import LAYOUTS, listing, reader
 from groundplane.dataplanes.conntrack.flows import Flow
 from groundplane.errors import KernelRefused
-from groundplane.model.service import FAMILIES, Protocol
-from groundplane.netlink import ACK, AF, DUMP, REQUEST, Socket, attributes, message, netfilter
+from groundplane.kernel.netlink import (
+    ACK,
+    AF,
+    DUMP,
+    REQUEST,
+    Socket,
+    attributes,
+    message,
+    netfilter,
+)
+from groundplane.net.protocols import FAMILIES, Protocol
 
 _SUBSYSTEM: Final = 1  # NFNL_SUBSYS_CTNETLINK
 _GET, _DELETE, _GET_STATS = (_SUBSYSTEM << 8 | command for command in (1, 2, 5))

@@ -7,10 +7,10 @@ from groundplane.dataplanes import Drift
 from groundplane.dataplanes.conntrack.expect import Object, render, scope_of
 from groundplane.dataplanes.conntrack.flows import Flow, Frontend, Scope, Targets, stale
 from groundplane.dataplanes.conntrack.kernel import Conntrack
-from groundplane.diff import Delta
+from groundplane.dataplanes.diff import Delta
 from groundplane.errors import KernelRefused, ObjectsRefused
-from groundplane.model.address import unpack
-from groundplane.model.service import NUMBERS, Family, Protocol
+from groundplane.net.address import unpack
+from groundplane.net.protocols import NUMBERS, Family, Protocol
 from groundplane.project.state import NodeBase, NodeState, Part
 
 _NAMES: Final = {number: name for name, number in NUMBERS.items()}

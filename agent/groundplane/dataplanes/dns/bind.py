@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from groundplane.dataplanes import Drift
+from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.dns import wire
 from groundplane.dataplanes.dns.asking import Watch, serials
 from groundplane.dataplanes.dns.key_file import KeyFile
@@ -20,7 +21,6 @@ from groundplane.dataplanes.dns.serials import Serials
 from groundplane.dataplanes.dns.session import FAILURES, Session
 from groundplane.dataplanes.dns.tsig import Key, Signed
 from groundplane.dataplanes.dns.zones import zones_of
-from groundplane.diff import Delta
 from groundplane.errors import KernelRefused, ObjectsRefused, StateError
 from groundplane.project.state import NodeBase, Part
 

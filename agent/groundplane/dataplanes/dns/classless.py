@@ -9,8 +9,8 @@ from typing import Final
 
 from groundplane.dataplanes.dns.records import TTL, Record
 from groundplane.dataplanes.dns.zones import zone_file
-from groundplane.model.address import family_of, from_int, network
-from groundplane.model.dns_names import reverse_name
+from groundplane.net.address import family_of, from_int, network
+from groundplane.net.dns_names import reverse_name
 
 _OCTET: Final = 24
 

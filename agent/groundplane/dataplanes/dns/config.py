@@ -4,7 +4,7 @@ from typing import Final
 
 from groundplane.dataplanes.dns.local import LOCAL_DIRECTORY, empty_zones, local_files
 from groundplane.dataplanes.dns.zones import JOURNAL_DIRECTORY, ZONE_DIRECTORY, zones_of
-from groundplane.model.address import family_of
+from groundplane.net.address import family_of
 from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
 

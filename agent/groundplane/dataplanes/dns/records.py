@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from groundplane.dataplanes.dns.zones import node_zone, reverse_zone_of
-from groundplane.model import dns_names
-from groundplane.model.address import family_of
-from groundplane.model.dns_names import has_port_name, reverse_name
+from groundplane.net import dns_names
+from groundplane.net.address import family_of
+from groundplane.net.dns_names import has_port_name, reverse_name
 from groundplane.project.state import NodeBase, NodeWorkloads, Part, VirtualService
 
 TTL: Final = 5

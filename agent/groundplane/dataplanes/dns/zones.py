@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from groundplane.model import dns_names
-from groundplane.model.dns_names import reverse_zones
+from groundplane.net import dns_names
+from groundplane.net.dns_names import reverse_zones
 from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
 

@@ -11,7 +11,7 @@ from groundplane.dataplanes.ipvs.messages import Destination, Timeouts
 from groundplane.dataplanes.ipvs.objects import Key, Scheduling, Value
 from groundplane.dataplanes.ipvs.text import rule
 from groundplane.errors import KernelRefused, ObjectsRefused
-from groundplane.netlink import (
+from groundplane.kernel.netlink import (
     DUMP,
     REQUEST,
     Socket,

@@ -7,6 +7,7 @@ are looked at each time, which is one dump, and the destinations of some, in tur
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.ipvs.objects import (
     Key,
     Scheduling,
@@ -15,7 +16,6 @@ from groundplane.dataplanes.ipvs.objects import (
     weight_of,
     width_of,
 )
-from groundplane.diff import Delta
 
 _AT_ONCE: Final = 1000  # servers whose destinations are looked at each time
 

@@ -20,8 +20,8 @@ from groundplane.dataplanes.ipvs.objects import (
     weight_of,
     width_of,
 )
-from groundplane.model.address import pack
-from groundplane.netlink import attribute, attributes, nest
+from groundplane.kernel.netlink import attribute, attributes, nest
+from groundplane.net.address import pack
 
 VERSION: Final = 1
 NEW_SERVICE, SET_SERVICE, DEL_SERVICE, GET_SERVICE = 1, 2, 3, 4

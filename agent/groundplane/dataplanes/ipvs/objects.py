@@ -12,10 +12,10 @@ address and port. All numbers are in network order.
 import struct
 from typing import Final, NamedTuple
 
-from groundplane import owned
-from groundplane.model.address import family_of, pack, unpack
-from groundplane.model.ipvs import Forwarding
-from groundplane.model.service import NUMBERS, Family, Protocol
+from groundplane.kernel import owned
+from groundplane.net.address import family_of, pack, unpack
+from groundplane.net.protocols import NUMBERS, Family, Protocol
+from groundplane.net.proxy import Forwarding
 
 Key = bytes
 

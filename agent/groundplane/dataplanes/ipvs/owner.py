@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from groundplane import owned
 from groundplane.dataplanes.ipvs.objects import Key, server_of
-from groundplane.model.address import first_last, pack
+from groundplane.kernel import owned
+from groundplane.net.address import first_last, pack
 from groundplane.project.state import NodeBase
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from groundplane.dataplanes import Drift
+from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.ipvs import messages, steering
 from groundplane.dataplanes.ipvs.connection import Command, Connection
 from groundplane.dataplanes.ipvs.drift import Digests
@@ -26,7 +27,6 @@ from groundplane.dataplanes.ipvs.owner import owner
 from groundplane.dataplanes.ipvs.render import render
 from groundplane.dataplanes.ipvs.steering import Steering
 from groundplane.dataplanes.ipvs.text import rule
-from groundplane.diff import Delta
 from groundplane.errors import KernelRefused, ObjectsRefused
 from groundplane.project.state import NodeBase, Part
 

@@ -16,8 +16,8 @@ from groundplane.dataplanes.ipvs.objects import (
     marked_server,
     server,
 )
-from groundplane.model.address import family_of
-from groundplane.model.ipvs import scheduler_of
+from groundplane.net.address import family_of
+from groundplane.net.proxy import scheduler_of
 from groundplane.project.state import NodeBase, Part, ServicePort, VirtualService
 
 _HASHING: Final = ("sh", "mh")

@@ -13,15 +13,15 @@ from typing import Any, Final, NamedTuple
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from groundplane import owned
 from groundplane.errors import KernelRefused
-from groundplane.model.address import family_of, network
-from groundplane.model.service import Family
-from groundplane.netlink import AF, Socket, attribute, netfilter
+from groundplane.kernel import owned
+from groundplane.kernel.netlink import AF, Socket, attribute, netfilter
+from groundplane.kernel.ruleset.load import load
+from groundplane.kernel.tables import GET_CHAINS, Table, digest_of, has_table, remove_tables
+from groundplane.net.address import family_of, network
+from groundplane.net.protocols import Family
 from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
-from groundplane.ruleset.load import load
-from groundplane.tables import GET_CHAINS, Table, digest_of, has_table, remove_tables
 
 TABLES: Final = (Table("ip", owned.IPVS_TABLE), Table("ip6", owned.IPVS_TABLE))
 _LOOPBACK: Final = 1  # the index of lo, in every network namespace

@@ -4,8 +4,8 @@ import socket
 import struct
 from typing import Final
 
-from groundplane.netlink import AF, DUMP, Socket, attributes
-from groundplane.owned import BRIDGE, OVERLAY
+from groundplane.kernel.netlink import AF, DUMP, Socket, attributes
+from groundplane.kernel.owned import BRIDGE, OVERLAY
 
 Fingerprint = tuple[object, ...]
 

@@ -12,15 +12,15 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from groundplane.dataplanes import Drift
+from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.links.fingerprint import Fingerprint, fingerprint
 from groundplane.dataplanes.links.route import Route
 from groundplane.dataplanes.links.tunnels import request, tunnel_of
-from groundplane.diff import Delta
 from groundplane.errors import KernelRefused, ObjectsRefused
-from groundplane.model.address import family_of, from_int, network
-from groundplane.model.service import Family
-from groundplane.netlink import Socket
-from groundplane.owned import BRIDGE, OVERLAY, ROUTE_PROTOCOL
+from groundplane.kernel.netlink import Socket
+from groundplane.kernel.owned import BRIDGE, OVERLAY, ROUTE_PROTOCOL
+from groundplane.net.address import family_of, from_int, network
+from groundplane.net.protocols import Family
 from groundplane.project.state import NodeBase, Part, Peer
 
 _NO_DAD: Final = 0x02  # IFA_F_NODAD

@@ -9,8 +9,17 @@ from collections.abc import Mapping
 from typing import Final
 
 from groundplane.dataplanes.links.route import Route
-from groundplane.model.address import BITS, family_of, network, pack, unpack
-from groundplane.netlink import ACK, AF, CREATE, REQUEST, attribute, attributes, message, nest
+from groundplane.kernel.netlink import (
+    ACK,
+    AF,
+    CREATE,
+    REQUEST,
+    attribute,
+    attributes,
+    message,
+    nest,
+)
+from groundplane.net.address import BITS, family_of, network, pack, unpack
 
 _NEW_ROUTE: Final = 24
 _REPLACE, _EXCLUSIVE = 0x100, 0x200

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from groundplane.model.address import family_of, network
-from groundplane.owned import BRIDGE, OVERLAY
+from groundplane.kernel.owned import BRIDGE, OVERLAY
+from groundplane.net.address import family_of, network
 from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
 

@@ -9,18 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.nftables.maps import BY_CODE, Element, Map
-from groundplane.diff import Delta
-from groundplane.netlink import (
-    CREATE,
-    NESTED,
-    attribute,
-    attributes,
-    nest,
-    netfilter,
-)
-from groundplane.owned import TABLE
-from groundplane.tables import FAMILIES, SUBSYSTEM, BatchMessage
+from groundplane.kernel.netlink import CREATE, NESTED, attribute, attributes, nest, netfilter
+from groundplane.kernel.owned import TABLE
+from groundplane.kernel.tables import FAMILIES, SUBSYSTEM, BatchMessage
 
 _NEW_ELEMENTS, _DELETE_ELEMENTS = SUBSYSTEM << 8 | 12, SUBSYSTEM << 8 | 14
 _ELEMENT, _KEY, _DATA, _VALUE, _LIST = 1, 1, 2, 1, 3

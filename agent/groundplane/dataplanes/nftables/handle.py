@@ -25,7 +25,7 @@ import sys
 from bisect import bisect_left
 from typing import Final
 
-from groundplane.model.limits import MAX_ENDPOINTS
+from groundplane.site.map_limits import MAX_ENDPOINTS
 
 EXACT: Final = 16
 DRAWS: Final = 5

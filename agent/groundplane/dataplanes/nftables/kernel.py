@@ -7,8 +7,8 @@ from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import Final
 
-from groundplane import owned
 from groundplane.dataplanes import Drift
+from groundplane.dataplanes.diff import Delta, Union, pieces
 from groundplane.dataplanes.nftables import handle
 from groundplane.dataplanes.nftables.batch import encode, encode_kept
 from groundplane.dataplanes.nftables.maps import AFFINITY, MAPS, Element, Map, map_of
@@ -21,11 +21,11 @@ from groundplane.dataplanes.nftables.text import (
     framework_digest,
     tables_of,
 )
-from groundplane.diff import Delta, Union, pieces
 from groundplane.errors import ChangeRejected, KernelRefused
+from groundplane.kernel import owned
+from groundplane.kernel.ruleset import compile_ruleset
+from groundplane.kernel.tables import BatchMessage, removal
 from groundplane.project.state import NodeBase, Part
-from groundplane.ruleset import compile_ruleset
-from groundplane.tables import BatchMessage, removal
 
 _TRIES: Final = 10
 _PIECE: Final = 12_000  # elements of one transaction of a first load

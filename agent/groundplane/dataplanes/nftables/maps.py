@@ -12,9 +12,9 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Final
 
-from groundplane.model.address import unpack
-from groundplane.model.ipvs import ProxyMode
-from groundplane.model.service import NUMBERS, Family
+from groundplane.net.address import unpack
+from groundplane.net.protocols import NUMBERS, Family
+from groundplane.net.proxy import ProxyMode
 
 _PROTOCOL_NAMES: Final = {number: name.lower() for name, number in NUMBERS.items()}
 

@@ -5,9 +5,9 @@ import socket
 import struct
 from typing import Final, NamedTuple
 
-from groundplane.netlink import NETFILTER, attribute, attributes, messages
-from groundplane.owned import TABLE
-from groundplane.tables import SUBSYSTEM
+from groundplane.kernel.netlink import NETFILTER, attribute, attributes, messages
+from groundplane.kernel.owned import TABLE
+from groundplane.kernel.tables import SUBSYSTEM
 
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
 _GROUP: Final = 7  # NFNLGRP_NFTABLES

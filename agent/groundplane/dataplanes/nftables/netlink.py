@@ -15,9 +15,9 @@ from groundplane.dataplanes.nftables.batch import (
 )
 from groundplane.dataplanes.nftables.maps import Element, Map
 from groundplane.errors import ChangeRejected, KernelRefused
-from groundplane.netlink import DUMP, Socket, attribute, attributes, netfilter
-from groundplane.owned import TABLE
-from groundplane.tables import (
+from groundplane.kernel.netlink import DUMP, Socket, attribute, attributes, netfilter
+from groundplane.kernel.owned import TABLE
+from groundplane.kernel.tables import (
     FAMILIES,
     GET_ELEMENTS,
     GET_TABLE,

@@ -6,10 +6,9 @@ import netaddr
 
 from groundplane.dataplanes.nftables import handle
 from groundplane.dataplanes.nftables.maps import MAPS, Element, FamilyMaps, host32
-from groundplane.model.address import family_of, pack
-from groundplane.model.limits import MAX_ENDPOINTS
-from groundplane.model.service import NUMBERS, Family, Protocol
-from groundplane.owned import mark_of
+from groundplane.kernel.owned import mark_of
+from groundplane.net.address import family_of, pack
+from groundplane.net.protocols import NUMBERS, Family, Protocol
 from groundplane.project.sources import allowed_sources
 from groundplane.project.state import (
     LocalWorkload,
@@ -19,7 +18,8 @@ from groundplane.project.state import (
     Targets,
     VirtualService,
 )
-from groundplane.sizes import RANGE_STEP
+from groundplane.site.map_limits import MAX_ENDPOINTS
+from groundplane.site.map_sizes import RANGE_STEP
 
 _SLOTS = tuple(host32(number) for number in range(MAX_ENDPOINTS))
 _PAD = bytes(2)

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from groundplane import owned
 from groundplane.dataplanes.nftables.handle import (
     BALANCED,
     DRAWS,
@@ -19,13 +18,14 @@ from groundplane.dataplanes.nftables.handle import (
     TIMEOUT_SHIFT,
 )
 from groundplane.dataplanes.nftables.maps import BY_CODE, Element, map_of
-from groundplane.model.address import BITS, family_of, from_int
-from groundplane.model.limits import HASH_SEED, HASH_SLOTS
-from groundplane.model.service import Family
+from groundplane.kernel import owned
+from groundplane.kernel.tables import Table
+from groundplane.net.address import BITS, family_of, from_int
+from groundplane.net.protocols import Family
 from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
-from groundplane.sizes import RANGE_STEP
-from groundplane.tables import Table
+from groundplane.site.map_limits import HASH_SEED, HASH_SLOTS
+from groundplane.site.map_sizes import RANGE_STEP
 
 TABLES: Final = tuple(Table(family, owned.TABLE) for family in ("ip", "ip6", "bridge"))
 AFFINITY_SIZE: Final = 262144  # clients that are kept; what is beyond is balanced without affinity

@@ -1,0 +1,161 @@
+"""Brings one dataplane to a state, at a cost proportional to what changed.
+
+What was written is remembered as parts of a NodeState and not read back: the next state's parts
+are compared with them, and only those that differ are rendered. The dataplane is read when there
+is nothing to remember: at the start, after a failure, after a change of its context.
+"""
+
+import logging
+from collections.abc import Collection, Hashable, Iterator, Mapping
+from functools import partial
+from typing import Generic, TypeVar
+
+from groundplane.dataplanes import Collecting, Dataplane, Drift, Preparing, Watching
+from groundplane.dataplanes.diff import Delta, Union, combine, diff
+from groundplane.dataplanes.isolate import changes_by_part, write_apart
+from groundplane.errors import ChangeRejected, KernelRefused, ObjectsRefused
+from groundplane.project.state import Key, NodeBase, NodeState, Part, subject_of
+
+log = logging.getLogger(__name__)
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Reconciler(Generic[K, V]):
+    """One dataplane and what it is known to hold."""
+
+    def __init__(self, plane: Dataplane[K, V]) -> None:
+        self.plane = plane
+        self._known: NodeState | None = None
+        self._before: NodeState | None = None  # what it held before something was refused
+        self._forgotten: NodeState | None = None  # what it held before others may have changed it
+        self._base: NodeBase | None = None  # of the state brought last, in part or as a whole
+
+    def forget(self) -> None:
+        """Read the dataplane again at the next `bring`."""
+        self._forgotten = self._known or self._forgotten
+        self._known = None
+
+    def repair(self) -> Delta[K, V]:
+        """Bring back the state that was brought last, if it was forgotten; return what had changed."""
+        forgotten = self._forgotten
+        return self.bring(forgotten) if forgotten is not None else Delta()
+
+    def collect(self) -> None:
+        """Let the dataplane do what time alone makes due."""
+        if self._base is not None and isinstance(self.plane, Collecting):
+            self.plane.collect(self._base)
+
+    def drift(self) -> Drift | None:
+        """Forget what is remembered where others may have changed it; return who, if that is so."""
+        if self._known is None or not isinstance(self.plane, Watching):
+            return None
+        found = self.plane.drift(self._known.base)
+        if found is not None:
+            self.forget()
+        return found
+
+    def prepare(self, base: NodeBase) -> None:
+        """Let the dataplane make what a state with *base* needs, unless what it holds is known."""
+        is_known = self._known is not None and self._same_context(self._known.base, base)
+        if not is_known and isinstance(self.plane, Preparing):
+            self.plane.prepare(base)
+
+    def bring(self, state: NodeState, among: Collection[Key] | None = None) -> Delta[K, V]:
+        """Make the dataplane hold *state*; return the change that this took.
+
+        Where the caller knows that only the base and the parts *among* differ from the state
+        brought last, no other is looked at. A change that the kernel refuses is tried once more, as the
+        difference to what is there then; what is refused of that keeps nothing else from being
+        written. GroundplaneError says what was refused: then nothing is remembered, and the next
+        call reads the dataplane.
+        """
+        self._before = self._known or self._before
+        if state is not self._forgotten:
+            self._forgotten = None
+        try:
+            self.prepare(state.base)
+            delta = self.plan(state, among)
+        finally:
+            self._known = None
+        self._base = state.base
+        try:
+            if delta:
+                self.plane.write(state.base, delta)
+        except KernelRefused as refusal:
+            log.warning("%s: %s; retrying with a full resync", self.plane.name, refusal)
+            delta = self._bring_what_can_be(state)
+        self._known, self._before, self._forgotten = state, None, None
+        return delta
+
+    def _bring_what_can_be(self, state: NodeState) -> Delta[K, V]:
+        """Make the dataplane hold *state*; ObjectsRefused names what of it is refused."""
+        self.prepare(state.base)
+        delta = self.plan(state)
+        try:
+            if delta:
+                self.plane.write(state.base, delta)
+        except ObjectsRefused as refused:
+            raise ObjectsRefused(self._by_subject(state, refused.reasons)) from None
+        except ChangeRejected:
+            self._write_apart(state)
+        return delta
+
+    def _write_apart(self, state: NodeState) -> None:
+        base = state.base
+        there = self.plane.read(base)
+        changes = changes_by_part(partial(self.plane.render, base), there, state, self._before)
+        rejected = write_apart(partial(self.plane.write, base), changes)
+        if reasons := {subject: f"{subject}: {reason}" for subject, reason in rejected}:
+            raise ObjectsRefused(reasons)
+
+    def _by_subject(
+        self, state: NodeState, reasons: Mapping[Hashable, str]
+    ) -> Mapping[Hashable, str]:
+        """Return the first reason of each service or node that has an object of *reasons*.
+
+        Objects of the base, as routes to other nodes, and those of no part have theirs each.
+        """
+        left, found = dict(reasons), dict[Hashable, str]()
+        for part in state.parts:
+            if isinstance(part, NodeBase):
+                continue
+            own = [key for key in self.plane.render(state.base, part) if key in left]
+            if own:
+                subject = subject_of(part)
+                found[subject] = f"{subject}: {left[own[0]]}"
+                left = {key: reason for key, reason in left.items() if key not in own}
+            if not left:
+                break
+        return {**found, **left}
+
+    def plan(self, state: NodeState, among: Collection[Key] | None = None) -> Delta[K, V]:
+        """Return the change that `bring` would make. It changes nothing on the node."""
+        known = self._known
+        if known is None or not self._same_context(known.base, state.base):
+            return diff(self.plane.read(state.base), Union(self._rendered(state)))
+        if among is None:
+            among = known.keys | state.keys
+        return combine(self._differences(known, state, among))
+
+    def _same_context(self, one: NodeBase, other: NodeBase) -> bool:
+        return one is other or self.plane.context(one) == self.plane.context(other)
+
+    def _rendered(self, state: NodeState) -> Iterator[Mapping[K, V]]:
+        return (self.plane.render(state.base, part) for part in state.parts)
+
+    def _differences(
+        self, old: NodeState, new: NodeState, among: Collection[Key]
+    ) -> Iterator[Delta[K, V]]:
+        if old.base is not new.base and old.base != new.base:
+            yield self._difference(new.base, old.base, new.base)
+        for key in among:
+            before, after = old.part(key), new.part(key)
+            if before is not after and before != after:
+                yield self._difference(new.base, before, after)
+
+    def _difference(self, base: NodeBase, before: Part | None, after: Part | None) -> Delta[K, V]:
+        there = self.plane.render(base, before) if before is not None else {}
+        wanted = self.plane.render(base, after) if after is not None else {}
+        return diff(there, wanted)

@@ -1,0 +1,46 @@
+"""Workloads that left this node, and whose networks are still here.
+
+Whatever still runs in one keeps its address and its connections, but no service leads there, and no
+name server answers it once its node's configuration is gone.
+"""
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Final
+
+from groundplane.kernel.owned import WORKLOAD_LINKS
+from groundplane.project.node import interface_name
+
+# With the instance of the unit: NAMESPACE-NAME.
+REMEDY: Final = "stop what runs there, and run `systemctl disable --now groundplane-netns@{}`"
+_NAMESPACES = Path("/run/netns")
+_LINKS = Path("/sys/class/net")
+
+
+def leftovers(present: Iterable[str], links: frozenset[str], wanted: Collection[str]) -> list[str]:
+    """Return those of the namespaces *present* that are of workloads, and not among *wanted*.
+
+    One is a workload's where this node has the link to it among *links*.
+    """
+    return sorted(
+        name for name in present if name not in wanted and not links.isdisjoint(_links_to(name))
+    )
+
+
+def found_here(wanted: Collection[str]) -> list[str]:
+    """Return the same of this machine."""
+    namespaces = [path.name for path in _NAMESPACES.glob("*")]
+    if not namespaces:
+        return []
+    return leftovers(
+        namespaces, frozenset(path.name for path in _LINKS.glob(f"{WORKLOAD_LINKS}*")), wanted
+    )
+
+
+def _links_to(instance: str) -> list[str]:
+    """Return what the link to NAMESPACE-NAME may be called: either part may have hyphens."""
+    parts = instance.split("-")
+    return [
+        interface_name("-".join(parts[:index]), "-".join(parts[index:]))
+        for index in range(1, len(parts))
+    ]

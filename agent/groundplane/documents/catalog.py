@@ -1,0 +1,93 @@
+"""The catalog: every document of a source, by kind and name, with where each was written."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from groundplane.documents.endpoints import Endpoints, Mirror
+from groundplane.documents.machine import Hypervisor, Image
+from groundplane.documents.service import EndpointSlice, Namespace, Service
+from groundplane.documents.site import Cluster, Node, Workload
+from groundplane.errors import Fault, Origin
+
+Object = (
+    Cluster | Node | Hypervisor | Image | Workload | Service | EndpointSlice | Endpoints | Namespace
+)
+
+
+class Key(NamedTuple):
+    """What makes an object the only one of its kind; *namespace* is "" for those of the whole site."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return "/".join(part for part in self if part)
+
+
+CLUSTER_SCOPED = frozenset({"Cluster", "Node", "Hypervisor", "Image", "Namespace"})
+
+
+def key_of(document: Object) -> Key:
+    """Return the key under which *document* stands in a catalog."""
+    namespace = "" if document.kind in CLUSTER_SCOPED else document.metadata.namespace
+    return Key(document.kind, namespace, document.metadata.name)
+
+
+class PodTemplate(NamedTuple):
+    """What the pods of a document that is skipped would be, as a Deployment's."""
+
+    kind: str
+    namespace: str
+    name: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All objects of the directory *source*. *cluster* is the only one there is.
+
+    What else was found: *skipped* tells of documents that are for other programs, *notices* of files
+    that are not read though they may be meant to be, and *ignored* has what an ignore file names.
+
+    *slices* has those that say the same as Endpoints, too; *mirrors* tells of each where it is written.
+    """
+
+    cluster: Cluster
+    nodes: Mapping[str, Node]
+    workloads: Mapping[tuple[str, str], Workload]
+    services: Mapping[tuple[str, str], Service]
+    slices: Mapping[tuple[str, str], EndpointSlice]
+    namespaces: Mapping[str, Namespace]
+    hypervisors: Mapping[str, Hypervisor]
+    images: Mapping[str, Image]
+    origins: Mapping[Key, Origin] = field(compare=False)
+    endpoints: Mapping[tuple[str, str], Endpoints] = field(default_factory=dict)
+    mirrors: Mapping[Key, Mirror] = field(default_factory=dict)
+    skipped: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    pod_templates: tuple[PodTemplate, ...] = ()
+    source: str = ""
+
+    def fault(self, key: Key, path: str, message: str) -> Fault:
+        """Return a fault of the object *key*, placed at its document."""
+        if mirror := self.mirrors.get(key):
+            key, path = Key("Endpoints", key.namespace, mirror.name), mirror.written(path)
+        return Fault(self.origins[key], str(key), path, message)
+
+    def written(self) -> Iterator[Object]:
+        """Yield every object that has a document of its own."""
+        yield self.cluster
+        for kind in (
+            self.nodes,
+            self.hypervisors,
+            self.images,
+            self.namespaces,
+            self.workloads,
+            self.services,
+            self.endpoints,
+        ):
+            yield from kind.values()
+        yield from (each for each in self.slices.values() if key_of(each) not in self.mirrors)

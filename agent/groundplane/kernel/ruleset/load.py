@@ -1,0 +1,31 @@
+"""Loads rulesets over netlink."""
+
+import os
+from collections.abc import Iterable
+from contextlib import closing
+
+from groundplane.errors import KernelRefused
+from groundplane.kernel.netlink import Socket
+from groundplane.kernel.ruleset.compiler import compile_ruleset
+from groundplane.kernel.tables import BatchMessage, Table, removal, transaction
+
+
+def load(text: str, *, instead_of: Iterable[Table] = ()) -> None:
+    """Load the ruleset *text* in one transaction, in place of the tables *instead_of*.
+
+    These need not be there. KernelRefused names what of the ruleset the kernel does not take.
+    """
+    compiled = [*removal(instead_of), *compile_ruleset(text)]
+    try:
+        with closing(Socket()) as netlink:
+            complaint = netlink.commit(transaction(compiled))
+    except OSError as error:
+        raise KernelRefused(f"the kernel took no ruleset: {error.strerror}") from None
+    if complaint is not None:
+        what = name_of(compiled, complaint.sequence)
+        raise KernelRefused(f"the kernel refused the {what}: {os.strerror(complaint.code)}")
+
+
+def name_of(compiled: list[BatchMessage], sequence: int) -> str:
+    """Return what the message with the number *sequence* makes."""
+    return compiled[sequence - 1].what if 0 < sequence <= len(compiled) else "transaction"

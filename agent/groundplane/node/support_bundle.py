@@ -1,0 +1,160 @@
+"""What a maintainer needs to see of a node, as files: `groundplane debug bundle`."""
+
+import io
+import subprocess
+import tarfile
+import time
+from collections.abc import Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from groundplane.agent.store import PREVIOUS_FILE, SITE_FILE
+from groundplane.errors import KernelRefused, StateError
+from groundplane.kernel import owned
+from groundplane.kernel.nft import list_table
+from groundplane.kernel.tables import list_tables
+from groundplane.processes.own_command import own_command
+from groundplane.site.compiled import Probe
+from groundplane.site.snapshot import decode, encode, verify
+
+_PATIENCE_S: Final = 30.0
+_BYTES: Final = 32 << 20  # of one file
+
+
+def _where_loaded(command: str) -> tuple[str, ...]:
+    """Return *command* for a kernel that has IPVS loaded already: to ask would load it."""
+    return "sh", "-c", f"test -e /proc/net/ip_vs || exec echo IPVS is not loaded; exec {command}"
+
+
+COMMANDS: Final = {
+    "agent/status.json": ("groundplane", "agent", "status", "-o", "json"),
+    "agent/events.json": ("groundplane", "events", "-o", "json"),
+    "agent/doctor.txt": ("groundplane", "doctor"),
+    "agent/journal.txt": ("journalctl", "-u", "groundplane-agent", "-n", "2000", "--no-pager"),
+    "agent/unit.txt": ("systemctl", "status", "--no-pager", "-l", "groundplane-agent"),
+    "kernel/version.txt": ("uname", "-a"),
+    "kernel/nft-version.txt": ("nft", "--version"),
+    "kernel/table-ip.nft": ("nft", "list", "table", "ip", owned.TABLE),
+    "kernel/table-ip6.nft": ("nft", "list", "table", "ip6", owned.TABLE),
+    "kernel/table-bridge.nft": ("nft", "list", "table", "bridge", owned.TABLE),
+    "kernel/addresses.txt": ("ip", "address"),
+    "kernel/links.txt": ("ip", "-s", "link"),
+    "kernel/routes.txt": ("ip", "route", "show", "table", "all"),
+    "kernel/routes6.txt": ("ip", "-6", "route", "show", "table", "all"),
+    "kernel/rules.txt": ("ip", "rule"),
+    "kernel/rules6.txt": ("ip", "-6", "rule"),
+    "kernel/ipvs.txt": _where_loaded("ipvsadm --list --numeric"),
+    "kernel/ipvs-stats.txt": _where_loaded("ipvsadm --list --numeric --stats"),
+    "kernel/ipvs-timeouts.txt": _where_loaded("ipvsadm --list --timeout"),
+    "kernel/neighbours.txt": ("ip", "neighbour"),
+    "kernel/sysctl.txt": ("sysctl", "-a", "--pattern", r"^net\.(ipv[46]|netfilter|bridge)"),
+    "kernel/connections.txt": ("conntrack", "-C"),
+    "kernel/connections-lost.txt": ("conntrack", "-S"),
+    "dns/zones.txt": ("rndc", "status"),
+    "system/memory.txt": ("free", "-m"),
+    "system/disk.txt": ("df", "-h"),
+}
+
+
+def collect(state_directory: Path, runtime_directory: Path) -> dict[str, bytes]:
+    """Return the content of each file by its name; why there is none stands in its place.
+
+    No key, no token and no file of /etc is among them, and no value of a probe's header.
+    """
+    directories = {
+        "agent/status.json": ("--runtime-directory", str(runtime_directory)),
+        "agent/events.json": ("--runtime-directory", str(runtime_directory)),
+        "agent/doctor.txt": (),
+    }
+    found = {
+        name: _said((*command, *directories.get(name, ()))) for name, command in COMMANDS.items()
+    }
+    found |= _rules()
+    for name in (SITE_FILE, PREVIOUS_FILE):
+        try:
+            site = without_headers((state_directory / name).read_bytes())
+        except OSError as error:
+            site = f"{error.strerror}\n".encode()
+        except StateError as error:  # nobody knows where in it a header is
+            site = f"{error}\n".encode()
+        found[f"state/{name}"] = site[:_BYTES]
+    return found
+
+
+def without_headers(encoded: bytes) -> bytes:
+    """Return the snapshot *encoded* with "..." for the value of each header that a probe sends.
+
+    StateError when *encoded* is none, or another version's.
+    """
+    verify(encoded)
+    found = decode(encoded)
+    site = msgspec.structs.replace(
+        found.head,
+        workloads=tuple(chain.from_iterable(found.every_node_workloads())),
+        probes=tuple(map(_masked, found.every_probe())),
+        services=tuple(found.every_service()),
+    )
+    return encode(site)
+
+
+def _masked(probe: Probe) -> Probe:
+    headers = tuple((name, "...") for name, _ in probe.headers)
+    return msgspec.structs.replace(probe, headers=headers)
+
+
+def _rules() -> dict[str, bytes]:
+    """Return the list of all tables and their rules: nft may die of one, and lists the others."""
+    texts, tables = [], []
+    try:
+        tables = list_tables()
+    except KernelRefused as refused:
+        texts.append(f"{refused}\n")
+    for table in tables:
+        try:
+            texts.append(list_table(table, "-t"))
+        except KernelRefused as refused:
+            texts.append(f"# {refused}\n")
+    listed = "".join(f"table {each}\n" for each in tables)
+    return {
+        "kernel/tables.txt": listed.encode(),
+        "kernel/ruleset.nft": "".join(texts).encode()[:_BYTES],
+    }
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """Return *files* as a compressed archive."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, content in sorted(files.items()):
+            entry = tarfile.TarInfo(f"groundplane/{name}")
+            entry.size, entry.mtime, entry.mode = len(content), int(time.time()), 0o600
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _said(command: tuple[str, ...]) -> bytes:
+    """Return what *command* says, or why it says nothing."""
+    program, *arguments = command
+    if program == "groundplane":
+        program, *arguments = own_command(*arguments)
+    try:
+        done = subprocess.run(
+            [program, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_PATIENCE_S,
+            check=False,
+        )
+    except FileNotFoundError:
+        return f"{program} is not installed\n".encode()
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{error}\n".encode()
+    if done.returncode < 0:
+        return (
+            done.stdout[:_BYTES] + f"{program} was killed by signal {-done.returncode}\n".encode()
+        )
+    return done.stdout[:_BYTES]

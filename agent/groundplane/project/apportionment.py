@@ -1,0 +1,105 @@
+"""Slots: how endpoints share the numbers that a connection draws one of. Pure, whole numbers only.
+
+A service port's endpoints stand in numbered slots. Drawn at random, each endpoint has as many
+slots as its weight says (`share_out`). With consistent hashing the client's address gives the
+number, and each slot goes to the endpoint that wants it most (`hash_table`).
+"""
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
+from math import gcd, log
+from typing import Final
+
+from groundplane.site.map_limits import HASH_SLOTS, MAX_ENDPOINTS, WEIGHT_SLOTS
+
+_WORDS: Final = struct.Struct(f">{HASH_SLOTS}I")
+
+
+def share_out(weights: Sequence[int]) -> list[int]:
+    """Return how many slots each endpoint has; as many as there are endpoints where all are equal.
+
+    Exact where the weights, divided by what they have in common, sum up to WEIGHT_SLOTS or less, or
+    to four slots an endpoint; else rounded to that many slots, by largest remainder, with one slot
+    at least for each weight above 0. All weights 0 count as equal: something has to answer.
+    """
+    total = sum(weights)
+    if not total:
+        return [1] * len(weights)
+    common = gcd(*weights)
+    size = min(max(WEIGHT_SLOTS, 4 * len(weights)), MAX_ENDPOINTS)
+    if total // common <= max(size, len(weights)):
+        return [weight // common for weight in weights]
+    return _rounded(weights, size)
+
+
+def _rounded(weights: Sequence[int], size: int) -> list[int]:
+    """Return *size* slots shared out by *weights*, of which no more than *size* are above 0."""
+    shares = [min(weight, 1) for weight in weights]
+    heavy = [index for index, weight in enumerate(weights) if weight]
+    left, total = size, sum(weights)
+    # Who would get less than one slot has one, and the others share what is left then.
+    while light := [index for index in heavy if weights[index] * left < total]:
+        left, total = left - len(light), total - sum(weights[index] for index in light)
+        gone = set(light)
+        heavy = [index for index in heavy if index not in gone]
+    for index in heavy:
+        shares[index] = weights[index] * left // total
+    heavy.sort(key=lambda index: (-(weights[index] * left % total), index))
+    for index in heavy[: left - sum(shares[index] for index in heavy)]:
+        shares[index] += 1
+    return shares
+
+
+def hash_table(names: Sequence[bytes], weights: Sequence[int]) -> list[int]:
+    """Return the index into *names* for each of the HASH_SLOTS slots (rendezvous hashing).
+
+    A slot goes to the endpoint whose hash for it is highest, so an endpoint that goes gives its
+    own slots to the others and moves no other slot (Thaler and Ravishankar, 1998); weights as in
+    "weighted rendezvous hashing" (Schindelhauer and Schomaker, 2005).
+    """
+    if not any(weights):
+        weights = [1] * len(names)
+    open_ = [index for index, weight in enumerate(weights) if weight]
+    if len({weights[index] for index in open_}) == 1:
+        wants = [_wishes(names[index]) for index in open_]
+        return [open_[max(zip(column, range(len(open_)), strict=True))[1]]
+                for column in zip(*wants, strict=True)]  # fmt: skip
+    scored = [_scores(names[index], weights[index]) for index in open_]
+    return [open_[max(zip(column, range(len(open_)), strict=True))[1]]
+            for column in zip(*scored, strict=True)]  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _wishes(name: bytes) -> tuple[int, ...]:
+    """Return 32 bits for each slot: how much the endpoint *name* wants it."""
+    words: tuple[int, ...] = _WORDS.unpack(hashlib.shake_128(name).digest(4 * HASH_SLOTS))
+    return words
+
+
+def _scores(name: bytes, weight: int) -> list[float]:
+    return [-weight / log((word + 0.5) / 2**32) for word in _wishes(name)]
+
+
+def numbers(names: Sequence[bytes], size: int) -> dict[bytes, int]:
+    """Return a number below *size* for each of *names*, all different, whatever their order.
+
+    Ordered hashing with linear probing (Amble and Knuth, 1974): another name that comes or goes
+    moves a number only where their hashes collide.
+    """
+    holders: dict[int, bytes] = {}
+    for new in names:
+        name, number = new, _home(new, size)
+        while (holder := holders.get(number)) is not None:
+            if name == holder:
+                break
+            if name < holder:
+                holders[number], name = name, holder
+            number = (number + 1) % size
+        holders[number] = name
+    return {name: number for number, name in holders.items()}
+
+
+def _home(name: bytes, size: int) -> int:
+    return int.from_bytes(hashlib.blake2b(name, digest_size=4).digest(), "big") % size

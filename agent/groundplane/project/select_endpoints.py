@@ -1,0 +1,105 @@
+"""`choose`: of a service's endpoints those that count at a place, by conditions, hints and health."""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final, NamedTuple
+
+from groundplane.site import compiled
+
+Failing = AbstractSet[tuple[str, str]]  # namespace and name of each workload whose probe fails
+
+
+class Place(NamedTuple):
+    """Where traffic is seen from: a node and its zone, "" for none."""
+
+    node: str
+    zone: str
+
+
+NOWHERE: Final = Place("", "")
+
+
+class Chosen(NamedTuple):
+    """Endpoints of a service by their index: those that are ready, those that new connections go to
+    by either traffic policy, and those whose established flows may go on."""
+
+    ready: Sequence[int]
+    cluster: Sequence[int]
+    local: Sequence[int]
+    serving: Sequence[int]
+
+
+def choose(service: compiled.Service, place: Place, failing: Failing) -> Chosen:
+    """Return the endpoints of *service* as they count at *place*.
+
+    Ready ones; if there is none, those that are serving and terminating (KEP-1669). The choice is
+    made apart for the node's own endpoints. With publishNotReadyAddresses all count as ready; where
+    the probes of all fail, and the service keeps its last endpoints, all count as if none did.
+    """
+    endpoints = service.endpoints
+    passing: Sequence[int] = range(len(endpoints))
+    if failing and not service.publish_not_ready and endpoints.workloads:
+        passing = _passing(service, failing)
+    ready: Sequence[int] = passing
+    draining: Sequence[int] = ()
+    if endpoints.conditions and not service.publish_not_ready:
+        letters = endpoints.conditions
+        ready = [index for index in passing if letters[index] in compiled.READY]
+        draining = [index for index in passing if letters[index] in compiled.DRAINING]
+    return _chosen(service, place, ready, draining)
+
+
+def choose_again(
+    service: compiled.Service, place: Place, chosen: Chosen, having: Sequence[object]
+) -> Chosen:
+    """Return what *chosen* is where only endpoints *having* something count: a family, a port.
+
+    The choice is one of each family and port, as an EndpointSlice is: what one has not got must
+    not keep another from being chosen.
+    """
+    draining = chosen.serving[len(chosen.ready) :]
+    return _chosen(
+        service,
+        place,
+        [index for index in chosen.ready if having[index]],
+        [index for index in draining if having[index]],
+    )
+
+
+def _chosen(
+    service: compiled.Service, place: Place, ready: Sequence[int], draining: Sequence[int]
+) -> Chosen:
+    endpoints = service.endpoints
+    local: Sequence[int] = ()
+    if service.internal_local or service.external_local:
+        here = _at(endpoints, ready, place)
+        local = here or _at(endpoints, draining, place)
+    cluster = _preferred(endpoints, ready, place) or draining
+    return Chosen(ready, cluster, local, (*ready, *draining) if draining else ready)
+
+
+def _passing(service: compiled.Service, failing: Failing) -> Sequence[int]:
+    namespace, workloads = service.namespace, service.endpoints.workloads
+    failed = [index for index, name in enumerate(workloads) if (namespace, name) in failing]
+    if not failed or (service.keep_last_endpoints and len(failed) == len(workloads)):
+        return range(len(workloads))
+    return [index for index in range(len(workloads)) if index not in failed]
+
+
+def _at(endpoints: compiled.Endpoints, among: Sequence[int], place: Place) -> list[int]:
+    nodes = endpoints.nodes
+    return [index for index in among if nodes[index] == place.node] if nodes else []
+
+
+def _preferred(endpoints: compiled.Endpoints, ready: Sequence[int], place: Place) -> Sequence[int]:
+    """Return those of *ready* that hints prefer here: by node, else by zone, else all.
+
+    A kind of hint counts only where every ready endpoint carries one and one names this place
+    (pkg/proxy/topology.go, CategorizeEndpoints).
+    """
+    for hints, here in ((endpoints.for_nodes, place.node), (endpoints.for_zones, place.zone)):
+        if not (hints and here and all(hints[index] for index in ready)):
+            continue
+        if preferred := [index for index in ready if here in hints[index]]:
+            return preferred
+    return ready

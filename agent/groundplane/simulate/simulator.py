@@ -1,0 +1,189 @@
+"""`simulate`: what happens to the first packet of a connection on a node. Pure.
+
+The meaning of services, told of a NodeState and not of a ruleset: a proxy dataplane is right when
+real packets fare as it says here, and what a user is told rests on the same.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
+
+from groundplane.net.address import canonical, contains, family_of, pack, unpack
+from groundplane.net.protocols import Family, Protocol
+from groundplane.project.sources import allowed_sources
+from groundplane.project.state import NodeBase, NodeState, ServicePort, VirtualService
+from groundplane.simulate.jhash import slot_of
+from groundplane.site.map_limits import HASH_SEED, HASH_SLOTS
+
+Way = Literal["cluster IP", "external IP", "load balancer", "node port"]
+
+
+class Packet(NamedTuple):
+    """The first packet of a connection, as it reaches the node. *sent_here*: by the node itself."""
+
+    protocol: Protocol
+    source: str
+    destination: str
+    port: int
+    sent_here: bool = False
+
+
+class Target(NamedTuple):
+    address: str
+    port: int
+
+
+class Entrance(NamedTuple):
+    """A port of a service, and which of its addresses was asked."""
+
+    service: VirtualService
+    port: ServicePort
+    way: Way
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What becomes of a packet.
+
+    *targets* are the places that it may be sent to, each with whether its source becomes the
+    node's; *entrance* is the service port that it asked, None where it asked none; *reason* says
+    why, in the words of the service's fields.
+    """
+
+    verdict: Literal["translated", "refused", "dropped", "untouched"]
+    reason: str
+    targets: Mapping[Target, bool] = field(default_factory=dict)
+    entrance: Entrance | None = None
+
+
+class Simulator:
+    """The node of *state*, ready to be asked about many packets."""
+
+    def __init__(self, state: NodeState) -> None:
+        self._base = state.base
+        self._entrances: dict[tuple[str, str, int], Entrance] = {}
+        self._addresses: set[str] = set()
+        for service in state.services.values():
+            for address, way in _addresses(service):
+                self._addresses.add(address)
+                for port in service.ports:
+                    self._entrances[address, port.protocol, port.port] = Entrance(
+                        service, port, way
+                    )
+            for address in state.base.addresses:
+                for port in service.ports:
+                    if port.node_port and family_of(address) in _families(service):
+                        where = (canonical(address), port.protocol, port.node_port)
+                        self._entrances[where] = Entrance(service, port, "node port")
+
+    def run(self, packet: Packet) -> Outcome:
+        """Return what becomes of *packet*, whoever kept an affinity to what before."""
+        destination = canonical(packet.destination)
+        entrance = self._entrances.get((destination, packet.protocol, packet.port))
+        if entrance is not None:
+            return self._enter(packet, entrance)
+        if destination in self._addresses:
+            return Outcome("refused", f"{destination} is a service's, but not with this port")
+        if any(contains(cidr, destination) for cidr in self._base.service_cidrs):
+            return Outcome("dropped", f"no service has the address {destination}")
+        return Outcome("untouched", f"{destination} is no address of a service")
+
+    def _enter(self, packet: Packet, entrance: Entrance) -> Outcome:
+        service, inside = entrance.service, self._is_workload(packet.source)
+        if entrance.way == "cluster IP":
+            if not (inside or packet.sent_here or self._base.cluster_ips_from_outside):
+                return Outcome("dropped", "clusterIPsFromOutside is drop", entrance=entrance)
+            return self._send(packet, entrance, local=service.internal_local, masquerade=not inside)
+        if entrance.way == "load balancer" and not self._is_allowed(service, packet.source):
+            reason = f"{packet.source} is not in loadBalancerSourceRanges"
+            return Outcome("dropped", reason, entrance=entrance)
+        if not service.external_local:
+            return self._send(packet, entrance, local=False, masquerade=True)
+        if inside or packet.sent_here:
+            # As if it left and came back, which it need not do.
+            own = any(contains(cidr, packet.source) for cidr in self._base.subnets)
+            return self._send(packet, entrance, local=False, masquerade=not own)
+        return self._send(packet, entrance, local=True, masquerade=False)
+
+    def _send(
+        self, packet: Packet, entrance: Entrance, *, local: bool, masquerade: bool
+    ) -> Outcome:
+        family = family_of(packet.destination)
+        targets = entrance.port.targets(family)
+        slots = targets.local if local else targets.cluster
+        if not targets.cluster:
+            return Outcome("refused", "it has no endpoint", entrance=entrance)
+        if not slots:
+            reason = "its policy is Local, and no endpoint is on this node"
+            return Outcome("dropped", reason, entrance=entrance)
+        reason = "any of its endpoints"
+        if entrance.service.consistent_hash:
+            slots = (slots[slot_of(pack(packet.source), HASH_SEED, HASH_SLOTS)],)
+            reason = "the endpoint that the client's address hashes to"
+        found = {
+            target: self._leaves_masqueraded(packet, target, decided=masquerade)
+            for target in dict.fromkeys(map(_target, slots))
+        }
+        return Outcome("translated", reason, found, entrance)
+
+    def _is_allowed(self, service: VirtualService, source: str) -> bool:
+        """Return whether loadBalancerSourceRanges lets *source* in: where there are some, none of its
+        family lets nothing in."""
+        if not service.source_ranges:
+            return True
+        ranges = allowed_sources(self._base, service, family_of(source))
+        return any(contains(cidr, source) for cidr in ranges)
+
+    def _is_workload(self, source: str) -> bool:
+        return any(contains(cidr, source) for cidr in self._base.workload_cidrs)
+
+    def _leaves_masqueraded(self, packet: Packet, target: Target, *, decided: bool) -> bool:
+        """Return whether *target* sees the node as the client.
+
+        It does where that was *decided* by the way, where a workload meets itself, and where a
+        workload's packet goes outside, or to a node that the overlay leads to. It never does where
+        the target is the node: nothing leaves then.
+        """
+        base, source = self._base, canonical(packet.source)
+        if target.address in map(canonical, base.addresses):
+            return False
+        own = {canonical(text) for each in base.workloads for text in each.addresses}
+        if decided or (source == target.address and source in own):
+            return True
+        if not self._is_workload(source):
+            return False
+        return _has_tunnel(base, target) or (base.egress_masquerade and _is_outside(base, target))
+
+
+def _has_tunnel(base: NodeBase, target: Target) -> bool:
+    """Return whether *target* is a node that the overlay leads to."""
+    nodes = (text for peer in base.peers if peer.tunnel for text in peer.addresses)
+    return target.address in map(canonical, nodes)
+
+
+def _is_outside(base: NodeBase, target: Target) -> bool:
+    ranges = (*base.workload_cidrs, *base.service_cidrs, *base.non_masquerade_cidrs)
+    nodes = (*base.addresses, *(text for peer in base.peers for text in peer.addresses))
+    if target.address in map(canonical, nodes):
+        return False
+    return not any(contains(cidr, target.address) for cidr in ranges)
+
+
+def _addresses(service: VirtualService) -> Iterator[tuple[str, Way]]:
+    for address in service.cluster_ips:
+        yield canonical(address), "cluster IP"
+    for address in service.external_ips:
+        yield canonical(address), "external IP"
+    for address in service.load_balancer_ips:
+        yield canonical(address), "load balancer"
+
+
+def _families(service: VirtualService) -> set[Family]:
+    return {family_of(address) for address in service.cluster_ips}
+
+
+def _target(packed: bytes) -> Target:
+    return Target(unpack(packed[:-4]), int.from_bytes(packed[-4:-2], "big"))
+
+
+__all__: Final = ["Entrance", "Outcome", "Packet", "Simulator", "Target"]

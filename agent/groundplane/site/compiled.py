@@ -1,0 +1,342 @@
+"""The compiled site: what the documents come to, with addresses given and selectors matched.
+
+This is what a node's agent works from, kept as lines of JSON (`snapshot`). The endpoints of a
+service are columns, not rows: 100,000 of them are decoded and projected in a twentieth of a
+second, where parsing their YAML takes many.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, Literal, NamedTuple, TypeVar
+
+import msgspec
+
+from groundplane.net.address import pack, unpack
+from groundplane.net.mtu import DEFAULT_MTU
+from groundplane.net.protocols import Family, Protocol
+from groundplane.net.proxy import Forwarding, ProxyMode
+
+FORMAT: Final = 6
+T = TypeVar("T")
+
+
+class Node(msgspec.Struct, frozen=True):
+    """A node: its addresses and workload subnets, one of each family, primary family first.
+
+    *mtu* is that of its uplink; *public_key* is WireGuard's. Load balancers leave out one that is
+    *draining*.
+    """
+
+    name: str
+    addresses: tuple[str, ...]
+    subnets: tuple[str, ...]
+    zone: str = ""
+    segment: str = ""
+    mtu: int = DEFAULT_MTU
+    public_key: str = ""
+    proxy_mode: ProxyMode = "nftables"
+    draining: bool = False
+
+
+class Workload(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A workload with addresses of its own, which its node connects."""
+
+    namespace: str
+    name: str
+    node: str
+    addresses: tuple[str, ...]
+
+
+ProbeKind = Literal["tcp", "http", "https", "grpc", "exec"]
+
+
+class Probe(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How to find out whether a workload is ready: what to ask it, and how often; in seconds.
+
+    *address* and *port* are what to connect to. *host* is the Host header and *headers* the others
+    that the document names. *instance* is the network namespace that *command* runs in, "" for the
+    node's own; exec probes have it and a command, and nothing of the network.
+    """
+
+    namespace: str
+    name: str
+    node: str
+    kind: ProbeKind
+    initial_delay: int
+    period: int
+    timeout: int
+    success_threshold: int
+    failure_threshold: int
+    address: str = ""
+    port: int = 0
+    path: str = ""
+    host: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    service: str = ""
+    command: tuple[str, ...] = ()
+    instance: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.namespace, self.name
+
+    @property
+    def target(self) -> tuple[object, ...]:
+        """What is asked: two probes with the same target differ in their timing alone."""
+        return (
+            self.kind, self.address, self.port, self.path, self.host, self.headers, self.service,
+            self.command, self.instance,
+        )  # fmt: skip
+
+
+class Endpoint(NamedTuple):
+    """One place that may answer for a service, before any probe is asked.
+
+    *ready*, *serving* and *terminating* are what the documents say; *workload* is "" for one that
+    an EndpointSlice names. *targets* has the port for each port of the service, 0 for none.
+    *for_zones* and *for_nodes* are its hints: where it is preferred.
+    """
+
+    workload: str
+    node: str
+    hostname: str
+    ipv4: str
+    ipv6: str
+    targets: tuple[int, ...]
+    ready: bool = True
+    serving: bool = True
+    terminating: bool = False
+    weight: int = 1
+    for_zones: tuple[str, ...] = ()
+    for_nodes: tuple[str, ...] = ()
+
+    def address(self, family: Family) -> str:
+        return self.ipv4 if family == "IPv4" else self.ipv6
+
+
+_NO_IPV4, _NO_IPV6 = bytes(4), bytes(16)
+
+
+class Endpoints(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The endpoints of a service, column by column; a column that says nothing is left out.
+
+    *ipv4* and *ipv6* are the addresses in hexadecimal, 8 or 32 digits each, zeros for none.
+    *targets* has one entry for each port of the service: the target port of all endpoints, or a
+    list with that of each. *conditions* has a letter for each endpoint (`_LETTERS`).
+    """
+
+    count: int = 0
+    workloads: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
+    hostnames: tuple[str, ...] = ()
+    ipv4: str = ""
+    ipv6: str = ""
+    targets: tuple[int | tuple[int, ...], ...] = ()
+    conditions: str = ""
+    weights: tuple[int, ...] = ()
+    for_zones: tuple[tuple[str, ...], ...] = ()
+    for_nodes: tuple[tuple[str, ...], ...] = ()
+
+    def __len__(self) -> int:
+        return self.count
+
+    def rows(self) -> list[Endpoint]:
+        """Return the endpoints one by one."""
+        places = zip(
+            _filled(self.workloads, "", self.count),
+            _filled(self.nodes, "", self.count),
+            _filled(self.hostnames, "", self.count),
+            _addresses(self.ipv4, 4, self.count),
+            _addresses(self.ipv6, 16, self.count),
+            self._targets(),
+            strict=True,
+        )
+        columns = zip(
+            places,
+            self.conditions or "a" * self.count,
+            _filled(self.weights, 1, self.count),
+            _filled(self.for_zones, (), self.count),
+            _filled(self.for_nodes, (), self.count),
+            strict=True,
+        )
+        return [
+            Endpoint._make((*first, *_CONDITIONS[letter], weight, zones, nodes))
+            for first, letter, weight, zones, nodes in columns
+        ]
+
+    def _targets(self) -> Iterable[tuple[int, ...]]:
+        if not self.targets:
+            return [()] * self.count
+        each = (
+            (target,) * self.count if isinstance(target, int) else target for target in self.targets
+        )
+        return zip(*each, strict=True)
+
+
+_CONDITIONS: Final = {  # ready, serving, terminating
+    letter: (ready, serving, terminating)
+    for letter, (ready, serving, terminating) in zip(
+        "abcdefgh",
+        [(r, s, t) for t in (False, True) for r in (True, False) for s in (True, False)],
+        strict=True,
+    )
+}
+READY: Final = "abef"  # terminating or not, as kube-proxy has it
+DRAINING: Final = "g"  # not ready, but serving and terminating
+_LETTERS: Final = {conditions: letter for letter, conditions in _CONDITIONS.items()}
+
+
+def _filled(column: Sequence[T], value: T, count: int) -> Sequence[T]:
+    return column or [value] * count
+
+
+def _addresses(column: str, width: int, count: int) -> Iterator[str]:
+    packed = bytes.fromhex(column) or bytes(width * count)
+    none = bytes(width)
+    for start in range(0, len(packed), width):
+        each = packed[start : start + width]
+        yield "" if each == none else unpack(each)
+
+
+def columns(rows: Sequence[Endpoint]) -> Endpoints:
+    """Return *rows* as columns."""
+    conditions = "".join(_LETTERS[row.ready, row.serving, row.terminating] for row in rows)
+    return Endpoints(
+        count=len(rows),
+        workloads=_column([row.workload for row in rows], ""),
+        nodes=_column([row.node for row in rows], ""),
+        hostnames=_column([row.hostname for row in rows], ""),
+        ipv4=_hex([row.ipv4 for row in rows], _NO_IPV4),
+        ipv6=_hex([row.ipv6 for row in rows], _NO_IPV6),
+        targets=tuple(
+            column[0] if len(set(column)) == 1 else column
+            for column in zip(*(row.targets for row in rows), strict=True)
+        ),
+        conditions=conditions if conditions.strip("a") else "",
+        weights=_column([row.weight for row in rows], 1),
+        for_zones=_column([row.for_zones for row in rows], ()),
+        for_nodes=_column([row.for_nodes for row in rows], ()),
+    )
+
+
+def _column(values: Sequence[T], default: T) -> tuple[T, ...]:
+    return () if all(value == default for value in values) else tuple(values)
+
+
+def _hex(texts: Sequence[str], none: bytes) -> str:
+    return b"".join(pack(text) if text else none for text in texts).hex() if any(texts) else ""
+
+
+class Port(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One port of a service; *pool* is its number in the kernel's maps, the same on every node.
+
+    *node_port* is the port of every node that leads to it, 0 for none.
+    """
+
+    name: str
+    protocol: Protocol
+    port: int
+    pool: int = 0
+    node_port: int = 0
+
+
+class Service(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A service with its addresses and everything that may answer for it.
+
+    Per-family tuples have the primary family first. *source_ranges* limit who reaches
+    *load_balancer_ips*; none: anyone does. *affinity_seconds* is 0 without affinity. *shared* are
+    those external and load-balancer addresses that a service before it has too, with other ports.
+    """
+
+    namespace: str
+    name: str
+    families: tuple[Family, ...] = ()  # none: an ExternalName
+    cluster_ips: tuple[str, ...] = ()  # none: headless
+    ports: tuple[Port, ...] = ()
+    endpoints: Endpoints = Endpoints()
+    publish_not_ready: bool = False
+    external_ips: tuple[str, ...] = ()
+    load_balancer_ips: tuple[str, ...] = ()
+    source_ranges: tuple[str, ...] = ()
+    affinity_seconds: int = 0
+    consistent_hash: bool = False
+    internal_local: bool = False
+    external_local: bool = False
+    health_check_port: int = 0
+    external_name: str = ""
+    shared: tuple[str, ...] = ()
+    scheduler: str = ""  # of IPVS, where it is not the site's
+    forwarding: Forwarding = "masquerading"  # by IPVS
+    keep_last_endpoints: bool = False  # all of them, where the probes of all fail
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.namespace, self.name
+
+
+class Sizes(msgspec.Struct, frozen=True):
+    """How many elements the services need in the kernel's maps, at most (dataplanes/nftables)."""
+
+    services: int = 0  # ports of cluster IPs
+    addresses: int = 0
+    external: int = 0  # addresses . ports from outside, node ports
+    slots: int = 0
+    sticky: int = 0  # slots of services with session affinity
+    ranges: int = 0  # of sources
+
+
+class ChangeLimits(msgspec.Struct, frozen=True):
+    """What share of a site one change may take away or renumber, in percent (`limits`)."""
+
+    removed_services: int = 50
+    renumbered_services: int = 0
+    removed_endpoints: int = 50
+    emptied_services: int = 50
+
+
+class StubZone(msgspec.Struct, frozen=True):
+    """A domain whose names are asked of its own servers."""
+
+    name: str
+    servers: tuple[str, ...]
+
+
+class Overlay(msgspec.Struct, frozen=True):
+    """How packets between workloads cross from one segment to another."""
+
+    mode: Literal["vxlan", "wireguard"]
+    vni: int
+    port: int
+
+
+class Ipvs(msgspec.Struct, frozen=True):
+    """How nodes balance whose proxy mode is ipvs, see `documents.site.Ipvs`."""
+
+    scheduler: str = "rr"
+    drain_seconds: int = 600
+
+
+class Site(msgspec.Struct, frozen=True):
+    """The whole site. The same documents and lock give the same value on every node."""
+
+    format: int
+    domain: str
+    service_cidrs: tuple[str, ...]
+    workload_cidrs: tuple[str, ...]
+    non_masquerade_cidrs: tuple[str, ...]
+    egress_masquerade: bool
+    forwarders: tuple[str, ...]
+    nodes: tuple[Node, ...]
+    workloads: tuple[Workload, ...]
+    services: tuple[Service, ...]
+    external_cidrs: tuple[str, ...] = ()  # that external and load-balancer addresses lie in
+    cluster_ips_from_outside: bool = True
+    node_ports: tuple[int, int] = (30000, 32767)  # the first and the last
+    affinity_timeouts: tuple[int, ...] = ()  # every one that a service has, ascending
+    sizes: Sizes = Sizes()
+    change_limits: ChangeLimits = ChangeLimits()
+    probes: tuple[Probe, ...] = ()  # one for each workload that has one and is not off
+    stub_zones: tuple[StubZone, ...] = ()
+    tls_server_name: str = ""  # of the forwarders; "" where they are asked without TLS
+    dnssec: bool = False
+    overlay: Overlay | None = None  # none where no packet needs one
+    ipvs: Ipvs = Ipvs()

@@ -1,0 +1,407 @@
+"""The compiled site as bytes: a header that names every block by its digest, and the blocks.
+
+    groundplane-site 4 <SHA-256 of what follows, down to the empty line>
+    the site, without workloads, probes and services, as JSON
+    for each block: its first key, how many lines and bytes it has, and its digest
+    an empty line
+    blocks of lines, each a key, a tab and a value as JSON, in the order of their keys
+
+A node's workloads are a block of their own, and probes and services lie in blocks that begin where
+a digest of their names says so: one that comes or goes changes one block. What differs between two
+snapshots is found by comparing their headers, and only the lines that a node needs and that did
+change are decoded: a change costs what it costs, not what the site does.
+"""
+
+import hashlib
+import re
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+from operator import attrgetter
+from typing import Final, NamedTuple, TypeVar
+from zlib import crc32
+
+import msgspec
+
+from groundplane.errors import StateError, printable, shortened
+from groundplane.site.compiled import FORMAT, Probe, Service, Site, Workload
+from groundplane.site.faults import probe_faults, service_faults, site_faults, workload_faults
+
+T = TypeVar("T")
+V = TypeVar("V", Service, Probe)
+# Namespace and name of a service; ("", name) for a node's workloads, ("!" + namespace, name) for a
+# workload's probe. Neither is a namespace, and both are before every one of them.
+Key = tuple[str, str]
+
+_TITLE: Final = re.compile(rb"groundplane-site ([0-9]{1,9}) ([0-9a-f]{64})\n")
+_ENTRY: Final = re.compile(rb"([!-.0-~]*)/([!-~]+) ([0-9]{1,9}) ([0-9]{1,9}) ([0-9a-f]{32})")
+_CUT: Final = "not a compiled site: it is cut off, or has something behind its end"
+_PROBE: Final = "!"
+_PER_BLOCK: Final = 32  # services or probes, on average
+
+
+class Block(NamedTuple):
+    """Some lines, the first of them that of *first*, and the entry in the header that tells of them."""
+
+    entry: bytes
+    first: Key
+    length: int  # in lines
+    lines: bytes
+
+
+_encode: Final = msgspec.json.Encoder().encode
+_site: Final = msgspec.json.Decoder(Site)
+_service: Final = msgspec.json.Decoder(Service)
+_probe: Final = msgspec.json.Decoder(Probe)
+_workloads: Final = msgspec.json.Decoder(tuple[Workload, ...])
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A compiled site, all but *head* of it still encoded: workloads, probes and services."""
+
+    head: Site
+    blocks: Sequence[Block] = field(repr=False)
+    encoded_head: bytes = field(default=b"", repr=False)
+
+    def __len__(self) -> int:
+        """Return how many services there are."""
+        return sum(block.length for block in self.blocks if _of_services(block))
+
+    def site(self, node: str) -> Site:
+        """Return the site as *node* needs it: with its own workloads, and without services."""
+        return msgspec.structs.replace(self.head, workloads=self.node_workloads(node))
+
+    def workloads(self, node: str) -> bytes:
+        """Return the workloads of *node*, still encoded; b"" for none."""
+        return self._value(("", node))
+
+    def node_workloads(self, node: str) -> tuple[Workload, ...]:
+        """Return the workloads of *node*, whose values root uses, too; StateError for a wrong one."""
+        found = _decoded(_workloads, self.workloads(node) or b"[]")
+        for workload in found:
+            _require(workload_faults(workload), f"the workloads of {node}")
+        return found
+
+    def service(self, key: Key) -> Service | None:
+        """Return the service *key*; None when the site has none of that name."""
+        value = self._value(key)
+        return _decoded(_service, value) if value else None
+
+    def probe(self, key: Key) -> Probe | None:
+        """Return the probe of the workload *key*; None when the site has none of it."""
+        value = self._value((_PROBE + key[0], key[1]))
+        return _decoded(_probe, value) if value else None
+
+    def every_service(self) -> Iterator[Service]:
+        return _every(_service, filter(_of_services, self.blocks))
+
+    def every_probe(self) -> Iterator[Probe]:
+        return _every(_probe, filter(_of_probes, self.blocks))
+
+    def every_node_workloads(self) -> Iterator[tuple[Workload, ...]]:
+        """Yield the workloads of each node that has any."""
+        return _every(_workloads, takewhile(_of_workloads, self.blocks))
+
+    def _value(self, key: Key) -> bytes:
+        index = bisect_right(self.blocks, key, key=attrgetter("first")) - 1
+        if index < 0:
+            return b""
+        lines, name = self.blocks[index].lines, _name(key)
+        start = lines.find(b"\n" + name) + 1
+        if not start and not lines.startswith(name):
+            return b""
+        return lines[start + len(name) : lines.index(b"\n", start)]
+
+
+def _decoded(decoder: "msgspec.json.Decoder[T]", encoded: bytes) -> T:
+    try:
+        return decoder.decode(encoded)
+    except ValueError as error:  # msgspec's are, and what is no UTF-8
+        raise StateError(f"not a compiled site: {error}") from None
+
+
+def _every(decoder: "msgspec.json.Decoder[T]", blocks: Iterable[Block]) -> Iterator[T]:
+    try:
+        for block in blocks:
+            for line in block.lines.splitlines():
+                yield decoder.decode(line[line.index(b"\t") :])
+    except ValueError as error:
+        raise StateError(f"not a compiled site: {error}") from None
+
+
+def _of_workloads(block: Block) -> bool:
+    return not block.first[0]
+
+
+def _of_probes(block: Block) -> bool:
+    return block.first[0].startswith(_PROBE)
+
+
+def _of_services(block: Block) -> bool:
+    return _is_of_services(block.first)
+
+
+def _is_of_services(key: Key) -> bool:
+    return bool(key[0]) and not key[0].startswith(_PROBE)
+
+
+def encode(site: Site) -> bytes:
+    """Return *site* as bytes: equal sites give equal bytes."""
+    by_node: dict[str, list[Workload]] = defaultdict(list)
+    for workload in site.workloads:
+        by_node[workload.node].append(workload)
+    blocks = [_block([_line(("", name), by_node[name])], ("", name)) for name in sorted(by_node)]
+    blocks += _blocks(((_PROBE + each.namespace, each.name), each) for each in _sorted(site.probes))
+    blocks += blocks_of(_sorted(site.services))
+    return join(msgspec.structs.replace(site, services=(), workloads=(), probes=()), blocks)
+
+
+def _sorted(values: Sequence[V]) -> list[V]:
+    return sorted(values, key=attrgetter("key"))
+
+
+def join(head: Site, blocks: Sequence[Block]) -> bytes:
+    """Return the snapshot of *head* and *blocks*."""
+    header = b"\n".join([_encode(head), *(block.entry for block in blocks), b"\n"])
+    title = f"groundplane-site {head.format} {hashlib.sha256(header).hexdigest()}\n"
+    return b"".join([title.encode(), header, *(block.lines for block in blocks)])
+
+
+def blocks_of(services: Iterable[Service]) -> Iterator[Block]:
+    """Return the blocks that *services*, in the order of their keys, lie in."""
+    return _blocks((each.key, each) for each in services)
+
+
+def _blocks(values: Iterable[tuple[Key, Service | Probe]]) -> Iterator[Block]:
+    first: Key | None = None
+    lines: list[bytes] = []
+    for key, each in values:
+        if first and crc32(_name(key)) % _PER_BLOCK == 0:
+            yield _block(lines, first)
+            first, lines = None, []
+        first = first or key
+        lines.append(_line(key, each))
+    if first:
+        yield _block(lines, first)
+
+
+def _block(lines: Sequence[bytes], first: Key) -> Block:
+    joined = b"".join(lines)
+    entry = f"{first[0]}/{first[1]} {len(lines)} {len(joined)} {_digest(joined)}"
+    return Block(entry.encode(), first, len(lines), joined)
+
+
+def _name(key: Key) -> bytes:
+    return f"{key[0]}/{key[1]}\t".encode()
+
+
+def _line(key: Key, value: Service | Probe | list[Workload]) -> bytes:
+    return _name(key) + _encode(value) + b"\n"
+
+
+def _digest(lines: bytes) -> str:
+    return hashlib.sha256(lines).hexdigest()[:32]
+
+
+def revision_of(encoded: bytes) -> str:
+    """Return the name of a compiled site: 12 digits of the digest that covers all of it.
+
+    StateError when *encoded* is no snapshot, or another version's.
+    """
+    return _title(encoded)[1][:12]
+
+
+def verify(encoded: bytes) -> None:
+    """Raise StateError when *encoded* is not, to the last bit, what was encoded."""
+    blocks = decode(encoded).blocks
+    for index in range(len(blocks)):
+        _verified(blocks, index)
+
+
+def verify_values(encoded: bytes) -> None:
+    """Raise StateError as `verify` does, and for a value that no document comes to.
+
+    This is for what somebody else encoded, and nothing is in use to which `advance` compares it.
+    """
+    blocks = decode(encoded).blocks
+    for index in range(len(blocks)):
+        for key, line in _by_key(_verified(blocks, index)).items():
+            _require_canonical(key, line)
+
+
+def decode(encoded: bytes) -> Snapshot:
+    """Return the snapshot that *encoded* is; StateError when it is none, or another version's.
+
+    Its blocks are taken as they are: see `verify`.
+    """
+    snapshot, _ = _decode(encoded, None)
+    return snapshot
+
+
+def advance(old: Snapshot, encoded: bytes) -> tuple[Snapshot, set[Key]]:
+    """Return the snapshot that *encoded* is, and the services in which it differs from *old*.
+
+    Blocks that *old* has not got are verified, and the values in which they differ.
+    """
+    snapshot, made = _decode(encoded, old)
+    new_lines = {line for index in made for line in _verified(snapshot.blocks, index)}
+    kept = {block.entry for block in snapshot.blocks}
+    old_lines = _lines(block for block in old.blocks if block.entry not in kept)
+    gone, new = _by_key(old_lines - new_lines), _by_key(new_lines - old_lines)
+    for key, line in new.items():
+        _require_canonical(key, line)
+    return snapshot, set(filter(_is_of_services, gone.keys() | new.keys()))
+
+
+def changed_probes(old: Snapshot, new: Snapshot) -> set[Key]:
+    """Return the workloads whose probes differ, come or go between *old* and *new*."""
+    keys = _differing(old, new, _of_probes)
+    return {(namespace.removeprefix(_PROBE), name) for namespace, name in keys}
+
+
+def changed_workloads(old: Snapshot, new: Snapshot) -> set[str]:
+    """Return the nodes whose workloads differ between *old* and *new*."""
+    before, after = (
+        {(block.first[1], block.entry) for block in takewhile(_of_workloads, each.blocks)}
+        for each in (old, new)
+    )
+    return {node for node, _ in before ^ after}
+
+
+def _differing(old: Snapshot, new: Snapshot, kind: Callable[[Block], bool]) -> set[Key]:
+    """Return the keys of the lines of *kind* in which *old* and *new* differ."""
+    gone, made = _differences(old, new, kind)
+    return gone.keys() | made.keys()
+
+
+def _differences(
+    old: Snapshot, new: Snapshot, kind: Callable[[Block], bool] = bool
+) -> tuple[dict[Key, bytes], dict[Key, bytes]]:
+    """Return by key the lines of *kind* that *old* alone has, and those that *new* alone has.
+
+    Keys are looked at only of these: most lines of a block that differs are in both.
+    """
+    before, after = ({block.entry: block for block in each.blocks} for each in (old, new))
+    gone = _lines(filter(kind, (before[entry] for entry in before.keys() - after.keys())))
+    made = _lines(filter(kind, (after[entry] for entry in after.keys() - before.keys())))
+    return _by_key(gone - made), _by_key(made - gone)
+
+
+def _decode(encoded: bytes, old: Snapshot | None) -> tuple[Snapshot, list[int]]:
+    """Return the snapshot, and which of its blocks *old*, whose blocks and head it shares, has not."""
+    there = {block.entry: block for block in old.blocks} if old else {}
+    encoded_head, entries, at = _header(encoded)
+    if old and encoded_head == old.encoded_head:
+        head = old.head
+    else:
+        head = _decoded(_site, encoded_head)
+        _require(site_faults(head), "the site")
+    blocks: list[Block] = []
+    made: list[int] = []
+    for entry in entries:
+        block = there.get(entry)
+        if block is None:
+            block = _found(entry, encoded, at)
+            made.append(len(blocks))
+        blocks.append(block)
+        at += len(block.lines)
+    if at != len(encoded):
+        raise StateError(_CUT)
+    return Snapshot(head, blocks, encoded_head), made
+
+
+def _found(entry: bytes, encoded: bytes, start: int) -> Block:
+    """Return the block of *encoded* that *entry* describes."""
+    match = _ENTRY.fullmatch(entry)
+    if match is None:
+        raise StateError(f"not a compiled site: a block is described as {entry[:80]!r}")
+    lines = encoded[start : start + int(match[4])]
+    if len(lines) != int(match[4]):
+        raise StateError(_CUT)
+    return Block(entry, (match[1].decode(), match[2].decode()), int(match[3]), lines)
+
+
+def _verified(blocks: Sequence[Block], index: int) -> list[bytes]:
+    """Return the lines of a block; StateError where it is not as it is described.
+
+    Its lines are in the order by which they are looked up, also beside its neighbours.
+    """
+    block, where = blocks[index], "/".join(blocks[index].first)
+    if _digest(block.lines).encode() != block.entry[-32:]:
+        raise StateError(f"not a compiled site: what begins at {where} does not match its digest")
+    lines = block.lines.splitlines()
+    try:
+        names = [line[: line.index(b"\t")] for line in lines]
+    except ValueError:
+        raise StateError("not a compiled site: a line has no key") from None
+    firsts = [f"{each.first[0]}/{each.first[1]}".encode() for each in blocks[index : index + 2]]
+    # A namespace comes before those that it begins: in names, a hyphen comes before the slash.
+    ordered = [name.replace(b"/", b"\0", 1) for name in (*names, *firsts[1:])]
+    in_order = ordered == sorted(set(ordered))
+    if len(lines) != block.length or names[:1] != firsts[:1] or not in_order:
+        raise StateError(f"not a compiled site: what begins at {where} is not in order")
+    return lines
+
+
+def _lines(blocks: Iterable[Block]) -> set[bytes]:
+    return {line for block in blocks for line in block.lines.splitlines()}
+
+
+def _by_key(lines: Iterable[bytes]) -> dict[Key, bytes]:
+    """Return *lines* by their keys."""
+    found = {}
+    try:
+        for line in lines:
+            namespace, _, name = line[: line.index(b"\t")].decode().partition("/")
+            found[namespace, name] = line
+    except ValueError:
+        raise StateError("not a compiled site: a line has no key") from None
+    return found
+
+
+def _require_canonical(key: Key, line: bytes) -> None:
+    """Raise StateError where the value of *line* is another key's, or none that `check` lets be."""
+    value, what = line[line.index(b"\t") :], "/".join(key)
+    if not key[0]:
+        workloads = _decoded(_workloads, value)
+        for workload in workloads:
+            _require(workload_faults(workload), what)
+        is_its_own = {key[1]} == {workload.node for workload in workloads}
+    elif key[0].startswith(_PROBE):
+        probe = _decoded(_probe, value)
+        _require(probe_faults(probe), what)
+        is_its_own = key == (_PROBE + probe.namespace, probe.name)
+    else:
+        service = _decoded(_service, value)
+        _require(service_faults(service), what)
+        is_its_own = key == service.key
+    if not is_its_own:
+        raise StateError(printable(f"not a compiled site: {what} has another one's value"))
+
+
+def _require(faults: Iterator[tuple[str, str]], what: str) -> None:
+    for field_, fault in faults:
+        raise StateError(printable(f"not a compiled site: {what}: {field_}: {shortened(fault)}"))
+
+
+def _title(encoded: bytes) -> tuple[int, str]:
+    """Return the end of the first line, and the digest in it."""
+    title = _TITLE.match(encoded)
+    if title is None:
+        raise StateError(f"not a compiled site: it begins with {encoded[:40].strip()!r}")
+    if int(title[1]) != FORMAT:
+        raise StateError(f"a compiled site of format {int(title[1])}; this version reads {FORMAT}")
+    return title.end(), title[2].decode()
+
+
+def _header(encoded: bytes) -> tuple[bytes, list[bytes], int]:
+    """Return the site, still encoded, the entries of the blocks, and where the first one begins."""
+    start, digest = _title(encoded)
+    end = encoded.find(b"\n\n", start) + 2
+    if end < 2 or hashlib.sha256(encoded[start:end]).hexdigest() != digest:
+        raise StateError("not a compiled site: its header does not match its digest")
+    head, *entries = encoded[start : end - 2].split(b"\n")
+    return head, entries, end
