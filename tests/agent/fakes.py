@@ -10,8 +10,7 @@ from typing import Any
 from groundplane.agent.loop import Agent, Settings
 from groundplane.agent.status import Status, read_status
 from groundplane.compile.pipeline import compile_source
-from groundplane.dataplanes import Drift
-from groundplane.dataplanes.diff import Delta, patch
+from groundplane.dataplanes.in_memory import InMemory
 from groundplane.errors import GroundplaneError, SourceError
 from groundplane.project.state import NodeBase, Part, VirtualService
 from groundplane.site.snapshot import encode
@@ -34,44 +33,15 @@ SECOND = FILES["web.yaml"].replace("web", "api").replace(".0.5", ".0.6")
 LOCK = FILES["addresses.lock"] + "Service/default/api 10.96.0.6\n"
 
 
-class Plane:
-    """Holds what it is told; *fails* is raised by its next writes."""
+def _cluster_ips(_base: NodeBase, part: Part) -> Mapping[str, str]:
+    return dict.fromkeys(part.cluster_ips, part.name) if isinstance(part, VirtualService) else {}
+
+
+class Plane(InMemory[str, str]):
+    """Holds each cluster IP with its service's name."""
 
     def __init__(self, name: str = "fake") -> None:
-        self.name = name
-        self.resync_interval_s = 10.0
-        self.there: dict[str, str] = {}
-        self.written: dict[str, str] = {}
-        self.fails: Exception | None = None
-        self.writes = 0
-        self.tries = 0
-
-    def context(self, _base: NodeBase) -> None:
-        return None
-
-    def text(self, key: str, value: str) -> str:
-        return f"{key} {value}"
-
-    def render(self, _base: NodeBase, part: Part) -> Mapping[str, str]:
-        return (
-            dict.fromkeys(part.cluster_ips, part.name) if isinstance(part, VirtualService) else {}
-        )
-
-    def read(self, _base: NodeBase) -> Mapping[str, str]:
-        return dict(self.there)
-
-    def write(self, _base: NodeBase, delta: Delta[str, str]) -> None:
-        self.tries += 1
-        if self.fails:
-            raise self.fails
-        self.writes += 1
-        self.there = self.written = patch(self.there, delta)
-
-    def drift(self, _base: NodeBase) -> Drift | None:
-        return Drift() if self.there != self.written else None
-
-    def close(self) -> None:
-        pass
+        super().__init__(name, _cluster_ips)
 
 
 class Place:

@@ -14,6 +14,7 @@ from groundplane.agent.store import (
     SITE_FILE,
     VERDICTS_FILE,
     load_site,
+    load_verdicts,
     save_site,
     save_verdicts,
 )
@@ -129,6 +130,18 @@ def test_only_the_agent_and_its_group_may_read_what_is_kept(tmp_path: Path) -> N
     save_verdicts(tmp_path, {("default", "web"): True})
     found = {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()}
     assert dict.fromkeys((SITE_FILE, PREVIOUS_FILE, VERDICTS_FILE), 0o640) == found
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"default/web": 1}', b"\xff"])
+def test_damaged_verdicts_are_reported_and_count_as_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    assert {} == load_verdicts(tmp_path)
+    assert [] == caplog.records
+    (tmp_path / VERDICTS_FILE).write_bytes(content)
+    assert {} == load_verdicts(tmp_path)
+    (record,) = caplog.records
+    assert record.getMessage().endswith("; every workload is probed before it counts")
 
 
 def test_a_link_in_place_of_the_new_file_is_not_written_through(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """One dataplane is brought to states, at a cost proportional to the change."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -9,34 +9,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundplane.dataplanes import dns, links, nftables
+from groundplane.dataplanes import dns, ipvs, links, nftables
 from groundplane.dataplanes.conntrack import expect
 from groundplane.dataplanes.conntrack.expect import scope_of
-from groundplane.dataplanes.diff import Delta, patch
+from groundplane.dataplanes.diff import Delta
+from groundplane.dataplanes.in_memory import InMemory
+from groundplane.dataplanes.ipvs import Ipvs
 from groundplane.dataplanes.nftables.maps import MAPS
+from groundplane.dataplanes.nftables.text import framework_digest
 from groundplane.dataplanes.reconcile import Reconciler
-from groundplane.errors import ChangeRejected, KernelRefused
+from groundplane.errors import KernelRefused
 from groundplane.net.address import pack
 from groundplane.project.state import NodeBase, NodeState, NodeWorkloads, Part
 from tests.states import BASE, of_family, service, state, states
 
 
-class Plane:
-    """A dataplane in memory: one object a service, one a cluster IP, one a node."""
-
-    name = "fake"
+class Plane(InMemory[str, str]):
+    """One object a service, one a cluster IP, one a node; *calls* says what is rendered, too."""
 
     def __init__(self) -> None:
-        self.there: dict[str, str] = {}
-        self.framework: object = None
-        self.refuses = ""
-        self.rejects: set[str] = set()
-        self.calls: list[str] = []
+        super().__init__("fake", self._rendered, lambda base: base.service_cidrs)
 
-    def context(self, base: NodeBase) -> tuple[str, ...]:
-        return base.service_cidrs
-
-    def render(self, base: NodeBase, part: Part) -> Mapping[str, str]:
+    def _rendered(self, base: NodeBase, part: Part) -> Mapping[str, str]:
         if isinstance(part, NodeWorkloads):
             return {}
         self.calls.append(f"render {part.name}")
@@ -44,28 +38,6 @@ class Plane:
             return {peer.name: peer.addresses[0] for peer in part.peers}
         targets = ",".join(each.hex() for port in part.ports for each in port.ipv4.cluster)
         return dict.fromkeys(part.cluster_ips, f"{part.name} {targets}")
-
-    def text(self, key: object, value: object) -> str:
-        return f"{key} {value}"
-
-    def read(self, base: NodeBase) -> Mapping[str, str]:
-        self.calls.append("read")
-        return dict(self.there) if self.framework == self.context(base) else {}
-
-    def write(self, base: NodeBase, delta: Delta[str, str]) -> None:
-        self.calls.append("write")
-        if self.refuses:
-            raise KernelRefused(self.refuses)
-        if bad := self.rejects & {*delta.create, *delta.update}:
-            raise ChangeRejected(f"the kernel refused {min(bad)}")
-        if self.framework != self.context(base):
-            self.there, self.framework = {}, self.context(base)
-        assert not delta.create.keys() & self.there.keys(), "it is there already"
-        assert delta.delete.keys() | delta.update.keys() <= self.there.keys(), "it is not there"
-        self.there = patch(self.there, delta)
-
-    def close(self) -> None:
-        pass
 
 
 A = service("a", ["10.96.0.2"], ["10.244.1.2:80"])
@@ -91,7 +63,7 @@ def reconciler(plane: Plane) -> Reconciler[str, str]:
 def test_a_first_bring_reads_once_and_writes_the_whole(plane: Plane) -> None:
     assert 3 == len(Reconciler(plane).bring(state(A)))
     # Parts are rendered as the plane takes them.
-    assert ["read", "render a", "render n1", "write"] == sorted(plane.calls)
+    assert ["read", "render a", "render n1", "write", "written"] == sorted(plane.calls)
     assert NODES | {"10.96.0.2": "a 0af4010200500000"} == plane.there
 
 
@@ -124,20 +96,20 @@ def test_only_the_part_that_differs_is_rendered_and_nothing_is_read(
     plane: Plane, reconciler: Reconciler[str, str]
 ) -> None:
     assert 1 == len(reconciler.bring(state(A, service("b", ["10.96.0.3"], ["10.244.1.9:80"]), C)))
-    assert ["render b", "render b", "write"] == plane.calls
+    assert ["render b", "render b", "write", "written"] == plane.calls
     assert "b 0af4010900500000" == plane.there["10.96.0.3"]
 
 
 def test_a_service_that_is_gone_is_deleted(plane: Plane, reconciler: Reconciler[str, str]) -> None:
     assert 1 == len(reconciler.bring(state(A, C)))
-    assert ["render b", "write"] == plane.calls
+    assert ["render b", "write", "written"] == plane.calls
     assert "10.96.0.3" not in plane.there
 
 
 def test_a_node_that_is_gone_is_deleted(plane: Plane, reconciler: Reconciler[str, str]) -> None:
     base = msgspec.structs.replace(BASE, peers=BASE.peers[:1])
     assert 1 == len(reconciler.bring(state(A, B, C, base=base)))
-    assert ["render n1", "render n1", "write"] == plane.calls
+    assert ["render n1", "render n1", "write", "written"] == plane.calls
     assert "n3" not in plane.there
 
 
@@ -164,14 +136,14 @@ def test_a_key_that_moves_as_it_is_costs_no_write(plane: Plane) -> None:
 def test_what_a_refused_write_left_is_read_again(
     plane: Plane, reconciler: Reconciler[str, str]
 ) -> None:
-    plane.refuses = "full"
+    plane.fails = KernelRefused("full")
     with pytest.raises(KernelRefused, match="full"):
         reconciler.bring(state(A))
-    plane.refuses, plane.calls = "", []
+    plane.fails, plane.calls = None, []
     plane.there.pop("10.96.0.3")  # half of it was done, in spite of the promise
     assert 1 == len(reconciler.bring(state(A)))
     # Parts are rendered as the plane takes them.
-    assert ["read", "render a", "render n1", "write"] == sorted(plane.calls)
+    assert ["read", "render a", "render n1", "write", "written"] == sorted(plane.calls)
     assert NODES.keys() | {"10.96.0.2"} == plane.there.keys()
 
 
@@ -216,7 +188,7 @@ def test_a_change_of_context_reads_again_and_renders_the_whole(
 ) -> None:
     base = msgspec.structs.replace(BASE, service_cidrs=cidrs)
     reconciler.bring(state(A, B, base=base))
-    assert ["read", "render a", "render b", "render n1", "write"] == sorted(plane.calls)
+    assert ["read", "render a", "render b", "render n1", "write", "written"] == sorted(plane.calls)
     assert NODES.keys() | {"10.96.0.2", "10.96.0.3"} == plane.there.keys()
 
 
@@ -228,11 +200,11 @@ def test_after_any_sequence_of_states_the_plane_holds_the_last(
     plane = Plane()
     reconciler = Reconciler(plane)
     for index, each in enumerate(sequence):
-        plane.refuses = "no" if index in refused else ""
+        plane.fails = KernelRefused("no") if index in refused else None
         try:
             reconciler.bring(each)
         except KernelRefused:
-            plane.refuses = ""
+            plane.fails = None
             reconciler.bring(each)
         assert not reconciler.plan(each)
         assert not Reconciler(plane).plan(each), "what is remembered is what is there"
@@ -242,60 +214,24 @@ def test_after_any_sequence_of_states_the_plane_holds_the_last(
 # The real dataplanes' rendering, on a plane that holds what it is told.
 
 
-class Holding:
-    """Renders as a real dataplane does, and holds objects in memory."""
-
-    def __init__(self, kind: str) -> None:
-        self.name = kind
-        self.there: dict[object, object] = {}
-        self.held_for: object = None
-
-    def context(self, base: NodeBase) -> Hashable:
-        match self.name:
-            case "dns":
-                return dns.zones_of(base)
-            case "nftables":
-                return base.families, base.capacity, base.affinity_timeouts, base.addresses
-            case "conntrack":
-                return scope_of(base)
-        return None
-
-    def render(self, base: NodeBase, part: Part) -> Mapping[object, object]:
-        rendered: Any
-        match self.name:
-            case "dns":
-                rendered = dns.render(base, part)
-            case "nftables":
-                rendered = nftables.render(base, part)
-            case "conntrack":
-                rendered = expect.render(base, part)
-            case _:
-                rendered = links.render(base, part)
-        return dict(rendered)
-
-    def text(self, key: object, value: object) -> str:
-        return f"{key} {value}"
-
-    def read(self, base: NodeBase) -> Mapping[object, object]:
-        return dict(self.there) if self.held_for in (None, self.context(base)) else {}
-
-    def write(self, base: NodeBase, delta: Delta[object, object]) -> None:
-        if self.held_for != self.context(base):
-            self.there, self.held_for = dict(self.read(base)), self.context(base)
-        assert not delta.create.keys() & self.there.keys()
-        self.there = patch(self.there, delta)
-
-    def close(self) -> None:
-        pass
+REAL: dict[str, Callable[[], InMemory[Any, Any]]] = {
+    "links": lambda: InMemory("links", links.render),
+    "ipvs": lambda: InMemory("ipvs", ipvs.render, Ipvs().context),
+    "nftables": lambda: InMemory(
+        "nftables", nftables.render, lambda base: (framework_digest(base), *base.addresses)
+    ),
+    "conntrack": lambda: InMemory("conntrack", expect.render, scope_of),
+    "dns": lambda: InMemory("dns", dns.render, dns.zones_of),
+}
 
 
-@pytest.mark.parametrize("kind", ["nftables", "conntrack", "dns", "links"])
+@pytest.mark.parametrize("kind", REAL)
 @settings(max_examples=20)
 @given(sequence=st.lists(states(), min_size=2, max_size=5))
 def test_what_is_remembered_of_a_real_rendering_is_what_is_there(
     kind: str, sequence: list[NodeState]
 ) -> None:
-    plane = Holding(kind)
+    plane = REAL[kind]()
     reconciler = Reconciler(plane)
     for each in sequence:
         reconciler.bring(each)
@@ -304,7 +240,7 @@ def test_what_is_remembered_of_a_real_rendering_is_what_is_there(
 
 @pytest.mark.parametrize(("kind", "objects"), [("nftables", 4), ("links", 2)])
 def test_a_node_that_joins_or_leaves_is_seen_by_every_dataplane(kind: str, objects: int) -> None:
-    reconciler = Reconciler(Holding(kind))
+    reconciler = Reconciler(REAL[kind]())
     reconciler.bring(state(base=msgspec.structs.replace(BASE, peers=BASE.peers[:1])))
     assert objects == len(reconciler.plan(state()).create)
     reconciler.bring(state())
@@ -315,7 +251,7 @@ def test_a_node_that_joins_or_leaves_is_seen_by_every_dataplane(kind: str, objec
 
 @pytest.mark.parametrize("kind", ["nftables", "dns", "links"])
 def test_a_site_that_loses_a_family_keeps_nothing_of_it(kind: str) -> None:
-    plane = Holding(kind)
+    plane = REAL[kind]()
     reconciler = Reconciler(plane)
     reconciler.bring(state(A))
     reconciler.bring(state(A, base=of_family("IPv4")))
@@ -326,7 +262,7 @@ def test_a_site_that_loses_a_family_keeps_nothing_of_it(kind: str) -> None:
 @given(sequence=st.lists(states(), min_size=2, max_size=5))
 def test_looking_at_what_differs_alone_comes_to_the_same(sequence: list[NodeState]) -> None:
     """The caller may name the services that differ, and more than those."""
-    plane = Holding("nftables")
+    plane = REAL["nftables"]()
     reconciler = Reconciler(plane)
     reconciler.bring(sequence[0])
     for before, after in pairwise(sequence):
@@ -340,7 +276,7 @@ def test_an_address_stays_while_one_of_the_services_that_share_it_is_there() -> 
     """What changes hands is one object all the time: the second one's part has it then."""
     both = services_of(("a", 80, ()), ("b", 90, ("203.0.113.9",)))
     left = services_of(("b", 90, ()))
-    plane = Holding("nftables")
+    plane = REAL["nftables"]()
     reconciler = Reconciler(plane)
     address = MAPS["IPv4"].service_addresses.prefix + pack("203.0.113.9")
     for each in (both, left, both):

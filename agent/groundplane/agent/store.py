@@ -1,5 +1,6 @@
 """The last good site on disk, so that a node starts without its source and without a YAML parser."""
 
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,8 @@ import msgspec
 from groundplane.atomic import write_atomically
 from groundplane.errors import StateError
 from groundplane.site.snapshot import verify
+
+log = logging.getLogger(__name__)
 
 # Probes have headers that only whoever probes may know.
 _MODE: Final = 0o640
@@ -51,11 +54,14 @@ def save_verdicts(directory: Path, verdicts: Mapping[tuple[str, str], bool]) -> 
 
 
 def load_verdicts(directory: Path) -> dict[tuple[str, str], bool]:
-    """Return what `save_verdicts` kept; nothing where that is not to be read: all is asked anew."""
+    """Return what `save_verdicts` kept; nothing where it is missing or, which is reported, damaged."""
+    path = directory / VERDICTS_FILE
     try:
-        content = (directory / VERDICTS_FILE).read_bytes()
-        named = msgspec.json.decode(content, type=dict[str, bool])
-    except (OSError, ValueError):
+        named = msgspec.json.decode(path.read_bytes(), type=dict[str, bool])
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        log.warning("%s: %s; every workload is probed before it counts", path, error)
         return {}
     keys = ((name.partition("/"), passing) for name, passing in named.items())
     return {(namespace, name): passing for (namespace, _, name), passing in keys}

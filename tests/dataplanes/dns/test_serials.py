@@ -88,3 +88,24 @@ def test_what_is_noted_together_is_written_once(
     )
     Serials(file).note({"a": 1, "b": 2})
     assert [b'{"a":1,"b":2}'] == written
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"a.": "x"}', b"\xff"])
+def test_a_file_that_is_damaged_is_reported_and_replaced(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    file = tmp_path / "serials.json"
+    file.write_bytes(content)
+    kept = Serials(file)
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"{file}: ")
+    assert record.getMessage().endswith("; serials continue from what the server has")
+    kept.note({ZONE: 7})
+    assert 8 <= (Serials(file).forgotten(ZONE, 1) or 0)
+
+
+def test_a_file_that_is_not_there_is_nothing_to_report(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert None is Serials(tmp_path / "serials.json").forgotten(ZONE, 1)
+    assert [] == caplog.records

@@ -72,7 +72,14 @@ def first_serials(content: bytes) -> dict[str, int]:
 
 
 def _read(file: Path) -> dict[str, int]:
+    """Return what *file* keeps; nothing where it is missing or, which is reported, damaged."""
     try:
         return msgspec.json.decode(file.read_bytes(), type=dict[str, int])
-    except (OSError, ValueError):
+    except FileNotFoundError:
         return {}
+    except OSError as error:
+        why = error.strerror
+    except ValueError as error:
+        why = str(error)
+    log.warning("%s: %s; serials continue from what the server has", file, why)
+    return {}
