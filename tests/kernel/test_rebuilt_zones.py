@@ -1,5 +1,6 @@
 """Zones that BIND does not load: rebuilt before it starts, and at the agent's request while it runs."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -152,6 +153,26 @@ def test_serial_does_not_fall_when_a_zone_is_rebuilt(stopped: Server, tmp_path: 
     stopped.process = stopped.start()
     stopped.bring(STATES[0], serials)
     assert later(_serials(stopped)[ZONE], before)
+
+
+def test_a_serial_that_fell_is_told_by_a_plan_and_raised_before_the_next_change(
+    stopped: Server, tmp_path: Path
+) -> None:
+    serials = tmp_path / "serials.json"
+    stopped.process = stopped.start()
+    stopped.bring(STATES[0], serials)
+    served = _serials(stopped)[ZONE]
+    kept = json.loads(serials.read_bytes())
+    serials.write_text(json.dumps(kept | {ZONE: served + 10_000}))
+    plane, base = stopped.plane(serials=serials), STATES[0].base
+    before = _serials(stopped), serials.read_bytes()
+    told = within(stopped.netns, partial(plane.unprepared, base))
+    assert [f"raise the serial {served} of {ZONE}"] == told
+    within(stopped.netns, partial(plane.read, base))
+    assert before == (_serials(stopped), serials.read_bytes())
+    within(stopped.netns, partial(plane.prepare, base))
+    assert later(_serials(stopped)[ZONE], served + 10_000)
+    assert [] == within(stopped.netns, partial(plane.unprepared, base))
 
 
 def test_zones_that_are_loaded_are_left_alone_while_the_server_runs(server: Server) -> None:
