@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -24,9 +24,10 @@ from bench.sites import site
 from groundplane.dataplanes import Dataplane
 from groundplane.dataplanes.ipvs import Ipvs
 from groundplane.dataplanes.nftables import Nftables
-from groundplane.dataplanes.reconcile import Reconciler
+from groundplane.dataplanes.reconcile import ALL, Reconciler
 from groundplane.net.proxy import ProxyMode
 from groundplane.project import NodeState, project, project_service
+from groundplane.project.extent import Extent, Only
 from groundplane.project.select_endpoints import Place
 from groundplane.site.compiled import Service
 
@@ -53,9 +54,9 @@ class Node:
         planes: tuple[Dataplane[Any, Any], ...] = (Ipvs(), Nftables())
         self._reconcilers = [Reconciler(plane) for plane in planes]
 
-    def bring(self, state: NodeState, among: Sequence[tuple[str, str]] | None = None) -> float:
+    def bring(self, state: NodeState, extent: Extent = ALL) -> float:
         """Return how long it took."""
-        return timed(lambda: [each.bring(state, among) for each in self._reconcilers])
+        return timed(lambda: [each.bring(state, extent) for each in self._reconcilers])
 
     def look(self) -> float:
         """Return how long it takes to see whether others changed something."""
@@ -97,7 +98,7 @@ def measure(mode: ProxyMode, services: int, endpoints: int, changes: int, times:
             workload = service.endpoints.workloads[0]
             for failing in (frozenset({(service.namespace, workload)}), frozenset[Any]()):
                 state = changed(state, service, failing)
-                seconds.append(node.bring(state, [service.key]))
+                seconds.append(node.bring(state, Only([service.key])))
         look = statistics.median(node.look() for _ in range(5))
         ways = [
             Way("without", "198.18.3.1", "198.18.4.2", 8080),

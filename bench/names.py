@@ -27,6 +27,7 @@ from bench.queries import Asked
 from groundplane.dataplanes.dns import Bind, local_files, server_config, zones_of
 from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.node.config_files import zone_files
+from groundplane.project.extent import Only
 from groundplane.project.state import Member, NodeBase, NodeState, ServicePort, VirtualService
 from groundplane.site.compiled import Sizes
 
@@ -101,7 +102,7 @@ class Scene:
         changed = self.state.services.changed({service.key: service})
         self.state = replace(self.state, services=changed)
         begun = time.monotonic()
-        self.reconciler.bring(self.state, [service.key])
+        self.reconciler.bring(self.state, Only([service.key]))
         return Change(service.members[0].address, begun, time.monotonic())
 
 

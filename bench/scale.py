@@ -44,6 +44,7 @@ from groundplane.project import (
     project_snapshot,
     update,
 )
+from groundplane.project.extent import Only
 from groundplane.project.state import NodeBase
 from groundplane.site.compiled import Service
 from groundplane.site.snapshot import Block, Key, Snapshot, advance, blocks_of, decode, encode, join
@@ -80,15 +81,15 @@ class Agent:
 
     def site(self, encoded: bytes) -> None:
         new, keys = advance(self.snapshot, encoded)
-        self.state, among = project_change(self.state, self.snapshot, new, keys, self.failing)
+        self.state, extent = project_change(self.state, self.snapshot, new, keys, self.failing)
         self.snapshot = new
-        self.reconciler.bring(self.state, among)
+        self.reconciler.bring(self.state, extent)
 
     def health(self, index: WorkloadIndex, failing: frozenset[tuple[str, str]]) -> None:
         keys = index.concerned(self.failing ^ failing)
         self.state = update(self.state, self.snapshot, keys, failing)
         self.failing = failing
-        self.reconciler.bring(self.state, keys)
+        self.reconciler.bring(self.state, Only(keys))
 
     def close(self) -> None:
         self.plane.close()

@@ -6,6 +6,7 @@ import pytest
 
 from groundplane.agent.changes import Told, emptied_events, endpoint_events, service_events
 from groundplane.net.address import pack
+from groundplane.project.extent import All, Extent, Only
 from groundplane.project.state import Member, NodeState, ServicePort, Targets, VirtualService
 from tests.states import BASE
 
@@ -28,7 +29,7 @@ def service(name: str, *places: str, ip: str = "10.96.0.5", port: int = 80) -> V
 
 
 def told(before: Iterable[VirtualService], after: Iterable[VirtualService]) -> list[Told]:
-    return list(service_events(NodeState.of(BASE, before), NodeState.of(BASE, after), None))
+    return list(service_events(NodeState.of(BASE, before), NodeState.of(BASE, after), All()))
 
 
 A, B, C, D, E = (f"10.244.1.{number} 8080" for number in range(1, 6))
@@ -97,8 +98,8 @@ def test_endpoints_of_a_headless_service_are_its_members() -> None:
 def test_what_is_the_same_is_no_event_and_others_are_not_looked_at() -> None:
     before = NodeState.of(BASE, [service("web", A), service("api", A)])
     after = NodeState.of(BASE, [service("web", A), service("api", B)])
-    assert [] == list(service_events(before, after, [("default", "web")]))
-    assert ["Service/default/api"] == [each.about for each in service_events(before, after, None)]
+    assert [] == list(service_events(before, after, Only([("default", "web")])))
+    assert ["Service/default/api"] == [each.about for each in service_events(before, after, All())]
 
 
 def test_of_a_great_change_two_hundred_are_named() -> None:
@@ -127,13 +128,13 @@ def test_what_a_workload_means_for_services_is_told_with_the_reason() -> None:
     ] == list(found)  # fmt: skip
 
 
-@pytest.mark.parametrize("among", [None, [("default", "web"), ("default", "api")]])
-def test_a_service_that_lost_its_last_endpoint_is_a_warning(among: list[Key] | None) -> None:
+@pytest.mark.parametrize("extent", [All(), Only([("default", "web"), ("default", "api")])])
+def test_a_service_that_lost_its_last_endpoint_is_a_warning(extent: Extent) -> None:
     before = NodeState.of(BASE, [service("web", A), service("api", A, B), service("db")])
     after = NodeState.of(BASE, [service("web"), service("api", A), service("db"), service("new")])
     message = "has no endpoint any more: new connections are refused"
     expected = [Told("NoEndpoints", "Service/default/web", message, warning=True)]
-    assert expected == list(emptied_events(before, after, among))
+    assert expected == list(emptied_events(before, after, extent))
 
 
 def test_of_many_workloads_two_hundred_are_named_and_of_many_services_ten() -> None:

@@ -5,6 +5,7 @@ import re
 import msgspec
 
 from groundplane.agent.endpoint_counts import NAME, EndpointCounts
+from groundplane.project.extent import All, Only
 from groundplane.project.select_endpoints import Failing
 from groundplane.site.compiled import Service
 from groundplane.site.snapshot import Snapshot, decode, encode
@@ -42,7 +43,7 @@ def test_only_services_that_changed_are_counted_again() -> None:
     counts = EndpointCounts()
     counts.exposition(of(service(1, ["w0"]), service(2, ["w1"]), service(4, [])), NOBODY)
     after = of(service(1, []), service(2, []))
-    counts.changed({("default", "s1"), ("default", "s4")})
+    counts.changed(Only({("default", "s1"), ("default", "s4")}))
     assert {"s1": (0, 0), "s2": (1, 0)} == samples(counts.exposition(after, NOBODY))
-    counts.changed(None)
+    counts.changed(All())
     assert {"s1": (0, 0), "s2": (0, 0)} == samples(counts.exposition(after, NOBODY))

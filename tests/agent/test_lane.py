@@ -20,6 +20,7 @@ from groundplane.compile.pipeline import compile_source
 from groundplane.dataplanes import Drift
 from groundplane.dataplanes.diff import Delta
 from groundplane.errors import KernelRefused
+from groundplane.project.extent import All, Extent, Only, Repair
 from groundplane.project.state import NodeBase, NodeState, ServicePort, VirtualService
 from groundplane.site.snapshot import encode
 from tests.agent.fakes import FILES, Plane
@@ -33,10 +34,11 @@ class Hanging(Plane):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.go = threading.Event()
+        self.entered, self.go = threading.Event(), threading.Event()
         self.looks = 0
 
     def write(self, base: NodeBase, delta: Delta[str, str]) -> None:
+        self.entered.set()
         self.go.wait(20)
         super().write(base, delta)
 
@@ -49,12 +51,12 @@ def service(name: str, ip: str) -> VirtualService:
     return VirtualService("default", name, (ip,), (ServicePort("", "TCP", 80, 1),))
 
 
-def states(count: int) -> Iterator[tuple[NodeState, set[tuple[str, str]]]]:
+def states(count: int) -> Iterator[tuple[NodeState, Extent]]:
     """Yield *count* states, each of one more service, which is new."""
     services = []
     for number in range(count):
         services.append(service(f"s{number}", f"10.96.{number // 256}.{number % 256}"))
-        yield NodeState.of(BASE, services), {services[-1].key}
+        yield NodeState.of(BASE, services), Only({services[-1].key})
 
 
 def report(directory: Path, *planes: Plane) -> Report:
@@ -97,9 +99,9 @@ def test_what_comes_while_it_is_busy_is_brought_as_the_last_state(tmp_path: Path
 
     async def steps() -> None:
         tasks = [asyncio.create_task(lane.bring(*first))]
-        await asyncio.sleep(0.1)
+        await asyncio.to_thread(plane.entered.wait)
         tasks += [asyncio.create_task(lane.bring(*each)) for each in others]
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0)  # each of them has said what it wants
         plane.go.set()
         await asyncio.gather(*tasks)
 
@@ -113,11 +115,11 @@ def test_to_try_again_meanwhile_keeps_nothing_from_being_brought(tmp_path: Path)
     (one, _), (two, new) = states(2)
 
     async def steps() -> None:
-        tasks = [asyncio.create_task(lane.bring(one, None))]
-        await asyncio.sleep(0.1)
+        tasks = [asyncio.create_task(lane.bring(one, All()))]
+        await asyncio.to_thread(plane.entered.wait)
         tasks.append(asyncio.create_task(lane.bring(two, new)))
-        tasks.append(asyncio.create_task(lane.bring(two, ())))
-        await asyncio.sleep(0.1)
+        tasks.append(asyncio.create_task(lane.bring(two, Repair())))
+        await asyncio.sleep(0)  # both have said what they want
         plane.go.set()
         await asyncio.gather(*tasks)
 
@@ -138,7 +140,7 @@ def test_a_plane_that_takes_long_is_told_with_since_when_until_it_is_over(
 
     async def steps() -> None:
         before = time.time()
-        bringing = asyncio.create_task(lane.bring(state))
+        bringing = asyncio.create_task(lane.bring(state, All()))
         await until(lambda: plane_of(told, "hung").busy_since)
         assert before <= plane_of(told, "hung").busy_since <= time.time()
         assert 0 == plane_of(told, "well").busy_since
@@ -157,7 +159,7 @@ async def repaired(lane: Lane, state: NodeState) -> bool:
     lane.ask(["fake"], distrusting=False)
     due = await lane.look()
     if due:
-        await lane.bring(state, ())
+        await lane.bring(state, Repair())
     return due
 
 
@@ -168,13 +170,15 @@ def test_who_insists_is_left_alone_also_when_it_is_tried_twice(tmp_path: Path) -
     ((state, _),) = states(1)
 
     async def steps() -> None:
-        await lane.bring(state, None)
+        await lane.bring(state, All())
         for _ in range(AT_ONCE):
             plane.there = {}
             assert await repaired(lane, state)
         plane.there = {}
         assert not await repaired(lane, state)
-        await asyncio.gather(lane.bring(state, ()), lane.bring(state, ()), lane.bring(state, ()))
+        await asyncio.gather(
+            lane.bring(state, Repair()), lane.bring(state, Repair()), lane.bring(state, Repair())
+        )
         assert {} == plane.there
         assert 4 < (lane.next_repair(time.monotonic()) or 0) <= 5
 
@@ -193,14 +197,14 @@ def test_that_nobody_insists_any_more_is_told_when_the_pause_is_over(
     ((state, _),) = states(1)
 
     async def steps() -> None:
-        await lane.bring(state, None)
+        await lane.bring(state, All())
         for _ in range(AT_ONCE):
             plane.there = {}
             assert await repaired(lane, state)
         assert "changed again and again" == plane_of(told, "fake").contested
         await asyncio.sleep(lane.next_repair(time.monotonic()) or 0)
         assert await lane.look()
-        await lane.bring(state, ())
+        await lane.bring(state, Repair())
         assert lane.next_repair(time.monotonic()) is None
 
     lived(steps)
@@ -214,13 +218,13 @@ def test_a_repair_that_is_refused_is_due_when_others_are_tried_again(tmp_path: P
     ((state, _),) = states(1)
 
     async def steps() -> None:
-        await lane.bring(state, None)
+        await lane.bring(state, All())
         plane.there, plane.fails = {}, KernelRefused("no")
         assert await repaired(lane, state)
         assert "no" == plane_of(told, "fake").error
         assert lane.next_repair(time.monotonic()) is None
         plane.fails = None
-        await lane.bring(state, ())
+        await lane.bring(state, Repair())
 
     lived(steps)
     assert {"10.96.0.0": "s0"} == plane.there
@@ -299,7 +303,7 @@ def test_with_a_plane_that_others_changed_those_before_it_are_looked_at(tmp_path
     ((state, _),) = states(1)
 
     async def steps() -> None:
-        await lane.bring(state, None)
+        await lane.bring(state, All())
         before.there = {}
         assert not await repaired(lane, state)
         plane.there = {}

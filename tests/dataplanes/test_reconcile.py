@@ -20,6 +20,7 @@ from groundplane.dataplanes.nftables.text import framework_digest
 from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.errors import KernelRefused
 from groundplane.net.address import pack
+from groundplane.project.extent import Only
 from groundplane.project.state import NodeBase, NodeState, NodeWorkloads, Part
 from tests.states import BASE, of_family, service, state, states
 
@@ -160,7 +161,7 @@ def test_after_a_read_that_failed_a_narrow_change_is_not_trusted(
         patched.setattr(plane, "read", fails)
         with pytest.raises(KernelRefused, match="no answer"):
             reconciler.bring(state(A, C, base=other))
-    reconciler.bring(state(A), among=[C.key])
+    reconciler.bring(state(A), Only([C.key]))
     assert NODES.keys() | {"10.96.0.2"} == plane.there.keys()
 
 
@@ -268,7 +269,7 @@ def test_looking_at_what_differs_alone_comes_to_the_same(sequence: list[NodeStat
     for before, after in pairwise(sequence):
         every = before.services.keys() | after.services.keys()
         among = {key for key in every if before.services.get(key) != after.services.get(key)}
-        reconciler.bring(after, among=among)
+        reconciler.bring(after, Only(among))
         assert not Reconciler(plane).plan(after)
 
 

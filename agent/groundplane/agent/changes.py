@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from groundplane.net.address import unpack
+from groundplane.project.extent import Extent
 from groundplane.project.select_endpoints import Failing
 from groundplane.project.state import NodeState, VirtualService
 from groundplane.site.snapshot import Key
@@ -45,11 +46,9 @@ def endpoint_events(
         yield Told("EndpointsChanged", "Workload", message)
 
 
-def service_events(
-    before: NodeState, after: NodeState, among: Collection[Key] | None
-) -> Iterator[Told]:
-    """Yield what another site changed of the services *among*, None for all."""
-    keys = before.services.keys() | after.services.keys() if among is None else set(among)
+def service_events(before: NodeState, after: NodeState, extent: Extent) -> Iterator[Told]:
+    """Yield what another site changed of the services that *extent* has."""
+    keys = extent.keys(before.services.keys() | after.services.keys())
     told = [
         event
         for key in sorted(keys)
@@ -60,11 +59,9 @@ def service_events(
         yield Told("ServicesChanged", "Service", f"{len(told) - _NAMED} more services changed")
 
 
-def emptied_events(
-    before: NodeState, after: NodeState, among: Collection[Key] | None
-) -> Iterator[Told]:
-    """Yield a warning for each service *among*, None for all, that has lost its last endpoint."""
-    keys = after.services.keys() if among is None else among
+def emptied_events(before: NodeState, after: NodeState, extent: Extent) -> Iterator[Told]:
+    """Yield a warning for each service of *extent* that has lost its last endpoint."""
+    keys = extent.keys(after.services.keys())
     emptied = [
         key
         for key in sorted(keys)

@@ -29,6 +29,7 @@ from groundplane.project import (
     project_services,
     update,
 )
+from groundplane.project.extent import All, Extent, Only, Repair
 from groundplane.project.node import place_of
 from groundplane.project.select_endpoints import Failing
 from groundplane.site.change_limits import held_back
@@ -98,15 +99,15 @@ class Convergence:
                 before = self.state
                 snapshot, keys = await self._compute(self._read, encoded)
                 failing = self._failing_in(self.snapshot, snapshot)
-                state, among = await self._compute(self._project, snapshot, keys, failing)
+                state, extent = await self._compute(self._project, snapshot, keys, failing)
                 # In one step of the event loop with telling the lanes: who tries again meanwhile
                 # with this state would keep them from looking at what is new in it.
                 self.snapshot, self.state, self.failing = snapshot, state, failing
-                self._counts.changed(among)
+                self._counts.changed(extent)
             self._report.base = state.base
-            concerned = len(state.services if among is None else among)
+            concerned = len(extent.keys(state.services))
             self._report.metrics.seen(seen, services=concerned)
-            await self._bring(state, among, _PATIENCE_S)
+            await self._bring(state, extent, _PATIENCE_S)
             self._report.metrics.made(time.time() - seen)
             async with self._turn:
                 if self._index is None:  # nothing waits for it
@@ -123,8 +124,8 @@ class Convergence:
                 services=len(snapshot),
             )
             if before is not None:
-                self._tell(service_events(before, state, among))
-                self._tell(emptied_events(before, state, among))
+                self._tell(service_events(before, state, extent))
+                self._tell(emptied_events(before, state, extent))
 
     async def judge(self, failing: Failing, why: Callable[[Key], str]) -> None:
         """Let the workloads *failing*, and no others, fail their probes; *why* says it of one."""
@@ -136,14 +137,14 @@ class Convergence:
             seen = time.time()
             self._report.metrics.seen(seen, workloads=len(differing))
             before = self.state
-            state, among = await self._compute(self._update, failing)
+            state, extent = await self._compute(self._update, failing)
             index, self.state, self.failing = self._index, state, failing
-            self._counts.changed(among)
-        await self._bring(state, among, _HASTE_S)
+            self._counts.changed(extent)
+        await self._bring(state, extent, _HASTE_S)
         self._report.metrics.made(time.time() - seen)
         assert index is not None  # noqa: S101
         self._tell(endpoint_events(differing, failing, index.concerned, why))
-        self._tell(emptied_events(before, state, among))
+        self._tell(emptied_events(before, state, extent))
 
     def _tell(self, events: Iterable[Told]) -> None:
         for event in events:
@@ -162,12 +163,12 @@ class Convergence:
             if lane not in self._looking:
                 self._looking[lane] = asyncio.create_task(self._look(lane))
         await asyncio.wait(tuple(self._looking.values()), timeout=_HASTE_S)
-        await self._serve_health_checks(())
+        await self._serve_health_checks(Repair())
 
     async def _look(self, lane: Lane) -> None:
         try:
             if await lane.look() and self.state is not None:
-                await lane.bring(self.state, ())
+                await lane.bring(self.state, Repair())
         except Exception:
             log.exception("a lane is not looked at")
         finally:
@@ -176,7 +177,7 @@ class Convergence:
     async def retry(self) -> None:
         """Bring what was refused, or has to be read again, to the state in use."""
         if self.state is not None:
-            await self._bring(self.state, (), _PATIENCE_S)
+            await self._bring(self.state, Repair(), _PATIENCE_S)
 
     async def listen(self) -> AsyncIterator[Mapping[int, str]]:
         """Let the dataplanes hear of changes; yield their descriptors, with the plane's name.
@@ -212,11 +213,11 @@ class Convergence:
 
     def _project(
         self, snapshot: Snapshot, keys: set[Key] | None, failing: Failing
-    ) -> tuple[NodeState, Collection[Key] | None]:
-        """Return the state of *snapshot*, and the services that may differ, None for all."""
+    ) -> tuple[NodeState, Extent]:
+        """Return the state of *snapshot*, and which services may differ."""
         if self.state is None or self.snapshot is None or keys is None:
             base = project_base(snapshot.site(self._node), self._node)
-            return project_services(snapshot, base, failing), None
+            return project_services(snapshot, base, failing), All()
         index, self._index = self._index, None  # made anew, should anything fail here
         if index is not None:
             index.change(self.snapshot, snapshot, keys)
@@ -225,29 +226,28 @@ class Convergence:
         self._index = index
         return projected
 
-    def _update(self, failing: Failing) -> tuple[NodeState, Collection[Key]]:
+    def _update(self, failing: Failing) -> tuple[NodeState, Extent]:
         assert self.snapshot is not None  # noqa: S101
         assert self.state is not None  # noqa: S101
         self._index = self._index or WorkloadIndex(self.snapshot)
-        among = self._index.concerned(self.failing ^ failing)
-        return update(self.state, self.snapshot, among, failing), among
+        keys = self._index.concerned(self.failing ^ failing)
+        return update(self.state, self.snapshot, keys, failing), Only(keys)
 
-    async def _bring(
-        self, state: NodeState, among: Collection[Key] | None, patience: float
-    ) -> None:
+    async def _bring(self, state: NodeState, extent: Extent, patience: float) -> None:
         """Bring all lanes to *state*; one that takes longer than *patience* s goes on by itself."""
-        tasks = [asyncio.create_task(lane.bring(state, among)) for lane in self._lanes]
+        tasks = [asyncio.create_task(lane.bring(state, extent)) for lane in self._lanes]
         self._bringing.update(tasks)
         for task in tasks:
             task.add_done_callback(self._bringing.discard)
         await asyncio.wait(tasks, timeout=patience)
-        await self._serve_health_checks(among)
+        await self._serve_health_checks(extent)
 
-    async def _serve_health_checks(self, among: Collection[Key] | None) -> None:
-        """Let health check node ports report what the services *among*, None for all, come to."""
+    async def _serve_health_checks(self, extent: Extent) -> None:
+        """Let health check node ports report what the services come to that *extent* has."""
         assert self.state is not None  # noqa: S101
         before = self._report.status.health_check_errors
-        if among is None or before or self._checks.concerned(self.state, among):
+        keys = extent.keys(self.state.services)
+        if before or isinstance(extent, All) or self._checks.concerned(self.state, keys):
             found = await self._checks.serve(self.state.base.addresses, checks_of(self.state))
             faults = bounded_texts(tuple(found))
             if faults != before:

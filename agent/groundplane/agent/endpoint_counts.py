@@ -4,9 +4,10 @@ A site of 10,000 services has 20,000 of these samples: the text of each service 
 service changes, and a request joins them.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Final
 
+from groundplane.project.extent import All, Extent
 from groundplane.project.select_endpoints import NOWHERE, Failing, choose
 from groundplane.site.compiled import Service
 from groundplane.site.snapshot import Key, Snapshot
@@ -26,12 +27,12 @@ class EndpointCounts:
         self._samples: dict[Key, bytes] = {}
         self._changed: set[Key] | None = None  # since they were last asked for, None: all
 
-    def changed(self, keys: Collection[Key] | None) -> None:
-        """Take note that the services *keys*, None for all, may have other endpoints."""
-        if keys is None:
+    def changed(self, extent: Extent) -> None:
+        """Take note that the services of *extent* may have other endpoints."""
+        if isinstance(extent, All):
             self._changed = None
         elif self._changed is not None:
-            self._changed.update(keys)
+            self._changed.update(extent.keys(()))
 
     def exposition(self, snapshot: Snapshot, failing: Failing) -> bytes:
         """Return the samples of *snapshot*, of which the workloads *failing* fail their probes."""

@@ -77,12 +77,12 @@ class HealthChecks:
         self._checks: Mapping[int, Check] = {}
         self._connections = Connections(_CONNECTIONS, _OF_A_CLIENT)
 
-    def concerned(self, state: NodeState, among: Collection[Key]) -> bool:
-        """Return whether `serve` has to be called for *state*, in which *among* alone differ."""
+    def concerned(self, state: NodeState, keys: Collection[Key]) -> bool:
+        """Return whether `serve` has to be called for *state*, in which *keys* alone differ."""
         services = state.services
         served = {(each.namespace, each.name) for each in self._checks.values()}
         return self._addresses != state.base.addresses or any(
-            key in served or (key in services and services[key].health_check_port) for key in among
+            key in served or (key in services and services[key].health_check_port) for key in keys
         )
 
     async def serve(self, addresses: Sequence[str], checks: Mapping[int, Check]) -> list[str]:

@@ -23,8 +23,8 @@ from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.errors import GroundplaneError, bounded
 from groundplane.project import NodeState
+from groundplane.project.extent import All, Extent, Repair, both
 from groundplane.project.state import NodeBase
-from groundplane.site.snapshot import Key
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ Planes = Sequence[Dataplane[Any, Any]]
 
 class _Pending(NamedTuple):
     state: NodeState
-    among: Collection[Key] | None  # the services that may differ, None for all
+    extent: Extent
 
 
 class Lane:
@@ -72,11 +72,11 @@ class Lane:
             ):
                 reconciler.prepare(base)
 
-    async def bring(self, state: NodeState, among: Collection[Key] | None = None) -> None:
-        """Bring every dataplane to *state*, in which only the services *among* are new to it."""
+    async def bring(self, state: NodeState, extent: Extent) -> None:
+        """Bring every dataplane to *state*, which differs by *extent* from the one before."""
         if self._pending is not None:
-            among = _both(self._pending.among, among)
-        self._pending = _Pending(state, among)
+            extent = both(self._pending.extent, extent)
+        self._pending = _Pending(state, extent)
         async with self._turn:
             pending = self._take()
             if pending is None:
@@ -199,13 +199,13 @@ class Lane:
             log.warning("%s: %s", reconciler.plane.name, error)
             return Drift()
 
-    def _bring(self, state: NodeState, among: Collection[Key] | None) -> dict[str, PlaneStatus]:
+    def _bring(self, state: NodeState, extent: Extent) -> dict[str, PlaneStatus]:
         known = {plane.name: plane for plane in self._report.status.planes}
         found = {}
         for reconciler in self._reconcilers:
             name = reconciler.plane.name
             before = msgspec.structs.replace(known[name], busy_since=0.0)
-            found[name] = self._bring_one(reconciler, state, before, among)
+            found[name] = self._bring_one(reconciler, state, before, extent)
         return found
 
     def _bring_one(
@@ -213,19 +213,19 @@ class Lane:
         reconciler: Reconciler[Any, Any],
         state: NodeState,
         before: PlaneStatus,
-        among: Collection[Key] | None,
+        extent: Extent,
     ) -> PlaneStatus:
         """Bring one dataplane to *state*; return its status, which was *before*."""
         name, contest = reconciler.plane.name, self._contests[reconciler.plane.name]
         started = time.monotonic()
-        if among == () and contest.pending and contest.waits(started):
+        if isinstance(extent, Repair) and contest.pending and contest.waits(started):
             return before  # its repair is not due; a change of the site would not wait
         culprit = self._suspected.pop(name, None)
         try:
             with self._busy_with(reconciler):
                 # What others changed is told apart from what the new state changes.
                 repaired = reconciler.repair() if culprit is not None else Delta[Any, Any]()
-                delta = reconciler.bring(state, among)
+                delta = reconciler.bring(state, extent)
         except (GroundplaneError, OSError) as error:
             why = bounded(str(error))
             if why != before.error:
@@ -240,7 +240,7 @@ class Lane:
             return _behind(before, f"{type(error).__name__}: {error}")
         seconds, now = time.monotonic() - started, time.time()
         changed = len(repaired) + len(delta)
-        self._report.metrics.brought(name, seconds, changed, now, whole=among is None)
+        self._report.metrics.brought(name, seconds, changed, now, whole=isinstance(extent, All))
         contest.pending = False
         if before.error:
             self._report.event("Recovered", name, "holds what is declared again")
@@ -284,15 +284,6 @@ class Lane:
         return msgspec.structs.replace(
             before, repairs=before.repairs + 1, repaired=time.time(), contested=contested
         )
-
-
-def _both(earlier: Collection[Key] | None, among: Collection[Key] | None) -> Collection[Key] | None:
-    """Return the services of two changes; () stays what it is, no change of the site."""
-    if earlier is None or among is None:
-        return None
-    if earlier == ():
-        return among
-    return earlier if among == () else {*earlier, *among}
 
 
 def _differences(plane: Dataplane[Any, Any], delta: Delta[Any, Any]) -> str:

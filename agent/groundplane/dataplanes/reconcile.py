@@ -8,15 +8,18 @@ is nothing to remember: at the start, after a failure, after a change of its con
 import logging
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from groundplane.dataplanes import Collecting, Dataplane, Drift, Preparing, Watching
 from groundplane.dataplanes.diff import Delta, Union, combine, diff
 from groundplane.dataplanes.isolate import changes_by_part, write_apart
 from groundplane.errors import ChangeRejected, KernelRefused, ObjectsRefused
+from groundplane.project.extent import All, Extent
 from groundplane.project.state import Key, NodeBase, NodeState, Part, subject_of
 
 log = logging.getLogger(__name__)
+
+ALL: Final = All()
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -62,21 +65,20 @@ class Reconciler(Generic[K, V]):
         if not is_known and isinstance(self.plane, Preparing):
             self.plane.prepare(base)
 
-    def bring(self, state: NodeState, among: Collection[Key] | None = None) -> Delta[K, V]:
+    def bring(self, state: NodeState, extent: Extent = ALL) -> Delta[K, V]:
         """Make the dataplane hold *state*; return the change that this took.
 
-        Where the caller knows that only the base and the parts *among* differ from the state
-        brought last, no other is looked at. A change that the kernel refuses is tried once more, as the
-        difference to what is there then; what is refused of that keeps nothing else from being
-        written. GroundplaneError says what was refused: then nothing is remembered, and the next
-        call reads the dataplane.
+        *extent* says which parts may differ from the state brought last: no other is looked at. A
+        change that the kernel refuses is tried once more, as the difference to what is there then;
+        what is refused of that keeps nothing else from being written. GroundplaneError says what was
+        refused: then nothing is remembered, and the next call reads the dataplane.
         """
         self._before = self._known or self._before
         if state is not self._forgotten:
             self._forgotten = None
         try:
             self.prepare(state.base)
-            delta = self.plan(state, among)
+            delta = self.plan(state, extent)
         finally:
             self._known = None
         self._base = state.base
@@ -130,14 +132,13 @@ class Reconciler(Generic[K, V]):
                 break
         return {**found, **left}
 
-    def plan(self, state: NodeState, among: Collection[Key] | None = None) -> Delta[K, V]:
+    def plan(self, state: NodeState, extent: Extent = ALL) -> Delta[K, V]:
         """Return the change that `bring` would make. It changes nothing on the node."""
         known = self._known
         if known is None or not self._same_context(known.base, state.base):
             return diff(self.plane.read(state.base), Union(self._rendered(state)))
-        if among is None:
-            among = known.keys | state.keys
-        return combine(self._differences(known, state, among))
+        keys = extent.keys(known.keys | state.keys) if isinstance(extent, All) else extent.keys(())
+        return combine(self._differences(known, state, keys))
 
     def _same_context(self, one: NodeBase, other: NodeBase) -> bool:
         return one is other or self.plane.context(one) == self.plane.context(other)
@@ -146,11 +147,11 @@ class Reconciler(Generic[K, V]):
         return (self.plane.render(state.base, part) for part in state.parts)
 
     def _differences(
-        self, old: NodeState, new: NodeState, among: Collection[Key]
+        self, old: NodeState, new: NodeState, keys: Collection[Key]
     ) -> Iterator[Delta[K, V]]:
         if old.base is not new.base and old.base != new.base:
             yield self._difference(new.base, old.base, new.base)
-        for key in among:
+        for key in keys:
             before, after = old.part(key), new.part(key)
             if before is not after and before != after:
                 yield self._difference(new.base, before, after)

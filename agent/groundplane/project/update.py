@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from msgspec.structs import replace as replaced
 
+from groundplane.project.extent import All, Extent, Only
 from groundplane.project.node import (
     capacities,
     node_workloads,
@@ -33,15 +34,15 @@ def project_services(snapshot: Snapshot, base: NodeBase, failing: Failing) -> No
 
 def project_change(
     state: NodeState, old: Snapshot, new: Snapshot, keys: set[Key], failing: Failing
-) -> tuple[NodeState, set[Key] | None]:
+) -> tuple[NodeState, Extent]:
     """Return *state*, which was made of *old*, as *new* makes it, and the parts that may differ.
 
-    *keys* are the services that differ between the two snapshots. None is returned where all
-    services may differ, since the node has another zone now.
+    *keys* are the services that differ between the two snapshots. All may differ where the node
+    has another zone now.
     """
     node = state.base.name
     if place_of(old.head, node) != place_of(new.head, node):
-        return project_snapshot(new, node, failing), None
+        return project_snapshot(new, node, failing), All()
     workloads = {
         ("", each): node_workloads(found) if (found := new.node_workloads(each)) else None
         for each in changed_workloads(old, new)
@@ -49,7 +50,7 @@ def project_change(
     known = replace(
         state, base=_base(state.base, old, new), workloads=state.workloads.changed(workloads)
     )
-    return update(known, new, keys, failing), keys | workloads.keys()
+    return update(known, new, keys, failing), Only(keys | workloads.keys())
 
 
 def _base(known: NodeBase, old: Snapshot, new: Snapshot) -> NodeBase:
