@@ -71,13 +71,19 @@ def _node(node: Node) -> Found:
         yield from _text("nodes", node.public_key, names.wireguard_key)
 
 
-def workload_faults(workload: Workload) -> Found:
-    """Yield what is wrong with a workload that has addresses of its own."""
-    yield from _text("namespace", workload.namespace, names.dns_label)
-    yield from _text("name", workload.name, names.dns_label)
-    yield from _text("node", workload.node, names.host_name)
-    yield from _addresses("addresses", workload.addresses)
-    yield from _one_of_each_family("addresses", workload.addresses)
+def workloads_faults(workloads: Sequence[Workload]) -> Found:
+    """Yield what is wrong with workloads that have addresses of their own."""
+    for field in ("namespace", "name"):
+        words = [getattr(each, field) for each in workloads]
+        if "" in words or not names.are_dns_labels(words):
+            for word in words:
+                yield from _text(field, word, names.dns_label)
+    for node in {each.node for each in workloads}:
+        yield from _text("node", node, names.host_name)
+    for each in workloads:
+        yield from _addresses("addresses", each.addresses)
+        if len(each.addresses) > 1:
+            yield from _one_of_each_family("addresses", each.addresses)
 
 
 def probe_faults(probe: Probe) -> Found:

@@ -27,7 +27,7 @@ import msgspec
 
 from groundplane.errors import StateError, printable, shortened
 from groundplane.site.compiled import FORMAT, Probe, Service, Site, Workload
-from groundplane.site.faults import probe_faults, service_faults, site_faults, workload_faults
+from groundplane.site.faults import probe_faults, service_faults, site_faults, workloads_faults
 
 T = TypeVar("T")
 V = TypeVar("V", Service, Probe)
@@ -81,8 +81,7 @@ class Snapshot:
     def node_workloads(self, node: str) -> tuple[Workload, ...]:
         """Return the workloads of *node*, whose values root uses, too; StateError for a wrong one."""
         found = _decoded(_workloads, self.workloads(node) or b"[]")
-        for workload in found:
-            _require(workload_faults(workload), f"the workloads of {node}")
+        _require(workloads_faults(found), f"the workloads of {node}")
         return found
 
     def service(self, key: Key) -> Service | None:
@@ -237,8 +236,7 @@ def decode(encoded: bytes) -> Snapshot:
 
     Its blocks are taken as they are: see `verify`.
     """
-    snapshot, _ = _decode(encoded, None)
-    return snapshot
+    return _decode(encoded, {})[0]
 
 
 def advance(old: Snapshot, encoded: bytes) -> tuple[Snapshot, set[Key]]:
@@ -246,10 +244,10 @@ def advance(old: Snapshot, encoded: bytes) -> tuple[Snapshot, set[Key]]:
 
     Blocks that *old* has not got are verified, and the values in which they differ.
     """
-    snapshot, made = _decode(encoded, old)
+    left = {block.entry: block for block in old.blocks}
+    snapshot, made = _decode(encoded, left, old)
     new_lines = {line for index in made for line in _verified(snapshot.blocks, index)}
-    kept = {block.entry for block in snapshot.blocks}
-    old_lines = _lines(block for block in old.blocks if block.entry not in kept)
+    old_lines = _lines(left.values())
     gone, new = _by_key(old_lines - new_lines), _by_key(new_lines - old_lines)
     for key, line in new.items():
         _require_canonical(key, line)
@@ -290,9 +288,13 @@ def _differences(
     return _by_key(gone - made), _by_key(made - gone)
 
 
-def _decode(encoded: bytes, old: Snapshot | None) -> tuple[Snapshot, list[int]]:
-    """Return the snapshot, and which of its blocks *old*, whose blocks and head it shares, has not."""
-    there = {block.entry: block for block in old.blocks} if old else {}
+def _decode(
+    encoded: bytes, left: dict[bytes, Block], old: Snapshot | None = None
+) -> tuple[Snapshot, list[int]]:
+    """Return the snapshot, and the indices of its blocks that *old* has not.
+
+    It shares the head of *old*, and blocks with it, which it takes out of *left*.
+    """
     encoded_head, entries, at = _header(encoded)
     if old and encoded_head == old.encoded_head:
         head = old.head
@@ -302,7 +304,7 @@ def _decode(encoded: bytes, old: Snapshot | None) -> tuple[Snapshot, list[int]]:
     blocks: list[Block] = []
     made: list[int] = []
     for entry in entries:
-        block = there.get(entry)
+        block = left.pop(entry, None)
         if block is None:
             block = _found(entry, encoded, at)
             made.append(len(blocks))
@@ -334,13 +336,13 @@ def _verified(blocks: Sequence[Block], index: int) -> list[bytes]:
         raise StateError(f"not a compiled site: what begins at {where} does not match its digest")
     lines = block.lines.splitlines()
     try:
-        names = [line[: line.index(b"\t")] for line in lines]
+        # A namespace comes before those that it begins: in names, a hyphen comes before the slash.
+        names = [line[: line.index(b"\t")].replace(b"/", b"\0", 1) for line in lines]
     except ValueError:
         raise StateError("not a compiled site: a line has no key") from None
-    firsts = [f"{each.first[0]}/{each.first[1]}".encode() for each in blocks[index : index + 2]]
-    # A namespace comes before those that it begins: in names, a hyphen comes before the slash.
-    ordered = [name.replace(b"/", b"\0", 1) for name in (*names, *firsts[1:])]
-    in_order = ordered == sorted(set(ordered))
+    firsts = [f"{each.first[0]}\0{each.first[1]}".encode() for each in blocks[index : index + 2]]
+    names += firsts[1:]
+    in_order = names == sorted(set(names))
     if len(lines) != block.length or names[:1] != firsts[:1] or not in_order:
         raise StateError(f"not a compiled site: what begins at {where} is not in order")
     return lines
@@ -367,8 +369,7 @@ def _require_canonical(key: Key, line: bytes) -> None:
     value, what = line[line.index(b"\t") :], "/".join(key)
     if not key[0]:
         workloads = _decoded(_workloads, value)
-        for workload in workloads:
-            _require(workload_faults(workload), what)
+        _require(workloads_faults(workloads), what)
         is_its_own = {key[1]} == {workload.node for workload in workloads}
     elif key[0].startswith(_PROBE):
         probe = _decoded(_probe, value)

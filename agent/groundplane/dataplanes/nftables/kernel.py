@@ -116,7 +116,7 @@ class Nftables:
 
     def prepare(self, base: NodeBase) -> None:
         """Load the framework where there is no table of ours."""
-        with suppress(OSError), _hasty_threads():
+        with suppress(OSError):
             if self._digest_there(base) is None:
                 self._ignore_ourselves()
                 self._load(base)
@@ -175,7 +175,9 @@ class Nftables:
 
     def _load(self, base: NodeBase) -> None:
         """Load the framework of *base*, where there is no table of ours."""
-        self._connection.commit(compile_ruleset(framework(base)))
+        compiled = compile_ruleset(framework(base))
+        with _hasty_threads():
+            self._connection.commit(compiled)
 
     def _replace(self, base: NodeBase, delta: Delta[Element, bytes]) -> None:
         """Replace our tables by the framework of *base* with what *delta* creates."""

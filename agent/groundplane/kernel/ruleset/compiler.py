@@ -5,7 +5,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from groundplane.kernel.netlink import CREATE, attribute, nest, netfilter
-from groundplane.kernel.ruleset import expressions, sets
+from groundplane.kernel.ruleset import sets
 from groundplane.kernel.ruleset.expressions import text, u32
 from groundplane.kernel.ruleset.rule import Sets
 from groundplane.kernel.ruleset.rules import compile_rule
@@ -66,7 +66,7 @@ class _Compiler:
         for chain in table.chains:
             in_chain = head + text(2, chain.name)
             for line in chain.rules:
-                body = in_chain + expressions.rule_expressions(4, compile_rule(line, named))
+                body = in_chain + nest(4, *compile_rule(line, named))
                 what = f"rule of {where} {chain.name}: {' '.join(line.words)}"
                 self._add(_NEW_RULE, CREATE | _APPEND, body, what)
 

@@ -5,11 +5,10 @@ so expressions are kept.
 """
 
 import struct
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from groundplane.kernel.netlink import NESTED, attribute, nest
+from groundplane.kernel.netlink import attribute, nest
 
 EQ, NEQ, LTE, GTE = 0, 1, 3, 5  # NFT_CMP_*
 LINK, NETWORK, TRANSPORT = 0, 1, 2  # NFT_PAYLOAD_*_HEADER
@@ -39,6 +38,7 @@ def register(word: int) -> int:
     return 8 + word if word % 4 else 1 + word // 4
 
 
+@lru_cache(4096)
 def value(kind: int, raw: bytes) -> bytes:
     return nest(kind, attribute(_VALUE, raw))
 
@@ -51,12 +51,8 @@ def verdict(kind: int, what: str, chain: str = "") -> bytes:
 
 
 def _expression(name: str, *parts: bytes) -> bytes:
-    return text(_NAME, name) + nest(_DATA, *parts)
-
-
-def rule_expressions(kind: int, expressions: Iterable[bytes]) -> bytes:
-    """Return the list of a rule's expressions as an attribute of *kind*."""
-    return nest(kind, *(attribute(NESTED | 1, each) for each in expressions))
+    """Return an expression as an entry of a rule's list (NFTA_LIST_ELEM)."""
+    return nest(1, text(_NAME, name), nest(_DATA, *parts))
 
 
 @lru_cache(1024)
@@ -188,7 +184,7 @@ def reject(kind: int, code: int) -> bytes:
 
 
 def notrack() -> bytes:
-    return text(_NAME, "notrack")
+    return nest(1, text(_NAME, "notrack"))
 
 
 def route_mss(word: int) -> bytes:

@@ -17,15 +17,15 @@ def match(rule: Rule) -> None:
         rule.found.append(expressions.verdict_mapped(0, rule.map_name()))
         return
     operator = expressions.EQ
-    if rule.reader.words[0] in _OPERATORS:
+    if rule.reader.next in _OPERATORS:
         operator = _OPERATORS[rule.reader.take(1)[0]]
     inverted = operator == expressions.NEQ
-    if rule.reader.words[0].startswith("@"):
+    if rule.reader.next.startswith("@"):
         rule.found.append(expressions.lookup(0, rule.map_name(), inverted=inverted))
         return
     (selector,) = selectors
     if rule.reader.next_is("{"):
-        end = rule.reader.words.index("}")
+        end = rule.reader.left.index("}")
         *values, _ = rule.reader.take(end + 1)
         raws = [selector.type.parse(each) for each in values if each != ","]
         name, number = rule.sets.anonymous(selector, raws)
@@ -47,7 +47,7 @@ def _match_bits(rule: Rule, selector: Selector, *, inverted: bool) -> None:
 
 
 def _compare(rule: Rule, selector: Selector, operator: int) -> None:
-    first, dash, last = rule.reader.words[0].partition("-")
+    first, dash, last = rule.reader.next.partition("-")
     if dash and first.isdigit() and last.isdigit():
         rule.reader.take(1)
         for each, bound in ((expressions.GTE, first), (expressions.LTE, last)):

@@ -1,9 +1,9 @@
 """Reads the words of a line: what a rule reads from packets, and the values it compares that with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeVar
 
 from groundplane.kernel.ruleset.selectors import (
-    LONGEST,
     SELECTORS,
     Selector,
     hashed,
@@ -11,25 +11,64 @@ from groundplane.kernel.ruleset.selectors import (
     random_number,
 )
 
+T = TypeVar("T")
+# What begins with a word: the rest of its words, the longest first.
+Phrases = Mapping[str, Sequence[tuple[tuple[str, ...], T]]]
+
+
+def by_first_word(phrases: Mapping[tuple[str, ...], T]) -> Phrases[T]:
+    """Return *phrases* as `Reader.phrase` looks for them."""
+    found: dict[str, list[tuple[tuple[str, ...], T]]] = {}
+    for words in sorted(phrases, key=len, reverse=True):
+        found.setdefault(words[0], []).append((words, phrases[words]))
+    return found
+
+
+_SELECTORS: Final = by_first_word(SELECTORS)
+
 
 class Reader:
-    """The words of a line that are left. ValueError, KeyError or IndexError where one does not fit."""
+    """The words of a line. ValueError, KeyError or IndexError where one does not fit."""
 
     def __init__(self, words: Sequence[str]) -> None:
-        self.words = list(words)
+        self._words = tuple(words)
+        self._at = 0
 
-    def take(self, count: int) -> list[str]:
-        taken, self.words = self.words[:count], self.words[count:]
-        if len(taken) < count:
+    @property
+    def left(self) -> tuple[str, ...]:
+        """The words that are not read yet."""
+        return self._words[self._at :]
+
+    @property
+    def has_ended(self) -> bool:
+        return self._at == len(self._words)
+
+    @property
+    def next(self) -> str:
+        """The next word, which is not taken."""
+        return self._words[self._at]
+
+    def take(self, count: int) -> tuple[str, ...]:
+        start, self._at = self._at, self._at + count
+        if self._at > len(self._words):
             raise IndexError
-        return taken
+        return self._words[start : self._at]
 
     def next_is(self, word: str) -> bool:
         """Take *word* if it comes next; return whether it did."""
-        if self.words and self.words[0] == word:
-            self.take(1)
+        if self._at < len(self._words) and self._words[self._at] == word:
+            self._at += 1
             return True
         return False
+
+    def phrase(self, phrases: Phrases[T]) -> tuple[tuple[str, ...], T] | None:
+        """Take the longest of *phrases* that comes next; return its words and what it stands for."""
+        for words, found in phrases.get(self._words[self._at], ()):
+            end = self._at + len(words)
+            if self._words[self._at : end] == words:
+                self._at = end
+                return words, found
+        return None
 
     def selectors(self) -> list[Selector]:
         """Read selectors with dots between them: a concatenation, or one alone."""
@@ -60,12 +99,10 @@ class Reader:
             source = self._plain()
             _, modulus, _, seed = self.take(4)  # mod N seed N
             return hashed(source, int(modulus, 0), int(seed, 0))
-        for length in range(min(LONGEST, len(self.words)), 0, -1):
-            found = SELECTORS.get(tuple(self.words[:length]))
-            if found is not None:
-                self.take(length)
-                return found
-        raise KeyError
+        found = self.phrase(_SELECTORS)
+        if found is None:
+            raise KeyError
+        return found[1]
 
     def value(self, selector: Selector) -> bytes:
         """Read a value of what *selector* reads: one, or those of several bits."""

@@ -216,7 +216,6 @@ SELECTORS: Final[dict[tuple[str, ...], Selector]] = {
         FOUND, _OIF, _DADDR | _MARK | _IIF | _PRESENT
     ),
 }
-LONGEST: Final = max(map(len, SELECTORS))
 
 
 def random_number(modulus: int) -> Selector:

@@ -73,7 +73,7 @@ def fields_of(words: Sequence[str]) -> Fields:
         return Fields(())
     reader = Reader(words)
     found = Fields(tuple(reader.selectors()))
-    if reader.words:
+    if not reader.has_ended:
         raise ValueError
     return found
 

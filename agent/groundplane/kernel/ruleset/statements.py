@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from groundplane.kernel.ruleset import expressions
+from groundplane.kernel.ruleset.reading import by_first_word
 from groundplane.kernel.ruleset.rule import Rule, aligned, words_of
 from groundplane.kernel.ruleset.selectors import (
     CT_LABELS,
@@ -42,7 +43,7 @@ def _reject(rule: Rule, _words: tuple[str, ...]) -> Iterator[bytes]:
 def _set_meta(rule: Rule, words: tuple[str, ...]) -> Iterator[bytes]:
     key = words[1]
     type_ = SELECTORS["meta", key].type
-    if rule.reader.words[0][0].isdigit():
+    if rule.reader.next[0].isdigit():
         yield expressions.immediate(0, type_.parse(rule.reader.take(1)[0]))
     else:
         rule.mapped()
@@ -70,7 +71,7 @@ def _dnat(rule: Rule, words: tuple[str, ...]) -> Iterator[bytes]:
 
 def _masquerade(rule: Rule, _words: tuple[str, ...]) -> Iterator[bytes]:
     ports = rule.reader.take(1)[0] if rule.reader.next_is("to") else ""
-    if rule.reader.take(1) != ["fully-random"]:
+    if not rule.reader.next_is("fully-random"):
         raise ValueError
     if not ports:
         yield expressions.masquerade()
@@ -99,7 +100,8 @@ def _change(rule: Rule, words: tuple[str, ...]) -> Iterator[bytes]:
     yield expressions.dynset(0, data_word, operation, name, milliseconds(timeout))
 
 
-STATEMENTS: Final[dict[tuple[str, ...], Callable[[Rule, tuple[str, ...]], Iterator[bytes]]]] = {
+_Statement = Callable[[Rule, tuple[str, ...]], Iterator[bytes]]
+_BY_WORDS: Final[dict[tuple[str, ...], _Statement]] = {
     **{(each,): _verdict for each in ("accept", "drop", "return", *_TO_A_CHAIN)},
     ("notrack",): _notrack,
     ("reject", "with"): _reject,
@@ -113,4 +115,4 @@ STATEMENTS: Final[dict[tuple[str, ...], Callable[[Rule, tuple[str, ...]], Iterat
     ("delete",): _change,
     ("tcp", "option", "maxseg", "size", "set", "rt", "mtu"): _set_segment_size,
 }
-LONGEST: Final = max(map(len, STATEMENTS))
+STATEMENTS: Final = by_first_word(_BY_WORDS)
