@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from groundplane.allocate import LOCK_NAME, Lock, allocate, format_lock
 from groundplane.compile.pipeline import compile_source, read_catalog
-from groundplane.site.snapshot import encode
+from groundplane.site.encoding import encode
 
 T = TypeVar("T")
 

@@ -54,9 +54,9 @@ class Node:
         planes: tuple[Dataplane[Any, Any], ...] = (Ipvs(), Nftables())
         self._reconcilers = [Reconciler(plane) for plane in planes]
 
-    def bring(self, state: NodeState, extent: Extent = ALL) -> float:
+    def apply(self, state: NodeState, extent: Extent = ALL) -> float:
         """Return how long it took."""
-        return timed(lambda: [each.bring(state, extent) for each in self._reconcilers])
+        return timed(lambda: [each.apply(state, extent) for each in self._reconcilers])
 
     def look(self) -> float:
         """Return how long it takes to see whether others changed something."""
@@ -88,7 +88,7 @@ def measure(mode: ProxyMode, services: int, endpoints: int, changes: int, times:
             subprocess.run(["sysctl", "-qw", *_SYSCTLS], check=True)
         node = Node()
         before = kernel_memory()
-        load = node.bring(state)
+        load = node.apply(state)
         memory = kernel_memory() - before
         plain = made.services[0]
         _show(f"{mode}: loaded {services} services in {load:.2f} s")
@@ -98,7 +98,7 @@ def measure(mode: ProxyMode, services: int, endpoints: int, changes: int, times:
             workload = service.endpoints.workloads[0]
             for failing in (frozenset({(service.namespace, workload)}), frozenset[Any]()):
                 state = changed(state, service, failing)
-                seconds.append(node.bring(state, Only([service.key])))
+                seconds.append(node.apply(state, Only([service.key])))
         look = statistics.median(node.look() for _ in range(5))
         ways = [
             Way("without", "198.18.3.1", "198.18.4.2", 8080),

@@ -102,7 +102,7 @@ class Scene:
         changed = self.state.services.changed({service.key: service})
         self.state = replace(self.state, services=changed)
         begun = time.monotonic()
-        self.reconciler.bring(self.state, Only([service.key]))
+        self.reconciler.apply(self.state, Only([service.key]))
         return Change(service.members[0].address, begun, time.monotonic())
 
 
@@ -279,7 +279,7 @@ def main() -> None:
         try:
             scene.server.until_it_answers(scene.names[0])
             start = time.monotonic()
-            scene.reconciler.bring(scene.state)
+            scene.reconciler.apply(scene.state)
             print(
                 f"{options.services} services, {len(zones_of(BASE))} zones; "
                 f"all of it is read and compared in {time.monotonic() - start:.2f} s"

@@ -46,8 +46,10 @@ from groundplane.project import (
 )
 from groundplane.project.extent import Only
 from groundplane.project.state import NodeBase
+from groundplane.site.blocks import Block, Key
 from groundplane.site.compiled import Service
-from groundplane.site.snapshot import Block, Key, Snapshot, advance, blocks_of, decode, encode, join
+from groundplane.site.encoding import blocks_of, encode, join
+from groundplane.site.snapshot import Snapshot, advance, decode
 
 T = TypeVar("T")
 NODE = "n0"
@@ -76,20 +78,20 @@ class Agent:
         with ThreadPoolExecutor(1) as worker:
             worker.submit(self.reconciler.prepare, base)
             self.state: NodeState = project_services(self.snapshot, base, NOBODY)
-            worker.submit(self.reconciler.bring, self.state).result()
+            worker.submit(self.reconciler.apply, self.state).result()
         self.failing = NOBODY
 
     def site(self, encoded: bytes) -> None:
         new, keys = advance(self.snapshot, encoded)
         self.state, extent = project_change(self.state, self.snapshot, new, keys, self.failing)
         self.snapshot = new
-        self.reconciler.bring(self.state, extent)
+        self.reconciler.apply(self.state, extent)
 
     def health(self, index: WorkloadIndex, failing: frozenset[tuple[str, str]]) -> None:
         keys = index.concerned(self.failing ^ failing)
         self.state = update(self.state, self.snapshot, keys, failing)
         self.failing = failing
-        self.reconciler.bring(self.state, Only(keys))
+        self.reconciler.apply(self.state, Only(keys))
 
     def close(self) -> None:
         self.plane.close()

@@ -12,7 +12,8 @@ from groundplane.errors import GroundplaneError
 from groundplane.load import tree_of
 from groundplane.project import NodeState, project
 from groundplane.site import compiled
-from groundplane.site.snapshot import encode, revision_of
+from groundplane.site.encoding import encode
+from groundplane.site.snapshot import revision_of
 
 ROOT = Path(__file__).resolve().parents[1]
 

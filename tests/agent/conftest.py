@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from groundplane.agent import following, keeping
+from groundplane.agent import drift_controller, source_watcher
 from groundplane.agent.compiler import compile_in_child
 from tests.agent.fakes import Place, compile_here
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setattr(keeping, "_RETRY_S", (0.1, 0.1, 0.1))
-    monkeypatch.setattr(following, "compile_in_child", compile_here)
+    monkeypatch.setattr(drift_controller, "_RETRY_S", (0.1, 0.1, 0.1))
+    monkeypatch.setattr(source_watcher, "compile_in_child", compile_here)
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     return Place(tmp_path)
 
@@ -20,4 +20,4 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 @pytest.fixture
 def child(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compile in the child, as the agent does."""
-    monkeypatch.setattr(following, "compile_in_child", compile_in_child)
+    monkeypatch.setattr(source_watcher, "compile_in_child", compile_in_child)

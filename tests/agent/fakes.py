@@ -13,7 +13,7 @@ from groundplane.compile.pipeline import compile_source
 from groundplane.dataplanes.in_memory import InMemory
 from groundplane.errors import GroundplaneError, SourceError
 from groundplane.project.state import NodeBase, Part, VirtualService
-from groundplane.site.snapshot import encode
+from groundplane.site.encoding import encode
 from groundplane.sources.directory import DirectorySource
 from tests.catalogs import WITHOUT_DNS, write
 

@@ -12,7 +12,7 @@ from groundplane.agent import compiler
 from groundplane.agent.compiler import compile_in_child
 from groundplane.compile.pipeline import compile_source
 from groundplane.errors import MAX_TEXT, SourceError
-from groundplane.site.snapshot import encode
+from groundplane.site.encoding import encode
 from tests.catalogs import SITE, write
 
 FIXED = {

@@ -8,7 +8,8 @@ from groundplane.agent.endpoint_counts import NAME, EndpointCounts
 from groundplane.project.extent import All, Only
 from groundplane.project.select_endpoints import Failing
 from groundplane.site.compiled import Service
-from groundplane.site.snapshot import Snapshot, decode, encode
+from groundplane.site.encoding import encode
+from groundplane.site.snapshot import Snapshot, decode
 from tests.project.test_update import service
 from tests.site.test_snapshot import EMPTY
 

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from groundplane.agent import convergence, following
+from groundplane.agent import controller, source_watcher
 from groundplane.agent.store import PREVIOUS_FILE, SITE_FILE, save_site
 from tests.agent.fakes import Place, Plane, until
 
@@ -88,9 +88,9 @@ def test_a_site_that_cannot_be_used_at_all_does_not_stop_the_start(place: Place)
 @pytest.mark.parametrize(
     ("where", "name"),
     [
-        (following, "compile_in_child"),
-        (convergence, "decode"),
-        (convergence, "project_services"),
+        (source_watcher, "compile_in_child"),
+        (controller, "decode"),
+        (controller, "project_services"),
     ],
 )
 def test_what_nobody_thought_of_does_not_end_the_agent(
@@ -153,7 +153,7 @@ def test_an_agent_that_is_told_to_stop_does_not_wait_for_the_compiler(
             raise
         return b""
 
-    monkeypatch.setattr(following, "compile_in_child", compile_for_ever)
+    monkeypatch.setattr(source_watcher, "compile_in_child", compile_for_ever)
 
     async def steps() -> None:
         await until(lambda: place.status.pid)

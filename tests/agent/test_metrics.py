@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from groundplane.agent.endpoint_counts import EndpointCounts
 from groundplane.agent.metrics import Metrics
 from groundplane.agent.status import PlaneStatus, Status
-from groundplane.site.snapshot import decode, encode
+from groundplane.site.encoding import encode
+from groundplane.site.snapshot import decode
 from tests.project.test_update import service as site_service
 from tests.site.test_snapshot import EMPTY
 from tests.states import service
@@ -29,7 +30,7 @@ def metrics() -> Metrics:
     """Return metrics of which each has a sample."""
     made = Metrics("n1", "1.0")
     made.take(status(revision="d46d8884f8d4", planes=(PlaneStatus("nftables"),)))
-    made.brought("nftables", 0.1, 1, 1.0, whole=True)
+    made.applied("nftables", 0.1, 1, 1.0, whole=True)
     made.repaired("nftables")
     made.asked("/healthz", 200)
     made.asked("/livez", 200)
@@ -96,9 +97,9 @@ def test_each_has_a_help_text(metrics: Metrics) -> None:
 
 def test_what_is_brought_is_counted_for_its_dataplane() -> None:
     metrics = Metrics("n1", "1.0")
-    metrics.brought("nftables", 0.25, 3, 1000.0, whole=True)
-    metrics.brought("nftables", 0.25, 2, 2000.0, whole=False)
-    metrics.brought("conntrack", 0.5, 1, 3000.0, whole=False)
+    metrics.applied("nftables", 0.25, 3, 1000.0, whole=True)
+    metrics.applied("nftables", 0.25, 2, 2000.0, whole=False)
+    metrics.applied("conntrack", 0.5, 1, 3000.0, whole=False)
     metrics.refused("nftables")
     metrics.refused("dns")
     metrics.repaired("links")

@@ -21,7 +21,7 @@ from groundplane.agent.store import (
 from groundplane.atomic import write_atomically
 from groundplane.errors import StateError
 from groundplane.site.compiled import FORMAT, Site
-from groundplane.site.snapshot import encode
+from groundplane.site.encoding import encode
 
 ONE, TWO, THREE = (
     encode(Site(FORMAT, f"{n}.local", (), (), (), True, (), (), (), ())) for n in "123"

@@ -12,13 +12,13 @@ import msgspec
 import pytest
 
 from groundplane.agent import SOCKET
-from groundplane.agent.answers import Answers
+from groundplane.agent.api import Api
 from groundplane.agent.http import Server
 from groundplane.agent.report import Report
 from groundplane.agent.status import PlaneStatus, Status, write_status
 from groundplane.agent.store import save_site
 from groundplane.compile.pipeline import compile_source
-from groundplane.site.snapshot import encode
+from groundplane.site.encoding import encode
 from tests.cli.run import Command, Done
 
 GOOD = Status(
@@ -48,7 +48,7 @@ def answering(
     started, loop = threading.Event(), asyncio.new_event_loop()
     report = Report(found, Path())
     prepared(report)
-    server = Server(Answers(report, report.metrics, lambda: poked(report)).local)
+    server = Server(Api(report, report.metrics, lambda: poked(report)).local)
 
     async def serve() -> None:
         await server.listen_on_path(Path(SOCKET), 0o600)

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from groundplane.compile.pipeline import compile_source
-from groundplane.site.snapshot import decode, encode
+from groundplane.site.encoding import encode
+from groundplane.site.snapshot import decode
 from tests.cli.run import SITE, Command, Done
 
 GOOD = "site: 1 node, 2 services, 2 workloads: good\n"

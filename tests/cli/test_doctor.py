@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from groundplane.agent.store import save_site
 from groundplane.compile.pipeline import compile_source
 from groundplane.doctor import Address, Facts
-from groundplane.site.snapshot import encode
+from groundplane.site.encoding import encode
 from tests.catalogs import write
 from tests.cli.run import FILES, Command, Done
 

@@ -10,7 +10,7 @@ from groundplane.agent.report import Report
 from groundplane.agent.store import save_site
 from groundplane.agent.workload_health import WorkloadHealth
 from groundplane.compile.pipeline import compile_source
-from groundplane.site.snapshot import encode
+from groundplane.site.encoding import encode
 from tests.cli.run import Command, Done
 from tests.cli.test_agent import GOOD, answering
 

@@ -21,7 +21,7 @@ def plane() -> Plane:
 def reconciler(plane: Plane) -> Reconciler[str, str]:
     """Return a reconciler that has brought the fake plane to A, B and C."""
     made = Reconciler(plane)
-    made.bring(state(A, B, C))
+    made.apply(state(A, B, C))
     return made
 
 
@@ -32,10 +32,10 @@ def test_a_part_that_is_rejected_keeps_no_other_from_being_written(
     bad = service("b", ["10.96.0.9"], ["10.244.1.3:80"])
     for _ in range(2):
         with pytest.raises(ObjectsRefused, match=r"^Service/default/b: the kernel refused 10\.96"):
-            reconciler.bring(state(service("a", ["10.96.0.7"]), bad))
+            reconciler.apply(state(service("a", ["10.96.0.7"]), bad))
         assert NODES.keys() | {"10.96.0.7", "10.96.0.3"} == plane.there.keys()
     plane.rejects = set()
-    reconciler.bring(state(service("a", ["10.96.0.7"]), bad))
+    reconciler.apply(state(service("a", ["10.96.0.7"]), bad))
     assert NODES.keys() | {"10.96.0.7", "10.96.0.9"} == plane.there.keys()
 
 
@@ -51,7 +51,7 @@ def test_what_is_refused_one_by_one_is_named_by_its_parts(plane: Plane) -> None:
     one_by_one = OneByOne()
     one_by_one.rejects = {"n2", "10.96.0.2"}
     with pytest.raises(ObjectsRefused) as refused:
-        Reconciler(one_by_one).bring(state(A, B))
+        Reconciler(one_by_one).apply(state(A, B))
     assert {"no n2", "Service/default/a: no 10.96.0.2"} == {*refused.value.reasons.values()}
     assert {"n3", "10.96.0.3"} == one_by_one.there.keys()
 
@@ -60,7 +60,7 @@ def test_where_everything_is_rejected_nothing_is_written(plane: Plane) -> None:
     many = [service(f"s{n}", [f"10.96.1.{n}"]) for n in range(150)]
     plane.rejects = {f"10.96.1.{n}" for n in range(150)}
     with pytest.raises(ChangeRejected):
-        Reconciler(plane).bring(state(*many))
+        Reconciler(plane).apply(state(*many))
 
 
 @given(before=states(), after=states(), chosen=st.data())
@@ -69,13 +69,13 @@ def test_all_but_the_rejected_parts_is_written_whatever_they_are(
 ) -> None:
     plane = Plane()
     reconciler = Reconciler(plane)
-    reconciler.bring(before)
+    reconciler.apply(before)
     addresses = sorted({text for each in after.services.values() for text in each.cluster_ips})
     plane.rejects = chosen.draw(
         st.sets(st.sampled_from(addresses)) if addresses else st.just(set())
     )
     try:
-        reconciler.bring(after)
+        reconciler.apply(after)
         rejected = set[str]()
     except ObjectsRefused as refused:
         rejected = {str(each) for each in refused.reasons}
@@ -84,5 +84,5 @@ def test_all_but_the_rejected_parts_is_written_whatever_they_are(
             wanted = plane.render(after.base, part)
             assert wanted == {key: plane.there.get(key) for key in wanted}
     plane.rejects = set()
-    reconciler.bring(after)
+    reconciler.apply(after)
     assert not Reconciler(plane).plan(after)

@@ -56,13 +56,13 @@ def plane() -> Plane:
 def reconciler(plane: Plane) -> Reconciler[str, str]:
     """Return a reconciler that has brought the fake plane to A, B and C."""
     made = Reconciler(plane)
-    made.bring(state(A, B, C))
+    made.apply(state(A, B, C))
     plane.calls.clear()
     return made
 
 
 def test_a_first_bring_reads_once_and_writes_the_whole(plane: Plane) -> None:
-    assert 3 == len(Reconciler(plane).bring(state(A)))
+    assert 3 == len(Reconciler(plane).apply(state(A)))
     # Parts are rendered as the plane takes them.
     assert ["read", "render a", "render n1", "write", "written"] == sorted(plane.calls)
     assert NODES | {"10.96.0.2": "a 0af4010200500000"} == plane.there
@@ -81,7 +81,7 @@ def test_a_plan_changes_nothing(plane: Plane, reconciler: Reconciler[str, str]) 
 
 
 def test_the_same_state_again_costs_nothing(plane: Plane, reconciler: Reconciler[str, str]) -> None:
-    assert 0 == len(reconciler.bring(state(A, B, C)))
+    assert 0 == len(reconciler.apply(state(A, B, C)))
     assert [] == plane.calls
 
 
@@ -89,27 +89,27 @@ def test_equal_parts_are_not_rendered_whoever_made_them(
     plane: Plane, reconciler: Reconciler[str, str]
 ) -> None:
     again = service("a", ["10.96.0.2"], ["10.244.1.2:80"])
-    reconciler.bring(state(again, B, C, base=msgspec.structs.replace(BASE)))
+    reconciler.apply(state(again, B, C, base=msgspec.structs.replace(BASE)))
     assert [] == plane.calls
 
 
 def test_only_the_part_that_differs_is_rendered_and_nothing_is_read(
     plane: Plane, reconciler: Reconciler[str, str]
 ) -> None:
-    assert 1 == len(reconciler.bring(state(A, service("b", ["10.96.0.3"], ["10.244.1.9:80"]), C)))
+    assert 1 == len(reconciler.apply(state(A, service("b", ["10.96.0.3"], ["10.244.1.9:80"]), C)))
     assert ["render b", "render b", "write", "written"] == plane.calls
     assert "b 0af4010900500000" == plane.there["10.96.0.3"]
 
 
 def test_a_service_that_is_gone_is_deleted(plane: Plane, reconciler: Reconciler[str, str]) -> None:
-    assert 1 == len(reconciler.bring(state(A, C)))
+    assert 1 == len(reconciler.apply(state(A, C)))
     assert ["render b", "write", "written"] == plane.calls
     assert "10.96.0.3" not in plane.there
 
 
 def test_a_node_that_is_gone_is_deleted(plane: Plane, reconciler: Reconciler[str, str]) -> None:
     base = msgspec.structs.replace(BASE, peers=BASE.peers[:1])
-    assert 1 == len(reconciler.bring(state(A, B, C, base=base)))
+    assert 1 == len(reconciler.apply(state(A, B, C, base=base)))
     assert ["render n1", "render n1", "write", "written"] == plane.calls
     assert "n3" not in plane.there
 
@@ -119,7 +119,7 @@ def test_a_key_that_moves_between_parts_is_one_update(
 ) -> None:
     swapped = state(service("a", ["10.96.0.3"]), service("b", ["10.96.0.2"]), C)
     assert {"10.96.0.2", "10.96.0.3"} == reconciler.plan(swapped).update.keys()
-    assert 2 == len(reconciler.bring(swapped))
+    assert 2 == len(reconciler.apply(swapped))
     assert ("b ", "a ") == (plane.there["10.96.0.2"], plane.there["10.96.0.3"])
 
 
@@ -130,8 +130,8 @@ def test_a_key_that_moves_as_it_is_costs_no_write(plane: Plane) -> None:
 
     same = Same()
     reconciler = Reconciler(same)
-    reconciler.bring(state(A))
-    assert 0 == len(reconciler.bring(state(service("z", ["10.96.0.2"]))))
+    reconciler.apply(state(A))
+    assert 0 == len(reconciler.apply(state(service("z", ["10.96.0.2"]))))
 
 
 def test_what_a_refused_write_left_is_read_again(
@@ -139,10 +139,10 @@ def test_what_a_refused_write_left_is_read_again(
 ) -> None:
     plane.fails = KernelRefused("full")
     with pytest.raises(KernelRefused, match="full"):
-        reconciler.bring(state(A))
+        reconciler.apply(state(A))
     plane.fails, plane.calls = None, []
     plane.there.pop("10.96.0.3")  # half of it was done, in spite of the promise
-    assert 1 == len(reconciler.bring(state(A)))
+    assert 1 == len(reconciler.apply(state(A)))
     # Parts are rendered as the plane takes them.
     assert ["read", "render a", "render n1", "write", "written"] == sorted(plane.calls)
     assert NODES.keys() | {"10.96.0.2"} == plane.there.keys()
@@ -160,15 +160,15 @@ def test_after_a_read_that_failed_a_narrow_change_is_not_trusted(
     with monkeypatch.context() as patched:
         patched.setattr(plane, "read", fails)
         with pytest.raises(KernelRefused, match="no answer"):
-            reconciler.bring(state(A, C, base=other))
-    reconciler.bring(state(A), Only([C.key]))
+            reconciler.apply(state(A, C, base=other))
+    reconciler.apply(state(A), Only([C.key]))
     assert NODES.keys() | {"10.96.0.2"} == plane.there.keys()
 
 
 def test_what_is_forgotten_is_read_again(plane: Plane, reconciler: Reconciler[str, str]) -> None:
     plane.there["10.96.0.99"] = "of an older version"
     reconciler.forget()
-    assert 1 == len(reconciler.bring(state(A, B, C)))
+    assert 1 == len(reconciler.apply(state(A, B, C)))
     assert "read" in plane.calls
     assert "10.96.0.99" not in plane.there
 
@@ -179,7 +179,7 @@ def test_a_repair_is_what_others_changed_and_no_more(
     del plane.there["10.96.0.3"]
     reconciler.forget()
     assert {"10.96.0.3"} == reconciler.repair().create.keys()
-    assert {"10.96.0.4"} == reconciler.bring(state(A, B)).delete.keys()
+    assert {"10.96.0.4"} == reconciler.apply(state(A, B)).delete.keys()
     assert not reconciler.repair()
 
 
@@ -188,7 +188,7 @@ def test_a_change_of_context_reads_again_and_renders_the_whole(
     plane: Plane, reconciler: Reconciler[str, str], cidrs: tuple[str, ...]
 ) -> None:
     base = msgspec.structs.replace(BASE, service_cidrs=cidrs)
-    reconciler.bring(state(A, B, base=base))
+    reconciler.apply(state(A, B, base=base))
     assert ["read", "render a", "render b", "render n1", "write", "written"] == sorted(plane.calls)
     assert NODES.keys() | {"10.96.0.2", "10.96.0.3"} == plane.there.keys()
 
@@ -203,10 +203,10 @@ def test_after_any_sequence_of_states_the_plane_holds_the_last(
     for index, each in enumerate(sequence):
         plane.fails = KernelRefused("no") if index in refused else None
         try:
-            reconciler.bring(each)
+            reconciler.apply(each)
         except KernelRefused:
             plane.fails = None
-            reconciler.bring(each)
+            reconciler.apply(each)
         assert not reconciler.plan(each)
         assert not Reconciler(plane).plan(each), "what is remembered is what is there"
 
@@ -235,16 +235,16 @@ def test_what_is_remembered_of_a_real_rendering_is_what_is_there(
     plane = REAL[kind]()
     reconciler = Reconciler(plane)
     for each in sequence:
-        reconciler.bring(each)
+        reconciler.apply(each)
         assert not Reconciler(plane).plan(each)
 
 
 @pytest.mark.parametrize(("kind", "objects"), [("nftables", 4), ("links", 2)])
 def test_a_node_that_joins_or_leaves_is_seen_by_every_dataplane(kind: str, objects: int) -> None:
     reconciler = Reconciler(REAL[kind]())
-    reconciler.bring(state(base=msgspec.structs.replace(BASE, peers=BASE.peers[:1])))
+    reconciler.apply(state(base=msgspec.structs.replace(BASE, peers=BASE.peers[:1])))
     assert objects == len(reconciler.plan(state()).create)
-    reconciler.bring(state())
+    reconciler.apply(state())
     assert 2 * objects == len(
         reconciler.plan(state(base=msgspec.structs.replace(BASE, peers=()))).delete
     )
@@ -254,8 +254,8 @@ def test_a_node_that_joins_or_leaves_is_seen_by_every_dataplane(kind: str, objec
 def test_a_site_that_loses_a_family_keeps_nothing_of_it(kind: str) -> None:
     plane = REAL[kind]()
     reconciler = Reconciler(plane)
-    reconciler.bring(state(A))
-    reconciler.bring(state(A, base=of_family("IPv4")))
+    reconciler.apply(state(A))
+    reconciler.apply(state(A, base=of_family("IPv4")))
     assert not [key for key in plane.there if "fd00" in str(key) or "ip6" in str(key)]
 
 
@@ -265,11 +265,11 @@ def test_looking_at_what_differs_alone_comes_to_the_same(sequence: list[NodeStat
     """The caller may name the services that differ, and more than those."""
     plane = REAL["nftables"]()
     reconciler = Reconciler(plane)
-    reconciler.bring(sequence[0])
+    reconciler.apply(sequence[0])
     for before, after in pairwise(sequence):
         every = before.services.keys() | after.services.keys()
         among = {key for key in every if before.services.get(key) != after.services.get(key)}
-        reconciler.bring(after, Only(among))
+        reconciler.apply(after, Only(among))
         assert not Reconciler(plane).plan(after)
 
 
@@ -281,9 +281,9 @@ def test_an_address_stays_while_one_of_the_services_that_share_it_is_there() -> 
     reconciler = Reconciler(plane)
     address = MAPS["IPv4"].service_addresses.prefix + pack("203.0.113.9")
     for each in (both, left, both):
-        reconciler.bring(each)
+        reconciler.apply(each)
         assert address in plane.there
-    reconciler.bring(state())
+    reconciler.apply(state())
     assert address not in plane.there
 
 

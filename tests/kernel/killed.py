@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from groundplane.agent import following
+from groundplane.agent import source_watcher
 from groundplane.agent.loop import Agent, Settings
 from groundplane.compile.pipeline import compile_source
 from groundplane.dataplanes import Dataplane
@@ -24,7 +24,7 @@ from groundplane.dataplanes.links import Links
 from groundplane.dataplanes.nftables import Nftables
 from groundplane.errors import GroundplaneError, SourceError
 from groundplane.kernel import netlink
-from groundplane.site.snapshot import encode
+from groundplane.site.encoding import encode
 from groundplane.sources import source_of
 from tests.kernel.living import Living
 from tests.kernel.world import enter
@@ -100,8 +100,8 @@ def _run(agent: Living, steps: Steps, names: Bind | None) -> None:
     steps.around(Links, "_give")
     steps.around(os, "fsync", saving=True)
     steps.around(os, "replace", saving=True)
-    setattr(following, "save_site", steps.saving(following.__dict__["save_site"]))  # noqa: B010
-    setattr(following, "compile_in_child", _compiled)  # noqa: B010
+    setattr(source_watcher, "save_site", steps.saving(source_watcher.__dict__["save_site"]))  # noqa: B010
+    setattr(source_watcher, "compile_in_child", _compiled)  # noqa: B010
 
     lanes: list[list[Dataplane[Any, Any]]] = [[Links(), Ipvs(), Nftables(), StaleFlows()]]
     if names is not None:

@@ -193,10 +193,10 @@ class Server:
     def plane(self, key: Path | None = None, serials: Path | None = None) -> Bind:
         return Bind(key or self.key, serials, rebuild=self.request, port=self.port)
 
-    def bring(self, wanted: NodeState, serials: Path | None = None) -> int:
+    def apply(self, wanted: NodeState, serials: Path | None = None) -> int:
         """Return how many records a freshly started dataplane changes."""
         plane = self.plane(serials=serials)
-        return len(within(self.netns, partial(Reconciler(plane).bring, wanted)))
+        return len(within(self.netns, partial(Reconciler(plane).apply, wanted)))
 
     def ask(self, name: str, type_: str) -> dns.message.Message:
         return self.send(dns.message.make_query(name, type_))

@@ -30,20 +30,20 @@ class Node:
     def close(self) -> None:
         self.plane.close()
 
-    def bring(self, wanted: NodeState) -> int:
-        return len(within(self.netns, partial(self.reconciler.bring, wanted)))
+    def apply(self, wanted: NodeState) -> int:
+        return len(within(self.netns, partial(self.reconciler.apply, wanted)))
 
     def restarted(self, wanted: NodeState) -> int:
         """Return how much a freshly started agent changes for *wanted*."""
 
-        def bring() -> int:
+        def apply() -> int:
             plane = Nftables()
             try:
-                return len(Reconciler(plane).bring(wanted))
+                return len(Reconciler(plane).apply(wanted))
             finally:
                 plane.close()
 
-        return within(self.netns, bring)
+        return within(self.netns, apply)
 
     def listed(self, *what: str) -> str:
         return run(self.netns, "nft", *(what or ("list", "ruleset")))

@@ -12,14 +12,14 @@ from typing import Any
 
 import msgspec
 
-from groundplane.agent.convergence import Convergence
+from groundplane.agent.controller import Controller
 from groundplane.agent.report import Report
 from groundplane.agent.status import PlaneStatus, Status
 from groundplane.compile.pipeline import compile_source
 from groundplane.dataplanes import Dataplane
 from groundplane.dataplanes.conntrack import StaleFlows
 from groundplane.dataplanes.nftables import Nftables
-from groundplane.site.snapshot import encode
+from groundplane.site.encoding import encode
 
 TIMES = 10
 
@@ -30,14 +30,14 @@ def used() -> tuple[int, int]:
     return int(memory), len(os.listdir("/proc/self/fd"))
 
 
-async def change(convergence: Convergence, sites: tuple[bytes, bytes], changes: int) -> None:
+async def change(controller: Controller, sites: tuple[bytes, bytes], changes: int) -> None:
     """Let a workload fail and pass; every fiftieth time, let a service come or go."""
     for number in range(changes):
         if number % 50 == 49:
-            await convergence.take(sites[number // 50 % 2])
+            await controller.take(sites[number // 50 % 2])
         else:
             failing = {("default", "a")} if number % 2 else set[tuple[str, str]]()
-            await convergence.judge(frozenset(failing), lambda _: "the soak says so")
+            await controller.judge(frozenset(failing), lambda _: "the soak says so")
         if number % (changes // TIMES) == (changes // TIMES) - 1:
             print(*used(), flush=True)
 
@@ -50,10 +50,10 @@ def main(directory: Path, changes: int) -> None:
     status = Status("n1", "soak", os.getpid(), 0.0, "", planes=names)
 
     async def live() -> None:
-        convergence = Convergence("n1", [planes], Report(status, directory / "run"))
-        await convergence.take(sites[0])
-        await change(convergence, sites, changes)
-        convergence.close()
+        controller = Controller("n1", [planes], Report(status, directory / "run"))
+        await controller.take(sites[0])
+        await change(controller, sites, changes)
+        controller.close()
 
     asyncio.run(live())
 

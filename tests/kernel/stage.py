@@ -82,7 +82,7 @@ def _answer(address: str, port: int, client: str) -> bytes:
     return f"{address} {port} {client}".encode()
 
 
-class Answers:
+class Api:
     """Servers on PORTS of every address that a namespace has, TCP and UDP."""
 
     def __init__(self, netns: str) -> None:
@@ -144,7 +144,7 @@ class Stage:
     _ports: Iterator[int] = field(default_factory=lambda: count(10000))
 
     def load(self, state: NodeState) -> None:
-        within(self.node, lambda: self.plane.bring(state))
+        within(self.node, lambda: self.plane.apply(state))
 
     def place_of(self, packet: Packet) -> str:
         if packet.sent_here:
@@ -295,6 +295,6 @@ def stage() -> Iterator[Stage]:
         plane = within(node, Nftables)
         stack.callback(plane.close)
         for netns in (node, world, *spaces.values()):
-            answers = Answers(netns)
+            answers = Api(netns)
             stack.callback(answers.close)
         yield Stage(node, world, spaces, Reconciler(plane))

@@ -100,9 +100,9 @@ def test_answer_that_check_says_nothing_of_is_whole(
     server: Server, ipv6: bool, label: str, name: str, type_: str
 ) -> None:
     fits = most(both, ipv6=ipv6, label=label)
-    server.bring(served(fits, ipv6, label))
+    server.apply(served(fits, ipv6, label))
     assert not truncated(server, name, type_)
-    server.bring(served(fits + 2, ipv6, label))
+    server.apply(served(fits + 2, ipv6, label))
     assert truncated(server, name, type_)
 
 
@@ -111,10 +111,10 @@ def test_set_that_check_accepts_is_held_also_over_a_restart(
     server: Server, ipv6: bool, label: str, name: str, type_: str
 ) -> None:
     wanted = served(most(check_answers, ipv6=ipv6, label=label), ipv6, label)
-    server.bring(wanted)
+    server.apply(wanted)
     server.process.terminate()  # BIND writes its files
     server.process.wait(20)
     for journal in server.journals.iterdir():
         journal.unlink()
     server.process = server.start()
-    assert 0 == server.bring(wanted)
+    assert 0 == server.apply(wanted)

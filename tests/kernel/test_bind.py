@@ -50,7 +50,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_what_was_written_is_read_and_served(server: Server) -> None:
-    server.bring(state(WEB, headless("db", Member("db-0", "10.244.1.10", (80,)))))
+    server.apply(state(WEB, headless("db", Member("db-0", "10.244.1.10", (80,)))))
     (answer,) = server.ask("web.default.svc.cluster.local", "A").answer
     assert ("10.96.0.5", 5) == (answer[0].to_text(), answer.ttl)
     (pointer,) = server.ask("5.0.96.10.in-addr.arpa", "PTR").answer
@@ -64,7 +64,7 @@ INSIDE = "web.default.svc.cluster.local."
 
 def test_an_external_name_leads_to_its_target(server: Server) -> None:
     """A plain question is answered as a whole: in our zone, over two of them, and forwarded."""
-    server.bring(
+    server.apply(
         state(
             WEB,
             external_name("same", INSIDE.rstrip(".")),
@@ -83,7 +83,7 @@ def test_an_external_name_leads_to_its_target(server: Server) -> None:
 def test_an_external_name_whose_target_is_not_there_is_a_name_without_an_address(
     server: Server,
 ) -> None:
-    server.bring(state(external_name("db", INSIDE.rstrip("."))))
+    server.apply(state(external_name("db", INSIDE.rstrip("."))))
     answer = server.ask("db.default.svc.cluster.local", "A")
     assert ("NXDOMAIN", 1) == (dns.rcode.to_text(answer.rcode()), len(answer.answer))
 
@@ -92,8 +92,8 @@ def test_a_name_may_become_another_kind_of_service_and_back(server: Server) -> N
     """A CNAME stands alone (RFC 1034): what was there goes in the same update."""
     kinds = [WEB, external_name("web", OUTSIDE.rstrip(".")), headless("web", MEMBER)]
     for kind in (*kinds, *kinds[:2], kinds[0]):
-        server.bring(state(kind))
-        assert 0 == server.bring(state(kind))
+        server.apply(state(kind))
+        assert 0 == server.apply(state(kind))
 
 
 def chain(length: int, target: str) -> list[VirtualService]:
@@ -103,15 +103,15 @@ def chain(length: int, target: str) -> list[VirtualService]:
 
 @pytest.mark.parametrize("target", [INSIDE, OUTSIDE])
 def test_as_many_aliases_are_followed_as_check_accepts(server: Server, target: str) -> None:
-    server.bring(state(WEB, *chain(MAX_ALIASES, target.rstrip("."))))
+    server.apply(state(WEB, *chain(MAX_ALIASES, target.rstrip("."))))
     assert f"{target} A " in answered(server, "a0.default.svc.cluster.local.")[-1]
-    server.bring(state(WEB, *chain(MAX_ALIASES + 1, target.rstrip("."))))
+    server.apply(state(WEB, *chain(MAX_ALIASES + 1, target.rstrip("."))))
     answer = server.ask("a0.default.svc.cluster.local.", "A")
     assert dns.rcode.SERVFAIL == answer.rcode()
 
 
 def test_an_alias_that_leads_back_is_not_answered(server: Server) -> None:
-    server.bring(state(external_name("a", "a.default.svc.cluster.local")))
+    server.apply(state(external_name("a", "a.default.svc.cluster.local")))
     assert dns.rcode.SERVFAIL == server.ask("a.default.svc.cluster.local.", "A").rcode()
 
 
@@ -123,7 +123,7 @@ def test_name_of_others_may_have_many_addresses(server: Server) -> None:
 
 @pytest.mark.parametrize("name", ["svc", "pod"])
 def test_names_above_no_service_have_no_data(server: Server, name: str) -> None:
-    server.bring(state())
+    server.apply(state())
     answer = server.ask(f"{name}.cluster.local", "A")
     assert (dns.rcode.NOERROR, []) == (answer.rcode(), answer.answer)
 
@@ -143,7 +143,7 @@ MEMBER = Member("db-0", "10.244.1.10", (80,))
 def test_what_is_not_there_is_told_for_five_seconds(
     server: Server, name: str, type_: str, code: str
 ) -> None:
-    server.bring(state(WEB))
+    server.apply(state(WEB))
     answer = server.ask(name, type_)
     assert (code, []) == (dns.rcode.to_text(answer.rcode()), answer.answer)
     assert 5 == answer.authority[0].ttl
@@ -161,16 +161,16 @@ def test_after_writing_the_difference_it_is_empty(
     server: Server, sequence: list[NodeState]
 ) -> None:
     for wanted in sequence:
-        server.bring(wanted)
+        server.apply(wanted)
         before = server.serials()
-        assert 0 == server.bring(wanted)
+        assert 0 == server.apply(wanted)
         assert before == server.serials()
 
 
 def test_a_serial_rises_exactly_where_the_content_changes(server: Server) -> None:
-    server.bring(state(WEB))
+    server.apply(state(WEB))
     before = server.serials()
-    server.bring(state(service("web", ["10.96.0.6", "fd00:96::5"])))
+    server.apply(state(service("web", ["10.96.0.6", "fd00:96::5"])))
     after = server.serials()
     assert {"cluster.local", "0.96.10.in-addr.arpa"} == {z for z in after if after[z] != before[z]}
     assert [] == [zone for zone in after if after[zone] < before[zone]]
@@ -178,24 +178,24 @@ def test_a_serial_rises_exactly_where_the_content_changes(server: Server) -> Non
 
 def test_more_records_than_a_message_holds_are_written(server: Server) -> None:
     many = state(*(service(f"s-{n}", [f"10.96.0.{n}", f"fd00:96::{n:x}"]) for n in range(1, 150)))
-    server.bring(many)
-    assert 0 == server.bring(many)
-    server.bring(state())
+    server.apply(many)
+    assert 0 == server.apply(many)
+    server.apply(state())
 
 
 def test_an_update_takes_effect_on_the_content_that_it_was_made_for_only(server: Server) -> None:
     """Its prerequisite is the zone's SOA: what others changed meanwhile is read before."""
     plane = server.plane()
-    server.bring(state(WEB))
+    server.apply(state(WEB))
     within(server.netns, partial(plane.read, BASE))
-    server.bring(state())
+    server.apply(state())
     delta: Delta[Record, int] = Delta(delete=plane.render(BASE, WEB))
     with pytest.raises(ObjectsRefused, match=r"^cluster.local was changed by others meanwhile; "):
         within(server.netns, partial(plane.write, BASE, delta))
 
 
 def test_records_of_other_types_are_removed(server: Server) -> None:
-    server.bring(state(WEB))
+    server.apply(state(WEB))
     update = dns.update.UpdateMessage("cluster.local", keyring=server.tsig)
     web = "web.default.svc.cluster.local."
     update.add(web, 60, "MX", f"10 {web}")
@@ -204,16 +204,16 @@ def test_records_of_other_types_are_removed(server: Server) -> None:
     update.add("sub.cluster.local.", 60, "NS", "ns.example.org.")
     answer = within(server.netns, partial(dns.query.tcp, update, "127.0.0.1", port=PORT, timeout=2))
     assert dns.rcode.NOERROR == answer.rcode()
-    assert 3 == server.bring(state(WEB))
-    assert 0 == server.bring(state(WEB))
+    assert 3 == server.apply(state(WEB))
+    assert 0 == server.apply(state(WEB))
     assert [] == server.ask(web, "MX").answer
 
 
 def test_a_serial_does_not_fall_when_the_server_forgets_it(server: Server, tmp_path: Path) -> None:
     """A server that is installed anew begins with serial 1: it is raised past all that was served."""
     kept = tmp_path / "serials.json"
-    server.bring(state(WEB), kept)
-    server.bring(state(), kept)
+    server.apply(state(WEB), kept)
+    server.apply(state(), kept)
     before = server.serials()
     server.stop()
     for zone in zones_of(BASE):
@@ -221,11 +221,11 @@ def test_a_serial_does_not_fall_when_the_server_forgets_it(server: Server, tmp_p
         (server.journals / f"{zone}.jnl").unlink(missing_ok=True)
     server.process = server.start()
     assert {1} == set(server.serials().values())
-    server.bring(state(), kept)
+    server.apply(state(), kept)
     after = server.serials()
     assert [] == [zone for zone in before if later(before[zone], after[zone])]
     assert later(after["cluster.local"], before["cluster.local"])
-    server.bring(state(), kept)
+    server.apply(state(), kept)
     assert after == server.serials()
 
 
@@ -234,14 +234,14 @@ def test_what_the_server_forgets_without_power_is_there_again_by_the_agent(
 ) -> None:
     """Journals are in memory: what was changed since a file was written is gone with it."""
     kept = tmp_path / "serials.json"
-    server.bring(state(WEB), kept)
+    server.apply(state(WEB), kept)
     before = server.serials()
     server.stop()
     for journal in server.journals.iterdir():
         journal.unlink()
     server.process = server.start()
     assert server.serials() != before
-    assert server.bring(state(WEB), kept) > 0
+    assert server.apply(state(WEB), kept) > 0
     after = server.serials()
     assert [] == [zone for zone in before if later(before[zone], after[zone])]
     assert [f"{INSIDE} A 10.96.0.5"] == answered(server, INSIDE)
@@ -249,7 +249,7 @@ def test_what_the_server_forgets_without_power_is_there_again_by_the_agent(
 
 def test_a_server_that_is_told_to_stop_has_everything_in_its_files(server: Server) -> None:
     """As at a reboot, which takes the journals."""
-    server.bring(state(WEB))
+    server.apply(state(WEB))
     before = server.serials()
     server.process.terminate()
     server.process.wait(20)
@@ -257,18 +257,18 @@ def test_a_server_that_is_told_to_stop_has_everything_in_its_files(server: Serve
         journal.unlink()
     server.process = server.start()
     assert before == server.serials()
-    assert 0 == server.bring(state(WEB))
+    assert 0 == server.apply(state(WEB))
 
 
 def test_a_server_that_stopped_is_told_and_serves_the_same_when_it_is_back(server: Server) -> None:
-    server.bring(state(WEB))
+    server.apply(state(WEB))
     before = server.serials()
     server.stop()
     with pytest.raises(KernelRefused, match=r"^the DNS server gave no zone cluster\.local: "):
-        server.bring(state(WEB))
+        server.apply(state(WEB))
     server.process = server.start()
     assert before == server.serials()
-    assert 0 == server.bring(state(WEB))
+    assert 0 == server.apply(state(WEB))
 
 
 def test_one_connection_serves_many_changes_until_the_server_or_the_key_is_another(
@@ -282,7 +282,7 @@ def test_one_connection_serves_many_changes_until_the_server_or_the_key_is_anoth
     reconciler = Reconciler(plane)
 
     def changed(*services: VirtualService) -> int:
-        return len(within(server.netns, partial(reconciler.bring, state(*services))))
+        return len(within(server.netns, partial(reconciler.apply, state(*services))))
 
     def connections() -> list[str]:
         listed = run(server.netns, "ss", "-Htn", "state", "established", "dport", f"{PORT}")
@@ -307,7 +307,7 @@ def test_one_connection_serves_many_changes_until_the_server_or_the_key_is_anoth
 
 def test_what_is_on_disk_is_what_is_served(server: Server, tmp_path: Path) -> None:
     """The file and its journal together, at any moment, by BIND's own tool."""
-    server.bring(state(WEB, headless("db", MEMBER)))
+    server.apply(state(WEB, headless("db", MEMBER)))
     for zone in zones_of(BASE):
         file, out = server.directory / f"{zone}.zone", tmp_path / "zone"
         subprocess.run(
@@ -330,18 +330,18 @@ def test_what_is_on_disk_is_what_is_served(server: Server, tmp_path: Path) -> No
 def test_our_own_updates_are_no_drift_and_those_of_others_are(server: Server) -> None:
     reconciler = Reconciler(server.plane())
 
-    def brought(wanted: NodeState) -> int:
-        return len(within(server.netns, partial(reconciler.bring, wanted)))
+    def applied(wanted: NodeState) -> int:
+        return len(within(server.netns, partial(reconciler.apply, wanted)))
 
     def drifted() -> bool:
         return within(server.netns, reconciler.drift) is not None
 
-    brought(state(WEB))
+    applied(state(WEB))
     assert not drifted()
-    brought(state())
-    brought(state(WEB))
+    applied(state())
+    applied(state(WEB))
     assert not drifted()
-    server.bring(state())  # another dataplane, with the same key
+    server.apply(state())  # another dataplane, with the same key
     assert drifted()
-    assert 0 < brought(state(WEB))
+    assert 0 < applied(state(WEB))
     assert not drifted()

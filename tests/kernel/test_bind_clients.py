@@ -56,7 +56,7 @@ def idle(server: Server, count: int, taken: int) -> Iterator[None]:
 def test_idle_connections_of_clients_keep_no_update_waiting(server: Server) -> None:
     """Of BIND's own 150 places they would take all."""
     with idle(server, count=300, taken=151):
-        assert server.bring(state(WEB)) > 0
+        assert server.apply(state(WEB)) > 0
 
 
 def test_an_agent_that_changes_nothing_keeps_its_connection(server: Server) -> None:
@@ -68,12 +68,12 @@ def test_an_agent_that_changes_nothing_keeps_its_connection(server: Server) -> N
     server.process = server.start()
     reconciler = Reconciler(server.plane())
 
-    def bring(wanted: NodeState) -> int:
-        return len(within(server.netns, partial(reconciler.bring, wanted)))
+    def apply(wanted: NodeState) -> int:
+        return len(within(server.netns, partial(reconciler.apply, wanted)))
 
-    assert bring(state(WEB)) > 0
+    assert apply(state(WEB)) > 0
     with idle(server, count=5, taken=2):
         for _ in range(8):
             time.sleep(0.3)  # as the agent's looks every ten seconds, beside BIND's limit of 30
             assert not within(server.netns, reconciler.drift)
-        assert bring(state()) > 0
+        assert apply(state()) > 0

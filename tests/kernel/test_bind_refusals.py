@@ -42,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.mark.parametrize("plain", [True, False], ids=["no key", "a wrong key"])
 def test_without_the_key_nothing_is_changed_or_transferred(server: Server, plain: bool) -> None:
-    server.bring(state(WEB))
+    server.apply(state(WEB))
     before = server.serials()
     update = dns.update.UpdateMessage("cluster.local")
     update.add("intruder.cluster.local.", 5, "A", "192.0.2.66")
@@ -65,7 +65,7 @@ def test_without_the_key_nothing_is_changed_or_transferred(server: Server, plain
 def refused(server: Server, key: Path) -> str:
     plane = server.plane(key)
     with pytest.raises((KernelRefused, StateError)) as error:
-        within(server.netns, partial(Reconciler(plane).bring, state(WEB)))
+        within(server.netns, partial(Reconciler(plane).apply, state(WEB)))
     assert [str(error.value)] == str(error.value).splitlines()
     return str(error.value)
 
@@ -92,7 +92,7 @@ def test_a_key_that_is_none_is_told(
 def test_a_zone_that_is_not_served_is_told(server: Server) -> None:
     base = based(domain="other.example")
     with pytest.raises(KernelRefused, match=r"^the DNS server gave no zone other.example: "):
-        within(server.netns, partial(Reconciler(server.plane()).bring, state(base=base)))
+        within(server.netns, partial(Reconciler(server.plane()).apply, state(base=base)))
 
 
 def written(server: Server, *records: Record) -> dict[object, str]:
@@ -130,11 +130,11 @@ GOOD = [Record("cluster.local", f"good-{n}.cluster.local.", "A", "192.0.2.1") fo
 def test_record_that_is_refused_keeps_no_other_from_being_written(
     server: Server, bad: Record, reason: str
 ) -> None:
-    server.bring(state())
+    server.apply(state())
     refusals = written(server, *GOOD[:20], bad, *GOOD[20:], *POINTERS)
     assert [bad] == list(refusals)
     assert re.search(reason, refusals[bad])
-    assert 41 == server.bring(state())
+    assert 41 == server.apply(state())
 
 
 POINTERS = [Record("0.96.10.in-addr.arpa", "7.0.96.10.in-addr.arpa.", "PTR", "good.example.")]
@@ -149,9 +149,9 @@ def test_name_whose_set_is_refused_keeps_the_one_that_it_has(server: Server) -> 
         )
         for last in (3, 700)
     )
-    server.bring(state(few))
+    server.apply(state(few))
     with pytest.raises(ObjectsRefused) as error:
-        server.bring(state(many, WEB))
+        server.apply(state(many, WEB))
     assert ["Service/default/many"] == list(error.value.reasons)
     assert str(error.value) == (
         "Service/default/many: the DNS server took no update of "
@@ -162,20 +162,20 @@ def test_name_whose_set_is_refused_keeps_the_one_that_it_has(server: Server) -> 
 
 
 def test_zone_that_takes_nothing_is_named_alone(server: Server) -> None:
-    server.bring(state())
+    server.apply(state())
     outside = [Record("cluster.local", f"{n}.example.org.", "A", "192.0.2.1") for n in range(30)]
     assert {
         "zone cluster.local": "the DNS server took no update of cluster.local: NOTZONE"
     } == written(server, *outside, *POINTERS)
-    assert 1 == server.bring(state())
+    assert 1 == server.apply(state())
 
 
 def test_zone_that_is_not_served_keeps_no_other_from_being_written(server: Server) -> None:
-    server.bring(state())
+    server.apply(state())
     base = msgspec.structs.replace(BASE, workload_cidrs=("10.245.0.0/16", "fd00:244::/48"))
     db = headless("db", Member("db-0", "10.245.1.10", (80,)))
     with pytest.raises(ObjectsRefused, match=UNSERVED) as error:
-        server.bring(state(WEB, db, base=base))
+        server.apply(state(WEB, db, base=base))
     assert ["zone 245.10.in-addr.arpa"] == list(error.value.reasons)
     assert [f"{INSIDE} A 10.96.0.5"] == answered(server, INSIDE)
     assert ["10.245.1.10"] == [

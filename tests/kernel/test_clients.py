@@ -48,7 +48,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         stack.callback(Resolver(netns, known=outside).close)
         server = Server(netns, tmp_path_factory.mktemp("clients"), port=53)
         stack.callback(server.stop)
-        server.bring(STATE)
+        server.apply(STATE)
         stack.enter_context(
             files(
                 netns,

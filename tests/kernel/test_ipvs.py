@@ -44,8 +44,8 @@ class Node:
     def close(self) -> None:
         self.plane.close()
 
-    def bring(self, wanted: NodeState) -> int:
-        return len(within(self.netns, partial(self.reconciler.bring, wanted)))
+    def apply(self, wanted: NodeState) -> int:
+        return len(within(self.netns, partial(self.reconciler.apply, wanted)))
 
     def collect(self) -> None:
         within(self.netns, self.reconciler.collect)
@@ -57,7 +57,7 @@ class Node:
         """Return how much a freshly started agent changes for *wanted*."""
         again = Node(self.netns)
         try:
-            return again.bring(wanted)
+            return again.apply(wanted)
         finally:
             again.close()
 
@@ -116,7 +116,7 @@ def test_text_and_netlink_make_the_same(pair: tuple[Node, str], drawn: NodeState
     wanted = ours(drawn)
     run(node.netns, "ipvsadm", "--clear")
     node.reconciler.forget()
-    node.bring(wanted)
+    node.apply(wanted)
     run(other, "ipvsadm", "--clear")
     loaded = ["ip", "netns", "exec", other, "ipvsadm", "--restore"]
     subprocess.run(loaded, input=text(wanted), text=True, check=True)
@@ -131,16 +131,16 @@ def test_after_writing_the_difference_it_is_empty(
 ) -> None:
     node, _ = pair
     for wanted in map(ours, sequence):
-        node.bring(wanted)
+        node.apply(wanted)
         assert not node.drifted()
         node.collect()
         assert 0 == node.restarted(wanted)
 
 
 def test_a_change_is_made_and_nothing_else(node: Node) -> None:
-    assert 3 == node.bring(web(ONE, OTHER))
-    assert 0 == node.bring(web(ONE, OTHER))
-    assert 1 == node.bring(web(ONE))
+    assert 3 == node.apply(web(ONE, OTHER))
+    assert 0 == node.apply(web(ONE, OTHER))
+    assert 1 == node.apply(web(ONE))
     assert 0 == node.restarted(web(ONE))
 
 
@@ -159,11 +159,11 @@ def test_a_change_is_made_and_nothing_else(node: Node) -> None:
     ],
 )
 def test_what_is_changed_by_hand_is_seen_and_repaired(node: Node, by_hand: str) -> None:
-    node.bring(web(ONE, OTHER))
+    node.apply(web(ONE, OTHER))
     before = node.saved()
     node.ipvsadm(by_hand)
     assert node.drifted()
-    node.bring(web(ONE, OTHER))
+    node.apply(web(ONE, OTHER))
     node.collect()
     assert before == node.saved()
     assert not node.drifted()
@@ -183,16 +183,16 @@ def test_every_way_is_as_ipvsadm_has_it(
 
     six = "fd00:244:0:1::10:80"
     wanted = there(ONE, OTHER, six)
-    node.bring(wanted)
+    node.apply(wanted)
     assert sorted(text(wanted).splitlines()) == node.saved()
     assert f"-a -t 10.96.0.2:80 -r {ONE} {option} -w 1{more}" in node.saved()
     assert not node.drifted()
     assert 0 == node.restarted(wanted)
-    node.bring(there(ONE, six))
+    node.apply(there(ONE, six))
     assert f"-a -t 10.96.0.2:80 -r {OTHER} {option} -w 0{more}" in node.saved()
     node.ipvsadm(f"-e -t 10.96.0.2:80 -r {ONE} -m -w 1")
     assert node.drifted()
-    node.bring(web(ONE))
+    node.apply(web(ONE))
     assert f"-a -t 10.96.0.2:80 -r {ONE} -m -w 1" in node.saved()
 
 
@@ -201,8 +201,8 @@ def test_servers_of_others_are_left_alone(node: Node) -> None:
     theirs = ["-A -t 192.0.2.1:80 -s rr", "-A -u 172.16.0.1:53 -s wlc", "-A -f 7 -s rr"]
     for line in theirs:
         node.ipvsadm(line)
-    node.bring(web(ONE))
-    node.bring(state(base=BASE))
+    node.apply(web(ONE))
+    node.apply(state(base=BASE))
     node.collect()
     assert sorted(theirs) == node.saved()
 
@@ -212,7 +212,7 @@ def test_in_the_other_mode_servers_of_others_are_left_alone_wherever_they_are(no
     theirs = ["-A -t 10.96.0.2:80 -s rr", "-A -t 192.0.2.1:30000 -s rr"]
     for line in theirs:
         node.ipvsadm(line)
-    node.bring(state(base=based()))
+    node.apply(state(base=based()))
     node.collect()
     node.now += 10000
     node.collect()
@@ -220,9 +220,9 @@ def test_in_the_other_mode_servers_of_others_are_left_alone_wherever_they_are(no
 
 
 def test_what_falls_out_of_the_ranges_leaves(node: Node) -> None:
-    node.bring(web(ONE, protocol="UDP"))
+    node.apply(web(ONE, protocol="UDP"))
     moved = msgspec.structs.replace(BASE, service_cidrs=("10.97.0.0/24", "fd00:97::/112"))
-    node.bring(state(service("web", ["10.97.0.2"], [ONE]), base=moved))
+    node.apply(state(service("web", ["10.97.0.2"], [ONE]), base=moved))
     node.collect()
     assert ["-A -t 10.97.0.2:80 -s rr", f"-a -t 10.97.0.2:80 -r {ONE} -m -w 1"] == node.saved()
     assert not node.drifted()
@@ -245,14 +245,14 @@ def test_a_scheduler_that_the_kernel_lacks_concerns_its_service_alone(node: Node
         base=BASE,
     )
     with pytest.raises(ObjectsRefused, match=r"^Service/default/bad: IPVS refused `-A -t 10\.96"):
-        node.bring(wanted)
+        node.apply(wanted)
     assert f"-a -t 10.96.0.2:80 -r {ONE} -m -w 1" in node.saved()
     assert "table ip groundplane-ipvs" in run(node.netns, "nft", "list", "tables")
 
 
 def test_an_endpoint_of_tcp_leaves_when_it_has_no_connection(node: Node) -> None:
-    node.bring(web(ONE, OTHER))
-    node.bring(web(ONE))
+    node.apply(web(ONE, OTHER))
+    node.apply(web(ONE))
     assert f"-a -t 10.96.0.2:80 -r {OTHER} -m -w 0" in node.saved()
     node.collect()
     assert f"-a -t 10.96.0.2:80 -r {OTHER} -m -w 0" not in node.saved()
@@ -260,55 +260,55 @@ def test_an_endpoint_of_tcp_leaves_when_it_has_no_connection(node: Node) -> None
 
 
 def test_a_service_leaves_after_its_endpoints(node: Node) -> None:
-    node.bring(web(ONE))
-    node.bring(state(base=BASE))
+    node.apply(web(ONE))
+    node.apply(state(base=BASE))
     assert ["-A -t 10.96.0.2:80 -s rr", f"-a -t 10.96.0.2:80 -r {ONE} -m -w 0"] == node.saved()
     node.collect()
     assert [] == node.saved()
 
 
 def test_what_is_leaving_comes_back(node: Node) -> None:
-    node.bring(web(ONE, OTHER))
-    node.bring(state(base=BASE))
-    assert 3 == node.bring(web(ONE, OTHER))
+    node.apply(web(ONE, OTHER))
+    node.apply(state(base=BASE))
+    assert 3 == node.apply(web(ONE, OTHER))
     node.collect()
     assert text(web(ONE, OTHER)).splitlines() == node.saved()
 
 
 def test_what_is_leaving_leaves_also_after_a_restart(node: Node) -> None:
-    node.bring(web(ONE, OTHER))
-    node.bring(web(ONE))
+    node.apply(web(ONE, OTHER))
+    node.apply(web(ONE))
     again = Node(node.netns)
-    again.bring(web(ONE))
+    again.apply(web(ONE))
     again.collect()
     again.close()
     assert text(web(ONE)).splitlines() == node.saved()
 
 
 def test_endpoints_of_udp_go_at_once(node: Node) -> None:
-    node.bring(web(ONE, OTHER, protocol="UDP"))
-    node.bring(web(ONE, protocol="UDP"))
+    node.apply(web(ONE, OTHER, protocol="UDP"))
+    node.apply(web(ONE, protocol="UDP"))
     assert text(web(ONE, protocol="UDP")).splitlines() == node.saved()
-    node.bring(state(base=BASE))
+    node.apply(state(base=BASE))
     assert [] == node.saved()
 
 
 def test_without_its_sysctls_nothing_is_written(node: Node) -> None:
     sysctl(node.netns, net__ipv4__vs__conntrack=0)
     with pytest.raises(KernelRefused, match=r"net\.ipv4\.vs\.conntrack is 0, and has to be 1"):
-        node.bring(web(ONE))
+        node.apply(web(ONE))
     assert [] == node.saved()
 
 
 def test_what_the_kernel_refuses_is_named_as_ipvsadm_writes_it(node: Node) -> None:
-    node.bring(web(ONE))
+    node.apply(web(ONE))
     delta = Delta(create=render(BASE, web(ONE).services["default", "web"]))
     with pytest.raises(KernelRefused, match=r"IPVS refused `-A -t 10\.96\.0\.2:80 -s rr`: File ex"):
         within(node.netns, lambda: node.plane.write(BASE, delta))
 
 
 def test_timeouts_are_conntracks_unless_somebody_chose_others(node: Node) -> None:
-    node.bring(web(ONE))
+    node.apply(web(ONE))
     shown = run(node.netns, "ipvsadm", "-L", "--timeout")
     assert "432000 120 120" in shown
     node.ipvsadm("--set 60 0 0")
@@ -317,8 +317,8 @@ def test_timeouts_are_conntracks_unless_somebody_chose_others(node: Node) -> Non
 
 
 def test_in_the_other_mode_nothing_of_it_stays(node: Node) -> None:
-    node.bring(web(ONE))
-    node.bring(state(base=based(proxy_mode="nftables")))
+    node.apply(web(ONE))
+    node.apply(state(base=based(proxy_mode="nftables")))
     node.collect()
     node.collect()
     assert [] == node.saved()
@@ -327,11 +327,11 @@ def test_in_the_other_mode_nothing_of_it_stays(node: Node) -> None:
 
 
 def test_rules_that_lead_to_it_are_looked_at(node: Node) -> None:
-    node.bring(web(ONE))
+    node.apply(web(ONE))
     assert not node.drifted()
     run(node.netns, "nft", "flush", "chain", "ip", "groundplane-ipvs", "leaving")
     assert node.drifted()
-    node.bring(web(ONE))
+    node.apply(web(ONE))
     assert "meta mark set" in run(
         node.netns, "nft", "list", "chain", "ip", "groundplane-ipvs", "leaving"
     )

@@ -184,7 +184,7 @@ def test_without_ipvs_the_rules_of_the_other_mode_stay(net: World) -> None:
         state = project(net.site, "n1", frozenset())
         for reconciler in net.planes["n1"][1:]:
             with pytest.raises(KernelRefused, match=r"vs\.conntrack is 0|IPVS is not ready"):
-                within(netns, partial(reconciler.bring, state))
+                within(netns, partial(reconciler.apply, state))
         assert ask_echo(net, "near", "web")
     finally:
         sysctl(netns, net__ipv4__vs__conntrack=1)

@@ -27,13 +27,13 @@ def node() -> Iterator[str]:
         yield netns
 
 
-def bring(netns: str, wanted: NodeState) -> int:
+def apply(netns: str, wanted: NodeState) -> int:
     """Return how many routes a freshly started dataplane changes."""
 
     def change() -> int:
         plane = Links()
         try:
-            return len(Reconciler(plane).bring(wanted))
+            return len(Reconciler(plane).apply(wanted))
         finally:
             plane.close()
 
@@ -50,7 +50,7 @@ def routes(netns: str, *of: str) -> list[str]:
 
 
 def test_service_ranges_and_subnets_of_peers_have_routes(node: str) -> None:
-    assert 8 == bring(node, state())
+    assert 8 == apply(node, state())
     assert [
         "10.244.2.0/24 192.0.2.2",
         "10.244.3.0/24 192.0.2.3",
@@ -67,16 +67,16 @@ def test_service_ranges_and_subnets_of_peers_have_routes(node: str) -> None:
 @given(sequence=st.lists(states(), min_size=1, max_size=3))
 def test_after_writing_the_difference_it_is_empty(node: str, sequence: list[NodeState]) -> None:
     for wanted in sequence:
-        bring(node, wanted)
-        assert 0 == bring(node, wanted)
+        apply(node, wanted)
+        assert 0 == apply(node, wanted)
 
 
 def test_a_node_that_moved_or_left_takes_its_route_along(node: str) -> None:
     plane = within(node, Links)
     reconciler = Reconciler(plane)
-    within(node, partial(reconciler.bring, state()))
+    within(node, partial(reconciler.apply, state()))
     moved = (Peer("n2", ("192.0.2.22", "2001:db8::22"), BASE.peers[0].subnets),)
-    assert 4 == len(within(node, partial(reconciler.bring, state(base=based(peers=moved)))))
+    assert 4 == len(within(node, partial(reconciler.apply, state(base=based(peers=moved)))))
     found = routes(node, "proto", "71")
     assert ["10.244.2.0/24 192.0.2.22"] == [each for each in found if each.startswith("10.244.")]
     plane.close()
@@ -87,14 +87,14 @@ def test_routes_of_others_are_untouched(node: str, foreign: str) -> None:
     ip(f"-n {node} route add via 192.0.2.9 {foreign}")
     before = run(node, "ip", "route", "show", "table", "all", "198.51.100.0/24")
     for wanted in (state(), state(base=based(peers=()))):
-        bring(node, wanted)
+        apply(node, wanted)
         assert before == run(node, "ip", "route", "show", "table", "all", "198.51.100.0/24")
 
 
 def test_a_route_of_others_to_the_same_range_is_not_replaced(node: str) -> None:
     ip(f"-n {node} route add 10.244.2.0/24 via 192.0.2.9")
     with pytest.raises(KernelRefused) as refused:
-        bring(node, state())
+        apply(node, state())
     expected = "no route to 10.244.2.0/24 via 192.0.2.2: a route of others is there"
     assert expected == str(refused.value)
     assert "10.244.2.0/24 192.0.2.9" in routes(node)
@@ -103,32 +103,32 @@ def test_a_route_of_others_to_the_same_range_is_not_replaced(node: str) -> None:
 
 def test_a_default_route_with_our_number_is_removed_like_any_other(node: str) -> None:
     ip(f"-n {node} route add default via 192.0.2.9 proto 71")
-    assert 9 == bring(node, state())
-    assert 0 == bring(node, state())
+    assert 9 == apply(node, state())
+    assert 0 == apply(node, state())
 
 
 def test_a_route_that_others_removed_is_set_again(node: str) -> None:
-    bring(node, state())
+    apply(node, state())
     ip(f"-n {node} route del 10.244.2.0/24")
-    assert 1 == bring(node, state())
+    assert 1 == apply(node, state())
 
 
 def test_an_address_of_the_bridge_that_others_removed_is_given_again(node: str) -> None:
-    bring(node, state())
+    apply(node, state())
     for address in ("10.244.1.1/24", "fd00:244:0:1::1/64"):
         ip(f"-n {node} address del {address} dev groundplane0")
     ip(f"-n {node} address add 203.0.113.1/32 dev groundplane0")  # no matter whose
-    assert 2 <= bring(node, state())
+    assert 2 <= apply(node, state())
     found = run(node, "ip", "-o", "address", "show", "dev", "groundplane0")
     for address in ("10.244.1.1/24", "fd00:244:0:1::1/64", "203.0.113.1/32"):
         assert f" {address} " in found
     assert "tentative" not in found
-    assert 0 == bring(node, state())
+    assert 0 == apply(node, state())
 
 
 def test_changes_of_routes_links_and_addresses_are_heard_of(node: str) -> None:
     plane = within(node, Links)
-    within(node, partial(Reconciler(plane).bring, state()))
+    within(node, partial(Reconciler(plane).apply, state()))
     heard = within(node, plane.listen)
     for change in (
         "route del 10.244.2.0/24",
@@ -158,7 +158,7 @@ def test_changes_of_routes_links_and_addresses_are_heard_of(node: str) -> None:
 )
 def test_a_change_that_nobody_told_of_shows_at_a_look(node: str, change: str) -> None:
     plane = within(node, Links)
-    within(node, partial(Reconciler(plane).bring, state()))
+    within(node, partial(Reconciler(plane).apply, state()))
     assert within(node, partial(plane.drift, BASE))  # it has written
     within(node, partial(plane.read, BASE))
     for others in ("route add 203.0.113.0/24 via 192.0.2.3", "address add 203.0.113.1/32 dev lo"):
@@ -172,9 +172,9 @@ def test_a_change_that_nobody_told_of_shows_at_a_look(node: str, change: str) ->
 def test_where_nothing_was_changed_a_look_reads_nothing(node: str) -> None:
     plane = within(node, Links)
     reconciler = Reconciler(plane)
-    within(node, partial(reconciler.bring, state()))
+    within(node, partial(reconciler.apply, state()))
     assert within(node, reconciler.drift)
-    assert not within(node, partial(reconciler.bring, state()))
+    assert not within(node, partial(reconciler.apply, state()))
     assert not within(node, reconciler.drift)
     plane.close()
 
@@ -182,7 +182,7 @@ def test_where_nothing_was_changed_a_look_reads_nothing(node: str) -> None:
 def test_without_the_bridge_the_error_says_who_makes_it(node: str) -> None:
     ip(f"-n {node} link del groundplane0")
     with pytest.raises(KernelRefused) as refused:
-        bring(node, state())
+        apply(node, state())
     told = "there is no bridge groundplane0; the deploy makes it"
     assert told == str(refused.value)
     assert 4 == len(routes(node, "proto", "71"))
@@ -191,4 +191,4 @@ def test_without_the_bridge_the_error_says_who_makes_it(node: str) -> None:
 def test_a_gateway_that_is_not_on_a_link_is_told(node: str) -> None:
     far = (Peer("n2", ("203.0.113.2",), ("10.244.2.0/24",)),)
     with pytest.raises(KernelRefused, match=r"no route to 10.244.2.0/24 via 203.0.113.2: .+"):
-        bring(node, state(base=based(peers=far)))
+        apply(node, state(base=based(peers=far)))

@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from groundplane.agent.contest import AT_ONCE
+from groundplane.agent.repair_backoff import AT_ONCE
 from tests.kernel.living import LOCK, SITE, Living, living
 from tests.kernel.world import run, within
 from tests.waiting import PATIENCE

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from groundplane.compile.pipeline import compile_source
-from groundplane.site.snapshot import encode, revision_of
+from groundplane.site.encoding import encode
+from groundplane.site.snapshot import revision_of
 from tests.kernel.living import API, LOCK, Living, living
 from tests.kernel.world import within
 from tests.sources.pki import authority, signed

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from groundplane.compile.pipeline import compile_source
-from groundplane.site.snapshot import encode
+from groundplane.site.encoding import encode
 from tests.kernel.living import Living, living
 
 pytestmark = pytest.mark.slow

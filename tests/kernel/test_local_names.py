@@ -80,7 +80,7 @@ def site(
         directory = tmp_path_factory.mktemp("local")
         started = Server(netns, directory, base, forwarders=forwarders)
         stack.callback(started.stop)
-        started.bring(state(service("web", ["10.96.0.5"]), base=base))
+        started.apply(state(service("web", ["10.96.0.5"]), base=base))
         yield started, resolvers
 
 
@@ -146,7 +146,7 @@ def test_address_without_a_name_is_not_there_or_has_no_data(
     with namespace("parts") as netns:
         server = Server(netns, tmp_path, base)
         try:
-            server.bring(state(service("web", ["10.96.0.5"]), base=base))
+            server.apply(state(service("web", ["10.96.0.5"]), base=base))
             assert 1 == len(server.ask("5.0.96.10.in-addr.arpa.", "PTR").answer)
             answer = server.ask("9.0.96.10.in-addr.arpa.", "PTR")
             assert (code, []) == (answer.rcode(), answer.answer)

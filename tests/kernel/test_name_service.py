@@ -78,7 +78,7 @@ class Site:
             own.mkdir()
             server = Server(net.node(node.name), own, state.base, port=53)
             self.servers[node.name] = server
-            server.bring(state)
+            server.apply(state)
             update = dns.update.UpdateMessage("cluster.local", keyring=server.tsig)
             update.add(f"{WHERE}.", 5, "TXT", node.name)
             assert dns.rcode.NOERROR == server.send(update, tcp=True).rcode()

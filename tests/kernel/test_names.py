@@ -57,7 +57,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with namespace("names") as netns:
         started = Server(netns, tmp_path_factory.mktemp("names"))
         try:
-            started.bring(STATE)
+            started.apply(STATE)
             yield started
         finally:
             started.stop()

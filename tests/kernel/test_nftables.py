@@ -61,8 +61,8 @@ def test_text_and_netlink_make_the_same_ruleset(
     pair: tuple[Node, Node], tmp_path_factory: pytest.TempPathFactory, wanted: NodeState
 ) -> None:
     one, other = pair
-    one.bring(state(base=wanted.base))
-    one.bring(wanted)  # by netlink: the framework is there
+    one.apply(state(base=wanted.base))
+    one.apply(wanted)  # by netlink: the framework is there
     path = tmp_path_factory.mktemp("text") / "nftables.nft"
     path.write_text(ruleset(wanted.base, elements_of(wanted)))
     other.listed("-f", str(path))
@@ -78,7 +78,7 @@ def test_after_writing_the_difference_it_is_empty(
 ) -> None:
     node, _ = pair
     for wanted in sequence:
-        node.bring(wanted)
+        node.apply(wanted)
         before = node.generation()
         assert 0 == node.restarted(wanted)
         assert before == node.generation()
@@ -86,7 +86,7 @@ def test_after_writing_the_difference_it_is_empty(
 
 
 def test_a_restarted_agent_adopts_what_is_there_and_writes_nothing(node: Node) -> None:
-    node.bring(state(A, B))
+    node.apply(state(A, B))
     before = node.generation()
     assert 0 == node.restarted(state(A, B))
     assert before == node.generation()
@@ -105,9 +105,9 @@ def test_a_restarted_agent_adopts_what_is_there_and_writes_nothing(node: Node) -
 )
 def test_another_framework_is_replaced_in_one_transaction(node: Node, base: NodeBase) -> None:
     services = [A] if len(base.families) == 2 else []
-    node.bring(state(A, B))
+    node.apply(state(A, B))
     before = node.generation()
-    node.bring(state(*services, base=base))
+    node.apply(state(*services, base=base))
     assert before + 1 == node.generation()
     assert 0 == node.restarted(state(*services, base=base))
     listed = node.listed("list", "tables").splitlines()
@@ -120,7 +120,7 @@ def test_a_site_of_one_family_takes_no_tunnels_of_the_other(
 ) -> None:
     """VXLAN's link takes both, and whatever is in a tunnel counts as a workload's."""
     base = msgspec.structs.replace(of_family(family), overlay=Overlay("vxlan", 7071, 4790))
-    node.bring(state(base=base))
+    node.apply(state(base=base))
     assert 0 == node.restarted(state(base=base))
 
     def heard(port: int) -> bool:
@@ -136,16 +136,16 @@ def test_a_site_of_one_family_takes_no_tunnels_of_the_other(
 def test_tables_of_others_are_untouched(node: Node) -> None:
     node.load(FOREIGN)
     for wanted in (state(A), state(A, B), state(B, base=based(egress_masquerade=False))):
-        node.bring(wanted)
+        node.apply(wanted)
         assert FOREIGN == node.listed("list", "table", "inet", "theirs")
 
 
 def test_a_thousand_endpoints_of_one_service(node: Node) -> None:
     base = based(capacity=msgspec.structs.replace(SIZES, slots=1536))
     targets = [f"10.244.{n >> 8}.{n & 255}:80" for n in range(1000)]
-    node.bring(state(service("a", ["10.96.0.2"], targets), base=base))
+    node.apply(state(service("a", ["10.96.0.2"], targets), base=base))
     wanted = state(service("a", ["10.96.0.2"], targets[1:]), base=base)
-    assert 1000 >= node.bring(wanted)
+    assert 1000 >= node.apply(wanted)
     assert 0 == node.restarted(wanted)
     prefix = MAPS["IPv4"].cluster_ips.prefix
     handles = [data for key, data in node.elements(base).items() if key.startswith(prefix)]
@@ -182,7 +182,7 @@ def test_a_map_is_replaced_by_a_larger_one_before_it_is_full_and_no_connection_f
         stack.callback(Server(netns, "w", 8080, ("10.244.1.10",)).close)
         node = Node(netns)
         stack.callback(node.close)
-        node.bring(grown(10))
+        node.apply(grown(10))
         sizes_seen, stop = [], threading.Event()
 
         def connect() -> list[str]:
@@ -197,7 +197,7 @@ def test_a_map_is_replaced_by_a_larger_one_before_it_is_full_and_no_connection_f
             try:
                 for count in (10, 500, 520, 1000, 1030, 1024, 10):
                     wanted, before = grown(count), node.generation()
-                    node.bring(wanted)
+                    node.apply(wanted)
                     assert node.generation() - before <= 1
                     sizes_seen.append(wanted.base.capacity.slots)
             finally:
@@ -218,12 +218,12 @@ def test_a_refused_change_is_named_and_compared_with_what_is_there(
     node: Node, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It needs no nft."""
-    node.bring(state(A, B))
+    node.apply(state(A, B))
     node.load(IN_THE_WAY)
     wanted = state(MANY, B)
     with monkeypatch.context() as patched:
         patched.setenv("PATH", "/nowhere")
-        node.bring(wanted)
+        node.apply(wanted)
     assert (
         "nftables: the kernel refused to add { 0x2000 . 0x1 : 10.244.1.11 . 80 } in "
         "ip groundplane slots: File exists; retrying with a full resync"
@@ -233,21 +233,21 @@ def test_a_refused_change_is_named_and_compared_with_what_is_there(
 
 
 def test_a_service_that_does_not_fit_stays_as_it_was_and_the_others_change(node: Node) -> None:
-    node.bring(state(A, B, base=TINY))
+    node.apply(state(A, B, base=TINY))
     other = service("c", ["10.96.0.9"], ["10.244.1.9:80"], pool=9)
     for _ in range(2):
         with pytest.raises(KernelRefused) as refused:
-            node.bring(state(MANY, other, base=TINY))
+            node.apply(state(MANY, other, base=TINY))
         named = str(refused.value)
         assert named.startswith("Service/default/a: the kernel refused to add { 0x2000 . 0x")
         assert named.endswith("in ip groundplane slots: it is full")
         assert elements_of(state(A, other, base=TINY)) == node.elements(TINY)
-    node.bring(state(A, other, base=TINY))
+    node.apply(state(A, other, base=TINY))
     assert 0 == node.restarted(state(A, other, base=TINY))
 
 
 def test_what_is_to_go_and_is_not_there_is_named(node: Node) -> None:
-    node.bring(state(A))
+    node.apply(state(A))
     delta = Delta(delete={MAPS["IPv6"].nodes.prefix + bytes(15) + b"\7": b""})
     with pytest.raises(KernelRefused) as refused:
         within(node.netns, partial(node.plane.write, BASE, delta))
@@ -258,9 +258,9 @@ def test_what_is_to_go_and_is_not_there_is_named(node: Node) -> None:
 def test_a_load_and_a_replacement_need_no_nft(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     path = os.environ["PATH"]
     monkeypatch.setenv("PATH", "/nowhere")
-    node.bring(state(A))
+    node.apply(state(A))
     other = msgspec.structs.replace(BASE, egress_masquerade=False)
-    node.bring(state(A, base=other))
+    node.apply(state(A, base=other))
     monkeypatch.setenv("PATH", path)
     assert 0 == node.restarted(state(A, base=other))
 
@@ -276,7 +276,7 @@ def test_more_errors_than_the_receive_buffer_holds_are_one_and_the_next_call_wor
     node: Node,
 ) -> None:
     """Each message of a batch has an error of its own, and each map at least one message."""
-    node.bring(state(A))
+    node.apply(state(A))
     small = with_a_small_buffer(node)
     missing = {
         map_.prefix + b"\1" * map_.key_width: b""
@@ -300,8 +300,8 @@ def test_a_dump_that_is_larger_than_the_receive_buffer_comes_in_parts(node: Node
     base = based(capacity=msgspec.structs.replace(SIZES, slots=6144))
     targets = [f"10.244.{n >> 8}.{n & 255}:80" for n in range(4000)]
     wanted = state(service("a", ["10.96.0.2"], targets), base=base)
-    node.bring(wanted)
+    node.apply(wanted)
     with_a_small_buffer(node)
     assert elements_of(wanted) == node.elements(base)
     node.reconciler.forget()
-    assert 0 == node.bring(wanted)
+    assert 0 == node.apply(wanted)

@@ -30,14 +30,14 @@ def node() -> Iterator[Node]:
 
 
 def test_our_own_transactions_are_no_drift_and_those_of_others_are(node: Node) -> None:
-    node.bring(state(A))
+    node.apply(state(A))
     assert not node.drifted()
-    node.bring(state(A, B))
-    node.bring(state(B))
+    node.apply(state(A, B))
+    node.apply(state(B))
     assert not node.drifted()
     node.load("add table inet theirs")
     assert node.drifted()
-    assert 0 == node.bring(state(B))  # it was read, and nothing of ours had changed
+    assert 0 == node.apply(state(B))  # it was read, and nothing of ours had changed
     assert not node.drifted()
 
 
@@ -65,12 +65,12 @@ DAMAGES = [
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_what_others_did_to_our_tables_is_seen_and_undone(node: Node, damage: str) -> None:
     wanted = state(A, B)
-    node.bring(wanted)
+    node.apply(wanted)
     before = node.whole()
     node.load(damage)
     assert before != node.whole()
     assert node.drifted()
-    assert 0 < node.bring(wanted)
+    assert 0 < node.apply(wanted)
     assert before == node.whole()
     assert not node.drifted()
 
@@ -78,26 +78,26 @@ def test_what_others_did_to_our_tables_is_seen_and_undone(node: Node, damage: st
 @pytest.mark.parametrize("damage", DAMAGES[:3])
 def test_tables_that_others_removed_are_never_filled_in_part(node: Node, damage: str) -> None:
     """A change that comes before anyone looked is no difference to what is there then."""
-    node.bring(state(A))
+    node.apply(state(A))
     node.load(damage)
-    node.bring(state(A, B))
+    node.apply(state(A, B))
     assert elements_of(state(A, B)) == node.elements(BASE)
     assert 0 == node.restarted(state(A, B))
 
 
 def test_the_tables_of_an_older_version_are_replaced(node: Node) -> None:
     node.load('table ip groundplane { comment "old"; set nodes { type ipv4_addr; }; }')
-    node.bring(state(A))
+    node.apply(state(A))
     assert elements_of(state(A)) == node.elements(BASE)
 
 
 def test_who_was_kept_where_outlives_the_tables_replacement(node: Node) -> None:
     """Of either family; what no map has any more is left behind."""
     base, other = based(affinity_timeouts=(60,)), based(affinity_timeouts=(60, 300))
-    node.bring(state(base=base))
+    node.apply(state(base=base))
     node.load("add element ip groundplane affinity { 0x2000 . 192.0.2.7 timeout 60s : 0x2005 }")
     node.load("add element ip6 groundplane affinity { 0x2000 . 7 . 8 timeout 60s : 0x2006 }")
-    node.bring(state(base=other))
+    node.apply(state(base=other))
     for family, key in (("ip", "192.0.2.7"), ("ip6", "7")):
         assert key in node.listed("list", "map", family, "groundplane", "affinity")
 
@@ -108,14 +108,14 @@ def test_tables_can_be_there_before_services_are(node: Node) -> None:
     assert "table bridge groundplane" in node.listed("list", "tables")
     assert {} == node.elements(wanted.base)
     prepared = node.generation()
-    assert len(elements_of(wanted)) == node.bring(wanted)
+    assert len(elements_of(wanted)) == node.apply(wanted)
     assert prepared + 1 == node.generation()
     assert elements_of(wanted) == node.elements(wanted.base)
     assert not node.drifted()
 
 
 def test_what_is_there_is_not_prepared_again(node: Node) -> None:
-    node.bring(state(A))
+    node.apply(state(A))
     there, generation = node.listed(), node.generation()
     within(node.netns, lambda: Reconciler(node.plane).prepare(state(B).base))
     assert (there, generation) == (node.listed(), node.generation())
@@ -139,7 +139,7 @@ FOREIGN_CHANGES = {
 
 @pytest.mark.parametrize("change", FOREIGN_CHANGES)
 def test_what_others_do_to_our_tables_is_heard_of_with_their_name(node: Node, change: str) -> None:
-    node.bring(state(A, B))
+    node.apply(state(A, B))
     descriptor = within(node.netns, node.plane.listen)
     assert not node.drifted()
     node.load(FOREIGN + "add element inet theirs s { 192.0.2.10 }")
@@ -150,25 +150,25 @@ def test_what_others_do_to_our_tables_is_heard_of_with_their_name(node: Node, ch
     assert heard(node, descriptor)
     drift = within(node.netns, node.reconciler.drift)
     assert drift in (Drift(f"nft (pid {process.pid})"), Drift("nft"))
-    node.bring(state(A, B))
+    node.apply(state(A, B))
     assert not node.drifted()
     assert not heard(node, descriptor)
     assert elements_of(state(A, B)) == node.elements(BASE)
 
 
 def test_of_our_own_changes_and_of_those_of_other_tables_nothing_is_made(node: Node) -> None:
-    node.bring(state(A))
+    node.apply(state(A))
     descriptor = within(node.netns, node.plane.listen)
-    node.bring(state(A, B))
+    node.apply(state(A, B))
     assert not heard(node, descriptor)
     node.load(FOREIGN)
     assert not node.drifted()
-    node.bring(state(A, base=based(capacity=msgspec.structs.replace(SIZES, slots=3 << 12))))
+    node.apply(state(A, base=based(capacity=msgspec.structs.replace(SIZES, slots=3 << 12))))
     assert not node.drifted()  # by nft, for us
 
 
 def test_what_was_changed_before_anyone_listened_is_seen(node: Node) -> None:
-    node.bring(state(A))
+    node.apply(state(A))
     node.load("flush map ip groundplane slots")
     within(node.netns, node.plane.listen)
     assert node.drifted()
@@ -187,11 +187,11 @@ def test_our_own_changes_are_ours_also_after_everything_was_read_again(node: Nod
     with within(node.netns, take_the_port_of_the_process):
         anew = Node(node.netns)
         try:
-            anew.bring(state(A))
+            anew.apply(state(A))
             descriptor = within(anew.netns, anew.plane.listen)
             anew.reconciler.forget()
-            assert 0 == anew.bring(state(A))
-            anew.bring(state(A, B))
+            assert 0 == anew.apply(state(A))
+            anew.apply(state(A, B))
             assert not heard(anew, descriptor)
             assert not anew.drifted()
         finally:

@@ -285,7 +285,7 @@ def test_nothing_passes_without_the_tunnel(net: World, site: Site, there: Servic
 
     def repair() -> int:
         with closing(Links()) as plane:
-            return len(Reconciler(plane).bring(project(site, "n1", frozenset())))
+            return len(Reconciler(plane).apply(project(site, "n1", frozenset())))
 
     assert 1 == within(node, repair)
     assert 0 == within(node, repair)

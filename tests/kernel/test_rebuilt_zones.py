@@ -48,12 +48,12 @@ def stopped(server: Server) -> Iterator[Server]:
     """Yield a server that was killed, with a file of before and a journal of after."""
     server.rebuild()
     for each in reversed(STATES):
-        server.bring(each)
+        server.apply(each)
     server.process.terminate()
     server.process.wait(20)
     journal(server).unlink()
     server.process = server.start()
-    server.bring(STATES[1])
+    server.apply(STATES[1])
     server.stop()
     yield server
     if server.process.poll() is not None:
@@ -107,9 +107,9 @@ def test_zone_that_does_not_load_is_rebuilt_before_the_start(
     told = stopped.rebuild()
     assert [True] == [line.startswith(f"zone {ZONE}: ") for line in told.splitlines()]
     stopped.process = stopped.start()
-    stopped.bring(STATES[0], tmp_path / "serials.json")
+    stopped.apply(STATES[0], tmp_path / "serials.json")
     assert "10.96.0.5" in stopped.ask(WEB, "A").to_text()
-    assert 0 == stopped.bring(STATES[0])
+    assert 0 == stopped.apply(STATES[0])
     assert "" == stopped.rebuild()
 
 
@@ -118,7 +118,7 @@ def test_nothing_is_rebuilt_of_zones_that_load(stopped: Server) -> None:
     assert "" == stopped.rebuild()
     assert before == {path: path.read_bytes() for path in before}
     stopped.process = stopped.start()
-    assert 0 == stopped.bring(STATES[1])
+    assert 0 == stopped.apply(STATES[1])
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -131,13 +131,13 @@ def test_zone_that_is_not_loaded_is_rebuilt_at_the_agents_request(
     assert dns.rcode.SERVFAIL == stopped.ask(WEB, "A").rcode()
     assert not stopped.request.exists()
     with pytest.raises(KernelRefused, match=f"^the DNS server gave no zone {ZONE}: SERVFAIL$"):
-        stopped.bring(STATES[0], serials)
+        stopped.apply(STATES[0], serials)
     assert stopped.request.exists()
     others = {zone: each for zone, each in _serials(stopped).items() if zone != ZONE}
     stopped.rebuild("--running")
     assert not stopped.request.exists()
     assert others.items() <= _serials(stopped).items()
-    stopped.bring(STATES[0], serials)
+    stopped.apply(STATES[0], serials)
     # BIND keeps for a second that it had no answer (servfail-ttl).
     until(lambda: "10.96.0.5" in stopped.ask(WEB, "A").to_text(), 2)
 
@@ -145,13 +145,13 @@ def test_zone_that_is_not_loaded_is_rebuilt_at_the_agents_request(
 def test_serial_does_not_fall_when_a_zone_is_rebuilt(stopped: Server, tmp_path: Path) -> None:
     serials = tmp_path / "serials.json"
     stopped.process = stopped.start()
-    stopped.bring(STATES[0], serials)
+    stopped.apply(STATES[0], serials)
     before = _serials(stopped)[ZONE]
     stopped.stop()
     lost(stopped)
     stopped.rebuild()
     stopped.process = stopped.start()
-    stopped.bring(STATES[0], serials)
+    stopped.apply(STATES[0], serials)
     assert later(_serials(stopped)[ZONE], before)
 
 
@@ -160,7 +160,7 @@ def test_a_serial_that_fell_is_told_by_a_plan_and_raised_before_the_next_change(
 ) -> None:
     serials = tmp_path / "serials.json"
     stopped.process = stopped.start()
-    stopped.bring(STATES[0], serials)
+    stopped.apply(STATES[0], serials)
     served = _serials(stopped)[ZONE]
     kept = json.loads(serials.read_bytes())
     serials.write_text(json.dumps(kept | {ZONE: served + 10_000}))
@@ -177,13 +177,13 @@ def test_a_serial_that_fell_is_told_by_a_plan_and_raised_before_the_next_change(
 
 def test_zones_that_are_loaded_are_left_alone_while_the_server_runs(server: Server) -> None:
     server.rebuild()
-    server.bring(STATES[1])
+    server.apply(STATES[1])
     before = _serials(server)
     start = time.monotonic()
     assert "" == server.rebuild("--running")
     assert time.monotonic() < start + PATIENCE * 5
     assert before == _serials(server)
-    assert 0 == server.bring(STATES[1])
+    assert 0 == server.apply(STATES[1])
 
 
 def _serials(server: Server) -> dict[str, int]:

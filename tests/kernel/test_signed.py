@@ -67,25 +67,25 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.mark.parametrize("name", STATES)
 def test_after_each_change_there_is_nothing_left_to_change(server: Server, name: str) -> None:
-    server.bring(STATES[name])
-    assert 0 == server.bring(STATES[name])
+    server.apply(STATES[name])
+    assert 0 == server.apply(STATES[name])
 
 
 def test_a_server_that_starts_again_has_the_records_and_the_signatures(server: Server) -> None:
-    server.bring(STATES["several"])
+    server.apply(STATES["several"])
     server.stop()
     server.process = server.start()
-    assert 0 == server.bring(STATES["several"])
-    server.bring(STATES["a service"])
-    assert 0 == server.bring(STATES["a service"])
+    assert 0 == server.apply(STATES["several"])
+    server.apply(STATES["a service"])
+    assert 0 == server.apply(STATES["a service"])
     signed(server)
 
 
 def test_a_change_signs_what_it_brings(server: Server) -> None:
-    server.bring(STATES["none"])
+    server.apply(STATES["none"])
     reconciler = Reconciler(server.plane())
     for each in STATES.values():
-        within(server.netns, partial(reconciler.bring, each))
+        within(server.netns, partial(reconciler.apply, each))
         assert not within(server.netns, reconciler.drift)
         verified(server)
 
@@ -96,13 +96,13 @@ def test_signing_that_begins_later_is_no_conflict(tmp_path: Path) -> None:
         server = Server(netns, tmp_path, PLAIN)
         try:
             reconciler = Reconciler(server.plane())
-            bring = partial(within, netns)
-            bring(partial(reconciler.bring, state(WEB)))
+            apply = partial(within, netns)
+            apply(partial(reconciler.apply, state(WEB)))
             restart(server, SIGNED)
             signed(server)
-            bring(partial(reconciler.bring, state(WEB, DB)))
+            apply(partial(reconciler.apply, state(WEB, DB)))
             assert ["10.244.1.10", "10.244.2.10"] == addresses(server, "db")
-            assert 0 == server.bring(state(WEB, DB))
+            assert 0 == server.apply(state(WEB, DB))
         finally:
             server.stop()
 
@@ -117,14 +117,14 @@ def test_signing_may_end(tmp_path: Path) -> None:
         server = Server(netns, tmp_path, SIGNED)
         try:
             signed(server)
-            server.bring(STATES["several"])
+            server.apply(STATES["several"])
             restart(server, PLAIN)
-            server.bring(state(WEB, DB))
+            server.apply(state(WEB, DB))
             for zone in zones_of(PLAIN):
                 until(partial(is_plain, server, zone))
-            server.bring(state(service("web", ["10.96.0.6"])))
+            server.apply(state(service("web", ["10.96.0.6"])))
             assert ["10.96.0.6"] == addresses(server, "web")
-            assert 0 == server.bring(state(service("web", ["10.96.0.6"])))
+            assert 0 == server.apply(state(service("web", ["10.96.0.6"])))
         finally:
             server.stop()
 
@@ -183,7 +183,7 @@ V6 = "6.9.0.0.0.0.d.f.ip6.arpa"
     ],
 )
 def test_an_answer_validates(server: Server, zone: str, name: str, type_: str, said: str) -> None:
-    server.bring(state(WEB, DB, external_name("out", "db.example.org"), base=SIGNED))
+    server.apply(state(WEB, DB, external_name("out", "db.example.org"), base=SIGNED))
     assert f"; {said}" in anchored(server, zone, name, type_)
 
 

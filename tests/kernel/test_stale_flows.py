@@ -59,7 +59,7 @@ class Scene:
         made = [projected(each) for each in services]
         state = NodeState.of(BASE, made)
         self.on.load(state)
-        within(self.on.node, lambda: self.flows.bring(state))
+        within(self.on.node, lambda: self.flows.apply(state))
 
     def open(self, kind: int = socket.SOCK_DGRAM) -> None:
         for place, address, port in WAYS:
@@ -184,8 +184,8 @@ def test_a_restarted_agent_finds_what_went_while_it_was_down(scene: Scene) -> No
     again = within(scene.on.node, StaleFlows)
     with closing(again):
         reconciler = Reconciler(again)
-        within(scene.on.node, lambda: reconciler.bring(before))
-        within(scene.on.node, lambda: reconciler.bring(after))
+        within(scene.on.node, lambda: reconciler.apply(before))
+        within(scene.on.node, lambda: reconciler.apply(after))
         assert not {FIRST.ipv4, FIRST.ipv6} & set(scene.ask())
 
 
@@ -198,7 +198,7 @@ def test_what_a_packet_made_while_rules_changed_is_found_by_the_next_look(scene:
     scene.on.load(NodeState.of(BASE, [second]))
     state = NodeState.of(BASE, [second])
     assert not within(scene.on.node, scene.flows.drift)  # all is as it was expected
-    within(scene.on.node, lambda: scene.flows.bring(state))
+    within(scene.on.node, lambda: scene.flows.apply(state))
     scene.ask()
     assert not within(scene.on.node, scene.flows.drift)
 

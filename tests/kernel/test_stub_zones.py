@@ -57,7 +57,7 @@ def server(
         started = Server(netns, tmp_path_factory.mktemp("stubs"), BASE)
         stack.callback(started.stop)
         inside = external_name("inside", "db.corp.example")
-        started.bring(state(service("web", ["10.96.0.5"]), inside, base=BASE))
+        started.apply(state(service("web", ["10.96.0.5"]), inside, base=BASE))
         yield started
 
 

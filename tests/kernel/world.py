@@ -376,13 +376,13 @@ class World:
         """Bring links, IPVS and nftables of every node to the site."""
         for node in self.site.nodes:
             state = project(self.site, node.name, failing)
-            within(self.node(node.name), partial(self._bring, node.name, state))
+            within(self.node(node.name), partial(self._apply, node.name, state))
 
-    def _bring(self, node: str, state: NodeState) -> None:
+    def _apply(self, node: str, state: NodeState) -> None:
         if node not in self.planes:
             self.planes[node] = [Reconciler(each()) for each in _PLANES]
         for reconciler in self.planes[node]:
-            reconciler.bring(state)
+            reconciler.apply(state)
 
     def serve(
         self, netns: str, name: str, port: int, addresses: tuple[str, ...] = ("::",)

@@ -10,7 +10,8 @@ from groundplane.agent.store import PREVIOUS_FILE, SITE_FILE
 from groundplane.compile.pipeline import compile_source
 from groundplane.node import support_bundle
 from groundplane.node.support_bundle import collect, pack
-from groundplane.site.snapshot import decode, encode
+from groundplane.site.encoding import encode
+from groundplane.site.snapshot import decode
 from tests.catalogs import SITE, write
 
 SECRET = b"c2VjcmV0IG9mIG91cnM="

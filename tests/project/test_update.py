@@ -24,7 +24,8 @@ from groundplane.site.compiled import (
     Workload,
     columns,
 )
-from groundplane.site.snapshot import advance, decode, encode
+from groundplane.site.encoding import encode
+from groundplane.site.snapshot import advance, decode
 
 WORKLOADS = [f"w{number}" for number in range(6)]
 Failing = frozenset[tuple[str, str]]

@@ -5,7 +5,8 @@ import pytest
 
 from groundplane.site.change_limits import held_back
 from groundplane.site.compiled import ChangeLimits, Service, Site, columns
-from groundplane.site.snapshot import advance, decode, encode
+from groundplane.site.encoding import encode
+from groundplane.site.snapshot import advance, decode
 from tests.project.test_update import WORKLOADS, endpoint, service
 from tests.site.test_snapshot import EMPTY
 

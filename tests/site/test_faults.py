@@ -18,7 +18,8 @@ from groundplane.errors import StateError
 from groundplane.load import load
 from groundplane.project import project_base
 from groundplane.site.compiled import Overlay, Probe, Site, StubZone
-from groundplane.site.snapshot import advance, decode, encode, verify, verify_values
+from groundplane.site.encoding import encode
+from groundplane.site.snapshot import advance, decode, verify, verify_values
 
 HOSTILE = [
     "\n", "x\ny", "}", "{ }", "; drop", "../../etc/x", "/", "a b", "-o", "{{ x }}", "$(id)", "`id`",

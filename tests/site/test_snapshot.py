@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from groundplane.errors import StateError
 from groundplane.site import compiled
+from groundplane.site.blocks import Block
 from groundplane.site.compiled import Service, Site, Workload
+from groundplane.site.encoding import encode
 from groundplane.site.snapshot import (
-    Block,
     Snapshot,
     advance,
     changed_probes,
     changed_workloads,
     decode,
-    encode,
     revision_of,
     verify,
 )

@@ -13,7 +13,8 @@ import pytest
 
 from groundplane.site import compiled
 from groundplane.site.compiled import Site
-from groundplane.site.snapshot import encode, revision_of
+from groundplane.site.encoding import encode
+from groundplane.site.snapshot import revision_of
 from groundplane.sources import Source, Trust, https, source_of
 from tests.sources.conftest import fault, look
 from tests.sources.pki import Signed, authority, signed

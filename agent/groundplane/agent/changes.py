@@ -7,7 +7,7 @@ from groundplane.net.address import unpack
 from groundplane.project.extent import Extent
 from groundplane.project.select_endpoints import Failing
 from groundplane.project.state import NodeState, VirtualService
-from groundplane.site.snapshot import Key
+from groundplane.site.blocks import Key
 
 _NAMED: Final = 200  # services of one change that are told of one by one
 _LISTED: Final = 3  # endpoints that are named

@@ -9,8 +9,9 @@ from typing import Final
 
 from groundplane.project.extent import All, Extent
 from groundplane.project.select_endpoints import NOWHERE, Failing, choose
+from groundplane.site.blocks import Key
 from groundplane.site.compiled import Service
-from groundplane.site.snapshot import Key, Snapshot
+from groundplane.site.snapshot import Snapshot
 
 NAME: Final = "groundplane_service_endpoints"
 HELP: Final = "Endpoints of a service, by whether they are ready"

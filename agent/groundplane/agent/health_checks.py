@@ -17,7 +17,7 @@ from groundplane.agent.connections import AT_ONCE, Connections, lengthen_queue
 from groundplane.net.address import family_of
 from groundplane.net.protocols import Family
 from groundplane.project import NodeState
-from groundplane.site.snapshot import Key
+from groundplane.site.blocks import Key
 
 _REQUEST_BYTES: Final = 16 << 10
 _PATIENCE_S: Final = 2.0

@@ -17,15 +17,15 @@ from typing import Final
 
 from groundplane import __version__
 from groundplane.agent import SOCKET
-from groundplane.agent.answers import Answers
-from groundplane.agent.convergence import Convergence
-from groundplane.agent.following import Following
+from groundplane.agent.api import Api
+from groundplane.agent.apply_worker import Planes
+from groundplane.agent.controller import Controller
+from groundplane.agent.drift_controller import DriftController
+from groundplane.agent.health_monitor import HealthMonitor
 from groundplane.agent.http import Server
-from groundplane.agent.judging import Judging
-from groundplane.agent.keeping import Keeping
-from groundplane.agent.lane import Planes
 from groundplane.agent.notify import notify, watchdog_interval
 from groundplane.agent.report import Report
+from groundplane.agent.source_watcher import SourceWatcher
 from groundplane.agent.status import PlaneStatus, Status
 from groundplane.agent.store import load_site
 from groundplane.errors import GroundplaneError, StateError
@@ -66,16 +66,16 @@ class Agent:
             planes=tuple(PlaneStatus(plane.name) for plane in planes),
         )
         self.report = Report(status, settings.runtime_directory)
-        self._convergence = Convergence(settings.node, lanes, self.report)
-        self._following = Following(
+        self._controller = Controller(settings.node, lanes, self.report)
+        self._following = SourceWatcher(
             settings.source,
-            self._convergence,
+            self._controller,
             self.report,
             settings.state_directory,
             settings.poll_s,
         )
-        self._keeping = Keeping(planes, self._convergence, self.report)
-        answers = Answers(self.report, self.report.metrics, self._following.poke)
+        self._keeping = DriftController(planes, self._controller, self.report)
+        answers = Api(self.report, self.report.metrics, self._following.poke)
         self._local, self._observed = Server(answers.local), Server(answers.observed)
 
     async def run(self) -> None:
@@ -94,7 +94,7 @@ class Agent:
         for task in (work, life):
             task.cancel()
         ended, _ = await asyncio.gather(work, life, return_exceptions=True)
-        self._convergence.close()
+        self._controller.close()
         self._local.close()
         self._observed.close()
         if isinstance(ended, Exception):
@@ -105,28 +105,28 @@ class Agent:
         self.report.tell()
         await self._listen()
         settings = self._settings
-        judging = Judging(
+        health_monitor = HealthMonitor(
             settings.node,
             settings.health,
             settings.state_directory,
-            self._convergence,
+            self._controller,
             self.report,
         )
-        judging.read()
+        health_monitor.read()
         try:
-            await self._live(judging)
+            await self._live(health_monitor)
         finally:
-            await judging.close()
+            await health_monitor.close()
 
-    async def _live(self, judging: Judging) -> None:
+    async def _live(self, health_monitor: HealthMonitor) -> None:
         self.report.listen(lambda status: notify(f"STATUS={status.summary}"))
         if await self._start_from_store():
             self._ready()
         parts = (
             self._following.watch,
             self._following.run,
-            judging.watch,
-            judging.run,
+            health_monitor.watch,
+            health_monitor.run,
             self._keeping.run,
         )
         async with asyncio.TaskGroup() as group:
@@ -155,7 +155,7 @@ class Agent:
     def _reload(self) -> None:
         """Look at everything again: the source, and what is really there in every dataplane."""
         self._following.forget()
-        self._keeping.distrust()
+        self._keeping.force_resync()
 
     async def _first_look(self) -> None:
         """Wait until the source was looked at once."""
@@ -174,7 +174,7 @@ class Agent:
     async def _start_from_store(self) -> bool:
         """Apply the last good site, before and without looking at the source."""
         try:
-            await self._convergence.take(load_site(self._settings.state_directory))
+            await self._controller.take(load_site(self._settings.state_directory))
         except StateError as error:
             log.info("no last good site: %s", error)
         except GroundplaneError as error:

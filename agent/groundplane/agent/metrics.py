@@ -165,7 +165,7 @@ class Metrics:
         """Take note that a change was in place *seconds* after it was seen."""
         self._programming.observe(seconds)
 
-    def brought(self, plane: str, seconds: float, objects: int, now: float, *, whole: bool) -> None:
+    def applied(self, plane: str, seconds: float, objects: int, now: float, *, whole: bool) -> None:
         """Take note that a dataplane holds what is declared, with *objects* written for it."""
         self._objects.labels(plane).inc(objects)
         self._seconds.labels(plane).inc(seconds)

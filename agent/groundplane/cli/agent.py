@@ -96,7 +96,7 @@ def run(
 
     from groundplane.agent.logs import set_up
     from groundplane.agent.loop import Agent, Settings
-    from groundplane.agent.sole import become_the_agent
+    from groundplane.agent.singleton import become_the_agent
     from groundplane.agent.store import SERIALS_FILE
     from groundplane.dataplanes import Dataplane
     from groundplane.dataplanes.conntrack import StaleFlows
@@ -185,8 +185,8 @@ def cleanup(
     The agent has to be stopped: `systemctl disable --now groundplane-agent`. What the deploy put
     there (the bridge, units, /etc/groundplane, the zones themselves) is the deploy's to remove.
     """
-    from groundplane.agent.cleaning import ours
-    from groundplane.agent.sole import become_the_agent
+    from groundplane.agent.cleanup import ours
+    from groundplane.agent.singleton import become_the_agent
     from groundplane.dataplanes.dns import Bind
 
     dns = None if without_dns else Bind(dns_key)

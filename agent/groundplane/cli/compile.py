@@ -18,7 +18,7 @@ def compile_(source: Path) -> int:
 
     Memory and CPU time are limited, since a catalog is input like any other.
     """
-    from groundplane.site.snapshot import encode
+    from groundplane.site.encoding import encode
 
     limit_this_process()
     try:

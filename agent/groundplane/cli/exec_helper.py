@@ -33,7 +33,7 @@ def exec_helper(socket_path: Path | None, allow_list: Path, user: str, agent_use
     import pwd
     import signal
 
-    from groundplane.agent.judging import EXEC_SOCKET
+    from groundplane.agent.health_monitor import EXEC_SOCKET
     from groundplane.agent.notify import notify
     from groundplane.errors import GroundplaneError
     from groundplane.probes.execution import serve

@@ -16,7 +16,8 @@ from groundplane.cli.services import UNHEARD, cluster_ip_text
 from groundplane.cli.tables import Row, endpoint_documents, targets_text
 from groundplane.project.select_endpoints import Failing
 from groundplane.site import compiled
-from groundplane.site.snapshot import Key, Snapshot, decode
+from groundplane.site.blocks import Key
+from groundplane.site.snapshot import Snapshot, decode
 
 
 @dataclass(frozen=True)

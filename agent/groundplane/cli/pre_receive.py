@@ -76,7 +76,8 @@ def _held_back(repository: Path, commit: str, path: str, into: Path, site: Site)
     """
     from groundplane.compile.pipeline import compile_source
     from groundplane.site.change_limits import held_back
-    from groundplane.site.snapshot import advance, decode, encode
+    from groundplane.site.encoding import encode
+    from groundplane.site.snapshot import advance, decode
     from groundplane.sources.receiving import export_commit
 
     try:

@@ -1,4 +1,4 @@
-"""A dataplane that holds its objects in memory, for tests of what brings states to dataplanes.
+"""A dataplane that holds its objects in memory, for tests of what applies states to dataplanes.
 
 It is as strict as a kernel: what is created must not be there, and what is changed or deleted must.
 """

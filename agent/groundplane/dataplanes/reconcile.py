@@ -1,4 +1,4 @@
-"""Brings one dataplane to a state, at a cost proportional to what changed.
+"""Applies states to one dataplane, at a cost proportional to what changed.
 
 What was written is remembered as parts of a NodeState and not read back: the next state's parts
 are compared with them, and only those that differ are rendered. The dataplane is read when there
@@ -33,17 +33,17 @@ class Reconciler(Generic[K, V]):
         self._known: NodeState | None = None
         self._before: NodeState | None = None  # what it held before something was refused
         self._forgotten: NodeState | None = None  # what it held before others may have changed it
-        self._base: NodeBase | None = None  # of the state brought last, in part or as a whole
+        self._base: NodeBase | None = None  # of the last state, even if it was applied only in part
 
     def forget(self) -> None:
-        """Read the dataplane again at the next `bring`."""
+        """Read the dataplane again at the next `apply`."""
         self._forgotten = self._known or self._forgotten
         self._known = None
 
     def repair(self) -> Delta[K, V]:
-        """Bring back the state that was brought last, if it was forgotten; return what had changed."""
+        """Apply the last state again, if it was forgotten; return what others had changed."""
         forgotten = self._forgotten
-        return self.bring(forgotten) if forgotten is not None else Delta()
+        return self.apply(forgotten) if forgotten is not None else Delta()
 
     def collect(self) -> None:
         """Let the dataplane do what time alone makes due."""
@@ -61,14 +61,13 @@ class Reconciler(Generic[K, V]):
 
     def prepare(self, base: NodeBase) -> None:
         """Let the dataplane make what a state with *base* needs, unless what it holds is known."""
-        is_known = self._known is not None and self._same_context(self._known.base, base)
-        if not is_known and isinstance(self.plane, Preparing):
+        if not self._is_known(base) and isinstance(self.plane, Preparing):
             self.plane.prepare(base)
 
-    def bring(self, state: NodeState, extent: Extent = ALL) -> Delta[K, V]:
+    def apply(self, state: NodeState, extent: Extent = ALL) -> Delta[K, V]:
         """Make the dataplane hold *state*; return the change that this took.
 
-        *extent* says which parts may differ from the state brought last: no other is looked at. A
+        *extent* says which parts may differ from the last state: no other is looked at. A
         change that the kernel refuses is tried once more, as the difference to what is there then;
         what is refused of that keeps nothing else from being written. GroundplaneError says what was
         refused: then nothing is remembered, and the next call reads the dataplane.
@@ -87,11 +86,11 @@ class Reconciler(Generic[K, V]):
                 self.plane.write(state.base, delta)
         except KernelRefused as refusal:
             log.warning("%s: %s; retrying with a full resync", self.plane.name, refusal)
-            delta = self._bring_what_can_be(state)
+            delta = self._apply_what_can_be(state)
         self._known, self._before, self._forgotten = state, None, None
         return delta
 
-    def _bring_what_can_be(self, state: NodeState) -> Delta[K, V]:
+    def _apply_what_can_be(self, state: NodeState) -> Delta[K, V]:
         """Make the dataplane hold *state*; ObjectsRefused names what of it is refused."""
         self.prepare(state.base)
         delta = self.plan(state)
@@ -133,15 +132,19 @@ class Reconciler(Generic[K, V]):
         return {**found, **left}
 
     def plan(self, state: NodeState, extent: Extent = ALL) -> Delta[K, V]:
-        """Return the change that `bring` would make. It changes nothing on the node."""
+        """Return the change that `apply` would make. It changes nothing on the node."""
         known = self._known
-        if known is None or not self._same_context(known.base, state.base):
+        if known is None or not self._is_known(state.base):
             return diff(self.plane.read(state.base), Union(self._rendered(state)))
-        keys = extent.keys(known.keys | state.keys) if isinstance(extent, All) else extent.keys(())
+        keys = known.keys | state.keys if isinstance(extent, All) else extent.keys(())
         return combine(self._differences(known, state, keys))
 
-    def _same_context(self, one: NodeBase, other: NodeBase) -> bool:
-        return one is other or self.plane.context(one) == self.plane.context(other)
+    def _is_known(self, base: NodeBase) -> bool:
+        """Return whether what the dataplane holds is remembered, and counts with *base*, too."""
+        known = self._known
+        return known is not None and (
+            known.base is base or self.plane.context(known.base) == self.plane.context(base)
+        )
 
     def _rendered(self, state: NodeState) -> Iterator[Mapping[K, V]]:
         return (self.plane.render(state.base, part) for part in state.parts)

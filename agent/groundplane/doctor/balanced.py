@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from groundplane.doctor.examples import Examples, sending
 from groundplane.doctor.packet import Packet
-from groundplane.doctor.probe import FROM_BRIDGE, Probe
+from groundplane.doctor.sample_packet import FROM_BRIDGE, SamplePacket
 from groundplane.kernel import owned
 from groundplane.kernel.owned import BRIDGE
 
@@ -24,7 +24,7 @@ _LABELLED: Final = (f"ct label {owned.IPVS_LABEL}", f"-m connlabel --label {owne
 _ANSWERS: Final = ("ct state established,related", "-m conntrack --ctstate ESTABLISHED,RELATED")
 
 
-def to_ipvs(of: Examples, *, clients: bool) -> Iterator[Probe]:
+def to_ipvs(of: Examples, *, clients: bool) -> Iterator[SamplePacket]:
     """Yield what services take to IPVS and from there; with *clients* outside, theirs too."""
     asking = Packet(
         family=of.ip,
@@ -37,26 +37,26 @@ def to_ipvs(of: Examples, *, clients: bool) -> Iterator[Probe]:
     )
     what = "workloads to services"
     marked = replace(asking, mark=owned.IPVS_MARK, label=owned.IPVS_LABEL)
-    yield Probe("prerouting", what, marked, FROM_BRIDGE, sending(of), early=asking)
-    yield Probe("input", what, marked, *MARKED)
+    yield SamplePacket("prerouting", what, marked, FROM_BRIDGE, sending(of), early=asking)
+    yield SamplePacket("input", what, marked, *MARKED)
     yield from _to_endpoints(of, replace(asking, port=8080, label=owned.IPVS_LABEL, mark=0))
     yield from _answers(of, clients=clients)
     if clients:
         what = "clients outside to services"
         entering = replace(marked, source=None, destination=None, incoming=of.uplink)
-        yield Probe("input", what, entering, *MARKED, outside=True)
+        yield SamplePacket("input", what, entering, *MARKED, outside=True)
 
 
-def _to_endpoints(of: Examples, sent: Packet) -> Iterator[Probe]:
+def _to_endpoints(of: Examples, sent: Packet) -> Iterator[SamplePacket]:
     what = "what IPVS sends to endpoints"
     leaving = replace(sent, destination=of.neighbour, incoming="", outgoing=BRIDGE)
-    yield Probe("output", what, leaving, *_LABELLED)
+    yield SamplePacket("output", what, leaving, *_LABELLED)
     if of.peer:
         far = replace(leaving, destination=of.peer_workload, outgoing=of.between)
-        yield Probe("output", what, far, *_LABELLED)
+        yield SamplePacket("output", what, far, *_LABELLED)
 
 
-def _answers(of: Examples, *, clients: bool) -> Iterator[Probe]:
+def _answers(of: Examples, *, clients: bool) -> Iterator[SamplePacket]:
     what = "answers of services' endpoints"
     near = Packet(
         family=of.ip,
@@ -69,8 +69,8 @@ def _answers(of: Examples, *, clients: bool) -> Iterator[Probe]:
         label=owned.IPVS_LABEL,
         local=False,
     )
-    yield Probe("forward", what, near, *_ANSWERS)
+    yield SamplePacket("forward", what, near, *_ANSWERS)
     if clients:
         to_client = replace(near, source=None, destination=None, incoming=of.uplink)
         passing = replace(to_client, outgoing=of.uplink)
-        yield Probe("forward", what, passing, *_ANSWERS, outside=True)
+        yield SamplePacket("forward", what, passing, *_ANSWERS, outside=True)

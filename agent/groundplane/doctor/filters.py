@@ -18,9 +18,9 @@ from groundplane.doctor.opening import (
     ufw_insertion,
     ufw_translated_insertion,
 )
-from groundplane.doctor.probe import Probe
-from groundplane.doctor.probes import probes
 from groundplane.doctor.ruleset import Chain, Ruleset
+from groundplane.doctor.sample_packet import SamplePacket
+from groundplane.doctor.sample_packets import probes
 from groundplane.doctor.trace import fate, outcomes
 from groundplane.kernel.owned import BRIDGE
 from groundplane.project.state import NodeBase
@@ -40,7 +40,7 @@ class Loss(NamedTuple):
     """A chain, and what it swallows; *doubtful* where a rule that cannot be judged may accept it."""
 
     chain: Chain
-    probes: tuple[Probe, ...]
+    probes: tuple[SamplePacket, ...]
     by_policy: bool
     doubtful: bool
 
@@ -61,10 +61,10 @@ def owner(ruleset: Ruleset, chain: Chain) -> Owner:
     return Owner.HAND
 
 
-def losses(ruleset: Ruleset, tried: Sequence[Probe]) -> Iterator[Loss]:
+def losses(ruleset: Ruleset, tried: Sequence[SamplePacket]) -> Iterator[Loss]:
     """Yield the chains of others that swallow some of *tried*, those that may do so apart."""
     for chain in ruleset.base_chains("filter", "prerouting", "input", "forward", "output"):
-        lost: dict[bool, list[tuple[Probe, bool]]] = {False: [], True: []}
+        lost: dict[bool, list[tuple[SamplePacket, bool]]] = {False: [], True: []}
         for probe in tried:
             packet = probe.at(chain.priority)
             if probe.hook != chain.hook or packet.ip_family not in chain.families:
@@ -97,7 +97,7 @@ def filters(base: NodeBase, facts: Facts, exposed: Exposed, ruleset: Ruleset) ->
     yield from _bridged(facts, ruleset, probes(base, facts, exposed))
 
 
-def _bridged(facts: Facts, ruleset: Ruleset, tried: Sequence[Probe]) -> Iterator[Finding]:
+def _bridged(facts: Facts, ruleset: Ruleset, tried: Sequence[SamplePacket]) -> Iterator[Finding]:
     """Yield where br_netfilter sends frames between ports of a bridge through a forward chain."""
     for family, sysctl in (
         ("IPv4", "net/bridge/bridge-nf-call-iptables"),

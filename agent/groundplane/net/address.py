@@ -1,6 +1,8 @@
 """Addresses and ranges: netaddr at the edges, packed bytes and integers where there are many."""
 
+import re
 import socket
+from collections.abc import Sequence
 from functools import lru_cache
 
 import netaddr
@@ -9,6 +11,8 @@ from groundplane.net.protocols import Family
 
 BITS: dict[Family, int] = {"IPv4": 32, "IPv6": 128}
 _MAPPED = bytes(10) + b"\xff\xff"
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4_LINES = re.compile(rf"(?:{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}\n)*")
 
 
 def pack(address: str) -> bytes:
@@ -28,6 +32,12 @@ def pack(address: str) -> bytes:
 def unpack(packed: bytes) -> str:
     """Return the text of *packed*, as RFC 5952 writes it."""
     return socket.inet_ntop(socket.AF_INET6 if len(packed) == 16 else socket.AF_INET, packed)
+
+
+def are_canonical_ipv4(texts: Sequence[str]) -> bool:
+    """Return whether each of *texts* is an IPv4 address as `canonical` writes it; for many at once."""
+    joined = "\n".join((*texts, ""))
+    return joined.count("\n") == len(texts) and _IPV4_LINES.fullmatch(joined) is not None
 
 
 def to_int(address: str) -> int:

@@ -18,7 +18,8 @@ from groundplane.kernel.nft import list_table
 from groundplane.kernel.tables import list_tables
 from groundplane.processes.own_command import own_command
 from groundplane.site.compiled import Probe
-from groundplane.site.snapshot import decode, encode, verify
+from groundplane.site.encoding import encode
+from groundplane.site.snapshot import decode, verify
 
 _PATIENCE_S: Final = 30.0
 _BYTES: Final = 32 << 20  # of one file

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from groundplane.site.snapshot import Key
+from groundplane.site.blocks import Key
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from groundplane.project.node import (
 from groundplane.project.select_endpoints import Failing
 from groundplane.project.state import NodeBase, NodeState, VirtualService
 from groundplane.site import compiled
-from groundplane.site.snapshot import Key, Snapshot, changed_workloads
+from groundplane.site.blocks import Key
+from groundplane.site.snapshot import Snapshot, changed_workloads
 
 
 def project_snapshot(snapshot: Snapshot, node: str, failing: Failing) -> NodeState:

@@ -8,8 +8,9 @@ limits are those of the new site, so the commit that means it says so: `Cluster.
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final
 
+from groundplane.site.blocks import Key
 from groundplane.site.compiled import DRAINING, READY, ChangeLimits, Service
-from groundplane.site.snapshot import Key, Snapshot
+from groundplane.site.snapshot import Snapshot
 
 HELD: Final = "held back: "  # begins why a change is not used
 AT_LEAST: Final = 10  # services or endpoints: what takes away fewer is never held back

@@ -80,9 +80,12 @@ def workloads_faults(workloads: Sequence[Workload]) -> Found:
                 yield from _text(field, word, names.dns_label)
     for node in {each.node for each in workloads}:
         yield from _text("node", node, names.host_name)
+    firsts = [each.addresses[0] for each in workloads if len(each.addresses) == 1]
+    if not address.are_canonical_ipv4(firsts):
+        yield from _addresses("addresses", firsts)
     for each in workloads:
-        yield from _addresses("addresses", each.addresses)
         if len(each.addresses) > 1:
+            yield from _addresses("addresses", each.addresses)
             yield from _one_of_each_family("addresses", each.addresses)
 
 

@@ -15,43 +15,25 @@ change are decoded: a change costs what it costs, not what the site does.
 import hashlib
 import re
 from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from operator import attrgetter
-from typing import Final, NamedTuple, TypeVar
-from zlib import crc32
+from typing import Final, TypeVar
 
 import msgspec
 
 from groundplane.errors import StateError, printable, shortened
+from groundplane.site.blocks import PROBE, Block, Key, digest_of, name_of
 from groundplane.site.compiled import FORMAT, Probe, Service, Site, Workload
 from groundplane.site.faults import probe_faults, service_faults, site_faults, workloads_faults
 
 T = TypeVar("T")
-V = TypeVar("V", Service, Probe)
-# Namespace and name of a service; ("", name) for a node's workloads, ("!" + namespace, name) for a
-# workload's probe. Neither is a namespace, and both are before every one of them.
-Key = tuple[str, str]
-
 _TITLE: Final = re.compile(rb"groundplane-site ([0-9]{1,9}) ([0-9a-f]{64})\n")
 _ENTRY: Final = re.compile(rb"([!-.0-~]*)/([!-~]+) ([0-9]{1,9}) ([0-9]{1,9}) ([0-9a-f]{32})")
 _CUT: Final = "not a compiled site: it is cut off, or has something behind its end"
-_PROBE: Final = "!"
-_PER_BLOCK: Final = 32  # services or probes, on average
 
 
-class Block(NamedTuple):
-    """Some lines, the first of them that of *first*, and the entry in the header that tells of them."""
-
-    entry: bytes
-    first: Key
-    length: int  # in lines
-    lines: bytes
-
-
-_encode: Final = msgspec.json.Encoder().encode
 _site: Final = msgspec.json.Decoder(Site)
 _service: Final = msgspec.json.Decoder(Service)
 _probe: Final = msgspec.json.Decoder(Probe)
@@ -65,6 +47,8 @@ class Snapshot:
     head: Site
     blocks: Sequence[Block] = field(repr=False)
     encoded_head: bytes = field(default=b"", repr=False)
+    # Services of the last change, which were decoded to be checked.
+    decoded: Mapping[Key, Service] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         """Return how many services there are."""
@@ -86,12 +70,14 @@ class Snapshot:
 
     def service(self, key: Key) -> Service | None:
         """Return the service *key*; None when the site has none of that name."""
+        if (found := self.decoded.get(key)) is not None:
+            return found
         value = self._value(key)
         return _decoded(_service, value) if value else None
 
     def probe(self, key: Key) -> Probe | None:
         """Return the probe of the workload *key*; None when the site has none of it."""
-        value = self._value((_PROBE + key[0], key[1]))
+        value = self._value((PROBE + key[0], key[1]))
         return _decoded(_probe, value) if value else None
 
     def every_service(self) -> Iterator[Service]:
@@ -108,7 +94,7 @@ class Snapshot:
         index = bisect_right(self.blocks, key, key=attrgetter("first")) - 1
         if index < 0:
             return b""
-        lines, name = self.blocks[index].lines, _name(key)
+        lines, name = self.blocks[index].lines, name_of(key)
         start = lines.find(b"\n" + name) + 1
         if not start and not lines.startswith(name):
             return b""
@@ -136,7 +122,7 @@ def _of_workloads(block: Block) -> bool:
 
 
 def _of_probes(block: Block) -> bool:
-    return block.first[0].startswith(_PROBE)
+    return block.first[0].startswith(PROBE)
 
 
 def _of_services(block: Block) -> bool:
@@ -144,65 +130,7 @@ def _of_services(block: Block) -> bool:
 
 
 def _is_of_services(key: Key) -> bool:
-    return bool(key[0]) and not key[0].startswith(_PROBE)
-
-
-def encode(site: Site) -> bytes:
-    """Return *site* as bytes: equal sites give equal bytes."""
-    by_node: dict[str, list[Workload]] = defaultdict(list)
-    for workload in site.workloads:
-        by_node[workload.node].append(workload)
-    blocks = [_block([_line(("", name), by_node[name])], ("", name)) for name in sorted(by_node)]
-    blocks += _blocks(((_PROBE + each.namespace, each.name), each) for each in _sorted(site.probes))
-    blocks += blocks_of(_sorted(site.services))
-    return join(msgspec.structs.replace(site, services=(), workloads=(), probes=()), blocks)
-
-
-def _sorted(values: Sequence[V]) -> list[V]:
-    return sorted(values, key=attrgetter("key"))
-
-
-def join(head: Site, blocks: Sequence[Block]) -> bytes:
-    """Return the snapshot of *head* and *blocks*."""
-    header = b"\n".join([_encode(head), *(block.entry for block in blocks), b"\n"])
-    title = f"groundplane-site {head.format} {hashlib.sha256(header).hexdigest()}\n"
-    return b"".join([title.encode(), header, *(block.lines for block in blocks)])
-
-
-def blocks_of(services: Iterable[Service]) -> Iterator[Block]:
-    """Return the blocks that *services*, in the order of their keys, lie in."""
-    return _blocks((each.key, each) for each in services)
-
-
-def _blocks(values: Iterable[tuple[Key, Service | Probe]]) -> Iterator[Block]:
-    first: Key | None = None
-    lines: list[bytes] = []
-    for key, each in values:
-        if first and crc32(_name(key)) % _PER_BLOCK == 0:
-            yield _block(lines, first)
-            first, lines = None, []
-        first = first or key
-        lines.append(_line(key, each))
-    if first:
-        yield _block(lines, first)
-
-
-def _block(lines: Sequence[bytes], first: Key) -> Block:
-    joined = b"".join(lines)
-    entry = f"{first[0]}/{first[1]} {len(lines)} {len(joined)} {_digest(joined)}"
-    return Block(entry.encode(), first, len(lines), joined)
-
-
-def _name(key: Key) -> bytes:
-    return f"{key[0]}/{key[1]}\t".encode()
-
-
-def _line(key: Key, value: Service | Probe | list[Workload]) -> bytes:
-    return _name(key) + _encode(value) + b"\n"
-
-
-def _digest(lines: bytes) -> str:
-    return hashlib.sha256(lines).hexdigest()[:32]
+    return bool(key[0]) and not key[0].startswith(PROBE)
 
 
 def revision_of(encoded: bytes) -> str:
@@ -249,15 +177,16 @@ def advance(old: Snapshot, encoded: bytes) -> tuple[Snapshot, set[Key]]:
     new_lines = {line for index in made for line in _verified(snapshot.blocks, index)}
     old_lines = _lines(left.values())
     gone, new = _by_key(old_lines - new_lines), _by_key(new_lines - old_lines)
-    for key, line in new.items():
-        _require_canonical(key, line)
-    return snapshot, set(filter(_is_of_services, gone.keys() | new.keys()))
+    decoded = {key: found for key, line in new.items() if (found := _require_canonical(key, line))}
+    return replace(snapshot, decoded=decoded), set(
+        filter(_is_of_services, gone.keys() | new.keys())
+    )
 
 
 def changed_probes(old: Snapshot, new: Snapshot) -> set[Key]:
     """Return the workloads whose probes differ, come or go between *old* and *new*."""
     keys = _differing(old, new, _of_probes)
-    return {(namespace.removeprefix(_PROBE), name) for namespace, name in keys}
+    return {(namespace.removeprefix(PROBE), name) for namespace, name in keys}
 
 
 def changed_workloads(old: Snapshot, new: Snapshot) -> set[str]:
@@ -332,7 +261,7 @@ def _verified(blocks: Sequence[Block], index: int) -> list[bytes]:
     Its lines are in the order by which they are looked up, also beside its neighbours.
     """
     block, where = blocks[index], "/".join(blocks[index].first)
-    if _digest(block.lines).encode() != block.entry[-32:]:
+    if digest_of(block.lines).encode() != block.entry[-32:]:
         raise StateError(f"not a compiled site: what begins at {where} does not match its digest")
     lines = block.lines.splitlines()
     try:
@@ -364,23 +293,28 @@ def _by_key(lines: Iterable[bytes]) -> dict[Key, bytes]:
     return found
 
 
-def _require_canonical(key: Key, line: bytes) -> None:
-    """Raise StateError where the value of *line* is another key's, or none that `check` lets be."""
+def _require_canonical(key: Key, line: bytes) -> Service | None:
+    """Raise StateError where the value of *line* is another key's, or none that `check` lets be.
+
+    Return it where it is a service.
+    """
     value, what = line[line.index(b"\t") :], "/".join(key)
+    service = None
     if not key[0]:
         workloads = _decoded(_workloads, value)
         _require(workloads_faults(workloads), what)
         is_its_own = {key[1]} == {workload.node for workload in workloads}
-    elif key[0].startswith(_PROBE):
+    elif key[0].startswith(PROBE):
         probe = _decoded(_probe, value)
         _require(probe_faults(probe), what)
-        is_its_own = key == (_PROBE + probe.namespace, probe.name)
+        is_its_own = key == (PROBE + probe.namespace, probe.name)
     else:
         service = _decoded(_service, value)
         _require(service_faults(service), what)
         is_its_own = key == service.key
     if not is_its_own:
         raise StateError(printable(f"not a compiled site: {what} has another one's value"))
+    return service
 
 
 def _require(faults: Iterator[tuple[str, str]], what: str) -> None:

@@ -67,7 +67,7 @@ def wanted(flows: StaleFlows, of: NodeState) -> dict[Object, Targets]:
 
 def test_a_stale_entry_is_an_object_that_nobody_wants(table: Table) -> None:
     flows = StaleFlows()
-    Reconciler(flows).bring(state(FEWER))
+    Reconciler(flows).apply(state(FEWER))
     table.entries = {TO_ONE: None, TO_OTHER: None}
     assert wanted(flows, state(FEWER)) | {TO_ONE: ()} == flows.read(BASE)
     assert [TO_ONE] == [*Reconciler(flows).plan(state(FEWER)).delete]
@@ -75,23 +75,23 @@ def test_a_stale_entry_is_an_object_that_nobody_wants(table: Table) -> None:
 
 def test_entries_of_an_endpoint_that_goes_are_deleted(table: Table) -> None:
     reconciler = Reconciler(StaleFlows())
-    reconciler.bring(state(DNS))
+    reconciler.apply(state(DNS))
     table.entries = {TO_ONE: None, TO_OTHER: None}
-    reconciler.bring(state(FEWER))
+    reconciler.apply(state(FEWER))
     assert [TO_OTHER] == [*table.entries]
 
 
 def test_entries_of_a_service_that_goes_are_deleted(table: Table) -> None:
     reconciler = Reconciler(StaleFlows())
-    reconciler.bring(state(DNS))
+    reconciler.apply(state(DNS))
     table.entries = {TO_ONE: None, TO_OTHER: None}
-    reconciler.bring(state())
+    reconciler.apply(state())
     assert [] == [*table.entries]
 
 
 def test_an_agent_that_starts_deletes_what_is_stale_and_nothing_else(table: Table) -> None:
     table.entries = {TO_ONE: None, TO_OTHER: None}
-    Reconciler(StaleFlows()).bring(state(FEWER))
+    Reconciler(StaleFlows()).apply(state(FEWER))
     assert [TO_OTHER] == [*table.entries]
 
 
@@ -102,40 +102,40 @@ def test_what_is_deleted_is_counted_and_what_had_ended_by_itself_is_not(
     flows = StaleFlows()
     flows.count_by(counted.append)
     reconciler = Reconciler(flows)
-    reconciler.bring(state(DNS))
+    reconciler.apply(state(DNS))
     table.entries = {TO_ONE: None, TO_OTHER: None, flow("fd00:244:1::10", "fd00:96::10"): None}
-    reconciler.bring(state(FEWER))
+    reconciler.apply(state(FEWER))
     assert ["IPv4", "IPv6"] == counted
     table.entries = {TO_ONE: None}
     monkeypatch.setattr(table, "delete", lambda _: False)
     reconciler.drift()
-    reconciler.bring(state(FEWER))
+    reconciler.apply(state(FEWER))
     assert ["IPv4", "IPv6"] == counted
 
 
 def test_an_entry_that_comes_between_two_looks_disturbs(table: Table) -> None:
     flows = StaleFlows()
     reconciler = Reconciler(flows)
-    reconciler.bring(state(FEWER))
+    reconciler.apply(state(FEWER))
     assert not reconciler.drift()
     table.entries = {TO_OTHER: None}
     assert not reconciler.drift()
     table.entries = {TO_ONE: None}
     assert reconciler.drift()
-    assert 1 == len(reconciler.bring(state(FEWER)))
+    assert 1 == len(reconciler.apply(state(FEWER)))
     assert [] == [*table.entries]
     assert not reconciler.drift()
 
 
 def test_a_table_that_is_not_listed_disturbs_and_is_an_error_when_brought(table: Table) -> None:
     reconciler = Reconciler(StaleFlows())
-    reconciler.bring(state(DNS))
+    reconciler.apply(state(DNS))
     table.entries, table.fails = {TO_ONE: None}, KernelRefused("not listed")
     assert reconciler.drift()
     with pytest.raises(KernelRefused, match="not listed"):
-        reconciler.bring(state(FEWER))
+        reconciler.apply(state(FEWER))
     table.fails = None
-    reconciler.bring(state(FEWER))
+    reconciler.apply(state(FEWER))
     assert [] == [*table.entries]
 
 
@@ -143,18 +143,18 @@ def test_entries_of_a_family_that_the_site_has_not_are_left_alone(table: Table) 
     """Nobody asks for them: they are not ours."""
     other = flow("fd00:244::1", "fd00:96::10")
     table.entries = {other: None}
-    Reconciler(StaleFlows()).bring(state(base=of_family("IPv4")))
+    Reconciler(StaleFlows()).apply(state(base=of_family("IPv4")))
     assert [other] == [*table.entries]
 
 
 def test_an_association_of_sctp_leaves_with_its_endpoint(table: Table) -> None:
     reconciler = Reconciler(StaleFlows())
     before = service("s", ["10.96.0.30"], ["10.244.1.10:80"], port=53, protocol="SCTP")
-    reconciler.bring(state(before))
+    reconciler.apply(state(before))
     found = msgspec.structs.replace(flow("10.244.1.10", "10.96.0.30"), reply_port=80, protocol=132)
     table.entries = {found: None}
     assert not reconciler.drift()
-    reconciler.bring(state(service("s", ["10.96.0.30"], port=53, protocol="SCTP")))
+    reconciler.apply(state(service("s", ["10.96.0.30"], port=53, protocol="SCTP")))
     assert [] == [*table.entries]
 
 
@@ -164,13 +164,13 @@ FEWER_WEB = service("web", ["10.96.0.20"], ["10.244.1.11:80"])
 
 def test_of_tcp_the_table_is_listed_where_an_endpoint_goes_and_once_more(table: Table) -> None:
     reconciler = Reconciler(StaleFlows())
-    reconciler.bring(state(FEWER_WEB))
+    reconciler.apply(state(FEWER_WEB))
     assert not reconciler.drift()
     table.listed.clear()
-    reconciler.bring(state(WEB))  # one comes
+    reconciler.apply(state(WEB))  # one comes
     assert not reconciler.drift()
     assert [] == table.listed
-    reconciler.bring(state(FEWER_WEB))
+    reconciler.apply(state(FEWER_WEB))
     assert {"TCP"} == {*table.listed}
     table.listed.clear()
     assert not reconciler.drift()
@@ -215,7 +215,7 @@ def test_after_writing_the_difference_it_is_empty_and_who_serves_has_its_flows(
 
 def test_of_udp_the_table_is_listed_each_time_where_a_service_has_it(table: Table) -> None:
     reconciler = Reconciler(StaleFlows())
-    reconciler.bring(state(DNS))
+    reconciler.apply(state(DNS))
     assert not reconciler.drift()
     table.listed.clear()
     for _ in range(2):

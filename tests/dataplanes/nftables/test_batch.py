@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from groundplane.dataplanes.diff import Delta
-from groundplane.dataplanes.nftables.batch import Kept, encode, encode_kept, name_of
+from groundplane.dataplanes.nftables.batch import ExpiringElement, encode, encode_expiring, name_of
 from groundplane.dataplanes.nftables.maps import AFFINITY, MAPS, Element, host32
 from groundplane.kernel.tables import BatchMessage, transaction
 from groundplane.net.address import pack
@@ -131,12 +131,18 @@ def test_a_complaint_names_the_element(sequence: int, offset: int | None, expect
 def test_elements_that_end_are_added_again_with_what_is_left_of_their_time() -> None:
     v4, v6 = AFFINITY["IPv4"].prefix, AFFINITY["IPv6"].prefix
     batch = messages(
-        encode_kept(
+        encode_expiring(
             [
-                Kept(v4 + host32(0x2000) + pack("192.0.2.7"), host32(0x2005), 60_000, 1234),
-                Kept(v6 + host32(0x2000) + host32(7) + host32(8), host32(0x2006), 60_000, 0),
+                ExpiringElement(
+                    v4 + host32(0x2000) + pack("192.0.2.7"), host32(0x2005), 60_000, 1234
+                ),
+                ExpiringElement(
+                    v6 + host32(0x2000) + host32(7) + host32(8), host32(0x2006), 60_000, 0
+                ),
                 # It was prolonged by the timeout of now, which is longer than its first one.
-                Kept(v4 + host32(0x4000) + pack("192.0.2.8"), host32(0x4001), 5000, 60_000),
+                ExpiringElement(
+                    v4 + host32(0x4000) + pack("192.0.2.8"), host32(0x4001), 5000, 60_000
+                ),
             ]
         )
     )

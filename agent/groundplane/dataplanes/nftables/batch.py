@@ -42,7 +42,7 @@ _KEY_HEADS: Final = [_heads(map_, with_data=False)[0] for map_ in BY_CODE]
 _HEADS: Final = [_heads(map_, with_data=True) for map_ in BY_CODE]
 
 
-class Kept(NamedTuple):
+class ExpiringElement(NamedTuple):
     """An element that ends by itself: its life as a whole and what is left of it, in ms."""
 
     element: Element
@@ -54,6 +54,11 @@ class Kept(NamedTuple):
 def target(map_: Map) -> bytes:
     """Return the attributes that name *map_* in every message about it."""
     return attribute(_TABLE, TABLE.encode() + b"\0") + attribute(_SET, map_.name.encode() + b"\0")
+
+
+# What every message about a map begins with, and how a person is told of it.
+_OPENINGS: Final = [netfilter(FAMILIES[map_.family]) + target(map_) for map_ in BY_CODE]
+_NAMES: Final = [f"elements of {map_.family} {TABLE} {map_.name}" for map_ in BY_CODE]
 
 
 def encode(delta: Delta[Element, bytes]) -> list[BatchMessage]:
@@ -78,7 +83,7 @@ def encode(delta: Delta[Element, bytes]) -> list[BatchMessage]:
     return [*_messages(_DELETE_ELEMENTS, 0, gone), *_messages(_NEW_ELEMENTS, CREATE, new)]
 
 
-def encode_kept(kept: Iterable[Kept]) -> list[BatchMessage]:
+def encode_expiring(kept: Iterable[ExpiringElement]) -> list[BatchMessage]:
     """Return the messages that add the elements *kept* with what is left of their time."""
     new: dict[int, list[bytes]] = defaultdict(list)
     for element, data, timeout, expires in kept:
@@ -93,12 +98,11 @@ def encode_kept(kept: Iterable[Kept]) -> list[BatchMessage]:
 def _messages(kind: int, flags: int, entries: Mapping[int, list[bytes]]) -> Iterator[BatchMessage]:
     """Yield messages with the list entries of each map, which all have the same width."""
     for code, listed in entries.items():
-        map_, step = BY_CODE[code], _LIST_BYTES // len(listed[0])
-        opening = netfilter(FAMILIES[map_.family]) + target(map_)
+        step = _LIST_BYTES // len(listed[0])
         for start in range(0, len(listed), step):
             chunk = b"".join(listed[start : start + step])
-            body = opening + _header.pack(4 + len(chunk), NESTED | _LIST) + chunk
-            yield BatchMessage(kind, flags, body, f"elements of {map_.family} {TABLE} {map_.name}")
+            body = _OPENINGS[code] + _header.pack(4 + len(chunk), NESTED | _LIST) + chunk
+            yield BatchMessage(kind, flags, body, _NAMES[code])
 
 
 def element_of(map_: Map, entry: bytes) -> tuple[Element, bytes]:
@@ -118,7 +122,7 @@ def elements_of(map_: Map, body: bytes) -> list[tuple[Element, bytes]]:
     return [element_of(map_, entry) for each in lists for _, entry in attributes(each)]
 
 
-def kept_of(map_: Map, body: bytes) -> list[Kept]:
+def expiring_of(map_: Map, body: bytes) -> list[ExpiringElement]:
     """Return the elements of *map_* with a timeout that a message lists."""
     found = []
     for entry in (
@@ -127,7 +131,7 @@ def kept_of(map_: Map, body: bytes) -> list[Kept]:
         times = dict(attributes(entry))
         if _TIMEOUT in times and _EXPIRATION in times:
             timeout, expires = (int.from_bytes(times[k], "big") for k in (_TIMEOUT, _EXPIRATION))
-            found.append(Kept(*element_of(map_, entry), timeout, expires))
+            found.append(ExpiringElement(*element_of(map_, entry), timeout, expires))
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from groundplane.dataplanes import Drift
 from groundplane.dataplanes.diff import Delta, Union, pieces
 from groundplane.dataplanes.nftables import handle
-from groundplane.dataplanes.nftables.batch import encode, encode_kept
+from groundplane.dataplanes.nftables.batch import encode, encode_expiring
 from groundplane.dataplanes.nftables.maps import AFFINITY, MAPS, Element, Map, map_of
 from groundplane.dataplanes.nftables.monitor import Monitor
 from groundplane.dataplanes.nftables.netlink import Connection
@@ -228,7 +228,7 @@ class Nftables:
             return []
         try:
             maps = (AFFINITY[family] for family in base.families)
-            return encode_kept(kept for map_ in maps for kept in self._connection.kept(map_))
+            return encode_expiring(kept for map_ in maps for kept in self._connection.kept(map_))
         except OSError:
             return []  # clients choose anew, which is better than no change
 

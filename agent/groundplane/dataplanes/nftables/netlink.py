@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import Final
 
 from groundplane.dataplanes.nftables.batch import (
-    Kept,
+    ExpiringElement,
     elements_of,
-    kept_of,
+    expiring_of,
     name_of,
     target,
 )
@@ -97,12 +97,12 @@ class Connection:
         for answer in self._netlink.ask(GET_ELEMENTS, DUMP, body):
             yield from elements_of(map_, answer[HEADER:])
 
-    def kept(self, map_: Map) -> Iterator[Kept]:
+    def kept(self, map_: Map) -> Iterator[ExpiringElement]:
         """Yield the elements of *map_* that end by themselves; none where there is no such map."""
         body = netfilter(FAMILIES[map_.family]) + target(map_)
         with suppress(FileNotFoundError):
             for answer in self._netlink.ask(GET_ELEMENTS, DUMP, body, whole=False):
-                yield from kept_of(map_, answer[HEADER:])
+                yield from expiring_of(map_, answer[HEADER:])
 
     def generation(self) -> int:
         """Return the ruleset's generation id: it rises with every transaction, whoever makes it."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from groundplane.agent import following, judging
+from groundplane.agent import health_monitor, source_watcher
 from groundplane.project.state import NodeBase, Part, VirtualService
 from tests.agent.fakes import FILES, Place, Plane, until
 from tests.catalogs import write
@@ -57,7 +57,7 @@ def test_a_change_of_health_does_not_compile_the_source(
     async def steps() -> None:
         await until(lambda: plane.there == {"web": "1"})
         await until(lambda: bool(place.status.source_checked))
-        monkeypatch.setattr(following, "compile_in_child", None)  # a call would be a TypeError
+        monkeypatch.setattr(source_watcher, "compile_in_child", None)  # a call would be a TypeError
         place.health.write_text("default/a: false\n")
         await until(lambda: plane.there == {"web": "0"})
         assert "" == place.status.source_error
@@ -73,14 +73,14 @@ def test_why_the_health_file_cannot_be_watched_is_told_once_for_each_reason(
     def fails(*_: object, **__: object) -> object:
         raise OSError(left.pop(0) if left else "gone")
 
-    monkeypatch.setattr(judging, "changes", fails)
-    monkeypatch.setattr(judging, "_AGAIN_S", 0.01)
+    monkeypatch.setattr(health_monitor, "changes", fails)
+    monkeypatch.setattr(health_monitor, "_AGAIN_S", 0.01)
 
     async def steps() -> None:
         await until(lambda: not left)
 
     place.run(Plane(), steps=steps)
-    told = [each.getMessage() for each in caplog.records if each.name == judging.__name__]
+    told = [each.getMessage() for each in caplog.records if each.name == health_monitor.__name__]
     expected = (
         f"cannot watch {place.health.parent}: {why}" for why in ("gone", "no more watches", "gone")
     )

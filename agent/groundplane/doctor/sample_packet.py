@@ -8,7 +8,7 @@ from groundplane.kernel.owned import BRIDGE, TRANSLATED_AT
 Hook = Literal["prerouting", "input", "forward", "output"]
 
 
-class Probe(NamedTuple):
+class SamplePacket(NamedTuple):
     """A packet that has to pass *hook*, and what accepts it.
 
     *what* tells the traffic. *nft* is what a rule of nft says to accept it, *iptables* what one

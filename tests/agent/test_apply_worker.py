@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from groundplane.agent import contest
-from groundplane.agent import convergence as convergence_module
-from groundplane.agent import lane as lane_module
-from groundplane.agent.contest import AT_ONCE
-from groundplane.agent.convergence import Convergence
-from groundplane.agent.lane import Lane
+from groundplane.agent import apply_worker as lane_module
+from groundplane.agent import controller as controller_module
+from groundplane.agent import repair_backoff
+from groundplane.agent.apply_worker import ApplyWorker
+from groundplane.agent.controller import Controller
+from groundplane.agent.repair_backoff import AT_ONCE
 from groundplane.agent.report import Report
 from groundplane.agent.status import PlaneStatus, Status
 from groundplane.compile.pipeline import compile_source
@@ -22,7 +22,7 @@ from groundplane.dataplanes.diff import Delta
 from groundplane.errors import KernelRefused
 from groundplane.project.extent import All, Extent, Only, Repair
 from groundplane.project.state import NodeBase, NodeState, ServicePort, VirtualService
-from groundplane.site.snapshot import encode
+from groundplane.site.encoding import encode
 from tests.agent.fakes import FILES, Plane
 from tests.catalogs import write
 from tests.states import BASE
@@ -80,11 +80,11 @@ async def until(condition: Callable[[], object]) -> None:
 def test_a_thousand_changes_in_a_second_are_brought_together(tmp_path: Path) -> None:
     plane = Hanging("fake")
     plane.go.set()
-    lane = Lane([plane], report(tmp_path, plane))
+    lane = ApplyWorker([plane], report(tmp_path, plane))
     many = list(states(1000))
 
     async def steps() -> None:
-        tasks = [asyncio.create_task(lane.bring(*each)) for each in many]
+        tasks = [asyncio.create_task(lane.apply(*each)) for each in many]
         await asyncio.gather(*tasks)
 
     lived(steps)
@@ -94,13 +94,13 @@ def test_a_thousand_changes_in_a_second_are_brought_together(tmp_path: Path) -> 
 
 def test_what_comes_while_it_is_busy_is_brought_as_the_last_state(tmp_path: Path) -> None:
     plane = Hanging("fake")
-    lane = Lane([plane], report(tmp_path, plane))
+    lane = ApplyWorker([plane], report(tmp_path, plane))
     first, *others = states(50)
 
     async def steps() -> None:
-        tasks = [asyncio.create_task(lane.bring(*first))]
+        tasks = [asyncio.create_task(lane.apply(*first))]
         await asyncio.to_thread(plane.entered.wait)
-        tasks += [asyncio.create_task(lane.bring(*each)) for each in others]
+        tasks += [asyncio.create_task(lane.apply(*each)) for each in others]
         await asyncio.sleep(0)  # each of them has said what it wants
         plane.go.set()
         await asyncio.gather(*tasks)
@@ -111,14 +111,14 @@ def test_what_comes_while_it_is_busy_is_brought_as_the_last_state(tmp_path: Path
 
 def test_to_try_again_meanwhile_keeps_nothing_from_being_brought(tmp_path: Path) -> None:
     plane = Hanging("fake")
-    lane = Lane([plane], report(tmp_path, plane))
+    lane = ApplyWorker([plane], report(tmp_path, plane))
     (one, _), (two, new) = states(2)
 
     async def steps() -> None:
-        tasks = [asyncio.create_task(lane.bring(one, All()))]
+        tasks = [asyncio.create_task(lane.apply(one, All()))]
         await asyncio.to_thread(plane.entered.wait)
-        tasks.append(asyncio.create_task(lane.bring(two, new)))
-        tasks.append(asyncio.create_task(lane.bring(two, Repair())))
+        tasks.append(asyncio.create_task(lane.apply(two, new)))
+        tasks.append(asyncio.create_task(lane.apply(two, Repair())))
         await asyncio.sleep(0)  # both have said what they want
         plane.go.set()
         await asyncio.gather(*tasks)
@@ -135,49 +135,49 @@ def test_a_plane_that_takes_long_is_told_with_since_when_until_it_is_over(
     well, hung = Plane("well"), Hanging("hung")
     planes = [well, hung][::order]
     told = report(tmp_path, *planes)
-    lane = Lane(planes, told)
+    lane = ApplyWorker(planes, told)
     ((state, _),) = states(1)
 
     async def steps() -> None:
         before = time.time()
-        bringing = asyncio.create_task(lane.bring(state, All()))
+        applying = asyncio.create_task(lane.apply(state, All()))
         await until(lambda: plane_of(told, "hung").busy_since)
         assert before <= plane_of(told, "hung").busy_since <= time.time()
         assert 0 == plane_of(told, "well").busy_since
         assert "busy: hung" in told.status.summary
-        looking = asyncio.create_task(lane.look())  # which waits for the same
+        looking = asyncio.create_task(lane.resync())  # which waits for the same
         hung.go.set()
-        await asyncio.gather(bringing, looking)
+        await asyncio.gather(applying, looking)
 
     lived(steps)
     assert [0, 0] == [plane.busy_since for plane in told.status.planes]
     assert [True, True] == [plane.since > 0 for plane in told.status.planes]
 
 
-async def repaired(lane: Lane, state: NodeState) -> bool:
+async def repaired(lane: ApplyWorker, state: NodeState) -> bool:
     """Look at the lane's dataplanes, and repair them; return whether that was due."""
-    lane.ask(["fake"], distrusting=False)
-    due = await lane.look()
+    lane.ask(["fake"], forced=False)
+    due = await lane.resync()
     if due:
-        await lane.bring(state, Repair())
+        await lane.apply(state, Repair())
     return due
 
 
 def test_who_insists_is_left_alone_also_when_it_is_tried_twice(tmp_path: Path) -> None:
     plane = Plane()
     told = report(tmp_path, plane)
-    lane = Lane([plane], told)
+    lane = ApplyWorker([plane], told)
     ((state, _),) = states(1)
 
     async def steps() -> None:
-        await lane.bring(state, All())
+        await lane.apply(state, All())
         for _ in range(AT_ONCE):
             plane.there = {}
             assert await repaired(lane, state)
         plane.there = {}
         assert not await repaired(lane, state)
         await asyncio.gather(
-            lane.bring(state, Repair()), lane.bring(state, Repair()), lane.bring(state, Repair())
+            lane.apply(state, Repair()), lane.apply(state, Repair()), lane.apply(state, Repair())
         )
         assert {} == plane.there
         assert 4 < (lane.next_repair(time.monotonic()) or 0) <= 5
@@ -190,21 +190,21 @@ def test_who_insists_is_left_alone_also_when_it_is_tried_twice(tmp_path: Path) -
 def test_that_nobody_insists_any_more_is_told_when_the_pause_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contest, "_FIRST_S", 0.05)
+    monkeypatch.setattr(repair_backoff, "_FIRST_S", 0.05)
     plane = Plane()
     told = report(tmp_path, plane)
-    lane = Lane([plane], told)
+    lane = ApplyWorker([plane], told)
     ((state, _),) = states(1)
 
     async def steps() -> None:
-        await lane.bring(state, All())
+        await lane.apply(state, All())
         for _ in range(AT_ONCE):
             plane.there = {}
             assert await repaired(lane, state)
         assert "changed again and again" == plane_of(told, "fake").contested
         await asyncio.sleep(lane.next_repair(time.monotonic()) or 0)
-        assert await lane.look()
-        await lane.bring(state, Repair())
+        assert await lane.resync()
+        await lane.apply(state, Repair())
         assert lane.next_repair(time.monotonic()) is None
 
     lived(steps)
@@ -214,17 +214,17 @@ def test_that_nobody_insists_any_more_is_told_when_the_pause_is_over(
 def test_a_repair_that_is_refused_is_due_when_others_are_tried_again(tmp_path: Path) -> None:
     plane = Plane()
     told = report(tmp_path, plane)
-    lane = Lane([plane], told)
+    lane = ApplyWorker([plane], told)
     ((state, _),) = states(1)
 
     async def steps() -> None:
-        await lane.bring(state, All())
+        await lane.apply(state, All())
         plane.there, plane.fails = {}, KernelRefused("no")
         assert await repaired(lane, state)
         assert "no" == plane_of(told, "fake").error
         assert lane.next_repair(time.monotonic()) is None
         plane.fails = None
-        await lane.bring(state, Repair())
+        await lane.apply(state, Repair())
 
     lived(steps)
     assert {"10.96.0.0": "s0"} == plane.there
@@ -242,30 +242,30 @@ def site(directory: Path, ip: str) -> bytes:
 def test_a_lane_that_hangs_keeps_no_other_from_being_brought_and_repaired(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hanging: int
 ) -> None:
-    monkeypatch.setattr(convergence_module, "_PATIENCE_S", 0.3)
+    monkeypatch.setattr(controller_module, "_PATIENCE_S", 0.3)
     well, hung = Plane("well"), Hanging("hung")
     lanes: list[list[Plane]] = [[well], [hung]] if hanging else [[hung], [well]]
     told = report(tmp_path, well, hung)
     before, after = site(tmp_path, "10.96.0.5"), site(tmp_path, "10.96.0.6")
 
     async def steps() -> None:
-        convergence = Convergence("n1", lanes, told)
+        controller = Controller("n1", lanes, told)
         start = time.monotonic()
-        await convergence.take(before)
+        await controller.take(before)
         assert {"10.96.0.5": "web"} == well.there
         assert {} == hung.there
         for _ in range(2):
             well.there = {}
-            await convergence.look(["well", "hung"])
+            await controller.resync(["well", "hung"])
             await until(lambda: well.there)
         assert time.monotonic() - start < PATIENCE * 9
-        await convergence.take(after)
+        await controller.take(after)
         assert {"10.96.0.6": "web"} == well.there
         looks = hung.looks
         hung.go.set()
         await until(lambda: hung.there == well.there)
         await until(lambda: hung.looks > looks)
-        convergence.close()
+        controller.close()
 
     lived(steps)
     assert "" == plane_of(told, "hung").error
@@ -278,20 +278,20 @@ def test_who_tries_again_all_the_time_loses_no_change(tmp_path: Path) -> None:
     sites = {ip: site(tmp_path, ip) for ip in ("10.96.0.5", "10.96.0.6")}
 
     async def steps() -> None:
-        convergence = Convergence("n1", [[plane]], told)
+        controller = Controller("n1", [[plane]], told)
 
         async def insist() -> None:
             while True:
-                await convergence.retry()
+                await controller.retry()
                 await asyncio.sleep(0)
 
         insisting = asyncio.create_task(insist())
         for _ in range(15):
             for ip, encoded in sites.items():
-                await convergence.take(encoded)
+                await controller.take(encoded)
                 assert {ip: "web"} == plane.there
         insisting.cancel()
-        convergence.close()
+        controller.close()
 
     lived(steps)
 
@@ -299,11 +299,11 @@ def test_who_tries_again_all_the_time_loses_no_change(tmp_path: Path) -> None:
 def test_with_a_plane_that_others_changed_those_before_it_are_looked_at(tmp_path: Path) -> None:
     """Who flushes the rules takes along what leads to IPVS, which nobody tells of."""
     before, plane = Plane("before"), Plane()
-    lane = Lane([before, plane], report(tmp_path, before, plane))
+    lane = ApplyWorker([before, plane], report(tmp_path, before, plane))
     ((state, _),) = states(1)
 
     async def steps() -> None:
-        await lane.bring(state, All())
+        await lane.apply(state, All())
         before.there = {}
         assert not await repaired(lane, state)
         plane.there = {}

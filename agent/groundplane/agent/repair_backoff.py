@@ -1,8 +1,8 @@
-"""How often what others change again and again is repaired. Pure: times are given.
+"""When to repair what another program changes again and again. Pure: times are passed in.
 
-The first repairs are made at once. A program that insists gets its way for some seconds each time,
-since two programs that undo each other's work help nobody; it is named in the status meanwhile.
-No longer, since what it undoes may be no more than a side effect, and is missed by traffic.
+The first repairs are made at once. If the other program keeps changing it back, each further repair
+waits for some seconds, since two programs that undo each other's work help nobody; the status names
+that program. The pause stays short: the other program may not mean it, and traffic suffers meanwhile.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ _WINDOW_S: Final = 60.0
 _FIRST_S, _LONGEST_S = 5.0, 10.0
 
 
-class Contest:
+class RepairBackoff:
     """The repairs of one dataplane."""
 
     def __init__(self) -> None:

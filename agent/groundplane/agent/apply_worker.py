@@ -1,7 +1,7 @@
-"""Dataplanes that are brought to a state one after the other, in a thread of their own.
+"""Applies states to several dataplanes, one after the other, in one thread.
 
-A lane that is slow, or waits for a daemon that hangs, keeps no other lane from going on. What
-comes while it is busy is brought together, as the last state of it.
+A worker that is slow, or waits for a daemon that hangs, does not hold up any other. Changes that arrive
+while it is busy are coalesced: only the newest state is applied.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
-from groundplane.agent.contest import Contest
+from groundplane.agent.repair_backoff import RepairBackoff
 from groundplane.agent.report import Report
 from groundplane.agent.status import PlaneStatus
 from groundplane.dataplanes import Dataplane, Drift, Notified
@@ -40,40 +40,40 @@ class _Pending(NamedTuple):
     extent: Extent
 
 
-class Lane:
-    """*planes* in their order, and what is known of each."""
+class ApplyWorker:
+    """The thread that applies states to *planes*, in their order."""
 
     def __init__(self, planes: Planes, report: Report) -> None:
         self._report = report
         self._reconcilers = [Reconciler(plane) for plane in planes]
-        self._contests = {plane.name: Contest() for plane in planes}
+        self._backoffs = {plane.name: RepairBackoff() for plane in planes}
         self._contested: set[str] = set()
         self._suspected: dict[str, str] = {}  # planes that others may have changed, and who
         self._asked: set[str] = set()  # planes that are to be looked at
-        self._asked_distrusting: set[str] = set()  # of these, whatever seems to be so
+        self._asked_forced: set[str] = set()  # of these, whatever seems to be so
         self._at = ("", 0.0)  # the plane that the thread has to do with, and since when
         self._pending: _Pending | None = None
         self._turn = asyncio.Lock()
-        self._thread = ThreadPoolExecutor(1, f"lane of {planes[0].name}")
+        self._thread = ThreadPoolExecutor(1, f"worker of {planes[0].name}")
 
     @property
     def planes(self) -> Iterable[Dataplane[Any, Any]]:
         return (reconciler.plane for reconciler in self._reconcilers)
 
     def prepare(self, base: NodeBase) -> None:
-        """Let the dataplanes begin, without waiting for them, while a state is being computed."""
+        """Start the dataplanes' preparation, without waiting for it, while a state is being computed."""
         self._thread.submit(self._prepare, base)
 
     def _prepare(self, base: NodeBase) -> None:
         for reconciler in self._reconcilers:
             with (
                 self._busy_with(reconciler),
-                contextlib.suppress(GroundplaneError, OSError),  # bringing the state will tell
+                contextlib.suppress(GroundplaneError, OSError),  # applying the state reports it
             ):
                 reconciler.prepare(base)
 
-    async def bring(self, state: NodeState, extent: Extent) -> None:
-        """Bring every dataplane to *state*, which differs by *extent* from the one before."""
+    async def apply(self, state: NodeState, extent: Extent) -> None:
+        """Apply *state*, which differs by *extent* from the one before, to every dataplane."""
         if self._pending is not None:
             extent = both(self._pending.extent, extent)
         self._pending = _Pending(state, extent)
@@ -81,7 +81,7 @@ class Lane:
             pending = self._take()
             if pending is None:
                 return  # who came before us took it along
-            self._tell(await self._run(self._bring, *pending))
+            self._tell(await self._run(self._apply, *pending))
 
     def _take(self) -> _Pending | None:
         pending, self._pending = self._pending, None
@@ -91,33 +91,33 @@ class Lane:
         """Let the dataplanes hear of changes; return their descriptors, with the plane's name."""
         return await self._run(self._listen)
 
-    def ask(self, names: Collection[str], *, distrusting: bool) -> None:
-        """Let the next `look` be at those of *names*; *distrusting*, see there."""
+    def ask(self, names: Collection[str], *, forced: bool) -> None:
+        """Let the next `resync` be of those of *names*; *forced*: see there."""
         own = {plane.name for plane in self.planes}.intersection(names)
         self._asked |= own
-        if distrusting:
-            self._asked_distrusting |= own
+        if forced:
+            self._asked_forced |= own
 
-    async def look(self) -> bool:
+    async def resync(self) -> bool:
         """Let what was asked for and others may have changed be read again; return if any is to be.
 
-        What was asked for with *distrusting* is, whether something seems to have changed or not.
+        What was asked for with *forced* is read even if nothing seems to have changed.
         """
         asked, self._asked = self._asked, set()
-        distrusting, self._asked_distrusting = self._asked_distrusting, set()
-        return await self._run(self._look, asked, distrusting)
+        forced, self._asked_forced = self._asked_forced, set()
+        return await self._run(self._resync, asked, forced)
 
     def next_repair(self, now: float) -> float | None:
-        """Return in how many seconds from *now* a repair may be made that waits, None without any.
+        """Return in how many seconds from *now* a postponed repair is due; None if there is none.
 
-        Then it is made, or the status says that nobody insists any more.
+        Then it is made, or the status reports that the changes have stopped.
         """
-        known = self._contests.items()
+        known = self._backoffs.items()
         waiting = [each.until for name, each in known if each.pending or name in self._contested]
         return max(0.0, min(waiting) - now) if waiting else None
 
     async def _run(self, function: Callable[..., T], *arguments: object) -> T:
-        """Run *function* in the lane's thread; what takes long there is in the status meanwhile."""
+        """Run *function* in the worker's thread; the status shows it while it takes long."""
         loop = asyncio.get_running_loop()
         running = loop.run_in_executor(self._thread, function, *arguments)
         try:
@@ -129,7 +129,7 @@ class Lane:
             self._tell_busy("", 0.0)
 
     def _tell_busy(self, name: str, since: float) -> None:
-        """Tell that the plane *name*, and no other of the lane, is busy since *since*, if that is long."""
+        """Report that the plane *name* alone is busy since *since*, if that is long."""
         long = since < time.time() - _LONG_S
         own = {plane.name for plane in self.planes}
         busy = {name: since} if long else {}
@@ -165,23 +165,23 @@ class Lane:
                 log.warning("%s: nobody reports changes: %s", plane.name, error)
         return found
 
-    def _look(self, names: Collection[str], distrusting: Collection[str]) -> bool:
+    def _resync(self, names: Collection[str], forced: Collection[str]) -> bool:
         found, now = False, time.monotonic()
         for number, reconciler in enumerate(self._reconcilers):
             name = reconciler.plane.name
-            contest = self._contests[name]
+            backoff = self._backoffs[name]
             drift = self._drift_of(reconciler) if name in names else None
-            if drift is None and name in distrusting:
+            if drift is None and name in forced:
                 drift = Drift()
             if drift is not None:
-                contest.pending = True
+                backoff.pending = True
                 self._suspected[name] = drift.changed_by
-                # What the ones before do for it may be gone, too.
+                # What the planes before it do for it may be gone, too.
                 for each in self._reconcilers[:number]:
                     found |= self._drift_of(each) is not None
-            if contest.waits(now):
+            if backoff.waits(now):
                 continue
-            if contest.pending:
+            if backoff.pending:
                 reconciler.forget()
                 found = True
             if name in self._contested:  # no more
@@ -199,16 +199,16 @@ class Lane:
             log.warning("%s: %s", reconciler.plane.name, error)
             return Drift()
 
-    def _bring(self, state: NodeState, extent: Extent) -> dict[str, PlaneStatus]:
+    def _apply(self, state: NodeState, extent: Extent) -> dict[str, PlaneStatus]:
         known = {plane.name: plane for plane in self._report.status.planes}
         found = {}
         for reconciler in self._reconcilers:
             name = reconciler.plane.name
             before = msgspec.structs.replace(known[name], busy_since=0.0)
-            found[name] = self._bring_one(reconciler, state, before, extent)
+            found[name] = self._apply_one(reconciler, state, before, extent)
         return found
 
-    def _bring_one(
+    def _apply_one(
         self,
         reconciler: Reconciler[Any, Any],
         state: NodeState,
@@ -216,36 +216,36 @@ class Lane:
         extent: Extent,
     ) -> PlaneStatus:
         """Bring one dataplane to *state*; return its status, which was *before*."""
-        name, contest = reconciler.plane.name, self._contests[reconciler.plane.name]
+        name, backoff = reconciler.plane.name, self._backoffs[reconciler.plane.name]
         started = time.monotonic()
-        if isinstance(extent, Repair) and contest.pending and contest.waits(started):
+        if isinstance(extent, Repair) and backoff.pending and backoff.waits(started):
             return before  # its repair is not due; a change of the site would not wait
-        culprit = self._suspected.pop(name, None)
+        changed_by = self._suspected.pop(name, None)
         try:
             with self._busy_with(reconciler):
-                # What others changed is told apart from what the new state changes.
-                repaired = reconciler.repair() if culprit is not None else Delta[Any, Any]()
-                delta = reconciler.bring(state, extent)
+                # What others changed is reported apart from what the new state changes.
+                repaired = reconciler.repair() if changed_by is not None else Delta[Any, Any]()
+                delta = reconciler.apply(state, extent)
         except (GroundplaneError, OSError) as error:
             why = bounded(str(error))
             if why != before.error:
                 self._report.event("Refused", name, why, warning=True)
             self._report.metrics.refused(name)
-            self._postpone(name, culprit)
+            self._postpone(name, changed_by)
             return _behind(before, why)
         except Exception as error:
             log.exception("%s", name)
             reconciler.forget()
-            self._postpone(name, culprit)
+            self._postpone(name, changed_by)
             return _behind(before, f"{type(error).__name__}: {error}")
         seconds, now = time.monotonic() - started, time.time()
         changed = len(repaired) + len(delta)
-        self._report.metrics.brought(name, seconds, changed, now, whole=isinstance(extent, All))
-        contest.pending = False
+        self._report.metrics.applied(name, seconds, changed, now, whole=isinstance(extent, All))
+        backoff.pending = False
         if before.error:
             self._report.event("Recovered", name, "holds what is declared again")
         if repaired:
-            before = self._repaired(before, reconciler.plane, repaired, culprit or "")
+            before = self._repaired(before, reconciler.plane, repaired, changed_by or "")
         if before.contested and name not in self._contested:
             before = msgspec.structs.replace(before, contested="")
         before = msgspec.structs.replace(before, synced=now)
@@ -255,31 +255,31 @@ class Lane:
             before, error="", changed=changed, since=now, seconds=seconds
         )
 
-    def _postpone(self, name: str, culprit: str | None) -> None:
-        """Leave what was refused to whoever tries again, after a pause; *culprit* is kept."""
-        self._contests[name].pending = False
-        if culprit is not None:
-            self._suspected[name] = culprit
+    def _postpone(self, name: str, changed_by: str | None) -> None:
+        """Leave what was refused to the next try, after a pause; *changed_by* is kept."""
+        self._backoffs[name].pending = False
+        if changed_by is not None:
+            self._suspected[name] = changed_by
 
     def _repaired(
         self,
         before: PlaneStatus,
         plane: Dataplane[Any, Any],
         delta: Delta[Any, Any],
-        culprit: str,
+        changed_by: str,
     ) -> PlaneStatus:
-        """Return the status of *plane* now that *delta*, which others had changed, is undone."""
-        contest, now = self._contests[plane.name], time.monotonic()
-        contest.repaired(now)
+        """Return the status of *plane* after *delta*, the repair of what others had changed."""
+        backoff, now = self._backoffs[plane.name], time.monotonic()
+        backoff.repaired(now)
         self._report.metrics.repaired(plane.name)
-        by = f" by {culprit}" if culprit else ""
+        by = f" by {changed_by}" if changed_by else ""
         message = f"was changed{by}, and is repaired: {_differences(plane, delta)}"
         self._report.event("Repaired", plane.name, message, warning=True)
         contested = ""
-        if contest.waits(now):
+        if backoff.waits(now):
             self._contested.add(plane.name)
             contested = f"changed again and again{by}"
-            message = f"is {contested}; left alone for {contest.until - now:.0f} s"
+            message = f"is {contested}; left alone for {backoff.until - now:.0f} s"
             self._report.event("Contested", plane.name, message, warning=True)
         return msgspec.structs.replace(
             before, repairs=before.repairs + 1, repaired=time.time(), contested=contested

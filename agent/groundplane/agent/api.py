@@ -23,7 +23,7 @@ _TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 _DIGITS: Final = 18  # of the number of an event
 
 
-class Answers:
+class Api:
     """*poke* lets the source be looked at."""
 
     def __init__(self, report: Report, metrics: Metrics, poke: Callable[[], None]) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from groundplane.agent import following
-from groundplane.agent.following import Following
+from groundplane.agent import source_watcher
+from groundplane.agent.source_watcher import SourceWatcher
 from groundplane.agent.store import SITE_FILE, load_site, save_site
 from groundplane.errors import SourceError
 from tests.agent.fakes import FILES, LOCK, SECOND, Place, Plane, compile_here, until
@@ -96,8 +96,8 @@ def test_very_many_faults_are_one_event_however_often_the_source_is_looked_at(
         looks.append(1)
         raise SourceError("site.yaml:1: Service/default/web: wrong\n" * 100_000)
 
-    monkeypatch.setattr(following, "compile_in_child", refuse)
-    monkeypatch.setattr(following, "_AGAIN_S", 0.0)
+    monkeypatch.setattr(source_watcher, "compile_in_child", refuse)
+    monkeypatch.setattr(source_watcher, "_AGAIN_S", 0.0)
 
     async def steps() -> None:
         await until(lambda: len(looks) > 3)
@@ -131,7 +131,7 @@ def test_a_watch_that_fails_does_not_end_the_agent(
     def fails(*_: object, **__: object) -> object:
         raise LookupError("no more watches")
 
-    monkeypatch.setattr(following, "changes", fails)
+    monkeypatch.setattr(source_watcher, "changes", fails)
 
     async def steps() -> None:
         await until(lambda: place.status.healthy)
@@ -162,14 +162,14 @@ def test_a_site_that_cannot_be_kept_is_used_and_kept_as_soon_as_there_is_room(
     def full(directory: Path, _: bytes) -> None:
         raise OSError(28, "No space left on device", str(directory / SITE_FILE))
 
-    monkeypatch.setattr(following, "save_site", full)
+    monkeypatch.setattr(source_watcher, "save_site", full)
 
     async def steps() -> None:
         await until(lambda: place.status.store_error)
         assert f"{place.state}/site.snapshot: No space left on device" == place.status.store_error
         assert ("", False) == (place.status.source_error, place.status.healthy)
         assert {"10.96.0.5": "web"} == plane.there
-        monkeypatch.setattr(following, "save_site", save_site)
+        monkeypatch.setattr(source_watcher, "save_site", save_site)
         os.kill(os.getpid(), signal.SIGHUP)
         await until(lambda: place.status.healthy)
 
@@ -185,7 +185,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         compiled.append(source)
         return await compile_here(source, shown)
 
-    monkeypatch.setattr(following, "compile_in_child", compile_and_count)
+    monkeypatch.setattr(source_watcher, "compile_in_child", compile_and_count)
     return compiled
 
 
@@ -219,12 +219,12 @@ def test_a_site_that_cannot_be_kept_is_not_compiled_again_for_that(
         tries.append(1)
         raise OSError(28, "No space left on device", str(directory / SITE_FILE))
 
-    monkeypatch.setattr(following, "save_site", full)
+    monkeypatch.setattr(source_watcher, "save_site", full)
 
     async def steps() -> None:
         await until(lambda: len(tries) > 2)
         assert [place.source] == compiled
-        monkeypatch.setattr(following, "save_site", save_site)
+        monkeypatch.setattr(source_watcher, "save_site", save_site)
         await until(lambda: place.status.healthy)
         assert [place.source] == compiled
 
@@ -235,12 +235,12 @@ def test_a_site_that_cannot_be_kept_is_not_compiled_again_for_that(
 def test_however_often_it_is_poked_it_looks_once_a_second_and_loses_no_poke(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(following, "_APART_S", 0.2)
+    monkeypatch.setattr(source_watcher, "_APART_S", 0.2)
     looks: list[float] = []
 
     async def steps() -> None:
         unused: Any = None
-        followed = Following(unused, unused, unused, unused, poll_s=1000)
+        followed = SourceWatcher(unused, unused, unused, unused, poll_s=1000)
         loop = asyncio.get_running_loop()
 
         async def look() -> None:

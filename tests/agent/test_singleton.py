@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from groundplane.agent.sole import LOCK_FILE, become_the_agent
+from groundplane.agent.singleton import LOCK_FILE, become_the_agent
 from groundplane.errors import GroundplaneError
 from tests.kernel.spaces import namespace
 from tests.kernel.world import within
@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 HOLDING = (
-    "import sys\nfrom pathlib import Path\nfrom groundplane.agent.sole import become_the_agent\n"
+    "import sys\nfrom pathlib import Path\nfrom groundplane.agent.singleton import become_the_agent\n"
     "place = become_the_agent(Path(sys.argv[1]))\nprint('held', flush=True)\ninput()\n"
 )
 PLANTING = (

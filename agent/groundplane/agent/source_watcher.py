@@ -1,4 +1,4 @@
-"""Follows the source: what it has is compiled where it is YAML, brought, and kept."""
+"""Watches the source: its content is compiled if it is YAML, applied, and kept for the next start."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from groundplane.agent.compiler import compile_in_child
-from groundplane.agent.convergence import Convergence
+from groundplane.agent.controller import Controller
 from groundplane.agent.report import Report
 from groundplane.agent.store import save_site
 from groundplane.agent.watching import changes
@@ -32,18 +32,18 @@ class _Refused(NamedTuple):
     until: float
 
 
-class Following:
+class SourceWatcher:
     """Looks at *source* every *poll_s* seconds, at each change of a local one, and when poked."""
 
     def __init__(
         self,
         source: Source,
-        convergence: Convergence,
+        controller: Controller,
         report: Report,
         state_directory: Path,
         poll_s: float,
     ) -> None:
-        self._source, self._convergence, self._report = source, convergence, report
+        self._source, self._controller, self._report = source, controller, report
         self._state_directory, self._poll_s = state_directory, poll_s
         self._stamp: Hashable = ()  # of the content that the revision in use was made of
         self._saved = ""  # the revision that the state directory is known to hold
@@ -62,7 +62,7 @@ class Following:
         self._poked.set()
 
     async def run(self) -> None:
-        """Follow until cancelled."""
+        """Watch until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             soonest = loop.time() + min(_APART_S, self._poll_s)
@@ -130,9 +130,9 @@ class Following:
         before = self._report.status.revision
         try:
             encoded = content.snapshot or await self._compile(content)
-            if self._convergence.snapshot is None:
+            if self._controller.snapshot is None:
                 await asyncio.to_thread(verify_values, encoded)
-            await self._convergence.take(encoded)
+            await self._controller.take(encoded)
         except GroundplaneError as problem:
             return str(problem)
         if self._report.status.source_revision != content.revision:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from groundplane.agent.answers import Answers
+from groundplane.agent.api import Api
 from groundplane.agent.http import Request, Response
 from groundplane.agent.report import Report
 from groundplane.agent.status import PlaneStatus, Status
@@ -26,7 +26,7 @@ class Asked:
         self.report = Report(status, directory)
         self.report.base = BASE
         self.pokes = 0
-        self._answers = Answers(self.report, self.report.metrics, self._poke)
+        self._answers = Api(self.report, self.report.metrics, self._poke)
 
     def _poke(self) -> None:
         self.pokes += 1

@@ -9,16 +9,16 @@ from groundplane.doctor.balanced import to_ipvs
 from groundplane.doctor.examples import Examples, examples, receiving, sending, uplink
 from groundplane.doctor.facts import Exposed, Facts, HostPort
 from groundplane.doctor.packet import Packet
-from groundplane.doctor.probe import FROM_BRIDGE, TO_BRIDGE, Probe
+from groundplane.doctor.sample_packet import FROM_BRIDGE, TO_BRIDGE, SamplePacket
 from groundplane.kernel.owned import BRIDGE
 from groundplane.net.address import family_of
 from groundplane.project.state import NodeBase
 
 
-def probes(base: NodeBase, facts: Facts, exposed: Exposed) -> list[Probe]:
+def probes(base: NodeBase, facts: Facts, exposed: Exposed) -> list[SamplePacket]:
     """Return everything that has to pass the node, in the order in which it is told."""
     from_outside = bool(exposed.node_ports or exposed.addresses)
-    found: list[Probe] = []
+    found: list[SamplePacket] = []
     for each in examples(base, facts):
         if base.proxy_mode == "ipvs":
             found += to_ipvs(each, clients=from_outside)
@@ -50,66 +50,68 @@ def _request(of: Examples) -> Packet:
     )
 
 
-def _translated(of: Examples) -> Iterator[Probe]:
+def _translated(of: Examples) -> Iterator[SamplePacket]:
     """Yield what workloads and the node itself send to services."""
     what, request = "workloads to services", _request(of)
     entering = replace(request, incoming=BRIDGE, translated=True)
     early = replace(request, incoming=BRIDGE, destination=of.service, port=80)
-    yield Probe("prerouting", what, entering, FROM_BRIDGE, sending(of), early)
+    yield SamplePacket("prerouting", what, entering, FROM_BRIDGE, sending(of), early)
     forwarded = replace(entering, outgoing=BRIDGE)
-    yield Probe("forward", what, forwarded, *_TRANSLATED)
+    yield SamplePacket("forward", what, forwarded, *_TRANSLATED)
     leaving = replace(request, source=of.node, outgoing=BRIDGE, translated=True)
     before = replace(leaving, destination=of.service, port=80, translated=False)
     what = "the node itself to services"
-    yield Probe("output", what, leaving, *_TRANSLATED, early=before)
+    yield SamplePacket("output", what, leaving, *_TRANSLATED, early=before)
 
 
-def _of_the_node(of: Examples) -> Iterator[Probe]:
+def _of_the_node(of: Examples) -> Iterator[SamplePacket]:
     probing = replace(_request(of), source=of.node, outgoing=BRIDGE)
     what = "the node itself to its workloads, as by readiness probes"
-    yield Probe("output", what, probing, TO_BRIDGE, receiving(of))
+    yield SamplePacket("output", what, probing, TO_BRIDGE, receiving(of))
 
 
-def _between_nodes(of: Examples) -> Iterator[Probe]:
+def _between_nodes(of: Examples) -> Iterator[SamplePacket]:
     request = _request(of)
     leaving = replace(request, destination=of.peer_workload, incoming=BRIDGE, outgoing=of.between)
-    yield Probe("forward", "workloads to those of other nodes", leaving, FROM_BRIDGE, sending(of))
+    yield SamplePacket(
+        "forward", "workloads to those of other nodes", leaving, FROM_BRIDGE, sending(of)
+    )
     arriving = replace(
         request, source=of.peer_workload, destination=of.own, incoming=of.between, outgoing=BRIDGE
     )
     what = "workloads of other nodes to those of this one"
-    yield Probe("forward", what, arriving, TO_BRIDGE, receiving(of))
+    yield SamplePacket("forward", what, arriving, TO_BRIDGE, receiving(of))
     # A service's translation is made, and its source masqueraded, where the client enters.
     masqueraded = replace(arriving, source=of.masquerader)
     what = "what other nodes masquerade to workloads of this one"
-    yield Probe("forward", what, masqueraded, TO_BRIDGE, receiving(of))
+    yield SamplePacket("forward", what, masqueraded, TO_BRIDGE, receiving(of))
 
 
-def _outside(of: Examples, *, clients: bool) -> Iterator[Probe]:
+def _outside(of: Examples, *, clients: bool) -> Iterator[SamplePacket]:
     request = _request(of)
     leaving = replace(request, destination=None, incoming=BRIDGE, outgoing=of.uplink)
     what = "workloads to addresses outside"
-    yield Probe("forward", what, leaving, FROM_BRIDGE, sending(of), outside=True)
+    yield SamplePacket("forward", what, leaving, FROM_BRIDGE, sending(of), outside=True)
     arriving = replace(
         request, source=None, destination=of.own, incoming=of.uplink, outgoing=BRIDGE
     )
     answer = replace(arriving, state="established", port=None)
     what = "answers from outside to workloads"
-    yield Probe("forward", what, answer, TO_BRIDGE, receiving(of), outside=True)
+    yield SamplePacket("forward", what, answer, TO_BRIDGE, receiving(of), outside=True)
     if clients:
         translated = replace(arriving, translated=True)
         what = "clients outside to services"
-        yield Probe("forward", what, translated, *_TRANSLATED, outside=True)
+        yield SamplePacket("forward", what, translated, *_TRANSLATED, outside=True)
         if of.peer:
             elsewhere = replace(translated, destination=of.peer_workload, outgoing=of.between)
             what = "clients outside to services whose endpoints are on other nodes"
-            yield Probe("forward", what, elsewhere, *_TRANSLATED, outside=True)
+            yield SamplePacket("forward", what, elsewhere, *_TRANSLATED, outside=True)
 
 
-def _to_the_node(of: Examples, exposed: Exposed) -> Iterator[Probe]:
+def _to_the_node(of: Examples, exposed: Exposed) -> Iterator[SamplePacket]:
     asking = replace(_request(of), destination=of.bridge, incoming=BRIDGE, port=53, local=True)
     for protocol in ("udp", "tcp"):
-        yield Probe(
+        yield SamplePacket(
             "input",
             "names asked by workloads",
             replace(asking, protocol=protocol),
@@ -117,7 +119,7 @@ def _to_the_node(of: Examples, exposed: Exposed) -> Iterator[Probe]:
             f"-i {BRIDGE} -p {protocol} --dport 53",
         )
     if of.ip == "ip6":
-        yield Probe(
+        yield SamplePacket(
             "input",
             "neighbour discovery of workloads",
             replace(asking, protocol="icmpv6", type="nd-neighbor-solicit", port=None),
@@ -125,7 +127,7 @@ def _to_the_node(of: Examples, exposed: Exposed) -> Iterator[Probe]:
             f"-i {BRIDGE} -p ipv6-icmp",
         )
     for port in exposed.health_check_ports:
-        yield Probe(
+        yield SamplePacket(
             "input",
             f"health checks on port {port}",
             replace(asking, source=None, destination=of.node, incoming=of.uplink, port=port),
@@ -137,7 +139,7 @@ def _to_the_node(of: Examples, exposed: Exposed) -> Iterator[Probe]:
 
 def _to_endpoints_of_the_node(
     base: NodeBase, of: Examples, to: HostPort, link: str | None
-) -> Iterator[Probe]:
+) -> Iterator[SamplePacket]:
     """Yield what workloads of this node and other nodes send to an endpoint on its own network.
 
     To IPVS of this node the former are as to any endpoint: they pass input once, before it.
@@ -156,13 +158,13 @@ def _to_endpoints_of_the_node(
         local=True,
     )
     if base.proxy_mode != "ipvs":
-        yield Probe("input", what, near, *accepting)
+        yield SamplePacket("input", what, near, *accepting)
     if of.peer:
         far = replace(near, source=of.peer, incoming=link, translated=False)
-        yield Probe("input", what, far, *accepting)
+        yield SamplePacket("input", what, far, *accepting)
 
 
-def _tunnels(base: NodeBase, facts: Facts) -> Iterator[Probe]:
+def _tunnels(base: NodeBase, facts: Facts) -> Iterator[SamplePacket]:
     """Yield what carries the packets between workloads of two nodes, where that is an overlay."""
     peer = next((each.tunnel for each in base.peers if each.tunnel), "")
     if base.overlay is None or not peer:
@@ -179,8 +181,8 @@ def _tunnels(base: NodeBase, facts: Facts) -> Iterator[Probe]:
         port=port,
         local=True,
     )
-    yield Probe("input", "tunnels from other nodes", arriving, *accepting)
+    yield SamplePacket("input", "tunnels from other nodes", arriving, *accepting)
     leaving = replace(
         arriving, source=own, destination=peer, incoming="", outgoing=link, local=False
     )
-    yield Probe("output", "tunnels to other nodes", leaving, *accepting)
+    yield SamplePacket("output", "tunnels to other nodes", leaving, *accepting)

@@ -1,7 +1,7 @@
-"""The site and the health in use, and the dataplanes that are brought to them.
+"""The site and the health in use, and the workers that apply them.
 
-Computing runs in one thread and each lane of dataplanes in one: the event loop stays free for
-probes, for the watchdog, and for whoever asks.
+States are computed in one thread, and each worker has another one: the event loop stays free for
+probes, the watchdog and requests.
 """
 
 import asyncio
@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from groundplane.agent.apply_worker import ApplyWorker, Planes
 from groundplane.agent.changes import Told, emptied_events, endpoint_events, service_events
 from groundplane.agent.endpoint_counts import EndpointCounts
 from groundplane.agent.health_checks import HealthChecks, checks_of
-from groundplane.agent.lane import Lane, Planes
 from groundplane.agent.proxy_health import proxy_health
 from groundplane.agent.report import Report
 from groundplane.agent.status import bounded_texts
@@ -32,22 +32,23 @@ from groundplane.project import (
 from groundplane.project.extent import All, Extent, Only, Repair
 from groundplane.project.node import place_of
 from groundplane.project.select_endpoints import Failing
+from groundplane.site.blocks import Key
 from groundplane.site.change_limits import held_back
-from groundplane.site.snapshot import Key, Snapshot, advance, decode, revision_of
+from groundplane.site.snapshot import Snapshot, advance, decode, revision_of
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-# How long another site, and another health, wait for lanes that hang before they count as made.
+# Seconds that a change of the site, or of health, waits for workers that hang.
 _PATIENCE_S, _HASTE_S = 2.0, 0.1
 
 
-class Convergence:
-    """Brings all *lanes* to each site and each health, one change after the other."""
+class Controller:
+    """Computes a state for each site and each health, and has all workers apply it, one at a time."""
 
-    def __init__(self, node: str, lanes: Sequence[Planes], report: Report) -> None:
+    def __init__(self, node: str, workers: Sequence[Planes], report: Report) -> None:
         self._node, self._report = node, report
-        self._lanes = [Lane(planes, report) for planes in lanes]
+        self._workers = [ApplyWorker(planes, report) for planes in workers]
         self.snapshot: Snapshot | None = None
         self.state: NodeState | None = None
         self._index: WorkloadIndex | None = None  # of the snapshot
@@ -59,8 +60,8 @@ class Convergence:
         report.metrics.watch_endpoints(self._exposition)
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "computing")
-        self._bringing: set[asyncio.Task[None]] = set()
-        self._looking: dict[Lane, asyncio.Task[None]] = {}
+        self._applying: set[asyncio.Task[None]] = set()
+        self._looking: dict[ApplyWorker, asyncio.Task[None]] = {}
 
     def close(self) -> None:
         self._checks.close()
@@ -75,7 +76,7 @@ class Convergence:
         return self._counts.exposition(self.snapshot, self.failing) if self.snapshot else b""
 
     def judge_by(self, failing_in: Callable[[Snapshot | None, Snapshot], Failing]) -> None:
-        """Ask *failing_in*, before each site is brought, which of its workloads fail."""
+        """Ask *failing_in*, before each site is applied, which of its workloads fail."""
         self._failing_in = failing_in
 
     def _as_before(self, _old: Snapshot | None, _new: Snapshot) -> Failing:
@@ -86,9 +87,9 @@ class Convergence:
         return self._index.concerned(workloads) if self._index is not None else set()
 
     async def take(self, encoded: bytes) -> None:
-        """Bring every dataplane to the site *encoded*.
+        """Apply the site *encoded* to every dataplane.
 
-        GroundplaneError when it is none, or has not this node: then nothing has changed. What a
+        GroundplaneError when it is not a site, or lacks this node: then nothing has changed. What a
         dataplane refuses is in the status.
         """
         seen = time.time()
@@ -100,14 +101,14 @@ class Convergence:
                 snapshot, keys = await self._compute(self._read, encoded)
                 failing = self._failing_in(self.snapshot, snapshot)
                 state, extent = await self._compute(self._project, snapshot, keys, failing)
-                # In one step of the event loop with telling the lanes: who tries again meanwhile
+                # In one step of the event loop with telling the workers: who tries again meanwhile
                 # with this state would keep them from looking at what is new in it.
                 self.snapshot, self.state, self.failing = snapshot, state, failing
                 self._counts.changed(extent)
             self._report.base = state.base
             concerned = len(extent.keys(state.services))
             self._report.metrics.seen(seen, services=concerned)
-            await self._bring(state, extent, _PATIENCE_S)
+            await self._apply(state, extent, _PATIENCE_S)
             self._report.metrics.made(time.time() - seen)
             async with self._turn:
                 if self._index is None:  # nothing waits for it
@@ -140,7 +141,7 @@ class Convergence:
             state, extent = await self._compute(self._update, failing)
             index, self.state, self.failing = self._index, state, failing
             self._counts.changed(extent)
-        await self._bring(state, extent, _HASTE_S)
+        await self._apply(state, extent, _HASTE_S)
         self._report.metrics.made(time.time() - seen)
         assert index is not None  # noqa: S101
         self._tell(endpoint_events(differing, failing, index.concerned, why))
@@ -150,47 +151,47 @@ class Convergence:
         for event in events:
             self._report.event(event.reason, event.about, event.message, warning=event.warning)
 
-    async def look(self, names: Collection[str], *, distrusting: bool = False) -> None:
+    async def resync(self, names: Collection[str], *, forced: bool = False) -> None:
         """Repair those of *names* that others changed.
 
-        With *distrusting* each of them is read, whether something seems to have changed or not.
-        A lane that hangs keeps no other from being repaired, and is looked at when it goes on.
+        With *forced*, each of them is read even if nothing seems to have changed. A worker that hangs
+        does not hold up another one's repair; it is resynced when it goes on.
         """
         if self.state is None:
             return
-        for lane in self._lanes:
-            lane.ask(names, distrusting=distrusting)
-            if lane not in self._looking:
-                self._looking[lane] = asyncio.create_task(self._look(lane))
+        for worker in self._workers:
+            worker.ask(names, forced=forced)
+            if worker not in self._looking:
+                self._looking[worker] = asyncio.create_task(self._resync(worker))
         await asyncio.wait(tuple(self._looking.values()), timeout=_HASTE_S)
         await self._serve_health_checks(Repair())
 
-    async def _look(self, lane: Lane) -> None:
+    async def _resync(self, worker: ApplyWorker) -> None:
         try:
-            if await lane.look() and self.state is not None:
-                await lane.bring(self.state, Repair())
+            if await worker.resync() and self.state is not None:
+                await worker.apply(self.state, Repair())
         except Exception:
-            log.exception("a lane is not looked at")
+            log.exception("a worker was not resynced")
         finally:
-            del self._looking[lane]
+            del self._looking[worker]
 
     async def retry(self) -> None:
-        """Bring what was refused, or has to be read again, to the state in use."""
+        """Apply the state in use again where it was refused or has to be read again."""
         if self.state is not None:
-            await self._bring(self.state, Repair(), _PATIENCE_S)
+            await self._apply(self.state, Repair(), _PATIENCE_S)
 
     async def listen(self) -> AsyncIterator[Mapping[int, str]]:
-        """Let the dataplanes hear of changes; yield their descriptors, with the plane's name.
+        """Let the dataplanes listen for changes; yield their descriptors, with the plane's name.
 
-        Each lane's come as soon as it can hear: it may be loading, or hang.
+        Each worker's come as soon as it listens: it may be loading, or hang.
         """
-        for listening in asyncio.as_completed([lane.listen() for lane in self._lanes]):
+        for listening in asyncio.as_completed([worker.listen() for worker in self._workers]):
             yield await listening
 
     def next_repair(self) -> float | None:
-        """Return in how many seconds a repair that has to wait is due; None when there is none."""
+        """Return in how many seconds a postponed repair is due; None if there is none."""
         now = time.monotonic()
-        due = [found for lane in self._lanes if (found := lane.next_repair(now)) is not None]
+        due = [found for worker in self._workers if (found := worker.next_repair(now)) is not None]
         return min(due, default=None)
 
     async def _compute(self, function: Callable[..., T], *arguments: object) -> T:
@@ -202,13 +203,13 @@ class Convergence:
         if self.snapshot is None:
             snapshot = decode(encoded)
             base = project_base(snapshot.site(self._node), self._node)
-            for lane in self._lanes:
-                lane.prepare(base)
+            for worker in self._workers:
+                worker.prepare(base)
             return snapshot, None
         snapshot, keys = advance(self.snapshot, encoded)
         if why := held_back(self.snapshot, snapshot, keys):
             raise ChangeHeld(why)
-        place_of(snapshot.head, self._node)  # a site without this node is none
+        place_of(snapshot.head, self._node)  # refuses a site without this node
         return snapshot, keys
 
     def _project(
@@ -233,17 +234,17 @@ class Convergence:
         keys = self._index.concerned(self.failing ^ failing)
         return update(self.state, self.snapshot, keys, failing), Only(keys)
 
-    async def _bring(self, state: NodeState, extent: Extent, patience: float) -> None:
-        """Bring all lanes to *state*; one that takes longer than *patience* s goes on by itself."""
-        tasks = [asyncio.create_task(lane.bring(state, extent)) for lane in self._lanes]
-        self._bringing.update(tasks)
+    async def _apply(self, state: NodeState, extent: Extent, patience: float) -> None:
+        """Have all workers apply *state*; one that takes longer than *patience* s goes on alone."""
+        tasks = [asyncio.create_task(worker.apply(state, extent)) for worker in self._workers]
+        self._applying.update(tasks)
         for task in tasks:
-            task.add_done_callback(self._bringing.discard)
+            task.add_done_callback(self._applying.discard)
         await asyncio.wait(tasks, timeout=patience)
         await self._serve_health_checks(extent)
 
     async def _serve_health_checks(self, extent: Extent) -> None:
-        """Let health check node ports report what the services come to that *extent* has."""
+        """Update the health check node ports of the services that *extent* has."""
         assert self.state is not None  # noqa: S101
         before = self._report.status.health_check_errors
         keys = extent.keys(self.state.services)

@@ -1,7 +1,6 @@
-"""Keeps the dataplanes as declared: repairs what others change, tries again what was refused.
+"""Keeps the dataplanes as declared: repairs what others change, retries what was refused.
 
-What others do is heard of, or looked for by what is cheap to ask; what is ours is read only when
-something was changed.
+Changes of others are reported, or found by checks that cost little; objects are read only after one.
 """
 
 import asyncio
@@ -9,8 +8,8 @@ import contextlib
 import time
 from typing import Final
 
-from groundplane.agent.convergence import Convergence
-from groundplane.agent.lane import Planes
+from groundplane.agent.apply_worker import Planes
+from groundplane.agent.controller import Controller
 from groundplane.agent.report import Report
 from groundplane.agent.status import Status
 from groundplane.dataplanes import Watching
@@ -20,30 +19,30 @@ _TOGETHER_S: Final = 0.05  # what comes in one burst is repaired at once, and at
 _EARLY_S: Final = 1.0  # what is due so soon is looked at along with what is due now
 
 
-class Keeping:
-    """Looks at each of *planes* when it hears of a change, and at least as often as it asks for."""
+class DriftController:
+    """Resyncs each of *planes* when a change is reported, and at least once in its resync interval."""
 
-    def __init__(self, planes: Planes, convergence: Convergence, report: Report) -> None:
-        self._convergence, self._report = convergence, report
+    def __init__(self, planes: Planes, controller: Controller, report: Report) -> None:
+        self._controller, self._report = controller, report
         self._every = {
             plane.name: plane.resync_interval_s for plane in planes if isinstance(plane, Watching)
         }
         self._due = dict.fromkeys(self._every, 0.0)  # when each is looked at next
         self._heard: set[str] = set()
         self._awake = asyncio.Event()
-        self._distrusting = False
+        self._forced = False
         self._failures = 0
         self._retry = 0.0  # when what was refused is tried again
         self._descriptors: dict[int, str] = {}  # readable when others changed something
         report.listen(self._told)
 
-    def distrust(self) -> None:
+    def force_resync(self) -> None:
         """Read everything that is there, and repair what differs."""
-        self._distrusting = True
+        self._forced = True
         self._awake.set()
 
     async def run(self) -> None:
-        """Keep until cancelled."""
+        """Run until cancelled."""
         loop = asyncio.get_running_loop()
         self._descriptors = {}
         listening = asyncio.create_task(self._listen())
@@ -62,19 +61,19 @@ class Keeping:
                         await self._awake.wait()
                 self._awake.clear()
                 await asyncio.sleep(_TOGETHER_S)
-                await self._look()
+                await self._resync()
         finally:
             listening.cancel()
             for descriptor in self._descriptors:
                 loop.remove_reader(descriptor)
 
     async def _listen(self) -> None:
-        async for found in self._convergence.listen():
+        async for found in self._controller.listen():
             self._descriptors |= found
             self._awake.set()
 
     def _told(self, _status: Status) -> None:
-        """Wake up when something was refused, which is to be tried again soon."""
+        """Wake up when something was refused, to retry it soon."""
         if not self._failures and self._is_behind():
             self._awake.set()
 
@@ -83,21 +82,21 @@ class Keeping:
         due = [min(self._due.values()) - time.monotonic()]
         if self._failures:
             due.append(self._retry - time.monotonic())
-        if (repair := self._convergence.next_repair()) is not None:
+        if (repair := self._controller.next_repair()) is not None:
             due.append(repair)
         return max(0.0, min(due))
 
-    async def _look(self) -> None:
+    async def _resync(self) -> None:
         now = time.monotonic()
         names = {name for name, due in self._due.items() if due <= now + _EARLY_S} | self._heard
-        distrusting, self._distrusting = self._distrusting, False
+        forced, self._forced = self._forced, False
         self._heard = set()
-        if distrusting:
+        if forced:
             names = set(self._every)
         self._due |= {name: now + self._every[name] for name in names}
-        await self._convergence.look(names, distrusting=distrusting)
+        await self._controller.resync(names, forced=forced)
         if self._failures and now >= self._retry:
-            await self._convergence.retry()
+            await self._controller.retry()
         elif self._failures and self._is_behind():
             return
         self._failures = self._failures + 1 if self._is_behind() else 0

@@ -1,4 +1,4 @@
-"""Which workloads fail: as probes find out, and as a file says that somebody else writes."""
+"""Which workloads fail: by their probes, and by the health file that somebody else writes."""
 
 import asyncio
 import logging
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from groundplane.agent.convergence import Convergence
+from groundplane.agent.controller import Controller
 from groundplane.agent.report import Report
 from groundplane.agent.store import load_verdicts, save_verdicts
 from groundplane.agent.watching import changes
@@ -16,8 +16,9 @@ from groundplane.probes import Prober, doubtful, reachable
 from groundplane.probes.execution import helper_at
 from groundplane.probes.reachable import gateways
 from groundplane.project.select_endpoints import Failing
+from groundplane.site.blocks import Key
 from groundplane.site.compiled import Probe
-from groundplane.site.snapshot import Key, Snapshot, changed_probes
+from groundplane.site.snapshot import Snapshot, changed_probes
 from groundplane.sources.health_file import read_health
 
 log = logging.getLogger(__name__)
@@ -30,14 +31,14 @@ _NAMED: Final = 20  # failing workloads in the status
 _PEERS: Final = 10  # so many other nodes are asked whether this one is cut off
 
 
-class Judging:
-    """Probes what the site says, follows the health file *file*, and brings what comes of both."""
+class HealthMonitor:
+    """Probes workloads as the site says, follows the health file *file*, and applies both."""
 
     def __init__(
-        self, node: str, file: Path, state_directory: Path, convergence: Convergence, report: Report
+        self, node: str, file: Path, state_directory: Path, controller: Controller, report: Report
     ) -> None:
         self._node, self._file, self._state_directory = node, file, state_directory
-        self._convergence, self._report = convergence, report
+        self._controller, self._report = controller, report
         self._told: Failing = frozenset()  # by the file
         self._unread = False  # it could not be read the last time
         self._held: Failing = frozenset()  # failing, but this node may be at fault
@@ -52,7 +53,7 @@ class Judging:
             remembered=self._saved,
             run_exec=helper_at(EXEC_SOCKET) if EXEC_SOCKET.exists() else None,
         )
-        convergence.judge_by(self.failing_in)
+        controller.judge_by(self.failing_in)
         report.health = self.health
 
     async def close(self) -> None:
@@ -61,7 +62,7 @@ class Judging:
         await self._prober.close()
 
     async def run(self) -> None:
-        """Bring what probes find out until cancelled."""
+        """Apply what probes find until cancelled."""
         while True:
             pause = _DOUBT_S if self._held else _AGAIN_S if self._unread else None
             try:
@@ -126,7 +127,7 @@ class Judging:
         """
         known: dict[Key, bool] = {}
         # Whether what has just begun to fail is believed is for `_judge` to say.
-        unjudged = self._probes.keys() - self._convergence.failing
+        unjudged = self._probes.keys() - self._controller.failing
         if old is None:
             self._probes = {probe.key: probe for probe in new.every_probe()}
         else:
@@ -135,7 +136,7 @@ class Judging:
                 if probe is None:
                     self._probes.pop(key, None)
                     continue
-                if key not in self._probes and self._convergence.concerned([key]):
+                if key not in self._probes and self._controller.concerned([key]):
                     known[key] = True
                 self._probes[key] = probe
         self._prober.want(self._probes, known)
@@ -143,11 +144,11 @@ class Judging:
         return self._told | (self._prober.failing - unjudged)
 
     async def _judge(self) -> None:
-        """Bring what fails now, but for what this node may be at fault for."""
+        """Apply which workloads fail now, except those for which this node may be at fault."""
         found = self._prober.failing
         self._held = await self._doubted(found)
         failing = self._told | (found - self._held)
-        await self._convergence.judge(failing, self._why)
+        await self._controller.judge(failing, self._why)
         status = self._report.status
         names = tuple("/".join(key) for key in sorted(failing)[:_NAMED])
         found_now = (len(self._probes), len(failing), names, len(self._held))
@@ -159,8 +160,8 @@ class Judging:
 
     async def _doubted(self, failing: Failing) -> Failing:
         """Return which of *failing* fail only as far as this node can see, which reaches nobody."""
-        fallen = failing - self._convergence.failing
-        concerned, stumbling = self._convergence.concerned, self._prober.stumbling
+        fallen = failing - self._controller.failing
+        concerned, stumbling = self._controller.concerned, self._prober.stumbling
         doubt = doubtful(self._node, self._probes, failing, stumbling, fallen, concerned)
         if not doubt or await reachable(await self._neighbours()):
             return self._unchecked(failing)
@@ -189,7 +190,7 @@ class Judging:
         return found
 
     async def _neighbours(self) -> tuple[str, ...]:
-        state = self._convergence.state
+        state = self._controller.state
         peers = [each.addresses[0] for each in state.base.peers] if state else []
         return (*await asyncio.to_thread(gateways), *peers[:_PEERS])
 

@@ -1,0 +1,67 @@
+"""A compiled site to bytes, as snapshot.py describes them."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
+from typing import Final, TypeVar
+from zlib import crc32
+
+import msgspec
+
+from groundplane.site.blocks import PROBE, Block, Key, digest_of, name_of
+from groundplane.site.compiled import Probe, Service, Site, Workload
+
+V = TypeVar("V", Service, Probe)
+_PER_BLOCK: Final = 32  # services or probes, on average
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def encode(site: Site) -> bytes:
+    """Return *site* as bytes: equal sites give equal bytes."""
+    by_node: dict[str, list[Workload]] = defaultdict(list)
+    for workload in site.workloads:
+        by_node[workload.node].append(workload)
+    blocks = [_block([_line(("", name), by_node[name])], ("", name)) for name in sorted(by_node)]
+    blocks += _blocks(((PROBE + each.namespace, each.name), each) for each in _sorted(site.probes))
+    blocks += blocks_of(_sorted(site.services))
+    return join(msgspec.structs.replace(site, services=(), workloads=(), probes=()), blocks)
+
+
+def _sorted(values: Sequence[V]) -> list[V]:
+    return sorted(values, key=attrgetter("key"))
+
+
+def join(head: Site, blocks: Sequence[Block]) -> bytes:
+    """Return the snapshot of *head* and *blocks*."""
+    header = b"\n".join([_encode(head), *(block.entry for block in blocks), b"\n"])
+    title = f"groundplane-site {head.format} {hashlib.sha256(header).hexdigest()}\n"
+    return b"".join([title.encode(), header, *(block.lines for block in blocks)])
+
+
+def blocks_of(services: Iterable[Service]) -> Iterator[Block]:
+    """Return the blocks that *services*, in the order of their keys, lie in."""
+    return _blocks((each.key, each) for each in services)
+
+
+def _blocks(values: Iterable[tuple[Key, Service | Probe]]) -> Iterator[Block]:
+    first: Key | None = None
+    lines: list[bytes] = []
+    for key, each in values:
+        if first and crc32(name_of(key)) % _PER_BLOCK == 0:
+            yield _block(lines, first)
+            first, lines = None, []
+        first = first or key
+        lines.append(_line(key, each))
+    if first:
+        yield _block(lines, first)
+
+
+def _block(lines: Sequence[bytes], first: Key) -> Block:
+    joined = b"".join(lines)
+    entry = f"{first[0]}/{first[1]} {len(lines)} {len(joined)} {digest_of(joined)}"
+    return Block(entry.encode(), first, len(lines), joined)
+
+
+def _line(key: Key, value: Service | Probe | list[Workload]) -> bytes:
+    return name_of(key) + _encode(value) + b"\n"
