@@ -105,12 +105,12 @@ def run(
     from groundplane.dataplanes.ipvs import Ipvs
     from groundplane.dataplanes.links import Links
     from groundplane.dataplanes.nftables import Nftables
-    from groundplane.kernel.privileges import keep_capabilities_to_ourselves
+    from groundplane.kernel.privileges import empty_ambient_set
     from groundplane.sources import source_of
 
     set_up(node)
     sole = become_the_agent(runtime_directory)
-    keep_capabilities_to_ourselves()
+    empty_ambient_set()
     flows = StaleFlows()
     lanes: list[list[Dataplane[Any, Any]]] = [[Links(), Ipvs(), Nftables(), flows]]
     if not without_dns:

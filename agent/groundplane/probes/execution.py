@@ -24,6 +24,7 @@ from typing import Final
 
 import msgspec
 
+from groundplane.kernel.privileges import empty_ambient_set
 from groundplane.probes.prober import RunExec
 from groundplane.probes.turns import Turns
 from groundplane.processes.limits import OOM_SCORE
@@ -43,8 +44,7 @@ _LIMITS: Final = {
 }
 _INSTANCE: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _CLONE_NEWNET: Final = 0x40000000
-_PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 24, 38, 47
-_PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
+_PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
 _CAPABILITIES: Final = 64  # as many as the kernel could have
 _CAPSET_HEADER: Final = struct.pack("Ii", 0x20080522, 0)  # version 3, this process
 _libc: Final = ctypes.CDLL(None, use_errno=True)
@@ -144,7 +144,7 @@ def _confine(namespace: int, uid: int, gid: int, cpu_s: int) -> None:
         resource.setrlimit(limit, (value, value))
     for capability in range(_CAPABILITIES):
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # EINVAL behind the kernel's last one
-    _call("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    empty_ambient_set()
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)

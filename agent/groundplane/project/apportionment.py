@@ -8,11 +8,12 @@ number, and each slot goes to the endpoint that wants it most (`hash_table`).
 import hashlib
 import struct
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import gcd, log
 from typing import Final
 
 from groundplane.site.map_limits import HASH_SLOTS, MAX_ENDPOINTS, WEIGHT_SLOTS
+from groundplane.site.ordered_hashing import ordered_numbers
 
 _WORDS: Final = struct.Struct(f">{HASH_SLOTS}I")
 
@@ -85,20 +86,9 @@ def _scores(name: bytes, weight: int) -> list[float]:
 def numbers(names: Sequence[bytes], size: int) -> dict[bytes, int]:
     """Return a number below *size* for each of *names*, all different, whatever their order.
 
-    Ordered hashing with linear probing (Amble and Knuth, 1974): another name that comes or goes
-    moves a number only where their hashes collide.
+    Another name that comes or goes moves a number only where their hashes collide.
     """
-    holders: dict[int, bytes] = {}
-    for new in names:
-        name, number = new, _home(new, size)
-        while (holder := holders.get(number)) is not None:
-            if name == holder:
-                break
-            if name < holder:
-                holders[number], name = name, holder
-            number = (number + 1) % size
-        holders[number] = name
-    return {name: number for number, name in holders.items()}
+    return ordered_numbers(names, partial(_home, size=size), size)
 
 
 def _home(name: bytes, size: int) -> int:

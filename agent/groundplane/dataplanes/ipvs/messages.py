@@ -20,7 +20,7 @@ from groundplane.dataplanes.ipvs.objects import (
     weight_of,
     width_of,
 )
-from groundplane.kernel.netlink import attribute, attributes, nest
+from groundplane.kernel.netlink import AF, attribute, attributes, nest
 from groundplane.net.address import pack
 
 VERSION: Final = 1
@@ -33,7 +33,7 @@ _AF, _PROTOCOL, _ADDRESS, _PORT, _MARK, _SCHEDULER, _FLAGS, _TIMEOUT, _NETMASK =
 _D_ADDRESS, _D_PORT, _D_METHOD, _D_WEIGHT, _D_UPPER, _D_LOWER, _D_ACTIVE, _D_INACTIVE = range(1, 9)
 _D_FAMILY: Final = 11
 _STATISTICS: Final = 10
-_FAMILIES: Final = {4: 2, 6: 10}  # AF_INET, AF_INET6
+_FAMILIES: Final = {4: AF["IPv4"], 6: AF["IPv6"]}  # by the version of IP
 _NUMBERS: Final = {2: 4, 10: 6}
 _ALL: Final = 0xFFFFFFFF
 # A host's netmask: of IPv4 the mask itself, of IPv6 the length of its prefix.

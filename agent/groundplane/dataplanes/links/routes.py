@@ -17,7 +17,7 @@ from groundplane.dataplanes.links.fingerprint import Fingerprint, fingerprint
 from groundplane.dataplanes.links.route import Route
 from groundplane.dataplanes.links.tunnels import request, tunnel_of
 from groundplane.errors import KernelRefused, ObjectsRefused
-from groundplane.kernel.netlink import Socket
+from groundplane.kernel.netlink import AF, Socket
 from groundplane.kernel.owned import BRIDGE, OVERLAY, ROUTE_PROTOCOL
 from groundplane.net.address import family_of, from_int, network
 from groundplane.net.protocols import Family
@@ -27,7 +27,6 @@ _NO_DAD: Final = 0x02  # IFA_F_NODAD
 _MAIN: Final = 254
 _LINKS, _IPV4_ADDRESSES, _IPV4_ROUTES = 0x1, 0x10, 0x40  # rtnetlink(7): RTMGRP_*
 _IPV6_ADDRESSES, _IPV6_ROUTES = 0x100, 0x400
-_AF: Final = {"IPv4": 2, "IPv6": 10}
 
 
 class Address(NamedTuple):
@@ -166,7 +165,7 @@ class Links:
         try:
             messages = [
                 message
-                for family in _AF.values()
+                for family in AF.values()
                 for message in self._netlink.get_routes(family, table=_MAIN, proto=ROUTE_PROTOCOL)
             ]
         except NetlinkError as error:
@@ -175,7 +174,7 @@ class Links:
         ours = {index: name for name in (BRIDGE, OVERLAY) for index in self._indices(name)}
         for message in messages:
             attributes = dict(message["attrs"])
-            family: Family = "IPv4" if message["family"] == _AF["IPv4"] else "IPv6"
+            family: Family = "IPv4" if message["family"] == AF["IPv4"] else "IPv6"
             destination = attributes.get("RTA_DST") or from_int(0, family)  # none: a default route
             found[f"{destination}/{message['dst_len']}"] = Route(
                 attributes.get("RTA_GATEWAY", ""),
@@ -231,7 +230,7 @@ class Links:
         arguments: dict[str, object] = {
             "dst": destination,
             "proto": ROUTE_PROTOCOL,
-            "family": _AF[family_of(destination)],
+            "family": AF[family_of(destination)],
         }
         if route.via:
             arguments["gateway"] = route.via

@@ -16,8 +16,8 @@ from groundplane.kernel.ruleset.selectors import (
     SELECTORS,
 )
 from groundplane.kernel.ruleset.syntax import milliseconds
+from groundplane.kernel.tables import FAMILIES
 
-_FAMILIES: Final = {"ip": 2, "ip6": 10}  # NFPROTO_*
 _TO_A_CHAIN: Final = ("jump", "goto")
 _REJECTS: Final = {
     ("tcp", "reset"): (1, 0),  # NFT_REJECT_TCP_RST
@@ -66,7 +66,7 @@ def _dnat(rule: Rule, words: tuple[str, ...]) -> Iterator[bytes]:
     name = rule.mapped()
     address = IPV4 if family == "ip" else IPV6
     port = address.words if name is not None and rule.sets.has_port(name) else None
-    yield expressions.dnat(_FAMILIES[family], 0, port)
+    yield expressions.dnat(FAMILIES[family], 0, port)
 
 
 def _masquerade(rule: Rule, _words: tuple[str, ...]) -> Iterator[bytes]:
