@@ -9,6 +9,7 @@ from typing import Any
 
 from groundplane.agent.loop import Agent, Settings
 from groundplane.agent.status import Status, read_status
+from groundplane.agent.store import SITE_FILE
 from groundplane.compile.pipeline import compile_source
 from groundplane.dataplanes.in_memory import InMemory
 from groundplane.errors import GroundplaneError, SourceError
@@ -57,6 +58,11 @@ class Place:
     @property
     def status(self) -> Status:
         return read_status(self.runtime)
+
+    @property
+    def has_kept_a_site(self) -> bool:
+        """Whether the next start has one; a site is in use a moment before it is kept."""
+        return (self.state / SITE_FILE).exists()
 
     def run(self, *planes: Plane, steps: Callable[[], Any], node: str = "n1") -> None:
         """Run an agent until the coroutine *steps* is done, then tell it to stop."""

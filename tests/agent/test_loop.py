@@ -17,7 +17,7 @@ def test_sigterm_leaves_everything_in_place_and_a_second_start_adopts_it(place: 
     plane = Plane()
 
     async def steps() -> None:
-        await until(lambda: place.status.healthy)
+        await until(lambda: place.status.healthy and place.has_kept_a_site)
 
     for _ in range(2):
         place.run(plane, steps=steps)
@@ -28,7 +28,7 @@ def test_a_node_starts_without_its_source(place: Place) -> None:
     first, second = Plane(), Plane()
 
     async def good() -> None:
-        await until(lambda: place.status.healthy)
+        await until(lambda: place.status.healthy and place.has_kept_a_site)
 
     async def source_gone() -> None:
         await until(lambda: "does not exist" in place.status.source_error)
@@ -44,7 +44,7 @@ def test_a_damaged_last_site_falls_back_to_the_one_before(place: Place) -> None:
     plane = Plane()
 
     async def good() -> None:
-        await until(lambda: place.status.healthy)
+        await until(lambda: place.status.healthy and place.has_kept_a_site)
 
     async def source_gone() -> None:
         await until(lambda: place.status.source_error)
@@ -79,7 +79,7 @@ def test_a_site_that_cannot_be_used_at_all_does_not_stop_the_start(place: Place)
     plane = Plane()
 
     async def steps() -> None:
-        await until(lambda: place.status.healthy)
+        await until(lambda: place.status.healthy and place.has_kept_a_site)
 
     place.run(plane, steps=steps)
     assert {"10.96.0.5": "web"} == plane.there
@@ -108,7 +108,7 @@ def test_what_nobody_thought_of_does_not_end_the_agent(
         await until(lambda: "LookupError: nobody" in place.status.source_error)
         monkeypatch.setattr(where, name, original)
         os.kill(os.getpid(), signal.SIGHUP)
-        await until(lambda: place.status.healthy)
+        await until(lambda: place.status.healthy and place.has_kept_a_site)
 
     place.run(plane, steps=steps)
     assert {"10.96.0.5": "web"} == plane.there
@@ -122,7 +122,7 @@ def test_a_status_that_cannot_be_written_does_not_end_the_agent(place: Place) ->
         await until(lambda: plane.there)
         place.runtime.mkdir()
         os.kill(os.getpid(), signal.SIGHUP)
-        await until(lambda: place.status.healthy)
+        await until(lambda: place.status.healthy and place.has_kept_a_site)
 
     place.run(plane, steps=steps)
 

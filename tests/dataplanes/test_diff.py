@@ -123,3 +123,9 @@ def test_pieces_are_of_whole_parts_and_together_the_same(
 
 def test_a_plain_mapping_is_one_piece() -> None:
     assert [{1: 1, 2: 2}] == [*pieces({1: 1, 2: 2}, 1)]
+
+
+def test_a_change_says_whether_anything_was_there() -> None:
+    assert diff({}, {"a": 1}).from_nothing
+    assert not diff({"b": 1}, {"a": 1}).from_nothing
+    assert not combine([Delta(create={"a": 1})]).from_nothing

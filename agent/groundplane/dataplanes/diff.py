@@ -12,11 +12,15 @@ V = TypeVar("V")
 
 @dataclass(frozen=True)
 class Delta(Generic[K, V]):
-    """A change as a value. *update* and *delete* carry what was there before."""
+    """A change as a value. *update* and *delete* carry what was there before.
+
+    *from_nothing*: nothing was there, so objects may come one after the other.
+    """
 
     create: Mapping[K, V] = field(default_factory=dict)
     update: Mapping[K, tuple[V, V]] = field(default_factory=dict)
     delete: Mapping[K, V] = field(default_factory=dict)
+    from_nothing: bool = field(default=False, compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.create or self.update or self.delete)
@@ -94,7 +98,7 @@ def pieces(mapping: Mapping[K, V], size: int) -> Iterator[Mapping[K, V]]:
 def diff(there: Mapping[K, V], wanted: Mapping[K, V]) -> Delta[K, V]:
     """Return the change that makes *there* into *wanted*; empty when they are equal."""
     if not there:
-        return Delta(create=wanted)
+        return Delta(create=wanted, from_nothing=True)
     create = {key: value for key, value in wanted.items() if key not in there}
     delete = {key: value for key, value in there.items() if key not in wanted}
     update = {

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Final
 
 from groundplane.dataplanes import Drift
-from groundplane.dataplanes.diff import Delta, Union, pieces
+from groundplane.dataplanes.diff import Delta, pieces
 from groundplane.dataplanes.nftables import handle
 from groundplane.dataplanes.nftables.batch import encode, encode_expiring
 from groundplane.dataplanes.nftables.maps import AFFINITY, MAPS, Element, Map, map_of
@@ -164,7 +164,7 @@ class Nftables:
             if there is None:
                 self._load(base)
                 own += 1
-            own += self._fill(delta) if isinstance(delta.create, Union) else self._change(delta)
+            own += self._fill(delta) if delta.from_nothing else self._change(delta)
         self._framework = wanted
         if replaced or there is None:
             self._rules = None
