@@ -1,4 +1,4 @@
-"""What a host that is no node needs to answer for services by direct routing or tunnels; pure.
+"""What a host that is not a node needs to answer for services by direct routing or tunnels; pure.
 
 docs/catalog.md, "IPVS forwarding", says who can be an endpoint, and what it needs.
 """

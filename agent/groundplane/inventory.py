@@ -13,7 +13,7 @@ from groundplane.documents.site import Node
 
 
 class Host(msgspec.Struct, frozen=True):
-    """A machine: how ssh reaches it, and what it is by its documents, "" where it is no such thing.
+    """A machine: how ssh reaches it, and what it is by its documents, "" where it is none.
 
     A Node and a Hypervisor of one name are one machine, which is reached as the Hypervisor says.
     """

@@ -29,7 +29,7 @@ class Change:
     """What *manager* is to have: *files* by absolute path, None for one that is to go.
 
     *made* are links that the files make, in the order in which they need each other; *kept* those
-    that are there already and are configured anew. *ports* are pairs of a link and its master,
+    that are there already and are configured again. *ports* are pairs of a link and its master,
     *removed* links of ours that are wanted no more, *remade* those that are another kind of what
     they were, and which the manager makes but once.
     """

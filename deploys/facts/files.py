@@ -58,7 +58,7 @@ class Permissions(FactBase[dict[str, str]]):
 
 
 class FirstSerials(FactBase[dict[str, int]]):
-    """Serials that zones which are made anew begin with, after those that the agent saw served."""
+    """Serials that zones which are made again begin with, after those that the agent saw served."""
 
     default = dict
 

@@ -25,7 +25,7 @@ class LocalImage:
 
     @property
     def file_name(self) -> str:
-        """Of the file on hypervisors, which has this content for ever."""
+        """Of the file on hypervisors, which has this content forever."""
         return f"{self.name}-{self.sha256[:12]}.qcow2"
 
 

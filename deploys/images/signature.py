@@ -32,7 +32,7 @@ def require_signed(file: Path, name: str, signature: Signature, directory: Path)
         )
     if done.returncode != 0:
         raise ImageError(
-            f"image {name}: {signature.source} is no signature of it by a key in "
+            f"image {name}: {signature.source} is not a signature of it by a key in "
             f"{signature.keyring}: {explain(done)}"
         )
 

@@ -108,7 +108,7 @@ def bare_lab() -> Lab:
 
 
 def up() -> None:
-    """Build it anew, and return when every agent says that all is as declared."""
+    """Rebuild it, and return when every agent says that all is as declared."""
     require_root()
     if any(node.spec.wireguard for node in read_source().nodes.values()):
         raise LabError("WireGuard's links are networkd's: use the lab of nodes for this site")

@@ -1,7 +1,7 @@
 """Keep one node: give it its network, boot it, and boot it again when it asks for a reboot.
 
 systemd-nspawn restarts a node by itself only if it may make a unit for it; told to keep the unit
-it has, it exits with a status that asks its parent to start it anew.
+it has, it exits with a status that asks its parent to restart it.
 Doing that here has a virtue: each boot finds a fresh network, as on real hardware, and no rule,
 route or link survives a reboot that should not.
 """

@@ -149,7 +149,7 @@ def _boot(lab: Lab, bases: Mapping[Tree, Path], keeper: Services, limit: float) 
         if node.name in running and not is_current(
             lab, node.name, bases[node.tree], _files(lab, node)
         ):
-            say(f"{node.name}: keeps running as it was made; down and up makes it anew")
+            say(f"{node.name}: keeps running as it was made; down and up makes it again")
     waiting = [node for node in lab.nodes if node.name not in running]
     if waiting:
         say(f"booting {', '.join(node.name for node in waiting)}")

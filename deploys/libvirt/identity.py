@@ -21,7 +21,7 @@ def mac_of(name: str) -> str:
 def uuid_of(site: str, kind: str, name: str) -> str:
     """Return the UUID of a thing of ours.
 
-    libvirt defines nothing anew whose name is there with another UUID, so one that is somebody
+    libvirt defines nothing again whose name is there with another UUID, so one that is somebody
     else's is safe even where nobody looked before.
     """
     return str(uuid.uuid5(_UUIDS, f"{site}/{kind}/{name}"))

@@ -96,7 +96,7 @@ def _machine(
 
 
 def _whole(text: str) -> int:
-    """Return a quantity as qemu rounds it up, lest what is found never be what is wanted."""
+    """Return a quantity as qemu rounds it up, so that what is found can be what is wanted."""
     return -(-quantity(text) // _MEBIBYTE) * _MEBIBYTE
 
 

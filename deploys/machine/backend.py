@@ -1,4 +1,4 @@
-"""A host that is no node, and an endpoint that IPVS reaches by direct routing or by tunnels."""
+"""A host that is not a node, and an endpoint that IPVS reaches by direct routing or by tunnels."""
 
 from io import StringIO
 
@@ -32,7 +32,9 @@ def backend() -> None:
     site, links = compiled_site(), host.get_fact(LinkAddresses)
     node = node_with(site, links)
     if node:
-        refuse(name="The host is no node", reason=f"it is Node/{node}: deploys/node.py is for it")
+        refuse(
+            name="The host is not a node", reason=f"it is Node/{node}: deploys/node.py is for it"
+        )
         return
     wanted = answering(site, links)
     if wanted.addresses:

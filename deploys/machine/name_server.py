@@ -46,7 +46,7 @@ def name_server() -> None:
     files.directory(
         name="Zones have a directory", path=ZONE_DIRECTORY, user="bind", group="bind", mode="755"
     )
-    # A server that is installed anew goes on after the serials that the one before it served.
+    # A server that is reinstalled goes on after the serials that the one before it served.
     serials = host.get_fact(FirstSerials, path=SERIALS)
     config = dns.configured(
         name="BIND has a configuration and zones that it loads",

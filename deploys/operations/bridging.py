@@ -58,7 +58,7 @@ def change(
 
 
 def _come_back(state: State, host: Host, timeout: int) -> bool:  # noqa: ARG001 - by these names
-    """Connect anew and confirm; say what the host says of it when it went back instead."""
+    """Connect again and confirm; say what the host says of it when it went back instead."""
     arguments = {
         key: value
         for key, value in (host.current_op_global_arguments or {}).items()

@@ -21,7 +21,7 @@ Commands = Generator[FileUploadCommand | StringCommand]
 def disk(machine: Machine) -> Commands:
     """Have the disk of *machine*: what it changes of its image, grown to the declared size.
 
-    A disk that is there is never made anew, whatever has become of its image.
+    A disk that is there is never made again, whatever has become of its image.
     """
     path, size = machine.disk_path, str(machine.disk)
     there = host.get_fact(Volumes, paths=[path]).get(path)
@@ -38,7 +38,7 @@ def disk(machine: Machine) -> Commands:
     if there.backing != host.get_fact(RealPath, path=machine.base):
         host.log(
             f"VM {machine.name}: its disk began as {there.backing} and stays so; "
-            "only a VM that is made anew begins as another image",
+            "only a VM that is made again begins as another image",
             logger.warning,
         )
     if there.size >= machine.disk:

@@ -73,7 +73,7 @@ def put(
 
 @operation()
 def purge(wanted: Collection[LocalImage], pool: str) -> Generator[FunctionCommand | StringCommand]:
-    """Remove from *pool* what is no image of *wanted*, and what no disk is an overlay of."""
+    """Remove from *pool* what is not an image of *wanted*, and what no disk is an overlay of."""
     directory = images_directory(pool)
     stored = host.get_fact(StoredImages, path=directory)
     backings = host.get_fact(BackingFiles, path=pool, apart=directory)

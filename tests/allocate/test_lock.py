@@ -169,14 +169,14 @@ _STARTS = (
 )
 def test_a_line_starts_with_what_holds_the_rest(start: str) -> None:
     assert faults(f"# header\n{start} 10.96.0.20\n") == [
-        f'site/addresses.lock:2: "{printable(start)}" is no start of a line: {_STARTS}'
+        f'site/addresses.lock:2: "{printable(start)}" cannot begin a line: {_STARTS}'
     ]
 
 
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        ("released/1", f'"released/1" is no start of a line: {_STARTS}'),
+        ("released/1", f'"released/1" cannot begin a line: {_STARTS}'),
         ("Service/default/web", "Service/default/web has no address"),
         ("HealthCheck/default/web", "HealthCheck/default/web has no port"),
         ("Service/default/web 10.96.0", '"10.96.0" is not an IP address'),
@@ -188,24 +188,24 @@ def test_a_line_starts_with_what_holds_the_rest(start: str) -> None:
         ("Node/n1 FD00::/64", '"FD00::/64" is written "fd00::/64"'),
         (
             "Service/default/web 10.96.0.0/24",
-            "10.96.0.0/24 is no address of Service/default/web: a Service has an address",
+            "10.96.0.0/24 is not an address of Service/default/web: a Service has an address",
         ),
-        ("Node/n1 10.244.0.1", "10.244.0.1 is no range of Node/n1: a Node has a range"),
+        ("Node/n1 10.244.0.1", "10.244.0.1 is not a range of Node/n1: a Node has a range"),
         (
             "HealthCheck/default/web 10.244.0.1",
-            "10.244.0.1 is no port of HealthCheck/default/web: a HealthCheck has a port",
+            "10.244.0.1 is not a port of HealthCheck/default/web: a HealthCheck has a port",
         ),
         (
             "LoadBalancer/default/web 30080",
-            "30080 is no address of LoadBalancer/default/web: a LoadBalancer has an address",
+            "30080 is not an address of LoadBalancer/default/web: a LoadBalancer has an address",
         ),
         (
             "Service/default/web 10.96.0.20 fd00::1 10.96.0.21",
             "Service/default/web has two of one family: delete what is not its own",
         ),
         ("NodePort/default/web/TCP/80 030080", '"030080" is written "30080"'),
-        ("NodePort/default/web/TCP/80 65536", "65536 is no port: 1 to 65535"),
-        ("NodePort/default/web/TCP/80 3008000000", "3008000000 is no port: 1 to 65535"),
+        ("NodePort/default/web/TCP/80 65536", "65536 is not a port: 1 to 65535"),
+        ("NodePort/default/web/TCP/80 3008000000", "3008000000 is not a port: 1 to 65535"),
         (
             "NodePort/default/web/TCP/80 30080 30081",
             "NodePort/default/web/TCP/80 has 2 ports; a NodePort has one",

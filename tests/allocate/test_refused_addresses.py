@@ -77,7 +77,7 @@ def test_an_address_whose_range_is_gone_is_never_changed_in_silence(source: Path
 def test_a_subnet_of_another_length_is_never_changed_in_silence(source: Path) -> None:
     assert faults(source, lock="Node/n1 10.244.0.0/25\n") == [
         (
-            "site/site.yaml:9: Node/n1: 10.244.0.0/25, which addresses.lock gives it, is no /24; "
+            "site/site.yaml:9: Node/n1: 10.244.0.0/25, which addresses.lock gives it, is not a /24; "
             "to have a new one, delete its line in addresses.lock"
         )
     ]

@@ -11,7 +11,7 @@ from tests.catalogs import SITE, WITHOUT_DNS, faults
     ("forwarder", "fault"),
     [
         ("dns.example", '"dns.example" is not an IP address'),
-        ("127.0.0.53", "127.0.0.53 is no address of a host"),
+        ("127.0.0.53", "127.0.0.53 is not an address of a host"),
         ("10.96.0.10", "10.96.0.10 lies in the range 10.96.0.0/24"),
     ],
 )

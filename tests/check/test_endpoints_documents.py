@@ -108,7 +108,7 @@ def test_what_is_skipped_is_told_of(source: Path, service: str, metadata: str, r
         ("ip: 2001:db8::51", "{ip: '2001:db8::51', nodeName: gone}", 14,
          'subsets[0].notReadyAddresses[1].nodeName: there is no Node "gone"'),
         ("port: 15432", "port: 70000", 16,
-         "subsets[0].ports[0].port: 70000 is no port: 1 to 65535"),
+         "subsets[0].ports[0].port: 70000 is not a port: 1 to 65535"),
         ("hostname: db-0", "hostnam: db-0", 11,
          'subsets[0].addresses[0].hostnam: unknown field "hostnam"; did you mean "hostname"?'),
     ],

@@ -27,7 +27,7 @@ def test_an_external_address_lies_in_a_range_for_it(source: Path, spec: tuple[st
 
 
 _NO_HOST, _NOWHERE = (
-    "{} is no address of a host",
+    "{} is not an address of a host",
     "{} is in no range of the Cluster's externalIPCIDRs or loadBalancerPools",
 )
 BAD = [

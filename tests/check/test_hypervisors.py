@@ -33,7 +33,7 @@ def test_what_a_hypervisor_may_have(source: Path, network: str) -> None:
     [
         (
             "{name: a/b, cidrs: [192.0.2.0/24]}",
-            ('.name: "a/b" is no name of a link: at most 15 letters, digits, "-", "_" and "."'),
+            ('.name: "a/b" is not a link name: at most 15 letters, digits, "-", "_" and "."'),
         ),
         ("{name: br0, cidrs: []}", ".cidrs: at least one range is needed"),
         (
@@ -53,7 +53,10 @@ def test_what_a_hypervisor_may_have(source: Path, network: str) -> None:
             "{name: n, cidrs: [192.0.2.0/24], mode: nat, uplink: eth0}",
             (".uplink: it is of a bridge, and this is a network with mode nat"),
         ),
-        ("{name: n, cidrs: ['fd01::/64'], mtu: 1000}", ".mtu: 1000 is no MTU here: 1280 to 65535"),
+        (
+            "{name: n, cidrs: ['fd01::/64'], mtu: 1000}",
+            ".mtu: 1000 is not an MTU here: 1280 to 65535",
+        ),
     ],
 )
 def test_what_a_network_may_not_say(source: Path, network: str, expected: str) -> None:
@@ -64,11 +67,14 @@ def test_what_a_network_may_not_say(source: Path, network: str, expected: str) -
     ("spec", "expected"),
     [
         ("management: {}", "management.host: it is needed: how the deploy reaches this hypervisor"),
-        ("management: {host: h, port: 0}", "management.port: 0 is no port: 1 to 65535"),
-        ("management: {host: h}\n  pool: vms", 'pool: "vms" is no absolute path of plain names'),
+        ("management: {host: h, port: 0}", "management.port: 0 is not a port: 1 to 65535"),
+        (
+            "management: {host: h}\n  pool: vms",
+            'pool: "vms" is not an absolute path of plain names',
+        ),
         (
             "management: {host: h}\n  pool: /a/../b",
-            'pool: "/a/../b" is no absolute path of plain names',
+            'pool: "/a/../b" is not an absolute path of plain names',
         ),
     ],
 )

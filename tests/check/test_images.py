@@ -58,12 +58,15 @@ def test_what_an_image_may_be(source: Path, spec: str) -> None:
         ),
         (
             f"source: a, checksum: '{SHA256}', signature: {{source: s, keyring: 'https://k.example'}}",
-            '.signature.keyring: "https://k.example" is no path',
+            '.signature.keyring: "https://k.example" is not a path',
         ),
-        ("build: {packages: ['a;b']}", '.build.packages[0]: "a;b" is no name of a Debian package'),
+        (
+            "build: {packages: ['a;b']}",
+            '.build.packages[0]: "a;b" is not the name of a Debian package',
+        ),
         (
             "build: {packages: [openssh-server-]}",
-            '.build.packages[0]: "openssh-server-" is no name of a Debian package',
+            '.build.packages[0]: "openssh-server-" is not the name of a Debian package',
         ),
         (
             f"source: \"a\\x9bb\", checksum: '{SHA256}'",

@@ -61,7 +61,7 @@ def test_a_scheduler_needs_something_to_balance(
 @pytest.mark.parametrize("seconds", [-1, 86401])
 def test_a_time_that_is_none(source: Path, seconds: int) -> None:
     site = SITE.replace(SPEC, f"  ipvs: {{drainSeconds: {seconds}}}\n{SPEC}")
-    fault = f"{seconds} is no time: 0 to 86400 seconds"
+    fault = f"{seconds} is not a time: 0 to 86400 seconds"
     assert [f"site/site.yaml:5: Cluster/lab: spec.ipvs.drainSeconds: {fault}"] == faults(
         source, "", site
     )

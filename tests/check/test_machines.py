@@ -59,11 +59,11 @@ def test_what_a_node_may_say(source: Path, spec: str) -> None:
         ("image: debain", 'image: there is no Image "debain"; did you mean "debian"?'),
         ("network: br1", 'network: Hypervisor/h1 has no network "br1"; did you mean "br0"?'),
         ("filter: 'a\"/>'", 'filter: "a"/>" is not a network filter name such as no-mac-spoofing'),
-        ("cpus: 0", "cpus: 0 is no number of CPUs: at least 1"),
-        ("memory: 2G", 'memory: "2G" is no size: a whole number with Ki, Mi, Gi or Ti'),
+        ("cpus: 0", "cpus: 0 is not a number of CPUs: at least 1"),
+        ("memory: 2G", 'memory: "2G" is not a size: a whole number with Ki, Mi, Gi or Ti'),
         ("memory: 64Mi", "memory: 64Mi is too little: at least 128Mi"),
         ("disk: 512Mi", "disk: 512Mi is too little: at least 1024Mi"),
-        ("disk: -1", 'disk: "-1" is no size: a whole number with Ki, Mi, Gi or Ti'),
+        ("disk: -1", 'disk: "-1" is not a size: a whole number with Ki, Mi, Gi or Ti'),
         ("addressing: dhcp", 'addressing: nobody of ours gives addresses on the bridge "br0"'),
         (
             'authorizedKeys: ["-----BEGIN KEY-----"]',
@@ -95,13 +95,10 @@ def test_what_a_vm_may_not_say(source: Path, given: str, expected: str) -> None:
         ("device: groundplane0", '.device: "groundplane0" is a name of ours'),
         (
             "device: eth0/1",
-            (
-                '.device: "eth0/1" is no name of a link: at most 15 letters, digits, '
-                '"-", "_" and "."'
-            ),
+            ('.device: "eth0/1" is not a link name: at most 15 letters, digits, "-", "_" and "."'),
         ),
-        ("vlan: 4095", ".vlan: 4095 is no VLAN: 1 to 4094"),
-        ("mtu: 500", ".mtu: 500 is no MTU here: 576 to 65535"),
+        ("vlan: 4095", ".vlan: 4095 is not a VLAN: 1 to 4094"),
+        ("mtu: 500", ".mtu: 500 is not an MTU here: 576 to 65535"),
         (
             "cidrs: [192.0.2.1/24]",
             (
@@ -160,9 +157,9 @@ def test_wireguard_needs_the_key_of_every_node(source: Path) -> None:
 @pytest.mark.parametrize(
     ("overlay", "expected"),
     [
-        ("vni: 0", "vni: 0 is no VNI: 1 to 16777215"),
-        ("vni: 16777216", "vni: 16777216 is no VNI: 1 to 16777215"),
-        ("port: 0", "port: 0 is no port: 1 to 65535"),
+        ("vni: 0", "vni: 0 is not a VNI: 1 to 16777215"),
+        ("vni: 16777216", "vni: 16777216 is not a VNI: 1 to 16777215"),
+        ("port: 0", "port: 0 is not a port: 1 to 65535"),
         ("mode: geneve", 'mode: expected "none" or "vxlan" or "wireguard", got "geneve"'),
     ],
 )

@@ -97,10 +97,10 @@ def test_every_label_is_named_with_its_line(source: Path) -> None:
     assert faults(source, text) == [
         (
             'site/test.yaml:7: Workload/default/web: metadata.labels["app.example/tier"]: '
-            '"-" is no label value: at most 63 letters, digits, "-", "_" and "."'
+            '"-" is not a label value: at most 63 letters, digits, "-", "_" and "."'
         ),
         (
-            'site/test.yaml:8: Workload/default/web: metadata.labels.a b: "a b" is no label key: '
+            'site/test.yaml:8: Workload/default/web: metadata.labels.a b: "a b" is not a label key: '
             'letters, digits, "-", "_", ".", with an optional domain/'
         ),
     ]

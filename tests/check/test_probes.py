@@ -39,7 +39,7 @@ def test_what_a_probe_may_say(source: Path, probe: str, spec: str) -> None:
 
 _ONE = "one of httpGet, tcpSocket, exec and grpc is needed"
 _LEAVE = (
-    "{} is no address that is written for this workload: leave it out, or let probes ask others "
+    "{} is not an address of this workload: leave it out, or let probes ask others "
     "by spec.probes.foreignHosts of the Cluster"
 )
 
@@ -49,13 +49,13 @@ _LEAVE = (
     [
         ("{}", "", _ONE),
         ("{httpGet: {port: 80}, tcpSocket: {port: 80}}", "", _ONE),
-        ("{tcpSocket: {port: 0}}", ".tcpSocket.port", "0 is no port: 1 to 65535"),
-        ("{grpc: {port: 65536}}", ".grpc.port", "65536 is no port: 1 to 65535"),
+        ("{tcpSocket: {port: 0}}", ".tcpSocket.port", "0 is not a port: 1 to 65535"),
+        ("{grpc: {port: 65536}}", ".grpc.port", "65536 is not a port: 1 to 65535"),
         (
             "{httpGet: {port: '80'}}",
             ".httpGet.port",
             (
-                '"80" is no port name: lower-case letters, digits and single inner hyphens, '
+                '"80" is not a port name: lower-case letters, digits and single inner hyphens, '
                 "at least one letter (RFC 6335)"
             ),
         ),
@@ -101,7 +101,7 @@ _LEAVE = (
         (
             "{tcpSocket: {port: 22, host: 127.0.0.1}}",
             ".tcpSocket.host",
-            "127.0.0.1 is no address of a host",
+            "127.0.0.1 is not an address of a host",
         ),
         (
             "{tcpSocket: {port: 22, host: 192.0.2.1}}",

@@ -111,7 +111,7 @@ def test_only_a_service_on_nodes_has_node_ports(source: Path, type_: str) -> Non
         (
             "loadBalancerClass: a b",
             "loadBalancerClass",
-            '"a b" is no class: a name like example.com/vip',
+            '"a b" is not a class: a name like example.com/vip',
         ),
     ],
 )
@@ -128,7 +128,7 @@ def test_an_affinity_lasts_a_day_at_most(source: Path, seconds: int) -> None:
     assert faults(source, service(PORTS, "sessionAffinity: ClientIP", config)) == told(
         7,
         "spec.sessionAffinityConfig.clientIP.timeoutSeconds",
-        f"{seconds} is no timeout: 1 to 86400 seconds",
+        f"{seconds} is not a timeout: 1 to 86400 seconds",
     )
 
 

@@ -45,18 +45,18 @@ def test_a_name_may_begin_with_a_digit(source: Path) -> None:
     ("ports", "path", "fault"),
     [
         ("[]", "spec.ports", "at least one port is needed"),
-        ("[{port: 0}]", "spec.ports[0].port", "0 is no port: 1 to 65535"),
-        ("[{port: 65536}]", "spec.ports[0].port", "65536 is no port: 1 to 65535"),
+        ("[{port: 0}]", "spec.ports[0].port", "0 is not a port: 1 to 65535"),
+        ("[{port: 65536}]", "spec.ports[0].port", "65536 is not a port: 1 to 65535"),
         (
             "[{port: 80, targetPort: 70000}]",
             "spec.ports[0].targetPort",
-            "70000 is no port: 1 to 65535",
+            "70000 is not a port: 1 to 65535",
         ),
         (
             "[{port: 80, targetPort: '8080'}]",
             "spec.ports[0].targetPort",
             (
-                '"8080" is no port name: lower-case letters, digits and single inner hyphens, '
+                '"8080" is not a port name: lower-case letters, digits and single inner hyphens, '
                 "at least one letter (RFC 6335)"
             ),
         ),
@@ -160,7 +160,7 @@ def test_a_selector_is_made_of_labels(source: Path) -> None:
     assert faults(source, service(PORTS, "selector:", "  app: a/b")) == told(
         7,
         "spec.selector.app",
-        '"a/b" is no label value: at most 63 letters, digits, "-", "_" and "."',
+        '"a/b" is not a label value: at most 63 letters, digits, "-", "_" and "."',
     )
 
 

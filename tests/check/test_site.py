@@ -62,7 +62,7 @@ def test_a_node_address_lies_in_no_range(source: Path, text: str) -> None:
             '"10.96.0.0/33" is not an address range like 10.96.0.0/16 or fd00:10:96::/112',
         ),
         ("10.96.0.0/255.255.255.0", '"10.96.0.0/255.255.255.0" is written "10.96.0.0/24"'),
-        ("10.96.0.0/31", "10.96.0.0/31 is no IPv4 service range: /8 to /30"),
+        ("10.96.0.0/31", "10.96.0.0/31 is not an IPv4 service range: /8 to /30"),
     ],
 )
 def test_a_service_range_is_a_range(source: Path, cidr: str, fault: str) -> None:
@@ -79,7 +79,7 @@ def test_an_ipv6_service_range_is_64_bits_or_longer(source: Path, prefix: int) -
     assert faults(source, site=DUAL.replace("fd00:10:96::/112", cidr)) == [
         (
             f"site/site.yaml:5: Cluster/lab: spec.serviceCIDRs[1]: "
-            f"{cidr} is no IPv6 service range: /64 to /126"
+            f"{cidr} is not an IPv6 service range: /64 to /126"
         )
     ]
 
@@ -131,7 +131,7 @@ def test_a_part_of_the_workload_range_holds_at_least_one_workload(
     assert faults(source, site=site) == [
         (
             f"site/site.yaml:6: Cluster/lab: spec.workloadCIDRs[0].nodePrefix: "
-            f"{prefix} is no prefix of a part of 10.244.0.0/16: 16 to 30"
+            f"{prefix} is not a prefix of a part of 10.244.0.0/16: 16 to 30"
         )
     ]
 
@@ -190,7 +190,7 @@ def test_a_range_of_node_ports_has_two_ports_in_order(source: Path, text: str) -
     assert faults(source, site=cluster(f"{EXTERNAL}nodePortRange: '{text}'")) == [
         (
             "site/site.yaml:7: Cluster/lab: spec.nodePortRange: "
-            f'"{text}" is no range of ports like 30000-32767'
+            f'"{text}" is not a range of ports like 30000-32767'
         )
     ]
 
@@ -251,9 +251,9 @@ def test_ranges_of_external_addresses_are_ranges_of_their_own(
         ("n2.example", '"n2.example" is not an IP address'),
         ("192.0.2", '"192.0.2" is not an IP address'),
         ("192.0.2.010", '"192.0.2.010" is not an IP address'),
-        ("0.0.0.0", "0.0.0.0 is no address of a host"),
-        ("224.0.0.1", "224.0.0.1 is no address of a host"),
-        ("169.254.0.1", "169.254.0.1 is no address of a host"),
+        ("0.0.0.0", "0.0.0.0 is not an address of a host"),
+        ("224.0.0.1", "224.0.0.1 is not an address of a host"),
+        ("169.254.0.1", "169.254.0.1 is not an address of a host"),
         ("192.0.2.1", "192.0.2.1 is the address of Node/n1"),
     ],
 )
@@ -279,15 +279,15 @@ def test_two_spellings_of_one_address_are_one_address(source: Path) -> None:
 def test_the_management_port_is_a_port(source: Path) -> None:
     text = node("  addresses: [192.0.2.2]\n  management: {port: 0}")
     assert faults(source, text) == [
-        "site/test.yaml:6: Node/n2: spec.management.port: 0 is no port: 1 to 65535"
+        "site/test.yaml:6: Node/n2: spec.management.port: 0 is not a port: 1 to 65535"
     ]
 
 
 @pytest.mark.parametrize(
     ("subnets", "index", "fault"),
     [
-        ("10.245.0.0/24", 0, "10.245.0.0/24 is no node's part of spec.workloadCIDRs"),
-        ("10.244.0.0/25", 0, "10.244.0.0/25 is no node's part of spec.workloadCIDRs"),
+        ("10.245.0.0/24", 0, "10.245.0.0/24 is not a node's part of spec.workloadCIDRs"),
+        ("10.244.0.0/25", 0, "10.244.0.0/25 is not a node's part of spec.workloadCIDRs"),
         ("10.244.0.0", 0, '"10.244.0.0" has no prefix length, as in 10.244.0.0/32'),
         ("10.244.7.0/24, 10.244.8.0/24", 1, "a second IPv4 subnet; one per family"),
         ("10.244.9.0/24", 0, "10.244.9.0/24 overlaps the subnet of Node/n1"),

@@ -60,7 +60,7 @@ def test_a_slice_names_its_service(source: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "path", "fault"),
     [
-        ("ports: [{port: 0}]", "ports[0].port", "0 is no port: 1 to 65535"),
+        ("ports: [{port: 0}]", "ports[0].port", "0 is not a port: 1 to 65535"),
         (
             "endpoints: [{addresses: []}]",
             "endpoints[0].addresses",
@@ -74,7 +74,7 @@ def test_a_slice_names_its_service(source: Path) -> None:
         (
             "endpoints: [{addresses: ['2001:db8::1']}]",
             "endpoints[0].addresses[0]",
-            "2001:db8::1 is no IPv4 address",
+            "2001:db8::1 is not an IPv4 address",
         ),
         (
             "endpoints: [{addresses: [127.0.0.1]}]",

@@ -46,19 +46,19 @@ def test_its_node_exists(source: Path, name: str, hint: str) -> None:
 @pytest.mark.parametrize(
     ("spec", "path", "fault"),
     [
-        ("weight: 257", "spec.weight", "257 is no weight: 0 to 256"),
-        ("weight: -1", "spec.weight", "-1 is no weight: 0 to 256"),
+        ("weight: 257", "spec.weight", "257 is not a weight: 0 to 256"),
+        ("weight: -1", "spec.weight", "-1 is not a weight: 0 to 256"),
         (
             "hostname: a.b",
             "spec.hostname",
             '"a.b" is not a DNS label: lower-case letters, digits and inner hyphens (RFC 1123)',
         ),
-        ("ports: [{port: 0}]", "spec.ports[0].port", "0 is no port: 1 to 65535"),
+        ("ports: [{port: 0}]", "spec.ports[0].port", "0 is not a port: 1 to 65535"),
         (
             "ports: [{port: 1, name: HTTP}]",
             "spec.ports[0].name",
             (
-                '"HTTP" is no port name: lower-case letters, digits and single inner hyphens, '
+                '"HTTP" is not a port name: lower-case letters, digits and single inner hyphens, '
                 "at least one letter (RFC 6335)"
             ),
         ),

@@ -69,7 +69,7 @@ def test_a_catalog_with_a_fault_writes_nothing(groundplane: Command, site: Path)
     done = groundplane("allocate", "site")
     assert (1, "") == (done.status, done.out)
     assert done.err.splitlines() == [
-        "site/site.yaml:27: Service/default/web: spec.ports[0].port: 0 is no port: 1 to 65535",
+        "site/site.yaml:27: Service/default/web: spec.ports[0].port: 0 is not a port: 1 to 65535",
         "error: 1 fault; nothing was changed",
     ]
     assert groundplane("allocate", "--check", "site").err.endswith("\nerror: 1 fault\n")

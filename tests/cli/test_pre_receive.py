@@ -68,7 +68,9 @@ def test_a_fault_is_told_with_file_and_line_and_refuses_the_push(clone: Clone) -
     bad = GOOD["site.yaml"].replace("port: 80,", "port: 0,")
     accepted, said = clone.push({**GOOD, "site.yaml": bad})
     assert not accepted
-    assert "site.yaml:27: Service/default/web: spec.ports[0].port: 0 is no port: 1 to 65535" in said
+    assert (
+        "site.yaml:27: Service/default/web: spec.ports[0].port: 0 is not a port: 1 to 65535" in said
+    )
     assert "error: nodes would refuse " in said
     assert "main stays as it is" in said
 

@@ -1,4 +1,4 @@
-"""What a host that is no node needs, so that it answers for services that IPVS sends on to it."""
+"""What a host that is not a node needs, so that it answers for services that IPVS sends on to it."""
 
 from pathlib import Path
 

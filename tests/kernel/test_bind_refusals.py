@@ -75,7 +75,7 @@ def refused(server: Server, key: Path) -> str:
     [
         (KEY % OTHER, "the DNS server gave no zone cluster.local: "),
         ("", "{key}: no secret in it"),
-        (KEY % "x", "{key}: the secret is no base64: "),
+        (KEY % "x", "{key}: the secret is not base64: "),
         (KEY % "", "{key}: no secret in it"),
         (None, "{key}: No such file or directory"),
     ],

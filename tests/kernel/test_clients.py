@@ -101,7 +101,7 @@ DBS = {
         ("web.default.svc.cluster.local", WEB),
         ("web.default.svc.cluster.local.", WEB),
         ("WEB", WEB),
-        ("four", {"10.96.0.6"}),  # that it has no AAAA is no failure
+        ("four", {"10.96.0.6"}),  # that it has no AAAA is not a failure
         ("db", set()),  # of another namespace
         ("db.store", DBS),
         ("db-0.db.store", {"10.244.1.10", "fd00:244:0:1::10"}),

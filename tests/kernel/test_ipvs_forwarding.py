@@ -5,7 +5,7 @@ Needs root, and a kernel with IPVS (tests/vms/test_ipvs.py).
     near ── lan ──┬── n1 ── groundplane0 ──┬── a
     far ────┘     │                        └── b
                   ├── n2 ── groundplane0 ───── c
-                  └── host, which is no node
+                  └── host, which is not a node
 """
 
 import contextlib

@@ -77,7 +77,7 @@ def test_what_others_did_to_our_tables_is_seen_and_undone(node: Node, damage: st
 
 @pytest.mark.parametrize("damage", DAMAGES[:3])
 def test_tables_that_others_removed_are_never_filled_in_part(node: Node, damage: str) -> None:
-    """A change that comes before anyone looked is no difference to what is there then."""
+    """A change that comes before anyone looked is not a difference to what is there then."""
     node.apply(state(A))
     node.load(damage)
     node.apply(state(A, B))

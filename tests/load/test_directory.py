@@ -327,7 +327,7 @@ def test_faults_of_meaning_come_at_once_too(source: Path) -> None:
             'site/test.yaml:3: Service/default/Web: metadata.name: "Web" is not a DNS label: '
             "lower-case letters, digits and inner hyphens (RFC 1123)"
         ),
-        "site/test.yaml:6: Service/default/Web: spec.ports[0].port: 0 is no port: 1 to 65535",
+        "site/test.yaml:6: Service/default/Web: spec.ports[0].port: 0 is not a port: 1 to 65535",
         'site/test.yaml:12: Workload/default/web-1: spec.node: there is no Node "n2"',
     ]
 

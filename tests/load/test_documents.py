@@ -57,7 +57,7 @@ def test_a_list_names_the_line_of_the_item_that_is_wrong(source: Path) -> None:
         ),
     ]
     assert faults(source, text.replace("prt: 0", "port: 80")) == [
-        "site/test.yaml:9: Service/default/web: spec.ports[0].port: 0 is no port: 1 to 65535"
+        "site/test.yaml:9: Service/default/web: spec.ports[0].port: 0 is not a port: 1 to 65535"
     ]
 
 
@@ -90,7 +90,7 @@ def test_an_item_in_a_list_in_a_list_is_named_by_its_line(source: Path) -> None:
               - port: 0
         """
     assert faults(source, text) == [
-        "site/test.yaml:10: Service/default/web: spec.ports[0].port: 0 is no port: 1 to 65535"
+        "site/test.yaml:10: Service/default/web: spec.ports[0].port: 0 is not a port: 1 to 65535"
     ]
 
 

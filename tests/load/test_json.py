@@ -39,7 +39,7 @@ def test_documents_are_what_was_written_with_their_text_and_line(
         ('{"a": 1,\n "a": 2}', 1, 'duplicate key "a"'),
         ('{}\n{"a": 1\n', 3, "expecting ',' delimiter"),
         ('{}\n\n{"a": "\\ud83d"}', 3, "half of a character (a surrogate without the other)"),
-        ('{"a": NaN}', 1, "NaN is no number of JSON"),
+        ('{"a": NaN}', 1, "NaN is not a number in JSON"),
         ("{} x", 1, "expecting value"),
     ],
 )

@@ -32,7 +32,7 @@ def test_port_names(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "80", "1-2", "a--b", "-a", "a-", "HTTP", "a_b"])
 def test_no_port_names(name: str) -> None:
-    assert names.port_name(name) == f'"{name}" is no port name: {_PORT}'
+    assert names.port_name(name) == f'"{name}" is not a port name: {_PORT}'
 
 
 def test_a_port_name_has_at_most_15_characters() -> None:
@@ -67,7 +67,7 @@ def test_label_values(value: str) -> None:
 @pytest.mark.parametrize("value", ["-a", "a-", "a b", "é", "a" * 64, "a\n"])
 def test_no_label_values(value: str) -> None:
     assert names.label_value(value) == (
-        f'"{value}" is no label value: at most 63 letters, digits, "-", "_" and "."'
+        f'"{value}" is not a label value: at most 63 letters, digits, "-", "_" and "."'
     )
 
 
@@ -79,7 +79,7 @@ def test_label_keys(key: str) -> None:
 @pytest.mark.parametrize("key", ["", "/a", "a/", "A.b/c", "a b", "a" * 64, "a/b/c", "a\n"])
 def test_no_label_keys(key: str) -> None:
     assert names.label_key(key) == (
-        f'"{key}" is no label key: letters, digits, "-", "_", ".", with an optional domain/'
+        f'"{key}" is not a label key: letters, digits, "-", "_", ".", with an optional domain/'
     )
 
 
@@ -90,4 +90,4 @@ def test_ports(port: int) -> None:
 
 @pytest.mark.parametrize("port", [0, -1, 65536, 10**30])
 def test_no_ports(port: int) -> None:
-    assert names.port_number(port) == f"{port} is no port: 1 to 65535"
+    assert names.port_number(port) == f"{port} is not a port: 1 to 65535"

@@ -1,4 +1,4 @@
-"""A host that is no node gets the addresses of services that come to it as they are, and loses them."""
+"""A host that is not a node gets the addresses of services that come to it as they are, and loses them."""
 
 import json
 import os

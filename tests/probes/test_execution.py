@@ -120,7 +120,7 @@ def test_of_what_it_says_the_beginning_is_kept(listed: Path) -> None:
     [
         ("/usr/bin/false", "'/usr/bin/false' is not listed in {}"),
         ("/usr/bin/../bin/true", "'/usr/bin/../bin/true' is not listed in {}"),
-        ("relative", "'relative' is no absolute path"),
+        ("relative", "'relative' is not an absolute path"),
         ("/run/absent", "/run/absent is not run: /run/absent: No such file or directory"),
     ],
 )

@@ -160,7 +160,7 @@ def test_an_address_of_the_service_range_that_nobody_has_is_dropped() -> None:
 )
 def test_what_is_no_services_is_left_alone(destination: str, port: int) -> None:
     found = send(simulated(OWN), NODE, destination, port)
-    assert ("untouched", f"{destination} is no address of a service") == verdict(found)
+    assert ("untouched", f"{destination} is not an address of a service") == verdict(found)
     assert found.entrance is None
 
 

@@ -52,7 +52,7 @@ def test_a_tag_that_moves(repository: Repository, over_https: OverHttps) -> None
 def test_a_tag_of_something_else(repository: Repository, over_https: OverHttps) -> None:
     repository.commit(SITE)
     repository.git("tag", "text", repository.blob("x"))
-    assert "text is no commit" == fault(over_https("?ref=text"))
+    assert "text is not a commit" == fault(over_https("?ref=text"))
 
 
 def test_a_branch_and_a_tag_of_one_name(repository: Repository, over_https: OverHttps) -> None:

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _SHOWN: Final = 5  # objects of a repair that are named
-_LONG_S: Final = 1.0  # what takes longer is told while it lasts
+_LONG_S: Final = 1.0  # the status shows what takes longer
 
 Planes = Sequence[Dataplane[Any, Any]]
 

@@ -219,7 +219,7 @@ class Controller:
         if self.state is None or self.snapshot is None or keys is None:
             base = project_base(snapshot.site(self._node), self._node)
             return project_services(snapshot, base, failing), All()
-        index, self._index = self._index, None  # made anew, should anything fail here
+        index, self._index = self._index, None  # made again, should anything fail here
         if index is not None:
             index.change(self.snapshot, snapshot, keys)
             keys |= index.concerned(self.failing ^ failing)

@@ -75,7 +75,7 @@ def fields_of(record: logging.LogRecord, node: str) -> dict[str, str]:
 class OneOfDescriptors(logging.Filter):
     """Passes one record a minute about exhausted file descriptors, and makes it one line.
 
-    Everything that needs a descriptor fails at once then, and each tells of it again and again.
+    Everything that needs a descriptor fails at once then, and would report it again and again.
     """
 
     _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE)

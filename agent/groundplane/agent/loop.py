@@ -33,7 +33,7 @@ from groundplane.sources import Source
 
 log = logging.getLogger(__name__)
 
-_FOR_ALL: Final = 0o666  # what it answers is no secret, and what it can be told harms nobody
+_FOR_ALL: Final = 0o666  # what it answers is not secret, and requests do no harm
 _AGAIN_S: Final = 1.0  # before a part that ended by an error that nobody thought of starts again
 
 
@@ -101,7 +101,7 @@ class Agent:
             raise ended
 
     async def _work(self) -> None:
-        """Start from what is kept, then let every part go on for ever."""
+        """Start from what is kept, then run every part until it is stopped."""
         self.report.tell()
         await self._listen()
         settings = self._settings
@@ -136,7 +136,7 @@ class Agent:
             self._ready()
 
     async def _listen(self) -> None:
-        """Answer commands, Prometheus and load balancers; that it cannot be is no reason to end."""
+        """Answer commands, Prometheus and load balancers; failing to bind is reported, not fatal."""
         path = self._settings.runtime_directory / SOCKET
         try:
             await self._local.listen_on_path(path, _FOR_ALL)
@@ -149,7 +149,7 @@ class Agent:
                     await self._observed.listen_on_address(address.strip("[]"), int(port))
             except (OSError, OverflowError, ValueError) as error:
                 message = error.strerror if isinstance(error, OSError) else None
-                message = message or f"{place} is no ADDRESS:PORT"
+                message = message or f"{place} is not ADDRESS:PORT"
                 self.report.event("NotListening", "Agent", message, warning=True)
 
     def _reload(self) -> None:

@@ -1,4 +1,4 @@
-"""Tells of changes of a file, or of everything below a directory, as inotify(7) tells of them.
+"""Reports changes of a file, or of everything below a directory, by inotify(7).
 
 Nothing runs while nothing changes.
 """
@@ -24,14 +24,14 @@ _OTHER_PLACES: Final = _DELETE_SELF | _MOVE_SELF | _OVERFLOW | _IGNORED | _IS_DI
 _event: Final = struct.Struct("iIII")  # watch, mask, cookie, length of the name after it
 _EVENTS_BYTES: Final = 1 << 16
 _QUIET_S: Final = 0.02  # a burst is over when nothing has come for so long,
-_PIECES: Final = 5  # and is told in the end when it lasts for so many of them
+_PIECES: Final = 5  # and is reported in the end when it lasts for so many of them
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 async def changes(path: Path) -> AsyncGenerator[None, None]:
     """Yield at once, then after each change of the file or directory *path*, which may come and go.
 
-    A burst is told once. What is in hidden directories, and what links lead to, is not looked at.
+    A burst is reported once. What is in hidden directories, and what links lead to, is not looked at.
     OSError when it cannot be watched, as when its parent is not there.
     """
     loop, told = asyncio.get_running_loop(), asyncio.Event()

@@ -39,7 +39,7 @@ def subnets(work: Round) -> dict[str, tuple[str, ...]]:
             text = fixed or work.held(key, family)
             if text and address.network(text).prefixlen != each.node_prefix:
                 message = (
-                    f"{text}, which {LOCK_NAME} gives it, is no /{each.node_prefix}; "
+                    f"{text}, which {LOCK_NAME} gives it, is not a /{each.node_prefix}; "
                     f"to have a new one, delete its line in {LOCK_NAME}"
                 )
                 work.fault(key, "", message)

@@ -85,7 +85,7 @@ class _Reading:
         if not all(given):
             raise ValueError("one space is between two parts of a line, and none at its end")
         if not _START.fullmatch(name):
-            raise ValueError(f'"{name}" is no start of a line: {_STARTS}')
+            raise ValueError(f'"{name}" cannot begin a line: {_STARTS}')
         kinds = [_form(each) for each in given]
         for each in given:
             first = self._first.setdefault(each, number)
@@ -107,7 +107,7 @@ def _form(text: str) -> str:
         kind, canonical = "a range", address.canonical_range(text)
     elif text.isdecimal():
         if len(text) > 9 or not 1 <= int(text) <= 65535:
-            raise ValueError(f"{text} is no port: 1 to 65535")
+            raise ValueError(f"{text} is not a port: 1 to 65535")
         kind, canonical = "a port", str(int(text))
     else:
         kind, canonical = "an address", address.canonical(text)
@@ -120,7 +120,7 @@ def _key(name: str, given: Sequence[str], kinds: Sequence[str]) -> Key:
     kind, *names = name.split("/")
     count, wanted = _HOLDS.get(kind, (-1, ""))
     if len(names) != count or not all(names) or (count == 4 and not _PORT.fullmatch(name)):
-        raise ValueError(f'"{name}" is no start of a line: {_STARTS}')
+        raise ValueError(f'"{name}" cannot begin a line: {_STARTS}')
     if kinds != [wanted]:
         _check_kinds(name, wanted, given, kinds)
         if len({address.family_of(each) for each in given}) < len(given):
@@ -135,7 +135,7 @@ def _check_kinds(name: str, wanted: str, given: Sequence[str], kinds: Sequence[s
         raise ValueError(f"{name} has no {noun}")
     for each, what in zip(given, kinds, strict=True):
         if what != wanted:
-            raise ValueError(f"{each} is no {noun} of {name}: a {kind} has {wanted}")
+            raise ValueError(f"{each} is not {wanted} of {name}: a {kind} has {wanted}")
     if wanted == "a port" and len(given) > 1:
         raise ValueError(f"{name} has {len(given)} ports; a {kind} has one")
 

@@ -25,7 +25,7 @@ def _hypervisor(catalog: Catalog, hypervisor: Hypervisor) -> Found:
     spec = hypervisor.spec
     yield from _management(hypervisor)
     if not re.fullmatch(r"(/[A-Za-z0-9_.-]+)+", spec.pool) or "/.." in spec.pool:
-        yield "spec.pool", f'"{spec.pool}" is no absolute path of plain names'
+        yield "spec.pool", f'"{spec.pool}" is not an absolute path of plain names'
     seen: set[str] = set()
     ranges = own_ranges(catalog)
     for index, network in enumerate(spec.networks):

@@ -52,7 +52,10 @@ def _signature(image: Image) -> Found:
 def _packages(image: Image) -> Found:
     for index, package in enumerate(image.spec.build.packages if image.spec.build else ()):
         if not _PACKAGE.match(package):
-            yield f"spec.build.packages[{index}]", f'"{package}" is no name of a Debian package'
+            yield (
+                f"spec.build.packages[{index}]",
+                f'"{package}" is not the name of a Debian package',
+            )
 
 
 def _url_or_path(text: str) -> str | None:
@@ -63,7 +66,7 @@ def _url_or_path(text: str) -> str | None:
 
 def _path(text: str) -> str | None:
     if "://" in text:
-        return f'"{text}" is no path'
+        return f'"{text}" is not a path'
     if not text or " " in text or not text.isprintable():
         return f'"{text}" is not a path: it is empty, or it has spaces or control characters'
     return None

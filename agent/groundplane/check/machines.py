@@ -30,7 +30,7 @@ def check_machines(catalog: Catalog) -> Iterator[Fault]:
 def _overlay(catalog: Catalog) -> Found:
     overlay = catalog.cluster.spec.overlay
     if not 1 <= overlay.vni < 1 << 24:
-        yield "spec.overlay.vni", f"{overlay.vni} is no VNI: 1 to {(1 << 24) - 1}"
+        yield "spec.overlay.vni", f"{overlay.vni} is not a VNI: 1 to {(1 << 24) - 1}"
     if overlay.port is not None and (fault := names.port_number(overlay.port)):
         yield "spec.overlay.port", fault
 
@@ -57,7 +57,7 @@ def _vm(catalog: Catalog, node: Node, vm: Vm, work: Work) -> Found:
         hint = did_you_mean(vm.image, catalog.images, work)
         yield "image", f'there is no Image "{vm.image}"{hint}'
     if vm.cpus < 1:
-        yield "cpus", f"{vm.cpus} is no number of CPUs: at least 1"
+        yield "cpus", f"{vm.cpus} is not a number of CPUs: at least 1"
     for field, least in _LEAST.items():
         try:
             if quantity(getattr(vm, field)) < least:

@@ -86,7 +86,7 @@ def _hosts(catalog: Catalog, workload: Workload, probe: Probe) -> Iterator[tuple
             catalog.cluster.spec.probes.foreign_hosts or canonical(host) in _own(catalog, workload)
         ):
             message = (
-                f"{host} is no address that is written for this workload: leave it out, or let "
+                f"{host} is not an address of this workload: leave it out, or let "
                 "probes ask others by spec.probes.foreignHosts of the Cluster"
             )
             yield path, message

@@ -34,7 +34,7 @@ def host_fault(text: str) -> str | None:
         return str(error)
     found = ipaddress.ip_address(text)
     if found.is_unspecified or found.is_loopback or found.is_multicast or found.is_link_local:
-        return f"{text} is no address of a host"
+        return f"{text} is not an address of a host"
     return None
 
 
@@ -49,7 +49,7 @@ def own_ranges(catalog: Catalog) -> list[tuple[str, str]]:
 
 
 def outside_ranges(catalog: Catalog, key: Key, path: str, text: str) -> Iterator[Fault]:
-    """Yield a fault when *text* is no address of a host, or lies in a range of the Cluster."""
+    """Yield a fault when *text* is not an address of a host, or lies in a range of the Cluster."""
     if fault := host_fault(text):
         yield catalog.fault(key, path, fault)
         return

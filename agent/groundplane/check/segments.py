@@ -30,7 +30,7 @@ def segment(
             yield f"cidrs[{index}]", f"a second {families[index]} range; one per family"
     least = max((_MTU[family] for family in families), default=_MTU["IPv4"])
     if not least <= mtu <= _MOST_MTU:
-        yield "mtu", f"{mtu} is no MTU here: {least} to {_MOST_MTU}"
+        yield "mtu", f"{mtu} is not an MTU here: {least} to {_MOST_MTU}"
     yield from within("gateways", gateways, cidrs)
     for index, server in enumerate(nameservers):
         if fault := host_fault(server):
@@ -60,13 +60,13 @@ def addresses_on(addresses: tuple[str, ...], cidrs: tuple[str, ...], what: str) 
 
 def vlan_number(number: int) -> str | None:
     """Return what keeps *number* from being a VLAN's number (IEEE 802.1Q), or None."""
-    return None if 1 <= number <= 4094 else f"{number} is no VLAN: 1 to 4094"
+    return None if 1 <= number <= 4094 else f"{number} is not a VLAN: 1 to 4094"
 
 
 def link_name(name: str) -> str | None:
     """Return what keeps *name* from being that of a link, or None."""
     if not _DEVICE.match(name):
-        return f'"{name}" is no name of a link: at most 15 letters, digits, "-", "_" and "."'
+        return f'"{name}" is not a link name: at most 15 letters, digits, "-", "_" and "."'
     if name.startswith(LINKS):
         return f'"{name}" is a name of ours'
     return None

@@ -44,7 +44,7 @@ def _affinity(service: Service) -> Iterator[tuple[str, str]]:
         yield "spec.sessionAffinityConfig", "it needs sessionAffinity ClientIP"
     elif config.client_ip and not 1 <= config.client_ip.timeout_seconds <= 86400:
         path = "spec.sessionAffinityConfig.clientIP.timeoutSeconds"
-        yield path, f"{config.client_ip.timeout_seconds} is no timeout: 1 to 86400 seconds"
+        yield path, f"{config.client_ip.timeout_seconds} is not a timeout: 1 to 86400 seconds"
 
 
 def _load_balancer(service: Service) -> Iterator[tuple[str, str]]:
@@ -61,7 +61,7 @@ def _load_balancer(service: Service) -> Iterator[tuple[str, str]]:
             if value is not None:
                 yield f"spec.{field}", f"a service of type {spec.type} has none"
     elif spec.load_balancer_class is not None and names.label_key(spec.load_balancer_class):
-        message = f'"{spec.load_balancer_class}" is no class: a name like example.com/vip'
+        message = f'"{spec.load_balancer_class}" is not a class: a name like example.com/vip'
         yield "spec.loadBalancerClass", message
     if spec.health_check_node_port and not (balanced and spec.external_traffic_policy == "Local"):
         message = "it needs type LoadBalancer and externalTrafficPolicy Local"

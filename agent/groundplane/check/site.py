@@ -64,7 +64,7 @@ def _ipvs(catalog: Catalog) -> Iterator[Fault]:
     if fault := scheduler_fault(ipvs.scheduler):
         yield catalog.fault(key, "spec.ipvs.scheduler", fault)
     if not 0 <= ipvs.drain_seconds <= _LONGEST_DRAIN_S:
-        message = f"{ipvs.drain_seconds} is no time: 0 to {_LONGEST_DRAIN_S} seconds"
+        message = f"{ipvs.drain_seconds} is not a time: 0 to {_LONGEST_DRAIN_S} seconds"
         yield catalog.fault(key, "spec.ipvs.drainSeconds", message)
 
 
@@ -77,7 +77,7 @@ def _limits(catalog: Catalog) -> Iterator[Fault]:
         ("emptiedServices", limits.emptied_services),
     ):
         if not 0 <= share <= 100:
-            message = f"{share} is no share: a number of percent from 0 to 100"
+            message = f"{share} is not a share: a number of percent from 0 to 100"
             yield catalog.fault(key, f"spec.changeLimits.{name}", message)
 
 
@@ -144,7 +144,7 @@ def _service_prefix(cidr: str) -> str | None:
     least, most = 64 if family == "IPv6" else 8, address.BITS[family] - 2
     if least <= prefix <= most:
         return None
-    return f"{cidr} is no {family} service range: /{least} to /{most}"
+    return f"{cidr} is not an {family} service range: /{least} to /{most}"
 
 
 def _node_prefix(catalog: Catalog, index: int) -> Iterator[Fault]:
@@ -155,7 +155,7 @@ def _node_prefix(catalog: Catalog, index: int) -> Iterator[Fault]:
         yield catalog.fault(
             key_of(catalog.cluster),
             f"spec.workloadCIDRs[{index}].nodePrefix",
-            f"{each.node_prefix} is no prefix of a part of {each.cidr}: {prefix} to {bits - 2}",
+            f"{each.node_prefix} is not a prefix of a part of {each.cidr}: {prefix} to {bits - 2}",
         )
 
 
@@ -197,7 +197,9 @@ def _subnets(catalog: Catalog) -> Iterator[Fault]:
                 if range_fault(each.cidr) is None
             )
             if not fits:
-                yield catalog.fault(key, path, f"{subnet} is no node's part of spec.workloadCIDRs")
+                yield catalog.fault(
+                    key, path, f"{subnet} is not a node's part of spec.workloadCIDRs"
+                )
             family = address.family_of(subnet)
             if family in [address.family_of(other) for name, other in seen if name == node.name]:
                 yield catalog.fault(key, path, f"a second {family} subnet; one per family")

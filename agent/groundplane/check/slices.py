@@ -98,7 +98,7 @@ def _endpoint_address(text: str, family: str) -> str | None:
     except ValueError as error:
         return str(error)
     if address.family_of(text) != family:
-        return f"{text} is no {family} address"
+        return f"{text} is not an {family} address"
     found = ipaddress.ip_address(text)
     if found.is_unspecified or found.is_loopback or found.is_link_local or found.is_multicast:
         return f"{text} cannot be an endpoint"

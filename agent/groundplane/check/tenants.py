@@ -96,7 +96,7 @@ def _listed(tenant: Tenant) -> Found:
             try:
                 list(ports_of([port]))
             except ValueError:
-                yield f"{field}[{index}]", f'"{port}" is no port, and no range as in 8000-8010'
+                yield f"{field}[{index}]", f'"{port}" is neither a port nor a range as in 8000-8010'
 
 
 def _pools(tenant: Tenant, pools: list[str]) -> Found:

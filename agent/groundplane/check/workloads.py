@@ -40,7 +40,7 @@ def _workload(catalog: Catalog, workload: Workload, work: Work) -> Iterator[Faul
     if spec.hostname is not None and (fault := names.dns_label(spec.hostname)):
         yield catalog.fault(key, "spec.hostname", fault)
     if not 0 <= spec.weight <= 256:
-        yield catalog.fault(key, "spec.weight", f"{spec.weight} is no weight: 0 to 256")
+        yield catalog.fault(key, "spec.weight", f"{spec.weight} is not a weight: 0 to 256")
     yield from _addresses(catalog, key, workload)
     yield from _ports(catalog, key, workload)
     if spec.readiness_probe is not None:

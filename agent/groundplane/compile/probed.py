@@ -13,14 +13,14 @@ _AS_WRITTEN: Final = "/?%:@!$&'()*+,;=[]"  # in a path and a query (RFC 3986); a
 
 
 def compile_probes(
-    catalog: Catalog, places: Mapping[tuple[str, str], tuple[str, ...]]
+    catalog: Catalog, workload_addresses: Mapping[tuple[str, str], tuple[str, ...]]
 ) -> tuple[compiled.Probe, ...]:
     """Return the probe of each workload that has one and is not off, whether selected or not.
 
-    *places* are the addresses of the workloads, primary family first.
+    *workload_addresses* are the addresses of the workloads, primary family first.
     """
     return tuple(
-        _compiled(workload, workload.spec.readiness_probe, places[name])
+        _compiled(workload, workload.spec.readiness_probe, workload_addresses[name])
         for name, workload in sorted(catalog.workloads.items())
         if workload.spec.readiness_probe and workload.spec.state != "off"
     )

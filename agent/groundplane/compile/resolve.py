@@ -30,7 +30,7 @@ from groundplane.documents.service import (
     Service,
     SliceEndpoint,
 )
-from groundplane.documents.site import Node, Workload
+from groundplane.documents.site import Dns, Node, Workload
 from groundplane.net.address import bridge_address, canonical, canonical_range, family_of, prefixes
 from groundplane.net.ports import port_range
 from groundplane.net.protocols import Family
@@ -41,43 +41,12 @@ from groundplane.site.map_sizes import sizes
 def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
     """Return *catalog* with its addresses filled in and its selectors matched."""
     spec = catalog.cluster.spec
-    index = LabelIndex(catalog.workloads.values())
-    slices = _slices_by_service(catalog)
-    keys = [
-        (*name, port.protocol, port.port)
-        for name, service in catalog.services.items()
-        if allocations.cluster_ips[name]
-        for port in service.spec.ports
-    ]
-    if allocations.dns:
-        keys += [(*dns.NAME, protocol, dns.PORT) for _, protocol in dns.PORTS]
-    pools = number_pools(keys)
-    nodes = {
-        name: compiled.Node(
-            name,
-            _ordered(node.spec.addresses, spec.service_cidrs),
-            allocations.subnets[name],
-            node.zone,
-            node.spec.segment,
-            uplink_mtu(catalog, node),
-            node.spec.wireguard.public_key if node.spec.wireguard else "",
-            node.spec.proxy_mode or spec.proxy_mode,
-            node.spec.state == "drain",
-        )
-        for name, node in sorted(catalog.nodes.items())
-    }
-    places = {
+    nodes = _nodes(catalog, allocations)
+    addresses = {
         name: allocations.workloads[name] or nodes[workload.spec.node].addresses
         for name, workload in catalog.workloads.items()
     }
-    compile_one = partial(_service, catalog, allocations, pools, index, places)
-    made = [
-        compile_one(name, service, slices.get(name, ()))
-        for name, service in catalog.services.items()
-    ]
-    if allocations.dns:
-        made.append(_dns_service(allocations, pools))
-    services = tuple(mark_shared(sorted(made, key=attrgetter("key"))))
+    services = _services(catalog, allocations, addresses)
     return compiled.Site(
         format=compiled.FORMAT,
         domain=spec.cluster_domain.removesuffix("."),
@@ -101,17 +70,65 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
         affinity_timeouts=tuple(sorted({s.affinity_seconds for s in services} - {0})),
         sizes=sizes(services),
         change_limits=compiled.ChangeLimits(**msgspec.structs.asdict(spec.change_limits)),
-        probes=compile_probes(catalog, places),
-        stub_zones=tuple(
-            compiled.StubZone(
-                each.name.removesuffix(".").lower(), tuple(map(canonical, each.servers))
-            )
-            for each in spec.dns.stub_zones
-        ),
+        probes=compile_probes(catalog, addresses),
+        stub_zones=_stub_zones(spec.dns),
         tls_server_name=(spec.dns.tls_server_name or "").removesuffix("."),
         dnssec=spec.dns.dnssec,
         overlay=compile_overlay(catalog),
         ipvs=compiled.Ipvs(spec.ipvs.scheduler, spec.ipvs.drain_seconds),
+    )
+
+
+def _nodes(catalog: Catalog, allocations: Allocations) -> dict[str, compiled.Node]:
+    """Return the nodes by their names, in order."""
+    spec = catalog.cluster.spec
+    return {
+        name: compiled.Node(
+            name,
+            _ordered(node.spec.addresses, spec.service_cidrs),
+            allocations.subnets[name],
+            node.zone,
+            node.spec.segment,
+            uplink_mtu(catalog, node),
+            node.spec.wireguard.public_key if node.spec.wireguard else "",
+            node.spec.proxy_mode or spec.proxy_mode,
+            node.spec.state == "drain",
+        )
+        for name, node in sorted(catalog.nodes.items())
+    }
+
+
+def _services(
+    catalog: Catalog,
+    allocations: Allocations,
+    addresses: Mapping[tuple[str, str], tuple[str, ...]],
+) -> tuple[compiled.Service, ...]:
+    """Return the services in the order of their keys; *addresses* are those of workloads."""
+    slices = _slices_by_service(catalog)
+    keys = [
+        (*name, port.protocol, port.port)
+        for name, service in catalog.services.items()
+        if allocations.cluster_ips[name]
+        for port in service.spec.ports
+    ]
+    if allocations.dns:
+        keys += [(*dns.NAME, protocol, dns.PORT) for _, protocol in dns.PORTS]
+    pools = number_pools(keys)
+    index = LabelIndex(catalog.workloads.values())
+    compile_one = partial(_service, catalog, allocations, pools, index, addresses)
+    made = [
+        compile_one(name, service, slices.get(name, ()))
+        for name, service in catalog.services.items()
+    ]
+    if allocations.dns:
+        made.append(_dns_service(allocations, pools))
+    return tuple(mark_shared(sorted(made, key=attrgetter("key"))))
+
+
+def _stub_zones(spec: Dns) -> tuple[compiled.StubZone, ...]:
+    return tuple(
+        compiled.StubZone(each.name.removesuffix(".").lower(), tuple(map(canonical, each.servers)))
+        for each in spec.stub_zones
     )
 
 
@@ -120,7 +137,7 @@ def _service(
     allocations: Allocations,
     pools: Mapping[tuple[str, str, str, int], int],
     index: LabelIndex,
-    places: Mapping[tuple[str, str], tuple[str, ...]],
+    workload_addresses: Mapping[tuple[str, str], tuple[str, ...]],
     name: tuple[str, str],
     service: Service,
     slices: Sequence[EndpointSlice],
@@ -134,7 +151,7 @@ def _service(
         for p, number in zip(spec.ports, allocations.node_ports[name], strict=True)
     )
     families = families_of(service, catalog.cluster)
-    rows = list(_endpoints(catalog, service, index, places, slices))
+    rows = list(_endpoints(catalog, service, index, workload_addresses, slices))
     return compiled.Service(
         *name,
         families=families,
@@ -225,7 +242,7 @@ def _endpoints(
     catalog: Catalog,
     service: Service,
     index: LabelIndex,
-    places: Mapping[tuple[str, str], tuple[str, ...]],
+    workload_addresses: Mapping[tuple[str, str], tuple[str, ...]],
     slices: Sequence[EndpointSlice],
 ) -> Iterator[compiled.Endpoint]:
     """Yield the endpoints of *service*: its workloads by name, then those of its slices."""
@@ -234,7 +251,7 @@ def _endpoints(
     seen: set[tuple[str, tuple[int, ...]]] = set()
     for workload in sorted(matching, key=lambda each: each.metadata.name):
         if workload.spec.state != "off":
-            addresses = places[namespace, workload.metadata.name]
+            addresses = workload_addresses[namespace, workload.metadata.name]
             own = _of_workload(service, workload, addresses, catalog.nodes[workload.spec.node])
             seen |= {(own.ipv4, own.targets), (own.ipv6, own.targets)}
             yield own

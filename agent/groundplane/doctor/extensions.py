@@ -39,7 +39,7 @@ def spelled_out(objects: Iterable[dict[str, Any]], listing: str) -> list[dict[st
 
 
 def _extensions(listed: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the extensions of the object *listed* that are of interest; none of what is no rule."""
+    """Return the extensions of the object *listed* that are of interest; none of what is not a rule."""
     expressions = listed.get("rule", {}).get("expr", ())
     return [each for each in expressions if _name(each) in _READ]
 
@@ -53,7 +53,7 @@ def _rewritten(listed: dict[str, Any], lines: Mapping[int, str]) -> dict[str, An
     rule = listed["rule"]
     line = lines.get(rule.get("handle", 0), "")
     found = list(_matches(line))
-    # As many as nft prints, lest a part of a match be taken for the whole.
+    # As many as nft prints, so that a part of a match is not taken for the whole.
     if not found or len(found) != len(_PARTS.findall(line)):
         return listed
     others = [each for each in rule["expr"] if _name(each) not in _READ]

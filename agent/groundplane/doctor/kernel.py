@@ -124,7 +124,7 @@ def _router_advertisements(base: NodeBase, facts: Facts) -> Iterator[Finding]:
 def _conntrack(facts: Facts) -> Iterator[Finding]:
     setting = "net/netfilter/nf_conntrack_max"
     count, most = facts.number("net/netfilter/nf_conntrack_count"), facts.number(setting)
-    if not most:  # 0 is no limit
+    if not most:  # 0: no limit
         return
     room = str(max(4 * most, 4 * _ENTRIES))
     if count is not None and count > _FULL * most:

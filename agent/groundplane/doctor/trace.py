@@ -128,7 +128,7 @@ class _Tracer:
 
 
 def _verdict(expression: Expression) -> Step | None:
-    """Return what *expression* does with a packet, None when it is no verdict."""
+    """Return what *expression* does with a packet, None when it is not a verdict."""
     ((kind, content),) = list(expression.items())[:1]
     if kind == "xt":
         return _TARGETS.get(content.get("name", "")) if isinstance(content, Mapping) else None

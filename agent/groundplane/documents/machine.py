@@ -15,7 +15,7 @@ def quantity(text: str) -> int:
     """Return the bytes of a quantity with a binary suffix, as "2Gi"; ValueError when it is none."""
     found = _QUANTITY.match(text)
     if not found:
-        raise ValueError(f'"{text}" is no size: a whole number with Ki, Mi, Gi or Ti')
+        raise ValueError(f'"{text}" is not a size: a whole number with Ki, Mi, Gi or Ti')
     number, suffix = found.groups()
     return int(number) * _SUFFIXES.get(suffix, 1)
 

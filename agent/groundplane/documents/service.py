@@ -124,7 +124,7 @@ class Service(Document, frozen=True):
 
     @property
     def forwarding(self) -> Forwarding:
-        """How IPVS sends its packets to endpoints; what is no such way is an error of `check`."""
+        """How IPVS sends its packets to endpoints; what is not such a way is an error of `check`."""
         written = self.metadata.annotations.get(FORWARDING)
         return next((each for each in FORWARDINGS if each == written), "masquerading")
 

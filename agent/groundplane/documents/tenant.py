@@ -40,7 +40,7 @@ def matches(name: str, patterns: Iterable[str]) -> bool:
 
 
 def ports_of(listed: Iterable[int | str]) -> Iterator[tuple[int, int]]:
-    """Yield the first and last port of each part of *listed*; ValueError when one is no port."""
+    """Yield the first and last port of each part of *listed*; ValueError when one is not a port."""
     for each in listed:
         yield port_range(each if isinstance(each, str) and "-" in each else f"{each}-{each}")
 

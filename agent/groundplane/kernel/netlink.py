@@ -55,7 +55,7 @@ def attributes(body: bytes, start: int = 0) -> Iterator[tuple[int, bytes]]:
     end = len(body)
     while start + 4 <= end:
         length, kind = _nlattr.unpack_from(body, start)
-        if length < 4:  # the kernel sends none; without this a broken one would be read for ever
+        if length < 4:  # the kernel sends none; without this a broken one would be read forever
             return
         yield kind & _KIND_MASK, body[start + 4 : start + length]
         start += (length + 3) & ~3
@@ -128,7 +128,7 @@ class Socket:
     """A netlink socket of the network namespace that the thread is in; for one thread at a time.
 
     Every failure, an overrun of the receive buffer (ENOBUFS) included, is an OSError with the
-    kernel's number, and leaves a socket that can be used: it is opened anew, with another port,
+    kernel's number, and leaves a socket that can be used: it is reopened, with another port,
     where answers may still be under way.
     """
 
@@ -143,7 +143,7 @@ class Socket:
 
     @property
     def port(self) -> int:
-        """The number by which the kernel knows this socket; another one once it is opened anew."""
+        """The number by which the kernel knows this socket; another one once it is reopened."""
         return int(self._socket.getsockname()[0])
 
     @contextmanager

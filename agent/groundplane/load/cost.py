@@ -49,7 +49,7 @@ def room_in(memory: int) -> Room:
 def check_cost(text: str, room: Room) -> None:
     """Raise CostError if *text* is too deep, or its aliases need more than *room*, which is reduced.
 
-    The time grows with the length of *text*. Text that is no YAML may pass.
+    The time grows with the length of *text*. Text that is not YAML may pass.
     """
     if ("&" in text and "*" in text) or _may_be_deep(text) or _most_values(text) > room.values:
         _read(text, room)

@@ -176,7 +176,7 @@ def _joined(within: str, path: str) -> str:
 
 
 def _subject(kind: str, meta: object) -> str:
-    """Return what faults call a document that is no object yet: its key, as far as known."""
+    """Return what faults call a document that is not an object yet: its key, as far as known."""
     names = meta if isinstance(meta, dict) else {}
     if not names.get("name"):
         return kind

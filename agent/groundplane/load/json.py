@@ -16,7 +16,7 @@ _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class JsonError(Exception):
-    """The text is no JSON; *line* (from 1) is where it stops to be."""
+    """The text is not JSON; *line* (from 1) is where it stops to be."""
 
     def __init__(self, message: str, line: int) -> None:
         super().__init__(message)
@@ -63,7 +63,7 @@ def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number of JSON")
+    raise ValueError(f"{text} is not a number in JSON")
 
 
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_mapping, parse_constant=_no_number)

@@ -65,7 +65,7 @@ def require_size(source: Path, tree: Tree) -> None:
     """Raise SourceError if the files of *tree* together are larger than a catalog may be."""
     size = 0
     for path in tree.read:
-        with suppress(OSError):  # that it cannot be read is told when it is
+        with suppress(OSError):  # it is reported when it is read
             found = path.stat()
             size += found.st_size if S_ISREG(found.st_mode) else 0
     if size > MAX_BYTES:

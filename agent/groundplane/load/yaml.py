@@ -33,7 +33,7 @@ class Text(NamedTuple):
 
 
 class YamlError(Exception):
-    """The text is no YAML; *line* is that of the file, 0 when the parser has none."""
+    """The text is not YAML; *line* is that of the file, 0 when the parser has none."""
 
     def __init__(self, message: str, line: int) -> None:
         super().__init__(message)

@@ -41,7 +41,7 @@ def member_name(label: str, service: str) -> str:
 def empty_name(domain: str, namespace: str, name: str) -> str:
     """Return the name that keeps its namespace's name for a headless service without endpoints.
 
-    No service has the label `_empty`, so it is no answer to a client's question.
+    No service has the label `_empty`, so it is not an answer to a client's question.
     """
     return f"{name}._empty.{namespace}.svc.{domain}."
 

@@ -33,7 +33,7 @@ def port_name(name: str) -> str | None:
         return f'"{name}" has {len(name)} characters; a port name has at most 15'
     if not _RFC1123.fullmatch(name) or "--" in name or not re.search("[a-z]", name):
         return (
-            f'"{name}" is no port name: lower-case letters, digits and single inner hyphens, '
+            f'"{name}" is not a port name: lower-case letters, digits and single inner hyphens, '
             "at least one letter (RFC 6335)"
         )
     return None
@@ -61,7 +61,7 @@ def host_name(name: str) -> str | None:
 def label_value(value: str) -> str | None:
     """Return what keeps *value* from being a label's value, or None."""
     if len(value) > 63 or (value and not _LABEL_NAME.fullmatch(value)):
-        return f'"{value}" is no label value: at most 63 letters, digits, "-", "_" and "."'
+        return f'"{value}" is not a label value: at most 63 letters, digits, "-", "_" and "."'
     return None
 
 
@@ -69,7 +69,9 @@ def label_key(key: str) -> str | None:
     """Return what keeps *key* from being a label's key, or None."""
     prefix, slash, name = key.rpartition("/")
     if (slash and domain(prefix)) or len(name) > 63 or not _LABEL_NAME.fullmatch(name):
-        return f'"{key}" is no label key: letters, digits, "-", "_", ".", with an optional domain/'
+        return (
+            f'"{key}" is not a label key: letters, digits, "-", "_", ".", with an optional domain/'
+        )
     return None
 
 
@@ -84,4 +86,4 @@ def wireguard_key(key: str) -> str | None:
 
 def port_number(port: int) -> str | None:
     """Return what keeps *port* from being a port, or None."""
-    return None if 1 <= port <= 65535 else f"{port} is no port: 1 to 65535"
+    return None if 1 <= port <= 65535 else f"{port} is not a port: 1 to 65535"

@@ -117,7 +117,7 @@ def refused(command: Sequence[str], allow_list: Path) -> str:
     if program not in allow_list.read_text(encoding="utf-8", errors="replace").splitlines():
         return f"{program!r} is not listed in {allow_list}"
     if not os.path.isabs(program):
-        return f"{program!r} is no absolute path"
+        return f"{program!r} is not an absolute path"
     fault = _writable_by_others(Path(program))
     return f"{program} is not run: {fault}" if fault else ""
 
@@ -130,7 +130,7 @@ def _writable_by_others(file: Path) -> str:
             sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
             if found.st_uid != 0 or (found.st_mode & 0o022 and not sticky):
                 return f"{each} can be written by others than root"
-        return "" if stat.S_ISREG(resolved.stat().st_mode) else f"{file} is no file"
+        return "" if stat.S_ISREG(resolved.stat().st_mode) else f"{file} is not a file"
     except OSError as error:
         return f"{file}: {error.strerror}"
 

@@ -172,7 +172,7 @@ class NodeWorkloads(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def key(self) -> Key:
-        """It is no service's, since a namespace has a name."""
+        """It is not a service's, since a namespace has a name."""
         return "", self.node
 
 

@@ -86,7 +86,7 @@ class Simulator:
             return Outcome("refused", f"{destination} is a service's, but not with this port")
         if any(contains(cidr, destination) for cidr in self._base.service_cidrs):
             return Outcome("dropped", f"no service has the address {destination}")
-        return Outcome("untouched", f"{destination} is no address of a service")
+        return Outcome("untouched", f"{destination} is not an address of a service")
 
     def _enter(self, packet: Packet, entrance: Entrance) -> Outcome:
         service, inside = entrance.service, self._is_workload(packet.source)

@@ -104,7 +104,7 @@ class Snapshot:
 def _decoded(decoder: "msgspec.json.Decoder[T]", encoded: bytes) -> T:
     try:
         return decoder.decode(encoded)
-    except ValueError as error:  # msgspec's are, and what is no UTF-8
+    except ValueError as error:  # msgspec's are, and what is not UTF-8
         raise StateError(f"not a compiled site: {error}") from None
 
 
@@ -136,7 +136,7 @@ def _is_of_services(key: Key) -> bool:
 def revision_of(encoded: bytes) -> str:
     """Return the name of a compiled site: 12 digits of the digest that covers all of it.
 
-    StateError when *encoded* is no snapshot, or another version's.
+    StateError when *encoded* is not a snapshot, or another version's.
     """
     return _title(encoded)[1][:12]
 

@@ -47,7 +47,7 @@ class Cache:
         return work
 
     def _has_grown(self, of: Path) -> bool:
-        """Return whether fetching all anew is better than keeping what nobody needs any more."""
+        """Return whether fetching all again is better than keeping what nobody needs any more."""
         sizes = [pack.stat().st_size for pack in of.glob("objects/pack/*.pack")]
         return len(sizes) > _PACKS or sum(sizes) > self._max_bytes
 

@@ -168,7 +168,7 @@ class GitSource:
         output = await git.run(f"--git-dir={fetched}", *asked, within=_LOCAL_S, given=given)
         first, second = (line.split() for line in output.decode().splitlines())
         if first[1:2] != ["commit"]:
-            raise Unfit(f"{self.name}: {self._url.ref or 'HEAD'} is no commit")
+            raise Unfit(f"{self.name}: {self._url.ref or 'HEAD'} is not a commit")
         if second[1:2] != ["tree"]:
             raise Unfit(f"{self.name}: the repository has no directory {self._url.directory}")
         return first[0], second[0]

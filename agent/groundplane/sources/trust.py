@@ -12,7 +12,7 @@ _MAX_TOKEN: Final = 8 << 10
 
 @dataclass(frozen=True)
 class Trust:
-    """Files that are read anew at each look, so that they can be replaced, and a limit."""
+    """Files that are read again at each look, so that they can be replaced, and a limit."""
 
     key: Path | None = None  # ssh: the private key, one that may only read
     known_hosts: Path | None = None  # ssh: the servers' keys

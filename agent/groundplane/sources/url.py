@@ -110,11 +110,11 @@ def _parse(url: str) -> Path | GitUrl | SnapshotUrl:
     _require(
         scheme == "git+ssh" or not at, "a user belongs in the file of the token, not in the URL"
     )
-    _require(not at or _USER.fullmatch(user), f'"{user}" is no name of a user')
+    _require(not at or _USER.fullmatch(user), f'"{user}" is not a user name')
     options = _options(query)
     ref, directory = options.get("ref", ""), options.get("path", "")
-    _require(not ref or _is_ref(ref), f'"{ref}" is no name of a branch or tag')
-    _require(not directory or _is_below(directory), f'"{directory}" is no path in a repository')
+    _require(not ref or _is_ref(ref), f'"{ref}" is not the name of a branch or tag')
+    _require(not directory or _is_below(directory), f'"{directory}" is not a path in a repository')
     return GitUrl(
         scheme.removeprefix("git+"), user if at else "", host, port, path, ref, directory.strip("/")
     )
@@ -132,21 +132,21 @@ def _host_and_port(place: str) -> tuple[str, int]:
         try:
             host = str(ipaddress.IPv6Address(host[1:-1].partition("%")[0]))
         except ValueError:
-            raise ValueError(f'"{host}" is no IPv6 address') from None
+            raise ValueError(f'"{host}" is not an IPv6 address') from None
     else:
         labels = host.split(".")
         known = len(host) <= 253 and all(_LABEL.fullmatch(label) for label in labels)
-        _require(known, f'"{host}" is no name of a host')
+        _require(known, f'"{host}" is not a host name')
     is_number = digits.isascii() and digits.isdigit() and len(digits) < 6
     port = int(digits) if colon and is_number else 0
-    _require(not colon or 0 < port < 65536, f'"{digits}" is no port')
+    _require(not colon or 0 < port < 65536, f'"{digits}" is not a port')
     return host, port
 
 
 def _path(path: str) -> str:
     segments = path.rstrip("/").split("/")
     good = all(_SEGMENT.fullmatch(each) and each not in (".", "..") for each in segments)
-    _require(good, f'"/{path}" is no path of a repository or snapshot')
+    _require(good, f'"/{path}" is not a path of a repository or snapshot')
     return "/" + "/".join(segments)
 
 
@@ -154,7 +154,9 @@ def _options(query: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for each in query.split("&") if query else ():
         key, _, value = each.partition("=")
-        _require(key in ("ref", "path"), f'"{key}" is no option of a repository; ref and path are')
+        _require(
+            key in ("ref", "path"), f'"{key}" is not an option of a repository; use ref or path'
+        )
         _require(key not in found, f"{key} stands there twice")
         text = unquote_to_bytes(value).decode("ascii", "replace")
         _require(text, f"{key} is empty")

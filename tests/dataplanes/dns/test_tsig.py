@@ -1,4 +1,4 @@
-"""Signatures of messages, beside dnspython's, and what is no signature of ours."""
+"""Signatures of messages, beside dnspython's, and what is not a signature of ours."""
 
 import time
 from collections.abc import Iterator

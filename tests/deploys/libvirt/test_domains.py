@@ -1,4 +1,4 @@
-"""Domains: what is asked for is read back from the XML, and what libvirt adds is no difference."""
+"""Domains: what is asked for is read back from the XML, and what libvirt adds is not a difference."""
 
 from dataclasses import replace
 

@@ -86,7 +86,7 @@ def test_a_new_content_lies_beside_the_old_one_until_it_is_purged(tmp_path: Path
     assert f"of-h1-{old[:12]}.qcow2" in there
     assert f"of-h1-{new[:12]}.qcow2" in there
 
-    # A disk that does not tell: here is no qemu-img.
+    # A disk that does not tell: here is not a qemu-img.
     on("h1", "touch /srv/pool/vm.qcow2")
     refused = run(IMAGES, source, "h1", purge=True)
     assert refused.code != 0

@@ -64,7 +64,7 @@ class StaleFlows:
 
         Entries that traffic makes otherwise are not drift.
 
-        Of UDP and SCTP it is looked for each time, since a client may prolong an entry for ever; not
+        Of UDP and SCTP it is looked for each time, since a client may prolong an entry forever; not
         where nobody serves them, since the kernel goes through its whole table for each listing.
         """
         try:

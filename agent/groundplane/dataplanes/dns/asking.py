@@ -71,7 +71,7 @@ def _answered(answer: bytes) -> tuple[int, int | None]:
 class Watch:
     """Asks twice a second, in a thread; *descriptor* is readable once serials are not as expected.
 
-    What differs is told once, so that a difference which cannot be undone wakes nobody again.
+    A difference is reported once, so that a difference which cannot be undone wakes nobody again.
     """
 
     def __init__(self, address: str, port: int) -> None:

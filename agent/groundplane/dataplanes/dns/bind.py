@@ -154,7 +154,7 @@ class Bind:
     def read(self, base: NodeBase) -> dict[Record, int]:
         """Return the records that the server has in the zones of the site.
 
-        A zone that it does not give has none; the next write tells of it.
+        A zone that it does not give has none; the next write reports it.
         """
         key = self._keys.key()
         self._beginnings, self._unread = {}, {}

@@ -35,7 +35,7 @@ class KeyFile:
         try:
             secret = base64.b64decode(found[1]) if found else b""
         except ValueError as error:
-            raise StateError(f"{self._path}: the secret is no base64: {error}") from None
+            raise StateError(f"{self._path}: the secret is not base64: {error}") from None
         if not secret:
             raise StateError(f"{self._path}: no secret in it")
         return secret

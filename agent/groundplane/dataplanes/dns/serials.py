@@ -1,6 +1,6 @@
 """Which serials were served, so that none falls when the server forgets them.
 
-A server that is installed anew begins with the serial of the file that it is given.
+A server that is reinstalled begins with the serial of the file that it is given.
 """
 
 import logging
@@ -60,7 +60,7 @@ class Serials:
 
 
 def first_serials(content: bytes) -> dict[str, int]:
-    """Return what zones that are made anew begin with: after all that were served, as *content* tells.
+    """Return what zones that are made again begin with: after all that were served, as *content* tells.
 
     That is a file which `Serials` kept; one that is none tells nothing.
     """

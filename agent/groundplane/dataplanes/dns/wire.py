@@ -97,11 +97,11 @@ def name(text: str) -> bytes:
     encoded = bytearray()
     for label in labels if stripped else ():
         if not 0 < len(label) < 64:
-            raise ValueError(f'"{text}" is no name of DNS: a label has 1 to 63 characters')
+            raise ValueError(f'"{text}" is not a DNS name: a label has 1 to 63 characters')
         encoded.append(len(label))
         encoded += label
     if len(encoded) > 254:
-        raise ValueError(f'"{text}" is no name of DNS: it is longer than 255 characters')
+        raise ValueError(f'"{text}" is not a DNS name: it is longer than 255 characters')
     return bytes(encoded + b"\0")
 
 
@@ -218,7 +218,7 @@ def query(zone: str, type_: int, number: int = 0) -> bytes:
 
 
 def decode(wire: bytes) -> Message:
-    """Return what *wire* says; StateError when that is no message."""
+    """Return what *wire* says; StateError when that is not a message."""
     try:
         return _decode(wire)
     except (IndexError, struct.error):

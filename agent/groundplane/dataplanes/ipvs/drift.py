@@ -1,6 +1,6 @@
 """What is known to be there, as numbers to compare with what is. Pure.
 
-Nobody tells of IPVS's changes, and to read everything takes a question for each server. So all servers
+IPVS reports no changes, and reading everything takes a request for each server. So all servers
 are looked at each time, which is one dump, and the destinations of some, in turn.
 """
 

@@ -7,7 +7,7 @@
 - *local*: an address from outside whose policy is Local; traffic of the node and its workloads
   goes by the even pool all the same.
 - *restricted*: only source ranges of the pool may come.
-- *timeout*: which of the site's affinity timeouts, counted from 1; 0 is no affinity.
+- *timeout*: which of the site's affinity timeouts, counted from 1; 0: no affinity.
 - *class*: a way to draw a slot number.
 
 Class 0 refuses, 62 takes the slot that the client's address hashes to, 63 drops. Classes 1 to 16

@@ -230,7 +230,7 @@ class Nftables:
             maps = (AFFINITY[family] for family in base.families)
             return encode_expiring(kept for map_ in maps for kept in self._connection.kept(map_))
         except OSError:
-            return []  # clients choose anew, which is better than no change
+            return []  # clients choose again, which is better than no change
 
     def listen(self) -> int:
         """Hear of transactions from now on; what was before shows by the generation."""

@@ -104,7 +104,7 @@ ICMPV6: Final = Type(29, 1, "network", _ICMPV6)
 LABEL: Final = _Label(35, 16, "host", {}, bits=True)
 FOUND: Final = Type(37, 4, "host", _PRESENCE)  # nft's boolean, in the place of a device's index
 NAME: Final = _Name(41, 16, "host", {})
-VERDICT: Final = 0xFFFFFF00  # the number of NFT_DATA_VERDICT, which is no type of nft's
+VERDICT: Final = 0xFFFFFF00  # the number of NFT_DATA_VERDICT, which is not one of nft's types
 
 
 @dataclass(frozen=True)
