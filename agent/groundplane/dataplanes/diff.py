@@ -44,17 +44,18 @@ class Union(Mapping[K, V]):
             yield part
 
     @cached_property
-    def _whole(self) -> dict[K, V]:
+    def whole(self) -> dict[K, V]:
+        """All of them as one dictionary, in which keys are found without a call of Python's."""
         whole: dict[K, V] = {}
         for part in self.parts():
             whole.update(part)
         return whole
 
     def __getitem__(self, key: K) -> V:
-        return self._whole[key]
+        return self.whole[key]
 
     def __contains__(self, key: object) -> bool:
-        return key in self._whole
+        return key in self.whole
 
     def __iter__(self) -> Iterator[K]:
         return chain.from_iterable(self.parts())
@@ -99,6 +100,9 @@ def diff(there: Mapping[K, V], wanted: Mapping[K, V]) -> Delta[K, V]:
     """Return the change that makes *there* into *wanted*; empty when they are equal."""
     if not there:
         return Delta(create=wanted, from_nothing=True)
+    wanted = wanted.whole if isinstance(wanted, Union) else wanted
+    if there == wanted:
+        return Delta()
     create = {key: value for key, value in wanted.items() if key not in there}
     delete = {key: value for key, value in there.items() if key not in wanted}
     update = {
