@@ -28,6 +28,7 @@ from groundplane.dataplanes.reconcile import ALL, Reconciler
 from groundplane.net.proxy import ProxyMode
 from groundplane.project import NodeState, project, project_service
 from groundplane.project.extent import Extent, Only
+from groundplane.project.persistent_map import changed
 from groundplane.project.select_endpoints import Place
 from groundplane.site.compiled import Service
 
@@ -97,7 +98,7 @@ def measure(mode: ProxyMode, services: int, endpoints: int, changes: int, times:
             service = made.services[number * 7 % services]
             workload = service.endpoints.workloads[0]
             for failing in (frozenset({(service.namespace, workload)}), frozenset[Any]()):
-                state = changed(state, service, failing)
+                state = changed_state(state, service, failing)
                 seconds.append(node.apply(state, Only([service.key])))
         look = statistics.median(node.look() for _ in range(5))
         ways = [
@@ -110,9 +111,9 @@ def measure(mode: ProxyMode, services: int, endpoints: int, changes: int, times:
     return Measured(load, change, worst, look, memory, found["service"], found["without"])
 
 
-def changed(state: NodeState, service: Service, failing: frozenset[tuple[str, str]]) -> NodeState:
+def changed_state(state: NodeState, service: Service, failing: frozenset[tuple[str, str]]) -> NodeState:
     projected = project_service(service, Place("n0", ""), failing)
-    return dataclasses.replace(state, services=state.services.changed({service.key: projected}))
+    return dataclasses.replace(state, services=changed(state.services, {service.key: projected}))
 
 
 def _show(text: str) -> None:

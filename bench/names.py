@@ -28,6 +28,7 @@ from groundplane.dataplanes.dns import Bind, local_files, server_config, zones_o
 from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.node.config_files import zone_files
 from groundplane.project.extent import Only
+from groundplane.project.persistent_map import changed
 from groundplane.project.state import Member, NodeBase, NodeState, ServicePort, VirtualService
 from groundplane.site.compiled import Sizes
 
@@ -99,8 +100,8 @@ class Scene:
         """Let a moving service's endpoint be another one, as the agent does; return when."""
         self.versions[number] += 1
         service = moving(number, self.versions[number])
-        changed = self.state.services.changed({service.key: service})
-        self.state = replace(self.state, services=changed)
+        services = changed(self.state.services, {service.key: service})
+        self.state = replace(self.state, services=services)
         begun = time.monotonic()
         self.reconciler.apply(self.state, Only([service.key]))
         return Change(service.members[0].address, begun, time.monotonic())

@@ -32,13 +32,21 @@ def with_tenants(*tenants: str) -> str:
             '"[a]" is not a lower-case',
         ),
         ("name: a, paths: [a], cidrs: [10.0.0.1/8]", "cidrs[0]", '"10.0.0.1/8" has bits set'),
-        ("name: a, paths: [a], nodePorts: [0]", "nodePorts[0]", '"0" is neither a port nor a range'),
+        (
+            "name: a, paths: [a], nodePorts: [0]",
+            "nodePorts[0]",
+            '"0" is neither a port nor a range',
+        ),
         (
             "name: a, paths: [a], hostPorts: [9-8]",
             "hostPorts[0]",
             '"9-8" is neither a port nor a range',
         ),
-        ("name: a, paths: [a], hostPorts: [http]", "hostPorts[0]", '"http" is neither a port nor a'),
+        (
+            "name: a, paths: [a], hostPorts: [http]",
+            "hostPorts[0]",
+            '"http" is neither a port nor a',
+        ),
         ("name: a, paths: [a], loadBalancerPools: [x]", "loadBalancerPools[0]", 'no pool "x"'),
         ("name: a, paths: [a], kinds: [Cluster]", "kinds[0]", "Cluster"),
         ("name: a, paths: [a], port: 80", "port", 'unknown field "port"'),

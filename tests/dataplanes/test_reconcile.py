@@ -267,7 +267,7 @@ def test_looking_at_what_differs_alone_comes_to_the_same(sequence: list[NodeStat
     reconciler = Reconciler(plane)
     reconciler.apply(sequence[0])
     for before, after in pairwise(sequence):
-        every = before.services.keys() | after.services.keys()
+        every = {*before.services, *after.services}
         among = {key for key in every if before.services.get(key) != after.services.get(key)}
         reconciler.apply(after, Only(among))
         assert not Reconciler(plane).plan(after)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
+from immutables import Map
 
 from groundplane.net.mtu import DEFAULT_MTU
 from groundplane.net.protocols import Family, Protocol
 from groundplane.net.proxy import Forwarding, ProxyMode
-from groundplane.project.persistent_map import Sharded
 from groundplane.site.compiled import Ipvs, Overlay, Sizes, StubZone
 
 Key = tuple[str, str]
@@ -195,8 +195,8 @@ class NodeState:
     """The whole of it: one base, one part a service, and one a node that has workloads."""
 
     base: NodeBase
-    services: Sharded[Key, VirtualService]
-    workloads: Sharded[Key, NodeWorkloads] = field(default_factory=Sharded)
+    services: Map[Key, VirtualService]
+    workloads: Map[Key, NodeWorkloads] = field(default_factory=Map)
 
     @classmethod
     def of(
@@ -207,8 +207,8 @@ class NodeState:
     ) -> "NodeState":
         return cls(
             base,
-            Sharded((each.key, each) for each in services),
-            Sharded((each.key, each) for each in workloads),
+            Map((each.key, each) for each in services),
+            Map((each.key, each) for each in workloads),
         )
 
     @property

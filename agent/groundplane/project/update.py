@@ -14,6 +14,7 @@ from groundplane.project.node import (
     project_base,
     project_service,
 )
+from groundplane.project.persistent_map import changed
 from groundplane.project.select_endpoints import Failing
 from groundplane.project.state import NodeBase, NodeState, VirtualService
 from groundplane.site import compiled
@@ -49,7 +50,7 @@ def project_change(
         for each in changed_workloads(old, new)
     }
     known = replace(
-        state, base=_base(state.base, old, new), workloads=state.workloads.changed(workloads)
+        state, base=_base(state.base, old, new), workloads=changed(state.workloads, workloads)
     )
     return update(known, new, keys, failing), Only(keys | workloads.keys())
 
@@ -74,7 +75,7 @@ def update(
     for key in keys:
         service = snapshot.service(key)
         changes[key] = project_service(service, place, failing) if service else None
-    return replace(state, services=state.services.changed(changes))
+    return replace(state, services=changed(state.services, changes))
 
 
 class WorkloadIndex:
