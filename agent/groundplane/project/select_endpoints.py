@@ -43,9 +43,8 @@ def choose(service: compiled.Service, place: Place, failing: Failing) -> Chosen:
     ready: Sequence[int] = passing
     draining: Sequence[int] = ()
     if endpoints.conditions and not service.publish_not_ready:
-        letters = endpoints.conditions
-        ready = [index for index in passing if letters[index] in compiled.READY]
-        draining = [index for index in passing if letters[index] in compiled.DRAINING]
+        ready = [index for index in passing if endpoints.is_ready(index)]
+        draining = [index for index in passing if endpoints.is_draining(index)]
     return _chosen(service, place, ready, draining)
 
 

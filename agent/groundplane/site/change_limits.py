@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final
 
 from groundplane.site.blocks import Key
-from groundplane.site.compiled import DRAINING, READY, ChangeLimits, Service
+from groundplane.site.compiled import ChangeLimits, Service
 from groundplane.site.snapshot import Snapshot
 
 HELD: Final = "held back: "  # begins why a change is not used
@@ -78,7 +78,9 @@ def _serving(service: Service) -> int:
     endpoints = service.endpoints
     if service.publish_not_ready or not endpoints.conditions:
         return len(endpoints)
-    return sum(letter in READY + DRAINING for letter in endpoints.conditions)
+    return sum(
+        endpoints.is_ready(index) or endpoints.is_draining(index) for index in range(len(endpoints))
+    )
 
 
 def _ranges(snapshot: Snapshot) -> tuple[str, ...]:

@@ -139,6 +139,14 @@ class Endpoints(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     def __len__(self) -> int:
         return self.count
 
+    def is_ready(self, index: int) -> bool:
+        """Return whether the endpoint at *index* is ready; kube-proxy ignores that it terminates."""
+        return not self.conditions or self.conditions[index] in _READY
+
+    def is_draining(self, index: int) -> bool:
+        """Return whether the endpoint at *index* serves and terminates, and is not ready."""
+        return bool(self.conditions) and self.conditions[index] in _DRAINING
+
     def rows(self) -> list[Endpoint]:
         """Return the endpoints one by one."""
         places = zip(
@@ -180,8 +188,8 @@ _CONDITIONS: Final = {  # ready, serving, terminating
         strict=True,
     )
 }
-READY: Final = "abef"  # terminating or not, as kube-proxy has it
-DRAINING: Final = "g"  # not ready, but serving and terminating
+_READY: Final = {letter for letter, (ready, _, _) in _CONDITIONS.items() if ready}
+_DRAINING: Final = {letter for letter, which in _CONDITIONS.items() if which == (False, True, True)}
 _LETTERS: Final = {conditions: letter for letter, conditions in _CONDITIONS.items()}
 
 

@@ -4,8 +4,9 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from enum import Enum
 from itertools import chain
-from typing import Final
+from typing import Final, Literal
 
 from groundplane.dataplanes import Drift
 from groundplane.dataplanes.diff import Delta, pieces
@@ -31,7 +32,18 @@ _TRIES: Final = 10
 _PIECE: Final = 12_000  # elements of one transaction of a first load
 _ENTRANCES: Final = {m.code for f in MAPS.values() for m in (f.cluster_ips, f.external_ips)}
 _OF_OVERLAY: Final = tuple(maps.tunnel_nodes for maps in MAPS.values())
-_TAMPERED: Final = "tampered"  # in place of a digest: our framework, with rules of others
+
+
+class Tables(Enum):
+    """What the kernel has in place of one framework of ours."""
+
+    ABSENT = "no table of ours"
+    MIXED = "tables of several frameworks, or not all of a framework"
+    TAMPERED = "a framework of ours with rules of others"
+    UNKNOWN = "a write began, and its end was not seen"
+
+
+Framework = str | Tables  # a framework of ours by its digest
 
 
 def maps_of(base: NodeBase) -> list[Map]:
@@ -55,7 +67,7 @@ class Nftables:
     def __init__(self) -> None:
         self._connection = Connection()
         self._digested: tuple[NodeBase, str] | None = None
-        self._framework: str | None = None  # the one that was there at the last read or write
+        self._framework: Framework = Tables.UNKNOWN  # at the last read or write
         self._rules: tuple[bytes, ...] | None = (
             None  # as we loaded them, or found them at the start
         )
@@ -82,10 +94,12 @@ class Nftables:
             self._digested = base, framework_digest(base)
         return self._digested[1]
 
-    def _digest_there(self, base: NodeBase) -> str | None:
-        """Return the digest that all our tables have, "" when they differ, None without any."""
+    def _framework_there(self, base: NodeBase) -> str | Literal[Tables.ABSENT, Tables.MIXED]:
+        """Return the framework of our tables, which have its digest as their comment."""
         comments = {self._connection.table_comment(each) for each in tables_of(base)}
-        return comments.pop() if len(comments) == 1 else ""
+        if len(comments) > 1:
+            return Tables.MIXED
+        return Tables.ABSENT if (digest := comments.pop()) is None else digest
 
     def _rules_there(self, base: NodeBase) -> tuple[bytes, ...]:
         return tuple(self._connection.framework_there(each) for each in tables_of(base))
@@ -105,11 +119,11 @@ class Nftables:
         raise KernelRefused("others changed the ruleset again and again while it was read")
 
     def _read(self, base: NodeBase) -> dict[Element, bytes]:
-        self._framework = self._digest_there(base)
+        self._framework = self._framework_there(base)
         if self._framework == self._digest(base):
             rules = self._rules_there(base)
             if self._rules not in (None, rules):
-                self._framework = _TAMPERED
+                self._framework = Tables.TAMPERED
             self._rules = self._rules or rules
         maps = maps_of(base) if self._framework == self._digest(base) else []
         return dict(pair for map_ in maps for pair in self._connection.elements(map_))
@@ -117,19 +131,19 @@ class Nftables:
     def prepare(self, base: NodeBase) -> None:
         """Load the framework where there is no table of ours."""
         with suppress(OSError):
-            if self._digest_there(base) is None:
+            if self._framework_there(base) is Tables.ABSENT:
                 self._ignore_ourselves()
                 self._load(base)
 
     def unprepared(self, base: NodeBase) -> list[str]:
         """Return that our tables are missing, or that others are to replace them."""
         try:
-            there = self._digest_there(base)
+            there = self._framework_there(base)
         except OSError as error:
             raise KernelRefused(f"the kernel shows no tables: {error.strerror}") from None
         if there == self._digest(base):
             return []
-        verb = "load" if there is None else "replace"
+        verb = "load" if there is Tables.ABSENT else "replace"
         tables = ", ".join(f"{family} {owned.TABLE}" for family in tables_of(base))
         return [f"{verb} tables {tables}"]
 
@@ -146,27 +160,27 @@ class Nftables:
         try:
             # Where nobody has written since, what we know is there.
             rests = known == wanted and self._connection.generation() == self._generation
-            there = wanted if rests else self._digest_there(base)
+            there = wanted if rests else self._framework_there(base)
         except OSError as error:
             raise KernelRefused(f"the kernel shows no tables: {error.strerror}") from None
-        self._framework = None
+        self._framework = Tables.UNKNOWN
         if there != wanted and known == wanted:
             # *delta* is the difference to what is gone.
             raise KernelRefused("others removed or changed our tables")
         if base.proxy_mode == "ipvs" and _balances(delta):
             self._require_ipvs(base)
         before, own = self._generation, 0
-        replaced = known == _TAMPERED or there not in (wanted, None)
+        replaced = known is Tables.TAMPERED or there not in (wanted, Tables.ABSENT)
         if replaced:
             self._replace(base, delta)
             own += 1
         else:
-            if there is None:
+            if there is Tables.ABSENT:
                 self._load(base)
                 own += 1
             own += self._fill(delta) if delta.from_nothing else self._change(delta)
         self._framework = wanted
-        if replaced or there is None:
+        if replaced or there is Tables.ABSENT:
             self._rules = None
             with suppress(InterruptedError):  # others write: the next read takes what is there
                 self._rules = self._rules_there(base)
