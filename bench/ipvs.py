@@ -111,7 +111,9 @@ def measure(mode: ProxyMode, services: int, endpoints: int, changes: int, times:
     return Measured(load, change, worst, look, memory, found["service"], found["without"])
 
 
-def changed_state(state: NodeState, service: Service, failing: frozenset[tuple[str, str]]) -> NodeState:
+def changed_state(
+    state: NodeState, service: Service, failing: frozenset[tuple[str, str]]
+) -> NodeState:
     projected = project_service(service, Place("n0", ""), failing)
     return dataclasses.replace(state, services=changed(state.services, {service.key: projected}))
 

@@ -1,4 +1,4 @@
-"""Take a file from a path or an https URL, and prove it while it is read."""
+"""Read and verify a file from a path or an https URL."""
 
 import errno
 import hashlib

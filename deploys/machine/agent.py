@@ -77,7 +77,7 @@ def agent() -> None:
     )
     deciding = [installed, settings, trusted, *units, *([helper] if helper else [])]
     systemd.service(
-        name="The agent is the new one",
+        name="Restart the agent after a change",
         service="groundplane-agent.service",
         restarted=True,
         _if=lambda: any(op.did_change() for op in deciding),

@@ -19,7 +19,7 @@ def wireguard_keys() -> None:
     packages.listed(name="apt knows what there is to install", packages=("wireguard-tools",))
     apt.packages(name="wg is installed", packages=["wireguard-tools"], no_recommends=True)
     links.make_wireguard_key(name="There is a private key")
-    python.call(name="The public key is told", function=_tell)
+    python.call(name="Print the public key", function=_tell)
 
 
 def _tell() -> None:

@@ -239,7 +239,7 @@ def site(directory: Path, ip: str) -> bytes:
 
 
 @pytest.mark.parametrize("hanging", [0, 1])
-def test_a_lane_that_hangs_keeps_no_other_from_being_brought_and_repaired(
+def test_a_hung_worker_does_not_block_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hanging: int
 ) -> None:
     monkeypatch.setattr(controller_module, "_PATIENCE_S", 0.3)

@@ -60,7 +60,7 @@ def test_of_one_endpoint_there_is_one() -> None:
 
 
 def test_a_service_that_is_gone_is_told() -> None:
-    expected = Told("ServiceRemoved", "Service/default/web", "is gone from the catalog")
+    expected = Told("ServiceRemoved", "Service/default/web", "was removed from the catalog")
     assert [expected] == told([service("web", A)], [])
 
 

@@ -85,7 +85,7 @@ def test_a_child_that_dies_in_silence_says_how(
 def test_a_child_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiler, "WALL_S", 0.2)
     stand_in(tmp_path, monkeypatch, "exec sleep 60")
-    assert f"{tmp_path}: compiling it took over 0.2 s" == fault(tmp_path)
+    assert f"{tmp_path}: compiling timed out after 0.2 s" == fault(tmp_path)
 
 
 def test_a_source_that_needs_too_much_memory_is_one_line(

@@ -65,7 +65,7 @@ def test_a_change_of_health_does_not_compile_the_source(
     place.run(plane, steps=steps)
 
 
-def test_why_the_health_file_cannot_be_watched_is_told_once_for_each_reason(
+def test_a_watch_error_is_logged_once_for_each_reason(
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     left = ["gone", "gone", "gone", "no more watches", "no more watches", *["gone"] * 5]

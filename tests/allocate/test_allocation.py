@@ -77,7 +77,7 @@ HISTORIES = st.lists(_DUAL_DRAWS, max_size=3)
 
 
 @given(draw=_DUAL_DRAWS, history=HISTORIES, random=st.randoms(use_true_random=False))
-def test_the_same_objects_and_lock_give_the_same_addresses_in_any_order(
+def test_addresses_do_not_depend_on_the_order_of_objects(
     draw: Draw, history: list[Draw], random: Random
 ) -> None:
     lock, objects = after(history), draw.objects()

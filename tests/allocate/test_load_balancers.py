@@ -76,7 +76,7 @@ def addresses(found: Allocations) -> list[str]:
 
 
 @given(draw=DRAWS, history=HISTORIES, random=st.randoms(use_true_random=False))
-def test_the_same_objects_and_lock_give_the_same_addresses_in_any_order(
+def test_addresses_do_not_depend_on_the_order_of_objects(
     draw: Draw, history: list[Draw], random: Random
 ) -> None:
     lock, objects = after(history), draw.objects()
@@ -271,7 +271,7 @@ def test_an_address_that_a_merge_gave_twice_is_told_of() -> None:
     assert found == [
         (
             "Service/default/web: : 203.0.113.5, which addresses.lock gives it, is taken by "
-            "Service/default/db; an address is never changed in silence: delete the line of "
+            "Service/default/db; an address is never changed automatically: delete the line of "
             "LoadBalancer/default/web in addresses.lock to have a new one"
         )
     ]

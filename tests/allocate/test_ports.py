@@ -279,7 +279,7 @@ def test_a_port_whose_range_is_gone_is_never_changed_in_silence() -> None:
     assert faults(on_nodes("web"), lock=held(web=40000)) == [
         (
             "Service/default/web: : 40000, which addresses.lock gives it, is outside the node port "
-            "range 30000-32767; a port is never changed in silence: delete the line of "
+            "range 30000-32767; a port is never changed automatically: delete the line of "
             "NodePort/default/web/TCP/80 in addresses.lock to have a new one"
         )
     ]

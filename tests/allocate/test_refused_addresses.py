@@ -68,7 +68,7 @@ def test_an_address_whose_range_is_gone_is_never_changed_in_silence(source: Path
     assert faults(source, text, lock="Service/default/db 10.97.0.1\n") == [
         (
             "site/test.yaml:2: Service/default/db: 10.97.0.1, which addresses.lock gives it, "
-            f"{_OUTSIDE}; an address is never changed in silence: "
+            f"{_OUTSIDE}; an address is never changed automatically: "
             "delete its line in addresses.lock to have a new one"
         )
     ]

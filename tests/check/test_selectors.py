@@ -100,7 +100,7 @@ def test_a_selector_that_matches_nothing_says_what_is_near(
     source: Path, workloads: str, hint: str
 ) -> None:
     assert warned(source, SERVICE + workloads) == [
-        f"site/test.yaml:6: Service/default/web: spec.selector: it selects no workload; {hint}"
+        f"site/test.yaml:6: Service/default/web: spec.selector: selector matches no Workload; {hint}"
     ]
 
 
@@ -184,4 +184,4 @@ def test_very_many_services_that_select_nothing_share_the_work_of_hints(source: 
     text = "".join(each.format(number) for each in (workload, service) for number in range(2000))
     found = [fault.message for fault in warnings(read(source, text))]
     assert "the nearest label is app=a0x" in found[0]
-    assert {"it selects no workload"} == set(found[300:])
+    assert {"selector matches no Workload"} == set(found[300:])

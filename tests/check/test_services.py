@@ -73,7 +73,7 @@ def test_a_name_may_begin_with_a_digit(source: Path) -> None:
         (
             "[{port: 80, name: a}, {port: 81, name: a}]",
             "spec.ports[1].name",
-            'a second port named "a"',
+            'duplicate port name "a"; rename one',
         ),
         (
             "[{port: 80, name: a}, {port: 80, name: b}]",
@@ -111,7 +111,7 @@ def test_a_port_name_may_be_as_long_as_a_label(source: Path) -> None:
             "spec.clusterIPs",
             "at most two addresses, one per family",
         ),
-        ("clusterIPs: [10.96.0.7, 10.96.0.8]", "spec.clusterIPs", "a family is given twice"),
+        ("clusterIPs: [10.96.0.7, 10.96.0.8]", "spec.clusterIPs", "duplicate family; remove one"),
         (
             "{clusterIP: 10.96.0.7, clusterIPs: [10.96.0.8]}",
             "spec.clusterIPs[0]",

@@ -65,7 +65,7 @@ def test_its_node_exists(source: Path, name: str, hint: str) -> None:
         (
             "ports: [{port: 1, name: a}, {port: 2, name: a}]",
             "spec.ports[1].name",
-            'a second port named "a"',
+            'duplicate port name "a"; rename one',
         ),
         ("addresses: [web]", "spec.addresses[0]", '"web" is not an IP address'),
         (

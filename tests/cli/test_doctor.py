@@ -131,7 +131,7 @@ def test_another_machine_is_told_to_name_its_node(
     groundplane: Command, site: Path, facts: list[Facts]
 ) -> None:
     facts.append(replace(GOOD, addresses=(Address("eth0", "198.51.100.7", 24),)))
-    told = "error: no node of the site has an address of this machine; name one with --node\n"
+    told = "error: no Node has an address of this machine; set --node\n"
     assert Done(1, "", told) == groundplane("doctor", "site")
 
 

@@ -84,7 +84,7 @@ def test_a_lock_that_would_change_refuses_the_push(clone: Clone) -> None:
 def test_a_warning_refuses_the_push_that_does_not_accept_it(clone: Clone) -> None:
     accepted, said = clone.push(FILES)
     assert not accepted
-    assert "warning: Service/orders/db: spec.selector: it selects no workload" in said
+    assert "warning: Service/orders/db: spec.selector: selector matches no Workload" in said
     assert "error: 1 warning; git push -o accept-warnings accepts it all" in said
     assert clone.push(FILES, "-o", "accept-warnings")[0]
 

@@ -17,7 +17,7 @@ def test_where_ipvs_balances_services_pass_input() -> None:
     finding = the(rules("input", *others), EXPOSED, IPVS)
     assert ("error", "table inet filter, chain input") == (finding.severity, finding.subject)
     assert finding.message == (
-        "It swallows IPv4 and IPv6 by its policy drop: workloads to services; clients outside to "
+        "It drops IPv4 and IPv6 by its policy drop: workloads to services; clients outside to "
         "services."
     )
     command = "nft insert rule inet filter input meta mark and 0xffc00000 == 0x47400000 accept"
@@ -31,9 +31,7 @@ def test_where_ipvs_balances_services_pass_input() -> None:
 def test_where_ipvs_balances_what_it_sends_passes_output_and_answers_pass_forward() -> None:
     to_bridge = [oif("groundplane0"), ACCEPT]
     finding = the(rules("output", to_bridge), EXPOSED, IPVS)
-    assert (
-        "swallows IPv4 and IPv6 by its policy drop: what IPVS sends to endpoints" in finding.message
-    )
+    assert "drops IPv4 and IPv6 by its policy drop: what IPVS sends to endpoints" in finding.message
     assert ["nft insert rule inet filter output ct label 15 accept"] == commands(finding)
     assert [] == found(rules("output", to_bridge, [LABEL, ACCEPT]), EXPOSED, IPVS)
     forward = [[iif("groundplane0"), ACCEPT], to_bridge]

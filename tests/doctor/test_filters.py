@@ -37,7 +37,7 @@ def test_a_forward_chain_that_accepts_nothing_of_ours() -> None:
     finding = the(rules("forward", [ESTABLISHED, ACCEPT]), EXPOSED)
     assert ("error", "table inet filter, chain forward") == (finding.severity, finding.subject)
     assert finding.message == (
-        "It swallows IPv4 and IPv6 by its policy drop: workloads to services; workloads to those "
+        "It drops IPv4 and IPv6 by its policy drop: workloads to services; workloads to those "
         "of other nodes; workloads of other nodes to those of this one; what other nodes "
         "masquerade to workloads of this one; workloads to addresses outside; clients outside to "
         "services; clients outside to services whose endpoints are on other nodes."
@@ -50,7 +50,7 @@ def test_a_forward_chain_that_accepts_nothing_of_ours() -> None:
 
 
 def test_a_chain_of_one_family_is_told_for_it_alone() -> None:
-    assert "swallows IPv6 by" in the(rules("forward", family="ip6")).message
+    assert "drops IPv6 by" in the(rules("forward", family="ip6")).message
 
 
 @pytest.mark.parametrize(
@@ -107,14 +107,14 @@ def test_what_has_an_end_outside_is_a_warning() -> None:
     accepted = [[iif("groundplane0"), ACCEPT], [oif("groundplane0"), ours, ACCEPT], [peers, ACCEPT]]
     finding = the(rules("forward", *accepted, [ESTABLISHED, ACCEPT], family="ip"), EXPOSED)
     told = (
-        "It may swallow IPv4 by its policy drop: clients outside to services; "
+        "It may drop IPv4 by its policy drop: clients outside to services; "
         "clients outside to services whose endpoints are on other nodes."
     )
     assert ("warning", told) == (finding.severity, finding.message)
     finding = the(
         rules("input", [dport("udp", 53), ACCEPT], [dport("tcp", 53), ACCEPT], family="ip"), EXPOSED
     )
-    told = "It swallows IPv4 by its policy drop: health checks on port 32000."
+    told = "It drops IPv4 by its policy drop: health checks on port 32000."
     assert ("warning", told) == (finding.severity, finding.message)
 
 
@@ -122,16 +122,16 @@ def test_a_rule_that_cannot_be_judged_makes_it_a_perhaps() -> None:
     limit = {"limit": {"rate": 5, "per": "second"}}
     finding = the(rules("forward", [limit, ACCEPT]))
     assert "warning" == finding.severity
-    assert finding.message.startswith("It may swallow IPv4 and IPv6 by its policy drop: ")
+    assert finding.message.startswith("It may drop IPv4 and IPv6 by its policy drop: ")
 
 
 def test_what_is_lost_and_what_may_be_are_apart() -> None:
     limit = {"limit": {"rate": 5, "per": "second"}}
-    swallows, may = diagnose(
+    drops, may = diagnose(
         BASE, rules("forward", [iif("groundplane0"), limit, ACCEPT], family="ip6"), NOTHING
     )
-    assert ("error", "warning") == (swallows.severity, may.severity)
-    assert "workloads to services" not in swallows.message
+    assert ("error", "warning") == (drops.severity, may.severity)
+    assert "workloads to services" not in drops.message
     assert "workloads to services" in may.message
 
 
@@ -196,11 +196,11 @@ def test_ufw() -> None:
     )
 
 
-def test_an_input_chain_swallows_names_and_health_checks() -> None:
+def test_an_input_chain_drops_names_and_health_checks() -> None:
     finding = the(rules("input", [ESTABLISHED, ACCEPT]), EXPOSED)
     assert ("error", "table inet filter, chain input") == (finding.severity, finding.subject)
     assert finding.message == (
-        "It swallows IPv4 and IPv6 by its policy drop: names asked by workloads; health checks on "
+        "It drops IPv4 and IPv6 by its policy drop: names asked by workloads; health checks on "
         "port 32000; neighbour discovery of workloads."
     )
     assert [
@@ -216,12 +216,12 @@ HOST_PORTS = Exposed(
 )
 
 
-def test_an_input_chain_swallows_what_services_send_to_endpoints_on_the_nodes_network() -> None:
+def test_an_input_chain_drops_what_services_send_to_endpoints_on_the_nodes_network() -> None:
     dns = [[iif("groundplane0"), ACCEPT]]
     finding = the(rules("input", *dns), HOST_PORTS)
     assert ("error", "table inet filter, chain input") == (finding.severity, finding.subject)
     assert finding.message == (
-        "It swallows IPv4 and IPv6 by its policy drop: services to port 8081 of this node; "
+        "It drops IPv4 and IPv6 by its policy drop: services to port 8081 of this node; "
         "services to port 5300 of this node."
     )
     assert [
@@ -266,7 +266,7 @@ def test_what_services_ask_of_a_node_is_told_by_its_addresses() -> None:
     assert ("10.244.1.10", "192.0.2.2") == exposed([direct], []).direct
 
 
-def test_an_output_chain_swallows_what_the_node_asks_of_services() -> None:
+def test_an_output_chain_drops_what_the_node_asks_of_services() -> None:
     finding = the(rules("output", [ESTABLISHED, ACCEPT]))
     assert "the node itself to services" in finding.message
     assert [
@@ -357,11 +357,11 @@ FROM_WORKLOADS, TO_WORKLOADS = [iif("groundplane0"), ACCEPT], [oif("groundplane0
 )
 def test_tunnels_pass_input_and_output(base: NodeBase, family: str, port: int) -> None:
     entering = the(with_overlay(rules("input", FROM_WORKLOADS)), base=base)
-    told = f"It swallows {family} by its policy drop: tunnels from other nodes."
+    told = f"It drops {family} by its policy drop: tunnels from other nodes."
     assert ("error", told) == (entering.severity, entering.message)
     assert [f"nft insert rule inet filter input udp dport {port} accept"] == commands(entering)
     leaving = the(with_overlay(rules("output", TO_WORKLOADS, [TRANSLATED, ACCEPT])), base=base)
-    assert f"It swallows {family} by its policy drop: tunnels to other nodes." == leaving.message
+    assert f"It drops {family} by its policy drop: tunnels to other nodes." == leaving.message
     assert [f"nft insert rule inet filter output udp dport {port} accept"] == commands(leaving)
 
 

@@ -64,7 +64,7 @@ def test_the_families_of_a_service(
     [
         ("4", {"ip_families": ("IPv6",)}, "ipFamilies", "the site has no IPv6 service range"),
         ("4", {"cluster_ip": "fd00::1"}, "clusterIP", "the site has no IPv6 service range"),
-        ("46", {"ip_families": ("IPv6", "IPv6")}, "ipFamilies", "a family is given twice"),
+        ("46", {"ip_families": ("IPv6", "IPv6")}, "ipFamilies", "duplicate family; remove one"),
         (
             "46",
             {"ip_families": ("IPv6", "IPv4")},

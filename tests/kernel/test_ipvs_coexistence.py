@@ -1,4 +1,4 @@
-"""IPVS beside other programs' filters: what they swallow, and what docs/coexistence.md says to add.
+"""IPVS beside other programs' filters: what they drop, and what docs/coexistence.md says to add.
 
 Needs root, and a kernel with IPVS (tests/vms/test_ipvs.py).
 """
@@ -20,7 +20,7 @@ from tests.kernel.world import World, ask, run, world
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
-SWALLOWED_S = 3.0  # after which nobody waits for what a filter swallows
+DROPPED_S = 3.0  # after which nobody waits for what a filter drops
 RULESETS = Path(__file__).with_name("rulesets")
 PAGE = (Path(__file__).parents[2] / "docs/coexistence.md").read_text()
 
@@ -117,7 +117,7 @@ def test_alone(net: World) -> None:
 
 def test_a_filter_written_by_hand_with_the_rules_that_the_page_says(net: World) -> None:
     load(net, "strict.nft")
-    assert clients(wrong(net, SWALLOWED_S)) == {
+    assert clients(wrong(net, DROPPED_S)) == {
         "a",
         "b",
         "near",
@@ -136,7 +136,7 @@ def test_ufw_with_the_rules_that_the_page_says(net: World) -> None:
         "ip filter ufw-user-forward iifname groundplane0 accept",
         "ip6 filter ufw6-user-forward iifname groundplane0 accept",
     )
-    lost = wrong(net, SWALLOWED_S)
+    lost = wrong(net, DROPPED_S)
     assert {"a", "b", "near"} == clients(lost)
     assert any("a to self, IPv4" in line for line in lost)
     for file in UFW_FILES:
@@ -149,7 +149,7 @@ def test_ufw_with_the_rules_that_the_page_says(net: World) -> None:
 
 def test_firewalld_with_the_commands_that_the_page_says(net: World) -> None:
     load(net, "firewalld-trusted.nft")
-    assert {"near"} == clients(wrong(net, SWALLOWED_S))
+    assert {"near"} == clients(wrong(net, DROPPED_S))
     run(net.node("n1"), "nft", "delete table inet firewalld")
     load(net, "firewalld-ipvs.nft")
     place = "inet firewalld filter_IN_policy_groundplane_ipvs_allow"
@@ -162,7 +162,7 @@ def test_firewalld_with_the_commands_that_the_page_says(net: World) -> None:
 
 def test_docker_with_the_rules_that_the_page_says(net: World) -> None:
     load(net, "docker.nft")
-    assert {"a", "b", "near"} == clients(wrong(net, SWALLOWED_S))
+    assert {"a", "b", "near"} == clients(wrong(net, DROPPED_S))
     for program in ("iptables", "ip6tables"):
         line = "-I DOCKER-USER -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT"
         assert f"{program} {line}" in PAGE

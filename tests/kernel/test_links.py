@@ -183,7 +183,7 @@ def test_without_the_bridge_the_error_says_who_makes_it(node: str) -> None:
     ip(f"-n {node} link del groundplane0")
     with pytest.raises(KernelRefused) as refused:
         apply(node, state())
-    told = "there is no bridge groundplane0; the deploy makes it"
+    told = "bridge groundplane0 is missing; run the deploy"
     assert told == str(refused.value)
     assert 4 == len(routes(node, "proto", "71"))
 

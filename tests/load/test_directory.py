@@ -95,7 +95,7 @@ def test_a_byte_order_mark_is_no_part_of_the_document(source: Path) -> None:
         ),
         (
             "a: 1\n---\nb:\n\t- c\n",
-            ("site/a.yaml:4: not YAML: a tab; YAML is indented by spaces"),
+            ("site/a.yaml:4: not YAML: tab in indentation; use spaces"),
         ),
         (
             "a: {{ .Values.name }}\n",
@@ -261,7 +261,7 @@ def test_an_empty_source_is_never_a_site_without_services(
     source: Path, files: dict[str, str]
 ) -> None:
     assert load_faults(source, files) == [
-        "site: no documents: an empty source is never taken for a site without services"
+        "site: no documents; an empty source is an error, not a site without services"
     ]
 
 

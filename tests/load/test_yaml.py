@@ -32,7 +32,7 @@ def test_a_merge_key_is_an_ordinary_key() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("a: 1\nb:\n\t- c", 3, "a tab; YAML is indented by spaces"),
+        ("a: 1\nb:\n\t- c", 3, "tab in indentation; use spaces"),
         (
             "a: 1\nb: @c",
             2,

@@ -237,7 +237,7 @@ def both(docker: Deployed) -> Deployed:
 def test_firewalld_keeps_out_other_nodes_and_the_doctor_says_so(firewalld: Deployed) -> None:
     assert {"inet firewalld"} == theirs(firewalld).keys()
     health = f"health checks on port {health_check_port(firewalld)}"
-    how = "It swallows IPv4 and IPv6 by a drop or reject rule"
+    how = "It drops IPv4 and IPv6 by a drop or reject rule"
     legacy = "services to port 8099 of this node"
     (forward, entering) = findings(firewalld)
     assert ("error", FORWARD, f"{how}: {BETWEEN_NODES}.") == forward

@@ -73,7 +73,7 @@ def test_no_yaml_is_never_a_site_without_services(
     repository: Repository, over_https: OverHttps, query: str
 ) -> None:
     repository.commit({"docs/README.md": "x", "docs/addresses.lock": "x"})
-    expected = "there is no YAML file; an empty source is never taken for a site"
+    expected = "no YAML file; an empty source is an error, not a site without services"
     assert expected == fault(over_https(query))
 
 

@@ -67,7 +67,7 @@ def test_a_key_that_the_server_does_not_know(
     served.commit(SITE)
     key(tmp_path / "other")
     trust = replace(ssh_server.trust, key=tmp_path / "other")
-    expected = f"the server does not take the key {tmp_path / 'other'}"
+    expected = f"the server rejected the key {tmp_path / 'other'}"
     assert expected == fault(source_of(url, cache, trust))
 
 

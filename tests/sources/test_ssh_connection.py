@@ -162,7 +162,7 @@ def test_it_ends_when_another_key_is_to_be_used(
     assert trust.key
     key(tmp_path / "other")
     (tmp_path / "other").rename(trust.key)
-    assert f"the server does not take the key {trust.key}" == fault(source)
+    assert f"the server rejected the key {trust.key}" == fault(source)
     until(lambda: not connections(cache))
 
 

@@ -80,7 +80,7 @@ class ApplyWorker:
         async with self._turn:
             pending = self._take()
             if pending is None:
-                return  # who came before us took it along
+                return  # an earlier caller applied it
             self._tell(await self._run(self._apply, *pending))
 
     def _take(self) -> _Pending | None:
@@ -243,7 +243,7 @@ class ApplyWorker:
         self._report.metrics.applied(name, seconds, changed, now, whole=isinstance(extent, All))
         backoff.pending = False
         if before.error:
-            self._report.event("Recovered", name, "holds what is declared again")
+            self._report.event("Recovered", name, "is in sync again")
         if repaired:
             before = self._repaired(before, reconciler.plane, repaired, changed_by or "")
         if before.contested and name not in self._contested:

@@ -87,7 +87,7 @@ def _service_event(key: Key, old: VirtualService | None, new: VirtualService | N
         where = " and ".join(new.cluster_ips) or new.external_name or "headless"
         return Told("ServiceAdded", about, f"is there now: {where}, {_counted(_endpoints(new))}")
     if new is None:
-        return Told("ServiceRemoved", about, "is gone from the catalog")
+        return Told("ServiceRemoved", about, "was removed from the catalog")
     left, came = _endpoints(old) - _endpoints(new), _endpoints(new) - _endpoints(old)
     parts = [f"{_listed(came)} came"] if came else []
     parts += [f"{_listed(left)} left"] if left else []

@@ -39,7 +39,7 @@ async def compile_in_child(source: Path, shown: str = "") -> bytes:
         async with asyncio.timeout(WALL_S):
             output, errors, status = await reading
     except TimeoutError:
-        raise SourceError(f"{shown or source}: compiling it took over {WALL_S} s") from None
+        raise SourceError(f"{shown or source}: compiling timed out after {WALL_S} s") from None
     except TooLong:
         limit = f"{SITE_BYTES >> 20} MiB"
         raise SourceError(f"{shown or source}: its compiled site has over {limit}") from None

@@ -212,6 +212,6 @@ class HealthMonitor:
             try:
                 await asyncio.to_thread(save_verdicts, self._state_directory, verdicts)
             except OSError as error:
-                log.warning("verdicts cannot be kept: %s", error)
+                log.warning("cannot save probe results: %s", error)
                 return
             self._saved = verdicts

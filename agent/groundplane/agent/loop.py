@@ -191,5 +191,5 @@ async def _for_ever(part: Callable[[], Awaitable[None]]) -> None:
             await part()
             return
         except Exception:
-            log.exception("a part of the agent ended; it starts again")
+            log.exception("a task of the agent failed; restarting it")
         await asyncio.sleep(_AGAIN_S)

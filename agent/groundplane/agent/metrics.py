@@ -65,7 +65,7 @@ class Metrics:
             "From a change that was seen to the kernel's acknowledgement",
         )
         self._endpoint_changes = counter(
-            f"{kube}_sync_proxy_rules_endpoint_changes", "Workloads that began to fail or to pass"
+            f"{kube}_sync_proxy_rules_endpoint_changes", "Workloads that started failing or passing"
         )
         self._service_changes = counter(
             f"{kube}_sync_proxy_rules_service_changes", "Services that another site changed"

@@ -162,5 +162,5 @@ class SourceWatcher:
         except OSError as problem:
             error = f"{problem.filename}: {problem.strerror}"
             if error != self._report.status.store_error:
-                log.error("revision %s cannot be kept: %s", revision, error)
+                log.error("cannot save revision %s: %s", revision, error)
         self._report.tell(store_error=error)

@@ -113,7 +113,7 @@ class Round:
                 ask.document,
                 "",
                 f"{ask.text}, which {LOCK_NAME} gives it, {error}; "
-                f"{_NOUNS.get(ask.key.kind, 'an address')} is never changed in silence: "
+                f"{_NOUNS.get(ask.key.kind, 'an address')} is never changed automatically: "
                 f"delete {line} in {LOCK_NAME} to have a new one",
             )
         else:

@@ -108,7 +108,7 @@ def _holder(holders: dict[tuple[bytes, str, int], str], service: Service, text: 
         place = (packed, port.protocol, port.port)
         holder = holders.get(place)
         if holder == key:
-            return f"{text} is given twice"
+            return f"duplicate address {text}; remove one"
         if holder:
             return f"{text} with port {port.port}/{port.protocol} is taken by {holder}"
     holders |= {(packed, port.protocol, port.port): key for port in service.spec.ports}

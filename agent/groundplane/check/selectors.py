@@ -44,7 +44,9 @@ def warnings(catalog: Catalog) -> Iterator[Fault]:
             continue
         if not index.matching(namespace, service.spec.selector):
             hint = nearest_labels(catalog, service, index, work)
-            yield catalog.fault(key_of(service), "spec.selector", f"it selects no workload{hint}")
+            yield catalog.fault(
+                key_of(service), "spec.selector", f"selector matches no Workload{hint}"
+            )
     for key, endpoints in catalog.endpoints.items():
         if reason := skipped_for(endpoints, catalog.services.get(key)):
             yield catalog.fault(key_of(endpoints), "", reason)

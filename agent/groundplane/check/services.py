@@ -112,7 +112,9 @@ def _ports(catalog: Catalog, key: Key, service: Service) -> Iterator[Fault]:
         for where, fault in _port(port, alone=len(ports) == 1):
             yield catalog.fault(key, f"{path}.{where}", fault)
         if port.name and port.name in named:
-            yield catalog.fault(key, f"{path}.name", f'a second port named "{port.name}"')
+            yield catalog.fault(
+                key, f"{path}.name", f'duplicate port name "{port.name}"; rename one'
+            )
         if (port.protocol, port.port) in seen:
             message = f"a second port {port.port} of {port.protocol}"
             yield catalog.fault(key, f"{path}.port", message)

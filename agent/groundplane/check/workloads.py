@@ -75,5 +75,7 @@ def _ports(catalog: Catalog, key: Key, workload: Workload) -> Iterator[Fault]:
         if fault := names.port_name(port.name):
             yield catalog.fault(key, f"{path}.name", fault)
         if port.name in named:
-            yield catalog.fault(key, f"{path}.name", f'a second port named "{port.name}"')
+            yield catalog.fault(
+                key, f"{path}.name", f'duplicate port name "{port.name}"; rename one'
+            )
         named.add(port.name)

@@ -25,8 +25,12 @@ _COMMANDS: Final = {
         "Print a shell's completion script.",
     ),
     "debug": ("groundplane.cli.debug", "debug", "Collect what a maintainer needs to see."),
-    "describe": ("groundplane.cli.describe", "describe", "Tell all about one service, and why."),
-    "doctor": ("groundplane.cli.doctor", "doctor", "Say what on this node swallows traffic."),
+    "describe": (
+        "groundplane.cli.describe",
+        "describe",
+        "Show one service and the state of its endpoints.",
+    ),
+    "doctor": ("groundplane.cli.doctor", "doctor", "Find what drops traffic on this node."),
     "events": ("groundplane.cli.events", "events", "Say what happened on this node, and why."),
     "get": ("groundplane.cli.get", "get", "List services, endpoints, workloads or nodes."),
     "inventory": (

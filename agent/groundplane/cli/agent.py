@@ -58,7 +58,7 @@ for _command in (exec_helper, plan, status, wait):
     type=click.FloatRange(min=0.1),
     default=5.0,
     show_default=True,
-    help="Seconds between two looks at a source that cannot tell of changes.",
+    help="Seconds between polls of a source without notifications.",
 )
 @click.option(
     "--metrics-address",
@@ -73,7 +73,7 @@ for _command in (exec_helper, plan, status, wait):
     show_default=True,
     help='Where load balancers ask for /healthz and /livez; "" for nowhere.',
 )
-@click.option("--without-dns", is_flag=True, help="This node runs no DNS server of ours.")
+@click.option("--without-dns", is_flag=True, help="Do not manage a DNS server on this node.")
 def run(
     node: str,
     source: str,

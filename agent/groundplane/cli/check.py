@@ -22,7 +22,7 @@ _SHOWN: Final = 10  # files that are ignored
 
 @click.command()
 @source_argument
-@click.option("--strict", is_flag=True, help="Take warnings and skipped documents for errors.")
+@click.option("--strict", is_flag=True, help="Treat warnings and skipped documents as errors.")
 @click.option(
     "--allow-skipped", is_flag=True, help="With --strict: accept documents that are skipped."
 )

@@ -9,7 +9,7 @@ from groundplane.cli import options
 
 @click.group()
 def debug() -> None:
-    """For those who look for what is wrong."""
+    """Troubleshooting tools."""
 
 
 @debug.command()

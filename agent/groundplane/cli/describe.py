@@ -41,7 +41,7 @@ def describe(
     *,
     live: bool,
 ) -> int:
-    """Tell all about one service: its names and addresses, every endpoint that counts, every
+    """Show one service: its names and addresses, every endpoint that counts, every
     one that does not and why, and the line of the file that says so.
 
     With --live the agent of this node is asked: since when each endpoint counts or does not, and

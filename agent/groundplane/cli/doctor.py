@@ -31,7 +31,7 @@ _STATE = Path("/var/lib/groundplane")
 )
 @click.option("-o", "--output", default="text", type=click.Choice(["text", "json"]))
 def doctor(source: Path | None, node: str | None, state_directory: Path | None, output: str) -> int:
-    """Say what on this node would swallow the traffic of services, and how to mend it.
+    """Say what on this node would drop the traffic of services, and how to mend it.
 
     Run it on the node itself, as root or with CAP_NET_ADMIN; nothing is changed. What the node
     has to do is taken from the site that its agent applied last, or from the catalog in SOURCE.
@@ -105,6 +105,4 @@ def _here(nodes: Iterable["Node"], facts: "Facts") -> str:
     for node in nodes:
         if addresses & {*node.addresses}:
             return node.name
-    raise GroundplaneError(
-        "no node of the site has an address of this machine; name one with --node"
-    )
+    raise GroundplaneError("no Node has an address of this machine; set --node")

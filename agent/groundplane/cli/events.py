@@ -22,7 +22,7 @@ def line(event: "Event") -> str:
 
 @click.command()
 @click.argument("about", required=False, default="")
-@click.option("-f", "--follow", is_flag=True, help="Go on with what happens from now on.")
+@click.option("-f", "--follow", is_flag=True, help="Follow new events.")
 @click.option("-n", "--last", type=click.IntRange(1), help="Only the last N.")
 @click.option("-o", "--output", default="text", type=click.Choice(["text", "json"]))
 @options.runtime_directory

@@ -1,4 +1,4 @@
-"""What on a node would swallow service traffic, and what to do about it.
+"""What on a node would drop service traffic, and what to do about it.
 
 `gather` reads the node, `diagnose` judges what was read.
 """

@@ -1,4 +1,4 @@
-"""What on a node would swallow service traffic: all findings, the worst first. Pure."""
+"""What on a node would drop service traffic: all findings, the worst first. Pure."""
 
 from collections.abc import Iterator
 from typing import Final

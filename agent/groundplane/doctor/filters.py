@@ -1,4 +1,4 @@
-"""Filters of others that swallow what has to pass this node. Pure.
+"""Filters of others that drop what has to pass this node. Pure.
 
 A packet passes a hook only when every chain there lets it: an accept in one keeps no other from
 dropping it, and ours accept nothing for others.
@@ -37,7 +37,7 @@ class Owner(Enum):
 
 
 class Loss(NamedTuple):
-    """A chain, and what it swallows; *doubtful* where a rule that cannot be judged may accept it."""
+    """A chain, and what it drops; *doubtful* where a rule that cannot be judged may accept it."""
 
     chain: Chain
     probes: tuple[SamplePacket, ...]
@@ -62,7 +62,7 @@ def owner(ruleset: Ruleset, chain: Chain) -> Owner:
 
 
 def losses(ruleset: Ruleset, tried: Sequence[SamplePacket]) -> Iterator[Loss]:
-    """Yield the chains of others that swallow some of *tried*, those that may do so apart."""
+    """Yield the chains of others that drop some of *tried*, those that may do so apart."""
     for chain in ruleset.base_chains("filter", "prerouting", "input", "forward", "output"):
         lost: dict[bool, list[tuple[SamplePacket, bool]]] = {False: [], True: []}
         for probe in tried:
@@ -81,12 +81,12 @@ def losses(ruleset: Ruleset, tried: Sequence[SamplePacket]) -> Iterator[Loss]:
 
 
 def filters(base: NodeBase, facts: Facts, exposed: Exposed, ruleset: Ruleset) -> Iterator[Finding]:
-    """Yield a finding for each chain of others that swallows what has to pass."""
+    """Yield a finding for each chain of others that drops what has to pass."""
     for loss in losses(ruleset, probes(base, facts, exposed)):
         families = " and ".join(sorted({each.packet.ip_family for each in loss.probes}))
         whats = "; ".join(dict.fromkeys(each.what for each in loss.probes))
         how = "by its policy drop" if loss.by_policy else "by a drop or reject rule"
-        verb = "may swallow" if loss.doubtful else "swallows"
+        verb = "may drop" if loss.doubtful else "drops"
         minor = loss.doubtful or all(each.outside for each in loss.probes)
         yield Finding(
             "warning" if minor else "error",

@@ -62,7 +62,7 @@ def _wanted(service: Service, site: tuple[Family, ...]) -> tuple[Family, ...]:
         if family not in site:
             raise FamilyError(_field(service), f"the site has no {family} service range")
     if len(set(wanted)) != len(wanted):
-        raise FamilyError(_field(service), "a family is given twice")
+        raise FamilyError(_field(service), "duplicate family; remove one")
     return wanted
 
 

@@ -72,7 +72,7 @@ _LOOK_UP: Final = (
     MAX_WORK // 1000
 )  # of the work of hints: finding a scalar reads the document again
 _NO_CLUSTER = "there is no Cluster document; one is needed"
-_EMPTY = "no documents: an empty source is never taken for a site without services"
+_EMPTY = "no documents; an empty source is an error, not a site without services"
 
 
 def _notices(skipped: Mapping[str, int]) -> Iterator[str]:

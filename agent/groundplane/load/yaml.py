@@ -90,5 +90,5 @@ def _explained(text: str, message: str) -> tuple[str, int]:
         return message, 0
     line = min(lines[0], text.rstrip().count("\n") + 1)
     if _TAB.match(text.split("\n")[line - 1]):
-        return "a tab; YAML is indented by spaces", line
+        return "tab in indentation; use spaces", line
     return _LINE.sub("", message, count=1), line

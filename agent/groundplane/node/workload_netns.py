@@ -115,7 +115,7 @@ def _set_address(name: str, address: str, gateway: str) -> None:
 
 
 def _drop_other_addresses(name: str, workload: LocalWorkload) -> None:
-    """Remove addresses that the workload had once and has no more."""
+    """Remove addresses that the workload no longer has."""
     shown = _ip("-j", "-n", name, "address", "show", "dev", INTERFACE, "scope", "global")
     for link in json.loads(shown or "[]"):
         for each in link.get("addr_info", ()):

@@ -18,7 +18,7 @@ _FRESH_TICKS: Final = 200  # of 1/100 s: a neighbour that was confirmed longer a
 async def reachable(addresses: Collection[str]) -> bool:
     """Return whether any of *addresses* answers within 0.5 s, be it by a refusal.
 
-    Each is sent a datagram and asked for a connection. Where a filter swallows both, a neighbour
+    Each is sent a datagram and asked for a connection. Where a filter drops both, a neighbour
     that the kernel has heard of within the last two seconds counts too.
     """
     asked = [

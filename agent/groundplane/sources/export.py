@@ -46,7 +46,9 @@ def export_tree(git: Git, repository: Path, tree: str, into: Path) -> None:
     ignore = _ignore(git, repository, entries, into.parent)
     files = _files(git, [entry for entry in entries if not ignore.hides(entry.path)])
     if not any(file.path.endswith(SUFFIXES) for file in files):
-        raise Unfit(f"{git.name}: there is no YAML file; an empty source is never taken for a site")
+        raise Unfit(
+            f"{git.name}: no YAML file; an empty source is an error, not a site without services"
+        )
     into.mkdir()
     for file, content in _contents(git, repository, files, into.parent):
         _write(into / file.path, content)

@@ -154,7 +154,7 @@ def git_for(url: GitUrl, directory: Path, trust: Trust, socket: str) -> Git:
         environment |= {"GIT_SSH_VARIANT": "ssh"}
         explained = {
             "Host key verification failed": f"the server's key is not one in {trust.known_hosts}",
-            "Permission denied (": f"the server does not take the key {trust.key}",
+            "Permission denied (": f"the server rejected the key {trust.key}",
         }
     else:
         require_readable(trust.ca, trust.certificate, trust.certificate_key)

@@ -42,7 +42,7 @@ class SnapshotSource:
                 self._content = await asyncio.to_thread(self._taken, body)
                 self._etag = etag
         except TimeoutError:
-            raise SourceError(f"{self.name}: it took over {WHOLE_S:g} s") from None
+            raise SourceError(f"{self.name}: timed out after {WHOLE_S:g} s") from None
         finally:
             request.abort()
         assert self._content  # noqa: S101

@@ -100,7 +100,7 @@ def _parse(url: str) -> Path | GitUrl | SnapshotUrl:
     rest, mark, query = url[match.end() :].partition("?")
     authority, _, path = rest.partition("/")
     user, at, place = authority.rpartition("@")
-    _require(":" not in user, "a password does not belong in a URL")
+    _require(":" not in user, "password in URL; remove it")
     host, port = _host_and_port(place)
     path = _path(path)
     if scheme == "https":

@@ -51,7 +51,7 @@ class Serials:
         try:
             write_atomically(self._file, msgspec.json.encode(self._kept, order="sorted"), 0o640)
         except OSError as error:
-            log.warning("serials cannot be kept: %s", error)
+            log.warning("cannot save serials: %s", error)
 
     def _stands_for(self, zone: str, serial: int) -> bool:
         """Return whether what the file has of *zone* tells of *serial* too."""

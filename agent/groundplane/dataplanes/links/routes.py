@@ -267,7 +267,7 @@ class Links:
         found = self._indices(device)
         if not found:
             kind = "bridge" if device == BRIDGE else "link"
-            raise KernelRefused(f"there is no {kind} {device}; the deploy makes it")
+            raise KernelRefused(f"{kind} {device} is missing; run the deploy")
         return found[0]
 
     def _indices(self, device: str) -> list[int]:
