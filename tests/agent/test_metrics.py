@@ -174,7 +174,7 @@ def test_changes_are_counted_when_they_are_seen_and_timed_when_they_are_made() -
 )
 def test_a_change_that_is_held_back_is_told_from_a_fault(error: str, ok: int, held: int) -> None:
     metrics = Metrics("n1", "1.0")
-    metrics.take(status(source_error=error))
+    metrics.take(status(source_error=error, change_held=bool(held)))
     found = samples(metrics)
     assert (ok, held) == (found["groundplane_source_ok"], found["groundplane_change_held_back"])
 

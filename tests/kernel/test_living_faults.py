@@ -304,6 +304,7 @@ def test_ranges_that_change_under_running_services_are_held_back(agent: Living) 
     whole = agent.rules()
     agent.write({"site.yaml": ONE_BACKEND.replace("10.96.0", "10.97.0"),
                  "addresses.lock": LOCK.replace("10.96.0", "10.97.0")})  # fmt: skip
-    agent.until(lambda: "held back" in agent.status["sourceError"])
+    agent.until(lambda: agent.status["changeHeld"])
+    assert agent.status["sourceError"].startswith("held back: ")
     assert "default/web (10.96.0.5 -> 10.97.0.5)" in agent.status["sourceError"]
     assert whole == agent.rules()

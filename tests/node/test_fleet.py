@@ -35,7 +35,7 @@ def test_a_node_lags_since_another_one_used_the_newest_revision_first() -> None:
 @pytest.mark.parametrize(
     ("changes", "state", "detail"),
     [
-        ({"source_error": "held back: x"}, "held back", "held back: x"),
+        ({"source_error": "held back: x", "change_held": True}, "held back", "held back: x"),
         ({"source_error": "a.yaml:1: y"}, "refused", "a.yaml:1: y"),
         ({"planes": (PlaneStatus("dns", "no BIND"),)}, "dns behind", "no BIND"),
         ({"planes": (PlaneStatus("dns", contested="by x"),)}, "dns behind", "by x"),

@@ -19,7 +19,6 @@ from groundplane.agent.endpoint_counts import HEAD
 from groundplane.agent.status import Status
 from groundplane.net.protocols import Family
 from groundplane.project.state import VirtualService
-from groundplane.site.change_limits import HELD
 
 _BUCKETS: Final = tuple(0.0001 * 2**step for step in range(18))  # 0.1 ms to 13 s
 
@@ -144,7 +143,7 @@ class Metrics:
         self._failing.set(status.failing)
         self._probed.set(status.probes)
         self._held.set(status.held)
-        self._change_held.set(status.source_error.startswith(HELD))
+        self._change_held.set(status.change_held)
         self._source.set(not status.source_error)
         self._checked.set(status.source_checked)
         self._store.set(not status.store_error)

@@ -13,7 +13,7 @@ from groundplane.agent.controller import Controller
 from groundplane.agent.report import Report
 from groundplane.agent.store import save_site
 from groundplane.agent.watching import changes
-from groundplane.errors import GroundplaneError, bounded
+from groundplane.errors import ChangeHeld, GroundplaneError, bounded
 from groundplane.site.snapshot import verify_values
 from groundplane.sources import Content, Source
 
@@ -24,11 +24,18 @@ _RETRY_WATCH_S: Final = 4.0
 _AGAIN_S: Final = 60.0  # before what was refused is tried again as it is: memory or time were short
 
 
+class _Refusal(NamedTuple):
+    """Why the content of the source is not used; *why* is "" if it is."""
+
+    why: str = ""
+    is_change_held: bool = False
+
+
 class _Refused(NamedTuple):
-    """Content that could not be used, and until when it is not tried again: that costs a compiler."""
+    """Content that was refused, and until when it is not compiled again: that costs a process."""
 
     stamp: Hashable
-    why: str
+    refusal: _Refusal
     until: float
 
 
@@ -48,7 +55,7 @@ class SourceWatcher:
         self._stamp: Hashable = ()  # of the content that the revision in use was made of
         self._saved = ""  # the revision that the state directory is known to hold
         self._unsaved: bytes | None = None  # the site in use, until it is kept
-        self._refused = _Refused((), "", 0.0)
+        self._refused = _Refused((), _Refusal(), 0.0)
         self._poked = asyncio.Event()
         self._forgotten = False
 
@@ -93,40 +100,45 @@ class SourceWatcher:
 
         A source that cannot be read or compiled changes nothing but the status.
         """
-        error = bounded(await self._look())
+        refusal = await self._look()
+        error = bounded(refusal.why)
         before = self._report.status.source_error
         if error and error != before:
             self._report.event("SourceRefused", "Source", error, warning=True)
         if before and not error:
             self._report.event("SourceAccepted", "Source", "can be used again")
-        self._report.tell(source_error=error, source_checked=time.time())
+        self._report.tell(
+            source_error=error,
+            change_held=refusal.is_change_held,
+            source_checked=time.time(),
+        )
 
-    async def _look(self) -> str:
-        """Return why what the source has is not used, or ""."""
+    async def _look(self) -> _Refusal:
+        """Return why what the source has is not used, if it is not."""
         forgotten, self._forgotten = self._forgotten, False
         try:
             content = await self._source.look()
             if content.stamp and not forgotten:
                 if content.stamp == self._stamp:
                     await self._save()
-                    return ""
+                    return _Refusal()
                 if content.stamp == self._refused.stamp and time.monotonic() < self._refused.until:
-                    return self._refused.why
+                    return self._refused.refusal
             self._stamp = ()
-            error = await self._take(content)
+            refusal = await self._take(content)
         except (GroundplaneError, OSError) as problem:
-            return str(problem)
+            return _Refusal(str(problem))
         except Exception as problem:
             log.exception("the source is not used")
-            return f"{type(problem).__name__}: {problem}"
-        if error:
-            self._refused = _Refused(content.stamp, error, time.monotonic() + _AGAIN_S)
+            return _Refusal(f"{type(problem).__name__}: {problem}")
+        if refusal.why:
+            self._refused = _Refused(content.stamp, refusal, time.monotonic() + _AGAIN_S)
         else:
             self._stamp = content.stamp
-        return error
+        return refusal
 
-    async def _take(self, content: Content) -> str:
-        """Compile *content* where it is YAML, bring it and keep it; return why not, or ""."""
+    async def _take(self, content: Content) -> _Refusal:
+        """Compile *content* if it is YAML, apply it and save it; return why not, if it is refused."""
         before = self._report.status.revision
         try:
             encoded = content.snapshot or await self._compile(content)
@@ -134,14 +146,14 @@ class SourceWatcher:
                 await asyncio.to_thread(verify_values, encoded)
             await self._controller.take(encoded)
         except GroundplaneError as problem:
-            return str(problem)
+            return _Refusal(str(problem), isinstance(problem, ChangeHeld))
         if self._report.status.source_revision != content.revision:
             self._report.tell(source_revision=content.revision)
         if self._report.status.revision != before:
             log.info("revision %s in use", self._report.status.revision)
         self._unsaved = encoded
         await self._save()
-        return ""
+        return _Refusal()
 
     async def _compile(self, content: Content) -> bytes:
         """Return the compiled catalog; SourceError names its files as the source does."""

@@ -34,7 +34,8 @@ class PlaneStatus(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Status(msgspec.Struct, frozen=True, rename="camel"):
-    """The agent as a whole. *revision* is the site in use, *source_error* why it is not a newer one;
+    """The agent as a whole. *revision* is the site in use, *source_error* why it is not a newer one,
+    *change_held* whether that is because the change exceeds the catalog's limits;
     *source_revision* is what the source calls it: a commit.
     *generation* counts the sites that were in use since the agent started.
 
@@ -57,6 +58,7 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
     services: int = 0
     source_revision: str = ""
     source_error: str = ""
+    change_held: bool = False
     source_checked: float = 0.0
     store_error: str = ""
     probes: int = 0

@@ -95,12 +95,10 @@ def wait(runtime_directory: Path, within: float, revision: str) -> int:
 
 def _is_refused(found: Told, began: float) -> bool:
     """Return whether the agent has looked, and refuses what it found; a server may come back."""
-    from groundplane.site.change_limits import HELD
-
     status = found.status
     if status.source_checked < began or not status.source_error:
         return False
-    return status.source.startswith("/") or status.source_error.startswith(HELD)
+    return status.source.startswith("/") or status.change_held
 
 
 def _missing(found: Told, began: float, revision: str) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from groundplane.agent.status import Status
-from groundplane.site.change_limits import HELD
 
 DECLARED: Final = "as declared"
 
@@ -71,7 +70,7 @@ def _state(answer: Answer, status: Status) -> tuple[str, str]:
     if not answer.running:
         return "agent stopped", answer.error
     found = [
-        ("held back" if status.source_error.startswith(HELD) else "refused", status.source_error),
+        ("held back" if status.change_held else "refused", status.source_error),
         *((f"{plane.name} behind", plane.error or plane.contested) for plane in status.planes),
         ("not kept", status.store_error),
         ("health file", status.health_error),

@@ -12,7 +12,6 @@ from groundplane.site.blocks import Key
 from groundplane.site.compiled import ChangeLimits, Service
 from groundplane.site.snapshot import Snapshot
 
-HELD: Final = "held back: "  # begins why a change is not used
 AT_LEAST: Final = 10  # services or endpoints: what takes away fewer is never held back
 AT_LEAST_EMPTIED: Final = 3  # services
 _NAMED: Final = 5
@@ -44,7 +43,7 @@ def held_back(old: Snapshot, new: Snapshot, keys: Collection[Key]) -> str:
     if not reasons:
         return ""
     return (
-        f"{HELD}{'; '.join(reasons)}. If that is meant, raise it in spec.changeLimits of the "
+        f"held back: {'; '.join(reasons)}. If that is meant, raise it in spec.changeLimits of the "
         "Cluster in the same commit"
     )
 
