@@ -225,8 +225,7 @@ def local_workload(namespace: str, name: str, addresses: tuple[str, ...]) -> Loc
 
 def _mac(seed: str) -> str:
     """Return a locally administered address, always the same for *seed*."""
-    digest = hashlib.sha256(seed.encode()).digest()
-    return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
+    return "02:" + hashlib.sha256(seed.encode()).digest()[:5].hex(":")
 
 
 def interface_name(namespace: str, name: str) -> str:

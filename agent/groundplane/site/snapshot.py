@@ -18,7 +18,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
-from operator import attrgetter
+from operator import attrgetter, lt
 from typing import Final, TypeVar
 
 import msgspec
@@ -265,14 +265,14 @@ def _verified(blocks: Sequence[Block], index: int) -> list[bytes]:
         raise StateError(f"not a compiled site: what begins at {where} does not match its digest")
     lines = block.lines.splitlines()
     try:
-        # A namespace comes before those that it begins: in names, a hyphen comes before the slash.
-        names = [line[: line.index(b"\t")].replace(b"/", b"\0", 1) for line in lines]
+        keys = [line[: line.index(b"\t")] for line in lines]
     except ValueError:
         raise StateError("not a compiled site: a line has no key") from None
-    firsts = [f"{each.first[0]}\0{each.first[1]}".encode() for each in blocks[index : index + 2]]
-    names += firsts[1:]
-    in_order = names == sorted(set(names))
-    if len(lines) != block.length or names[:1] != firsts[:1] or not in_order:
+    firsts = [f"{each.first[0]}/{each.first[1]}".encode() for each in blocks[index : index + 2]]
+    # A namespace comes before those that it begins: in names, a hyphen comes before the slash.
+    names = b"\n".join((*keys, *firsts[1:])).replace(b"/", b"\0").split(b"\n")
+    in_order = all(map(lt, names, names[1:]))
+    if len(lines) != block.length or keys[:1] != firsts[:1] or not in_order:
         raise StateError(f"not a compiled site: what begins at {where} is not in order")
     return lines
 
