@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from groundplane.doctor import Exposed, Finding, diagnose, gather
 from tests.kernel import spaces
@@ -269,3 +270,22 @@ def test_a_node_without_its_bridge_or_tables(node: Node) -> None:
         ("error", "table ip groundplane"),
         ("error", "table ip6 groundplane"),
     ] == node.told()
+
+
+def test_a_policy_rule_that_takes_what_is_for_ipvs(node: Node) -> None:
+    """wg-quick's rule stands before all others; with a priority behind ours it takes nothing."""
+    base = replace(BASE, proxy_mode="ipvs")
+    theirs = "not fwmark 0xca6c lookup 51820"
+    ip(f"-n {node.netns} rule add fwmark 0x47400000/0xffc00000 lookup 7071 priority 471")
+    ip(f"-n {node.netns} route add default dev uplink table 51820")
+
+    def told() -> list[tuple[str, str]]:
+        found = diagnose(base, within(node.netns, gather), EXPOSED)
+        return [(e.severity, e.subject) for e in found if "policy rule" in e.subject]
+
+    assert [] == told()
+    ip(f"-n {node.netns} rule add {theirs}")
+    assert [("error", "IPv4 policy rule 470")] == told()
+    ip(f"-n {node.netns} rule delete {theirs}")
+    ip(f"-n {node.netns} rule add {theirs} priority 500")
+    assert [] == told()

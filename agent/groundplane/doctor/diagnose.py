@@ -7,6 +7,7 @@ from groundplane.doctor.facts import Exposed, Facts, Finding, Severity
 from groundplane.doctor.filters import filters
 from groundplane.doctor.kernel import kernel
 from groundplane.doctor.network import network
+from groundplane.doctor.policy_rules import policy_rules
 from groundplane.doctor.ruleset import Ruleset, parse
 from groundplane.doctor.shared import shared
 from groundplane.doctor.translations import translations
@@ -19,7 +20,7 @@ _ORDER: Final[dict[Severity, int]] = {"error": 0, "warning": 1, "info": 2}
 def diagnose(base: NodeBase, facts: Facts, exposed: Exposed) -> list[Finding]:
     """Return what is in the way of the traffic of *base*, the worst first, each once."""
     found = [*kernel(base, facts, exposed), *network(base, facts, exposed)]
-    found += _legacy(facts)
+    found += [*policy_rules(base, facts), *_legacy(facts)]
     if facts.ruleset is None:
         why = "; ".join(facts.unreadable) or "nft is missing"
         found.append(

@@ -5,6 +5,8 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from groundplane.net.protocols import Family
+
 Severity = Literal["error", "warning", "info"]
 
 
@@ -26,6 +28,24 @@ class Route(msgspec.Struct, frozen=True):
     kind: str = "unicast"
 
 
+class PolicyRule(msgspec.Struct, frozen=True):
+    """A policy rule (ip-rule(8)). It compares a packet's mark under *mask* with *mark*, if any.
+
+    *table* is 0 where it looks up none: it refuses or drops then. *routes* are the ranges to which
+    *table* has a route, as far as the rule lets it be used. *inverted*: it takes what its selectors
+    do not match. *limited*: it has other selectors than the mark.
+    """
+
+    family: Family
+    priority: int
+    table: int = 0
+    mark: int | None = None
+    mask: int = 0xFFFFFFFF
+    inverted: bool = False
+    limited: bool = False
+    routes: tuple[str, ...] = ()
+
+
 class Listener(msgspec.Struct, frozen=True):
     """A socket that takes connections or datagrams at *address*, 0.0.0.0 and :: for any."""
 
@@ -38,7 +58,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """The node as it is.
 
     *sysctls* are by their path below /proc/sys; one that the kernel does not have is not in it.
-    *interfaces* says which are up. *routes* are those of the main table and the local ones.
+    *interfaces* says which are up. *routes* are those of the main table and the local ones;
+    *policy_rules* those of both families.
     *ruleset* has the objects of the tables that nft can read (libnftables-json(5)), None where it
     can read none; *unreadable* says why others are missing. *legacy_tables* are those of
     iptables-legacy, whose rules nft does not show. *workloads* are those whose networks are here.
@@ -48,6 +69,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     interfaces: Mapping[str, bool] = {}
     addresses: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()
+    policy_rules: tuple[PolicyRule, ...] = ()
     listeners: tuple[Listener, ...] = ()
     ruleset: tuple[dict[str, Any], ...] | None = None
     unreadable: tuple[str, ...] = ()

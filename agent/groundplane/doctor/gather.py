@@ -7,12 +7,12 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from groundplane.doctor.extensions import has_extensions, spelled_out
-from groundplane.doctor.facts import Address, Facts, Listener, Route
+from groundplane.doctor.facts import Address, Facts, Listener, PolicyRule, Route
 from groundplane.doctor.leftovers import found_here
 from groundplane.errors import KernelRefused
 from groundplane.kernel import owned
@@ -20,6 +20,7 @@ from groundplane.kernel.nft import list_table
 from groundplane.kernel.owned import WORKLOAD_LINKS
 from groundplane.kernel.tables import Table, list_tables
 from groundplane.net.address import unpack
+from groundplane.net.protocols import Family
 
 _SYSCTLS: Final = Path("/proc/sys")
 _SOCKETS: Final = Path("/proc/thread-self/net")  # /proc/net is that of the first thread
@@ -46,21 +47,31 @@ _KINDS: Final = {  # rtnetlink(7), rtm_type
     1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast", 6: "blackhole",
     7: "unreachable", 8: "prohibit", 9: "throw",
 }  # fmt: skip
-_TABLES: Final = (254, 255)  # main, local
+_MAIN: Final = 254
+_TABLES: Final = (_MAIN, 255)  # main, local
 _BOOT: Final = 3  # the route protocol that ip(8) does not print
+# What `ip -j rule show` prints of a rule besides its selectors; a mark is a fact of its own.
+_OF_ANY_RULE: Final = frozenset(
+    {"priority", "table", "action", "not", "fwmark", "fwmask", "protocol"}
+    | {"suppress_prefixlen", "suppress_ifgroup", "flags"}
+)
 
 
 def gather() -> Facts:
     """Return the facts of this node; KernelRefused when ip(8) fails."""
     links = json.loads(_output("ip", "-j", "address", "show") or "[]")
-    routes = [
-        route
-        for flag in ("-4", "-6")
-        for route in parse_routes(
-            _output("ip", "-N", "-j", flag, "route", "show", "table", "all"),
-            "0.0.0.0/0" if flag == "-4" else "::/0",
-        )
-    ]
+    routes: list[Route] = []
+    rules: list[PolicyRule] = []
+    families: tuple[tuple[Family, str, str], ...] = (
+        ("IPv4", "-4", "0.0.0.0/0"),
+        ("IPv6", "-6", "::/0"),
+    )
+    for family, flag, default in families:
+        listed = _output("ip", "-N", "-j", flag, "route", "show", "table", "all")
+        routes += parse_routes(listed, default)
+        if tables := destinations(listed, default):  # a kernel without IPv6 refuses the question
+            listed = _output("ip", "-N", "-j", flag, "rule", "show")
+            rules += parse_rules(listed, family, tables)
     interfaces = {link["ifname"]: "UP" in link.get("flags", ()) for link in links}
     ruleset, unreadable = _read_ruleset()
     return Facts(
@@ -70,6 +81,7 @@ def gather() -> Facts:
         },
         addresses=tuple(addresses(links)),
         routes=tuple(routes),
+        policy_rules=tuple(rules),
         listeners=tuple(_listeners()),
         ruleset=ruleset,
         unreadable=unreadable,
@@ -119,21 +131,52 @@ def addresses(links: Iterable[dict[str, Any]]) -> Iterator[Address]:
                 yield Address(link["ifname"], each["local"], each["prefixlen"])
 
 
+def parse_rules(
+    text: str, family: Family, tables: Mapping[int, Sequence[str]]
+) -> Iterator[PolicyRule]:
+    """Yield the rules that `ip -N -j rule show` lists of *family*; *tables* have these ranges."""
+    for each in json.loads(text or "[]"):
+        selectors = {key for key, value in each.items() if (key, value) != ("src", "all")}
+        table, suppressed = int(each.get("table", 0)), each.get("suppress_prefixlen", -1)
+        yield PolicyRule(
+            family,
+            each["priority"],
+            table,
+            int(each["fwmark"], 0) if "fwmark" in each else None,
+            int(each.get("fwmask", "0xffffffff"), 0),
+            "not" in each,
+            not selectors <= _OF_ANY_RULE,
+            tuple(to for to in tables.get(table, ()) if int(to.split("/")[1]) > suppressed),
+        )
+
+
+def destinations(text: str, default: str) -> dict[int, list[str]]:
+    """Return by table the ranges to which `ip -N -j route show table all` lists routes."""
+    found: dict[int, list[str]] = {}
+    for each in json.loads(text or "[]"):
+        found.setdefault(int(each.get("table", _MAIN)), []).append(_range(each["dst"], default))
+    return found
+
+
+def _range(destination: str, default: str) -> str:
+    """Return what ip(8) prints as *destination* as a range; *default* is that of a default route."""
+    if destination == "default":
+        return default
+    if "/" in destination:
+        return destination
+    return f"{destination}/{128 if ':' in destination else 32}"
+
+
 def parse_routes(text: str, default: str) -> Iterator[Route]:
     """Yield the routes of the main and the local table that `ip -N -j route show table all` lists.
 
     *default* is the range of a default route of the family listed.
     """
     for each in json.loads(text or "[]"):
-        if int(each.get("table", 254)) not in _TABLES:
+        if int(each.get("table", _MAIN)) not in _TABLES:
             continue
-        destination = each["dst"]
-        if destination == "default":
-            destination = default
-        elif "/" not in destination:
-            destination += "/128" if ":" in destination else "/32"
         yield Route(
-            destination,
+            _range(each["dst"], default),
             each.get("dev", ""),
             each.get("gateway", ""),
             int(each.get("protocol", _BOOT)),
