@@ -13,7 +13,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-golden", action="store_true", help="Write tests/golden anew.")
+    parser.addoption("--update-golden", action="store_true", help="Write tests/golden again.")
 
 
 @pytest.fixture

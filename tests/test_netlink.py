@@ -84,7 +84,7 @@ class Kernel:
 
     def recv(self, _size: int, flags: int = 0) -> bytes:
         if not self.answers:
-            assert flags, "it would block for ever"
+            assert flags, "it would block forever"
             raise BlockingIOError
         answer = self.answers[0] if flags else self.answers.pop(0)
         if isinstance(answer, OSError):

@@ -210,7 +210,7 @@ def test_records_of_other_types_are_removed(server: Server) -> None:
 
 
 def test_a_serial_does_not_fall_when_the_server_forgets_it(server: Server, tmp_path: Path) -> None:
-    """A server that is installed anew begins with serial 1: it is raised past all that was served."""
+    """A server that is reinstalled begins with serial 1: it is raised past all that was served."""
     kept = tmp_path / "serials.json"
     server.apply(state(WEB), kept)
     server.apply(state(), kept)

@@ -104,7 +104,7 @@ def test_restarts_lose_no_connection_and_rewrite_no_rule(agent: Living) -> None:
         assert SHORT == running.result()
     print(f"{SHORT:,} connections during {restarts} restarts, none lost")
     assert 2 < restarts
-    assert handles == agent.nft("-a", "list", "ruleset")  # handles tell what was made anew
+    assert handles == agent.nft("-a", "list", "ruleset")  # handles tell what was made again
     for client in standing:
         client.sendall(b"x")
         assert b"x" == client.recv(1)

@@ -185,14 +185,14 @@ def test_our_own_changes_are_ours_also_after_everything_was_read_again(node: Nod
 
     node.plane.close()
     with within(node.netns, take_the_port_of_the_process):
-        anew = Node(node.netns)
+        restarted = Node(node.netns)
         try:
-            anew.apply(state(A))
-            descriptor = within(anew.netns, anew.plane.listen)
-            anew.reconciler.forget()
-            assert 0 == anew.apply(state(A))
-            anew.apply(state(A, B))
-            assert not heard(anew, descriptor)
-            assert not anew.drifted()
+            restarted.apply(state(A))
+            descriptor = within(restarted.netns, restarted.plane.listen)
+            restarted.reconciler.forget()
+            assert 0 == restarted.apply(state(A))
+            restarted.apply(state(A, B))
+            assert not heard(restarted, descriptor)
+            assert not restarted.drifted()
         finally:
-            anew.close()
+            restarted.close()

@@ -103,7 +103,7 @@ def findings(site: Deployed) -> list[tuple[str, str, str]]:
 
 
 def ruleset(site: Deployed) -> dict[str, str]:
-    """Return all tables, with the handles of their rules: what was made anew has another."""
+    """Return all tables, with the handles of their rules: what was made again has another."""
     listed = f"\n{site.on(NODE, 'nft -a -t -s list ruleset')}".split("\ntable ")[1:]
     tables = (each.partition(" {") for each in listed)
     return {name: text.rstrip() for name, _, text in tables}

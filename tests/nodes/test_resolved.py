@@ -47,7 +47,7 @@ def resolved(site: Deployed) -> Iterator[Deployed]:
         site.on(
             NODE, "networkctl reload; rm -f /etc/resolv.conf; cat > /etc/resolv.conf", stdin=before
         )
-        # The link has its address anew: the kernel drops what has it as its source, and says nothing.
+        # The link has its address again: the kernel drops what has it as its source, and says nothing.
         show = "ip -4 route show proto 71"
         site.wait(lambda: "groundplane0" in site.on(NODE, show), 30, "the route of services")
 

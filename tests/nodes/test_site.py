@@ -107,7 +107,7 @@ def _with_last_state(state: str, text: str) -> str:
 
 
 def _rules(site: Deployed, node: str) -> str:
-    """Return the rules with their handles: a rule that was made anew has another."""
+    """Return the rules with their handles: a rule that was made again has another."""
     return site.on(node, "nft -a list chains; nft -a list chain ip groundplane services")
 
 

@@ -1,4 +1,4 @@
-"""A change gives what projecting anew would, and touches only the services concerned."""
+"""A change gives what a new projection would, and touches only the services concerned."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Names of our own making are the same for ever, and different for everything."""
+"""Names of our own making are always the same, and different for everything."""
 
 from deploys.libvirt.identity import mac_of, uuid_of
 
