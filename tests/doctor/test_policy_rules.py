@@ -51,6 +51,8 @@ def test_our_own_rule_is_nobody_elses() -> None:
         ({"priority": 100, "not": None, "table": "5"}, ""),
         ({"priority": 220, "table": "220"}, ""),  # strongSwan's, whose routes lead elsewhere
         ({"priority": 472, "table": "5"}, ""),
+        ({"priority": 12, "goto": 32766}, "warning"),
+        ({"priority": 13, "nop": None}, ""),
         ({"priority": 5210, "fwmark": "0x80000", "fwmask": "0xff0000", "table": "52"}, ""),
     ],
 )  # fmt: skip

@@ -136,6 +136,8 @@ def parse_rules(
 ) -> Iterator[PolicyRule]:
     """Yield the rules that `ip -N -j rule show` lists of *family*; *tables* have these ranges."""
     for each in json.loads(text or "[]"):
+        if "nop" in each:
+            continue
         selectors = {key for key, value in each.items() if (key, value) != ("src", "all")}
         table, suppressed = int(each.get("table", 0)), each.get("suppress_prefixlen", -1)
         yield PolicyRule(
