@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from groundplane.agent.api import Api
-from groundplane.agent.http import Request, Response
+from groundplane.agent.exchanges import Response
+from groundplane.agent.http import Request
 from groundplane.agent.report import Report
 from groundplane.agent.status import PlaneStatus, Status
 from tests.states import BASE

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from groundplane.agent import http
-from groundplane.agent.http import Request, Response, Server, parse
+from groundplane.agent.exchanges import Response
+from groundplane.agent.http import Request, Server, parse
 
 HELLO = Response(200, b"hello\n", "text/plain")
 
@@ -22,12 +23,15 @@ async def hello(request: Request) -> Response:
 
 
 def serving(
-    path: Path, steps: Callable[[], Awaitable[None]], handler: http.Handler = hello
+    path: Path,
+    steps: Callable[[], Awaitable[None]],
+    handler: http.Handler = hello,
+    patience_s: float = 5.0,
 ) -> None:
     """Serve at *path* until the coroutine *steps* is done."""
 
     async def live() -> None:
-        server = Server(handler)
+        server = Server(handler, patience_s)
         try:
             await server.listen_on_path(path, 0o666)
             await asyncio.wait_for(steps(), 20)
@@ -98,9 +102,7 @@ def test_a_request_may_have_sixteen_kib(tmp_path: Path, end: bytes) -> None:
     serving(tmp_path / "s", steps)
 
 
-def test_who_asks_too_slowly_is_hung_up_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "_PATIENCE_S", 0.1)
-
+def test_who_asks_too_slowly_is_hung_up_on(tmp_path: Path) -> None:
     async def steps() -> None:
         found = b"x"
         with suppress(ConnectionResetError):
@@ -108,13 +110,10 @@ def test_who_asks_too_slowly_is_hung_up_on(tmp_path: Path, monkeypatch: pytest.M
             found = await said(tmp_path / "s", b"GET / HT")
         assert b"" == found
 
-    serving(tmp_path / "s", steps)
+    serving(tmp_path / "s", steps, patience_s=0.1)
 
 
-def test_who_does_not_take_the_answer_holds_no_connection(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http, "_PATIENCE_S", 0.1)
+def test_who_does_not_take_the_answer_holds_no_connection(tmp_path: Path) -> None:
     size = 16 << 20
 
     async def long(_: Request) -> Response:
@@ -132,7 +131,7 @@ def test_who_does_not_take_the_answer_holds_no_connection(
                 got += len(data)
             assert 0 < got < size
 
-    serving(tmp_path / "s", steps, long)
+    serving(tmp_path / "s", steps, long, patience_s=0.1)
 
 
 def test_a_defect_of_ours_is_said_and_the_next_is_answered(

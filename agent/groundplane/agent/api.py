@@ -11,7 +11,8 @@ from typing import Final
 
 import msgspec
 
-from groundplane.agent.http import Request, Response
+from groundplane.agent.exchanges import Response
+from groundplane.agent.http import Request
 from groundplane.agent.metrics import Metrics
 from groundplane.agent.proxy_health import proxy_health
 from groundplane.agent.report import Report

@@ -13,17 +13,16 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
-from groundplane.agent.connections import AT_ONCE, Connections, lengthen_queue
+from groundplane.agent.connections import AT_ONCE, lengthen_queue
+from groundplane.agent.exchanges import REQUEST_BYTES, Exchanges, Response, encoded
 from groundplane.net.address import family_of
 from groundplane.net.protocols import Family
 from groundplane.project import NodeState
 from groundplane.site.blocks import Key
 
-_REQUEST_BYTES: Final = 16 << 10
 _PATIENCE_S: Final = 2.0
 _CONNECTIONS: Final = 200  # at a time, of all ports: descriptors are needed for other things
 _OF_A_CLIENT: Final = 50
-_REASONS: Final = {200: "OK", 503: "Service Unavailable"}
 
 
 class Check(NamedTuple):
@@ -52,30 +51,24 @@ def answer(check: Check, family: Family, *, healthy: bool) -> bytes:
         "localEndpoints": count,
         "serviceProxyHealthy": healthy,
     }
-    body = json.dumps(report, indent="\t")
-    lines = [
-        f"HTTP/1.1 {status} {_REASONS[status]}",
-        "Content-Type: application/json",
-        "X-Content-Type-Options: nosniff",
-        f"X-Load-Balancing-Endpoint-Weight: {count}",
-        f"Content-Length: {len(body)}",
-        "Connection: close",
-    ]
-    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+    weight = f"X-Load-Balancing-Endpoint-Weight: {count}"
+    body = json.dumps(report, indent="\t").encode()
+    return encoded(Response(status, body, headers=(weight,)))
 
 
 class HealthChecks:
     """The servers of this node; `serve` opens and closes them as services come and go.
 
-    *healthy* tells whether the proxy is, whenever somebody asks.
+    *healthy* tells whether the proxy is, whenever somebody asks; an exchange takes at most
+    *patience_s* seconds.
     """
 
-    def __init__(self, healthy: Callable[[], bool]) -> None:
+    def __init__(self, healthy: Callable[[], bool], patience_s: float = _PATIENCE_S) -> None:
         self._healthy = healthy
         self._servers: dict[tuple[int, str], asyncio.Server] = {}  # by port and address
         self._addresses: Sequence[str] = ()
         self._checks: Mapping[int, Check] = {}
-        self._connections = Connections(_CONNECTIONS, _OF_A_CLIENT)
+        self._exchanges = Exchanges(_CONNECTIONS, _OF_A_CLIENT, patience_s)
 
     def concerned(self, state: NodeState, keys: Collection[Key]) -> bool:
         """Return whether `serve` has to be called for *state*, in which *keys* alone differ."""
@@ -95,9 +88,9 @@ class HealthChecks:
         for port, address in sorted(wanted - self._servers.keys()):
             try:
                 server = await asyncio.start_server(
-                    partial(self._handle, port, family_of(address)),
+                    self._exchanges.answering(partial(self._answer, port, family_of(address))),
                     sock=_bound(address, port),
-                    limit=_REQUEST_BYTES,
+                    limit=REQUEST_BYTES,
                     backlog=AT_ONCE,
                 )
                 self._servers[port, address] = server
@@ -113,22 +106,12 @@ class HealthChecks:
             server.close()
         self._servers.clear()
 
-    async def _handle(
-        self, port: int, family: Family, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        """Answer one request, whatever its method and path are."""
-        with self._connections.hold(writer):
-            try:
-                async with asyncio.timeout(_PATIENCE_S):
-                    await reader.readuntil(b"\r\n\r\n")
-                    self._connections.asked(writer)
-                    if check := self._checks.get(port):
-                        writer.write(answer(check, family, healthy=self._healthy()))
-                        await writer.drain()
-            except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-                pass  # a client that asks nothing, or does not listen
-            finally:
-                writer.close()
+    async def _answer(self, port: int, family: Family, head: bytes | None) -> bytes:
+        """Answer a request whatever its method and path are; b"" for one that is too long."""
+        check = self._checks.get(port)
+        if head is None or check is None:
+            return b""
+        return answer(check, family, healthy=self._healthy())
 
 
 def _bound(address: str, port: int) -> socket.socket:
