@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from groundplane.agent import drift_controller, source_watcher
+from groundplane.agent import source_watcher
 from groundplane.agent.compiler import compile_in_child
 from tests.agent.fakes import Place, compile_here
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setattr(drift_controller, "_RETRY_S", (0.1, 0.1, 0.1))
     monkeypatch.setattr(source_watcher, "compile_in_child", compile_here)
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     return Place(tmp_path)

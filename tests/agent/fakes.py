@@ -10,6 +10,7 @@ from typing import Any
 from groundplane.agent.loop import Agent, Settings
 from groundplane.agent.status import Status, read_status
 from groundplane.agent.store import SITE_FILE
+from groundplane.agent.timings import Timings
 from groundplane.compile.pipeline import compile_source
 from groundplane.dataplanes.in_memory import InMemory
 from groundplane.errors import GroundplaneError, SourceError
@@ -54,6 +55,7 @@ class Place:
         for each in (self.source, self.state, self.runtime):
             each.mkdir(parents=True)
         write(self.source, FILES)
+        self.timings = Timings(retries=(0.1,))
 
     @property
     def status(self) -> Status:
@@ -69,7 +71,9 @@ class Place:
 
         async def live() -> None:
             source = DirectorySource(self.source)
-            settings = Settings(node, source, self.health, self.state, self.runtime, 0.2)
+            settings = Settings(
+                node, source, self.health, self.state, self.runtime, 0.2, timings=self.timings
+            )
             running = asyncio.create_task(Agent(settings, [planes]).run())
             try:
                 await asyncio.wait_for(steps(), 60)

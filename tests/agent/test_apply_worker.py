@@ -8,14 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from groundplane.agent import apply_worker as lane_module
-from groundplane.agent import controller as controller_module
-from groundplane.agent import repair_backoff
 from groundplane.agent.apply_worker import ApplyWorker
 from groundplane.agent.controller import Controller
 from groundplane.agent.repair_backoff import AT_ONCE
 from groundplane.agent.report import Report
 from groundplane.agent.status import PlaneStatus, Status
+from groundplane.agent.timings import Timings
 from groundplane.compile.pipeline import compile_source
 from groundplane.dataplanes import Drift
 from groundplane.dataplanes.diff import Delta
@@ -129,13 +127,12 @@ def test_to_try_again_meanwhile_keeps_nothing_from_being_brought(tmp_path: Path)
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_plane_that_takes_long_is_told_with_since_when_until_it_is_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: int
+    tmp_path: Path, order: int
 ) -> None:
-    monkeypatch.setattr(lane_module, "_LONG_S", 0.05)
     well, hung = Plane("well"), Hanging("hung")
     planes = [well, hung][::order]
     told = report(tmp_path, *planes)
-    lane = ApplyWorker(planes, told)
+    lane = ApplyWorker(planes, told, Timings(busy_after=0.05))
     ((state, _),) = states(1)
 
     async def steps() -> None:
@@ -187,13 +184,10 @@ def test_who_insists_is_left_alone_also_when_it_is_tried_twice(tmp_path: Path) -
     assert "changed again and again" == plane_of(told, "fake").contested
 
 
-def test_that_nobody_insists_any_more_is_told_when_the_pause_is_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(repair_backoff, "_FIRST_S", 0.05)
+def test_that_nobody_insists_any_more_is_told_when_the_pause_is_over(tmp_path: Path) -> None:
     plane = Plane()
     told = report(tmp_path, plane)
-    lane = ApplyWorker([plane], told)
+    lane = ApplyWorker([plane], told, Timings(first_pause=0.05))
     ((state, _),) = states(1)
 
     async def steps() -> None:
@@ -239,17 +233,14 @@ def site(directory: Path, ip: str) -> bytes:
 
 
 @pytest.mark.parametrize("hanging", [0, 1])
-def test_a_hung_worker_does_not_block_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hanging: int
-) -> None:
-    monkeypatch.setattr(controller_module, "_PATIENCE_S", 0.3)
+def test_a_hung_worker_does_not_block_others(tmp_path: Path, hanging: int) -> None:
     well, hung = Plane("well"), Hanging("hung")
     lanes: list[list[Plane]] = [[well], [hung]] if hanging else [[hung], [well]]
     told = report(tmp_path, well, hung)
     before, after = site(tmp_path, "10.96.0.5"), site(tmp_path, "10.96.0.6")
 
     async def steps() -> None:
-        controller = Controller("n1", lanes, told)
+        controller = Controller("n1", lanes, told, Timings(site_patience=0.3))
         start = time.monotonic()
         await controller.take(before)
         assert {"10.96.0.5": "web"} == well.there

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from groundplane.agent import health_checks, proxy_health
+from groundplane.agent import health_checks
+from groundplane.agent.timings import Timings
 from groundplane.errors import KernelRefused
 from groundplane.project.state import NodeBase, NodeWorkloads, Part
 from tests.agent.fakes import FILES, LOCK, SECOND, Place, Plane, until
@@ -117,7 +118,7 @@ def test_health_check_node_ports_follow_the_proxy_alone_and_after_a_minute(
     """A load balancer outside goes on to a node whose rules are as declared."""
     bound, planes = health_checks._bound, {each: Plane(each) for each in ("nftables", "dns")}
     monkeypatch.setattr(health_checks, "_bound", lambda _, port: bound("127.0.0.1", port))
-    monkeypatch.setattr(proxy_health, "_UNHEALTHY_S", patience)
+    place.timings = Timings(retries=(0.1,), unhealthy_after=patience)
     with next(f for port in range(31000, 32000) if (f := try_to_take(port))) as found:
         port = found.getsockname()[1]
     write(place.source, balanced(port))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from groundplane.agent import health_monitor, source_watcher
+from groundplane.agent.timings import Timings
 from groundplane.project.state import NodeBase, Part, VirtualService
 from tests.agent.fakes import FILES, Place, Plane, until
 from tests.catalogs import write
@@ -74,7 +75,7 @@ def test_a_watch_error_is_logged_once_for_each_reason(
         raise OSError(left.pop(0) if left else "gone")
 
     monkeypatch.setattr(health_monitor, "changes", fails)
-    monkeypatch.setattr(health_monitor, "_AGAIN_S", 0.01)
+    place.timings = Timings(watch_retry=0.01)
 
     async def steps() -> None:
         await until(lambda: not left)

@@ -12,6 +12,7 @@ import pytest
 from groundplane.agent import source_watcher
 from groundplane.agent.source_watcher import SourceWatcher
 from groundplane.agent.store import SITE_FILE, load_site, save_site
+from groundplane.agent.timings import Timings
 from groundplane.errors import SourceError
 from tests.agent.fakes import FILES, LOCK, SECOND, Place, Plane, compile_here, until
 from tests.catalogs import write
@@ -97,7 +98,7 @@ def test_very_many_faults_are_one_event_however_often_the_source_is_looked_at(
         raise SourceError("site.yaml:1: Service/default/web: wrong\n" * 100_000)
 
     monkeypatch.setattr(source_watcher, "compile_in_child", refuse)
-    monkeypatch.setattr(source_watcher, "_AGAIN_S", 0.0)
+    place.timings = Timings(refused_source=0.0)
 
     async def steps() -> None:
         await until(lambda: len(looks) > 3)
@@ -235,12 +236,13 @@ def test_a_site_that_cannot_be_kept_is_not_compiled_again_for_that(
 def test_however_often_it_is_poked_it_looks_once_a_second_and_loses_no_poke(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(source_watcher, "_APART_S", 0.2)
     looks: list[float] = []
 
     async def steps() -> None:
         unused: Any = None
-        followed = SourceWatcher(unused, unused, unused, unused, poll_s=1000)
+        followed = SourceWatcher(
+            unused, unused, unused, unused, poll_s=1000, timings=Timings(source_pause=0.2)
+        )
         loop = asyncio.get_running_loop()
 
         async def look() -> None:

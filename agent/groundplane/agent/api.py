@@ -17,6 +17,7 @@ from groundplane.agent.metrics import Metrics
 from groundplane.agent.proxy_health import proxy_health
 from groundplane.agent.report import Report
 from groundplane.agent.status import Status
+from groundplane.agent.timings import TIMINGS, Timings
 from groundplane.doctor.leftovers import found_here
 from groundplane.errors import MAX_FAULTS
 
@@ -27,8 +28,15 @@ _DIGITS: Final = 18  # of the number of an event
 class Api:
     """*poke* lets the source be looked at."""
 
-    def __init__(self, report: Report, metrics: Metrics, poke: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        report: Report,
+        metrics: Metrics,
+        poke: Callable[[], None],
+        timings: Timings = TIMINGS,
+    ) -> None:
         self._report, self._metrics, self._poke = report, metrics, poke
+        self._unhealthy_after = timings.unhealthy_after
 
     async def local(self, request: Request) -> Response:
         """Answer a command of this node."""
@@ -73,7 +81,7 @@ class Api:
 
     def _health(self, path: str) -> Response:
         now, base = time.time(), self._report.base
-        healthy, since = proxy_health(self._report.status.planes, now)
+        healthy, since = proxy_health(self._report.status.planes, now, self._unhealthy_after)
         eligible = base is None or not base.draining
         updated = _instant(since)
         body = {

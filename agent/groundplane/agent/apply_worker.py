@@ -18,6 +18,7 @@ import msgspec
 from groundplane.agent.repair_backoff import RepairBackoff
 from groundplane.agent.report import Report
 from groundplane.agent.status import PlaneStatus
+from groundplane.agent.timings import TIMINGS, Timings
 from groundplane.dataplanes import Dataplane, Drift, Notified
 from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.reconcile import Reconciler
@@ -30,7 +31,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _SHOWN: Final = 5  # objects of a repair that are named
-_LONG_S: Final = 1.0  # the status shows what takes longer
 
 Planes = Sequence[Dataplane[Any, Any]]
 
@@ -43,10 +43,10 @@ class _Pending(NamedTuple):
 class ApplyWorker:
     """The thread that applies states to *planes*, in their order."""
 
-    def __init__(self, planes: Planes, report: Report) -> None:
-        self._report = report
+    def __init__(self, planes: Planes, report: Report, timings: Timings = TIMINGS) -> None:
+        self._report, self._busy_after = report, timings.busy_after
         self._reconcilers = [Reconciler(plane) for plane in planes]
-        self._backoffs = {plane.name: RepairBackoff() for plane in planes}
+        self._backoffs = {plane.name: RepairBackoff(timings) for plane in planes}
         self._contested: set[str] = set()
         self._suspected: dict[str, str] = {}  # planes that others may have changed, and who
         self._asked: set[str] = set()  # planes that are to be looked at
@@ -121,7 +121,7 @@ class ApplyWorker:
         loop = asyncio.get_running_loop()
         running = loop.run_in_executor(self._thread, function, *arguments)
         try:
-            while not (await asyncio.wait([running], timeout=_LONG_S))[0]:
+            while not (await asyncio.wait([running], timeout=self._busy_after))[0]:
                 self._tell_busy(*self._at)
             return await running
         finally:
@@ -130,7 +130,7 @@ class ApplyWorker:
 
     def _tell_busy(self, name: str, since: float) -> None:
         """Report that the plane *name* alone is busy since *since*, if that is long."""
-        long = since < time.time() - _LONG_S
+        long = since < time.time() - self._busy_after
         own = {plane.name for plane in self.planes}
         busy = {name: since} if long else {}
         self._tell(

@@ -19,6 +19,7 @@ from groundplane.agent.health_checks import HealthChecks, checks_of
 from groundplane.agent.proxy_health import proxy_health
 from groundplane.agent.report import Report
 from groundplane.agent.status import bounded_texts
+from groundplane.agent.timings import TIMINGS, Timings
 from groundplane.errors import ChangeHeld
 from groundplane.project import (
     NodeState,
@@ -39,16 +40,16 @@ from groundplane.site.snapshot import Snapshot, advance, decode, revision_of
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-# Seconds that a change of the site, or of health, waits for workers that hang.
-_PATIENCE_S, _HASTE_S = 2.0, 0.1
 
 
 class Controller:
     """Computes a state for each site and each health, and has all workers apply it, one at a time."""
 
-    def __init__(self, node: str, workers: Sequence[Planes], report: Report) -> None:
-        self._node, self._report = node, report
-        self._workers = [ApplyWorker(planes, report) for planes in workers]
+    def __init__(
+        self, node: str, workers: Sequence[Planes], report: Report, timings: Timings = TIMINGS
+    ) -> None:
+        self._node, self._report, self._timings = node, report, timings
+        self._workers = [ApplyWorker(planes, report, timings) for planes in workers]
         self.snapshot: Snapshot | None = None
         self.state: NodeState | None = None
         self._index: WorkloadIndex | None = None  # of the snapshot
@@ -67,7 +68,8 @@ class Controller:
         self._checks.close()
 
     def _is_proxy_healthy(self) -> bool:
-        return proxy_health(self._report.status.planes, time.time()).healthy
+        planes, now = self._report.status.planes, time.time()
+        return proxy_health(planes, now, self._timings.unhealthy_after).healthy
 
     def _services_in_use(self) -> Iterable[VirtualService]:
         return self.state.services.values() if self.state is not None else ()
@@ -108,7 +110,7 @@ class Controller:
             self._report.base = state.base
             concerned = len(extent.keys(state.services))
             self._report.metrics.seen(seen, services=concerned)
-            await self._apply(state, extent, _PATIENCE_S)
+            await self._apply(state, extent, self._timings.site_patience)
             self._report.metrics.made(time.time() - seen)
             async with self._turn:
                 if self._index is None:  # nothing waits for it
@@ -141,7 +143,7 @@ class Controller:
             state, extent = await self._compute(self._update, failing)
             index, self.state, self.failing = self._index, state, failing
             self._counts.changed(extent)
-        await self._apply(state, extent, _HASTE_S)
+        await self._apply(state, extent, self._timings.health_patience)
         self._report.metrics.made(time.time() - seen)
         assert index is not None  # noqa: S101
         self._tell(endpoint_events(differing, failing, index.concerned, why))
@@ -163,7 +165,7 @@ class Controller:
             worker.ask(names, forced=forced)
             if worker not in self._looking:
                 self._looking[worker] = asyncio.create_task(self._resync(worker))
-        await asyncio.wait(tuple(self._looking.values()), timeout=_HASTE_S)
+        await asyncio.wait(tuple(self._looking.values()), timeout=self._timings.health_patience)
         await self._serve_health_checks(Repair())
 
     async def _resync(self, worker: ApplyWorker) -> None:
@@ -178,7 +180,7 @@ class Controller:
     async def retry(self) -> None:
         """Apply the state in use again where it was refused or has to be read again."""
         if self.state is not None:
-            await self._apply(self.state, Repair(), _PATIENCE_S)
+            await self._apply(self.state, Repair(), self._timings.site_patience)
 
     async def listen(self) -> AsyncIterator[Mapping[int, str]]:
         """Let the dataplanes listen for changes; yield their descriptors, with the plane's name.

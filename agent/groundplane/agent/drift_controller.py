@@ -12,9 +12,9 @@ from groundplane.agent.apply_worker import Planes
 from groundplane.agent.controller import Controller
 from groundplane.agent.report import Report
 from groundplane.agent.status import Status
+from groundplane.agent.timings import TIMINGS, Timings
 from groundplane.dataplanes import Watching
 
-_RETRY_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _TOGETHER_S: Final = 0.05  # what comes in one burst is repaired at once, and at most so often
 _EARLY_S: Final = 1.0  # what is due so soon is looked at along with what is due now
 
@@ -22,8 +22,10 @@ _EARLY_S: Final = 1.0  # what is due so soon is looked at along with what is due
 class DriftController:
     """Resyncs each of *planes* when a change is reported, and at least once in its resync interval."""
 
-    def __init__(self, planes: Planes, controller: Controller, report: Report) -> None:
-        self._controller, self._report = controller, report
+    def __init__(
+        self, planes: Planes, controller: Controller, report: Report, timings: Timings = TIMINGS
+    ) -> None:
+        self._controller, self._report, self._retries = controller, report, timings.retries
         self._every = {
             plane.name: plane.resync_interval_s for plane in planes if isinstance(plane, Watching)
         }
@@ -101,7 +103,7 @@ class DriftController:
             return
         self._failures = self._failures + 1 if self._is_behind() else 0
         if self._failures:
-            self._retry = now + _RETRY_S[min(self._failures, len(_RETRY_S)) - 1]
+            self._retry = now + self._retries[min(self._failures, len(self._retries)) - 1]
 
     def _is_behind(self) -> bool:
         status = self._report.status

@@ -9,6 +9,7 @@ from typing import Final
 from groundplane.agent.controller import Controller
 from groundplane.agent.report import Report
 from groundplane.agent.store import load_verdicts, save_verdicts
+from groundplane.agent.timings import TIMINGS, Timings
 from groundplane.agent.watching import changes
 from groundplane.agent.workload_health import WorkloadHealth
 from groundplane.errors import GroundplaneError, bounded
@@ -24,7 +25,6 @@ from groundplane.sources.health_file import read_health
 log = logging.getLogger(__name__)
 
 EXEC_SOCKET: Final = Path("/run/groundplane-exec/socket")  # of the helper, where a node has one
-_AGAIN_S: Final = 4.0
 _TOGETHER_S: Final = 0.2  # what turns within it is kept in one write
 _DOUBT_S: Final = 2.0  # how often what is held is looked at again
 _NAMED: Final = 20  # failing workloads in the status
@@ -35,10 +35,17 @@ class HealthMonitor:
     """Probes workloads as the site says, follows the health file *file*, and applies both."""
 
     def __init__(
-        self, node: str, file: Path, state_directory: Path, controller: Controller, report: Report
+        self,
+        node: str,
+        file: Path,
+        state_directory: Path,
+        controller: Controller,
+        report: Report,
+        timings: Timings = TIMINGS,
     ) -> None:
         self._node, self._file, self._state_directory = node, file, state_directory
         self._controller, self._report = controller, report
+        self._again = timings.watch_retry  # seconds before the file is read or watched again
         self._told: Failing = frozenset()  # by the file
         self._unread = False  # it could not be read the last time
         self._held: Failing = frozenset()  # failing, but this node may be at fault
@@ -64,7 +71,7 @@ class HealthMonitor:
     async def run(self) -> None:
         """Apply what probes find until cancelled."""
         while True:
-            pause = _DOUBT_S if self._held else _AGAIN_S if self._unread else None
+            pause = _DOUBT_S if self._held else self._again if self._unread else None
             try:
                 async with asyncio.timeout(pause):
                     await self._awake.wait()
@@ -89,7 +96,7 @@ class HealthMonitor:
             if why and why != told:
                 log.warning("cannot watch %s: %s", self._file.parent, why)
             told = why
-            await asyncio.sleep(_AGAIN_S)
+            await asyncio.sleep(self._again)
 
     def read(self) -> None:
         """Read the file; one that cannot be read changes nothing, and is tried again."""

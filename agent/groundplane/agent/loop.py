@@ -28,6 +28,7 @@ from groundplane.agent.report import Report
 from groundplane.agent.source_watcher import SourceWatcher
 from groundplane.agent.status import PlaneStatus, Status
 from groundplane.agent.store import load_site
+from groundplane.agent.timings import TIMINGS, Timings
 from groundplane.errors import GroundplaneError, StateError
 from groundplane.sources import Source
 
@@ -49,6 +50,7 @@ class Settings:
     poll_s: float = 5.0
     metrics: str = ""  # ADDRESS:PORT, "" for none
     healthz: str = ""
+    timings: Timings = TIMINGS
 
 
 class Agent:
@@ -66,16 +68,17 @@ class Agent:
             planes=tuple(PlaneStatus(plane.name) for plane in planes),
         )
         self.report = Report(status, settings.runtime_directory)
-        self._controller = Controller(settings.node, lanes, self.report)
+        self._controller = Controller(settings.node, lanes, self.report, settings.timings)
         self._following = SourceWatcher(
             settings.source,
             self._controller,
             self.report,
             settings.state_directory,
             settings.poll_s,
+            settings.timings,
         )
-        self._keeping = DriftController(planes, self._controller, self.report)
-        answers = Api(self.report, self.report.metrics, self._following.poke)
+        self._keeping = DriftController(planes, self._controller, self.report, settings.timings)
+        answers = Api(self.report, self.report.metrics, self._following.poke, settings.timings)
         self._local, self._observed = Server(answers.local), Server(answers.observed)
 
     async def run(self) -> None:
@@ -111,6 +114,7 @@ class Agent:
             settings.state_directory,
             self._controller,
             self.report,
+            settings.timings,
         )
         health_monitor.read()
         try:

@@ -12,7 +12,6 @@ from groundplane.agent.status import PlaneStatus
 PROXIES: Final = ("nftables", "ipvs")
 # Dataplanes of the proxies' lane are brought one after the other: one that hangs holds up all.
 _LANE: Final = ("links", "ipvs", "nftables", "conntrack")
-_UNHEALTHY_S: Final = 60.0  # how long the proxy may be behind before it counts as unhealthy
 
 
 class ProxyHealth(NamedTuple):
@@ -22,12 +21,12 @@ class ProxyHealth(NamedTuple):
     since: float
 
 
-def proxy_health(planes: Iterable[PlaneStatus], now: float) -> ProxyHealth:
-    """Return whether every proxy was loaded once, and none is behind for a minute."""
+def proxy_health(planes: Iterable[PlaneStatus], now: float, unhealthy_after: float) -> ProxyHealth:
+    """Return whether every proxy was loaded once, and none is behind for *unhealthy_after* seconds."""
     planes = list(planes)
     proxies = [plane for plane in planes if plane.name in PROXIES]
     behind = [plane.since for plane in proxies if plane.error]
     behind += [plane.busy_since for plane in planes if plane.busy_since and plane.name in _LANE]
     loaded = bool(proxies) and all(plane.synced for plane in proxies)
-    late = any(now - since > _UNHEALTHY_S for since in behind)
+    late = any(now - since > unhealthy_after for since in behind)
     return ProxyHealth(loaded and not late, min([now, *behind]) if loaded else 0.0)

@@ -7,15 +7,17 @@ that program. The pause stays short: the other program may not mean it, and traf
 
 from typing import Final
 
+from groundplane.agent.timings import TIMINGS, Timings
+
 AT_ONCE: Final = 10  # repairs within _WINDOW_S that are made without waiting
 _WINDOW_S: Final = 60.0
-_FIRST_S, _LONGEST_S = 5.0, 10.0
 
 
 class RepairBackoff:
     """The repairs of one dataplane."""
 
-    def __init__(self) -> None:
+    def __init__(self, timings: Timings = TIMINGS) -> None:
+        self._first, self._longest = timings.first_pause, timings.longest_pause
         self._repairs: list[float] = []
         self._pause = 0.0
         self.until = 0.0  # no repair before
@@ -28,7 +30,7 @@ class RepairBackoff:
             self._pause = 0.0
         self._repairs = [each for each in self._repairs if now - each < _WINDOW_S] + [now]
         if len(self._repairs) >= AT_ONCE or self._pause:
-            self._pause = min(2 * self._pause, _LONGEST_S) or _FIRST_S
+            self._pause = min(2 * self._pause, self._longest) or self._first
             self.until = now + self._pause
 
     def waits(self, now: float) -> bool:

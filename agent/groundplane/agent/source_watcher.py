@@ -6,22 +6,19 @@ import logging
 import time
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from groundplane.agent.compiler import compile_in_child
 from groundplane.agent.controller import Controller
 from groundplane.agent.report import Report
 from groundplane.agent.store import save_site
+from groundplane.agent.timings import TIMINGS, Timings
 from groundplane.agent.watching import changes
 from groundplane.errors import ChangeHeld, GroundplaneError, bounded
 from groundplane.site.snapshot import verify_values
 from groundplane.sources import Content, Source
 
 log = logging.getLogger(__name__)
-
-_APART_S: Final = 1.0  # between the starts of two looks: anyone on the node may poke
-_RETRY_WATCH_S: Final = 4.0
-_AGAIN_S: Final = 60.0  # before what was refused is tried again as it is: memory or time were short
 
 
 class _Refusal(NamedTuple):
@@ -49,9 +46,11 @@ class SourceWatcher:
         report: Report,
         state_directory: Path,
         poll_s: float,
+        timings: Timings = TIMINGS,
     ) -> None:
         self._source, self._controller, self._report = source, controller, report
         self._state_directory, self._poll_s = state_directory, poll_s
+        self._timings = timings
         self._stamp: Hashable = ()  # of the content that the revision in use was made of
         self._saved = ""  # the revision that the state directory is known to hold
         self._unsaved: bytes | None = None  # the site in use, until it is kept
@@ -72,7 +71,7 @@ class SourceWatcher:
         """Watch until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            soonest = loop.time() + min(_APART_S, self._poll_s)
+            soonest = loop.time() + min(self._timings.source_pause, self._poll_s)
             await self.look()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_s):
@@ -93,7 +92,7 @@ class SourceWatcher:
                 log.warning("cannot watch %s: %s", watched, error)
             except Exception:
                 log.exception("cannot watch %s", watched)
-            await asyncio.sleep(_RETRY_WATCH_S)
+            await asyncio.sleep(self._timings.watch_retry)
 
     async def look(self) -> None:
         """Take what the source has, where that is something new.
@@ -132,7 +131,8 @@ class SourceWatcher:
             log.exception("the source is not used")
             return _Refusal(f"{type(problem).__name__}: {problem}")
         if refusal.why:
-            self._refused = _Refused(content.stamp, refusal, time.monotonic() + _AGAIN_S)
+            until = time.monotonic() + self._timings.refused_source
+            self._refused = _Refused(content.stamp, refusal, until)
         else:
             self._stamp = content.stamp
         return refusal
