@@ -201,7 +201,7 @@ def test_without_ip_nothing_can_be_told(programs: Programs) -> None:
         gather()
 
 
-def test_proc_is_read(programs: Programs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_proc_is_read(programs: Programs, tmp_path: Path) -> None:
     settings, sockets = tmp_path / "sys", tmp_path / "net"
     for path, text in {
         settings / "net/ipv4/ip_forward": "1\n",
@@ -212,9 +212,7 @@ def test_proc_is_read(programs: Programs, monkeypatch: pytest.MonkeyPatch, tmp_p
     }.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    monkeypatch.setattr(_module, "_SYSCTLS", settings)
-    monkeypatch.setattr(_module, "_SOCKETS", sockets)
-    found = gather()
+    found = gather(settings, sockets)
     assert {
         "net/ipv4/ip_forward": "1",
         "net/ipv4/conf/groundplane0/rp_filter": "2",

@@ -57,8 +57,11 @@ _OF_ANY_RULE: Final = frozenset(
 )
 
 
-def gather() -> Facts:
-    """Return the facts of this node; KernelRefused when ip(8) fails."""
+def gather(sysctls: Path = _SYSCTLS, sockets: Path = _SOCKETS) -> Facts:
+    """Return the facts of this node; KernelRefused when ip(8) fails.
+
+    *sysctls* and *sockets* are the directories of the kernel's settings and of its lists of sockets.
+    """
     links = json.loads(_output("ip", "-j", "address", "show") or "[]")
     routes: list[Route] = []
     rules: list[PolicyRule] = []
@@ -75,17 +78,17 @@ def gather() -> Facts:
     interfaces = {link["ifname"]: "UP" in link.get("flags", ()) for link in links}
     ruleset, unreadable = _read_ruleset()
     return Facts(
-        sysctls=dict(_sysctls(interfaces)),
+        sysctls=dict(_sysctls(sysctls, interfaces)),
         interfaces={
             name: up for name, up in interfaces.items() if not name.startswith(WORKLOAD_LINKS)
         },
         addresses=tuple(addresses(links)),
         routes=tuple(routes),
         policy_rules=tuple(rules),
-        listeners=tuple(_listeners()),
+        listeners=tuple(_listeners(sockets)),
         ruleset=ruleset,
         unreadable=unreadable,
-        legacy_tables=tuple(_legacy_tables()),
+        legacy_tables=tuple(_legacy_tables(sockets)),
         workloads=tuple(found_here(())),
     )
 
@@ -113,12 +116,12 @@ def _output(*command: str) -> str:
     return done.stdout
 
 
-def _sysctls(interfaces: Iterable[str]) -> Iterator[tuple[str, str]]:
+def _sysctls(directory: Path, interfaces: Iterable[str]) -> Iterator[tuple[str, str]]:
     names = ["all", *(each for each in interfaces if not each.startswith(WORKLOAD_LINKS))]
     of_interfaces = [pattern.format(name) for name in names for pattern in _OF_AN_INTERFACE]
     for path in (*_WHOLE_NODE, *of_interfaces):
         try:
-            yield path, (_SYSCTLS / path).read_text().strip()
+            yield path, (directory / path).read_text().strip()
         except OSError:  # a kernel without IPv6, bridges or conntrack does not have it
             continue
 
@@ -215,10 +218,10 @@ def _objects(table: Table, *options: str) -> list[dict[str, Any]]:
     return [each for each in listed.get("nftables", ()) if "metainfo" not in each]
 
 
-def _legacy_tables() -> Iterator[str]:
+def _legacy_tables(directory: Path) -> Iterator[str]:
     for name in ("ip_tables_names", "ip6_tables_names"):
         try:
-            yield from (_SOCKETS / name).read_text().split()
+            yield from (directory / name).read_text().split()
         except OSError:
             continue
 
@@ -226,10 +229,10 @@ def _legacy_tables() -> Iterator[str]:
 _LISTENING: Final = {"tcp": "0A", "udp": "07"}  # TCP_LISTEN; a datagram socket without a peer
 
 
-def _listeners() -> Iterator[Listener]:
+def _listeners(directory: Path) -> Iterator[Listener]:
     for name in ("tcp", "tcp6", "udp", "udp6"):
         try:
-            text = (_SOCKETS / name).read_text()
+            text = (directory / name).read_text()
         except OSError:
             continue
         yield from parse_sockets(text, "TCP" if name.startswith("tcp") else "UDP")

@@ -19,16 +19,18 @@ _ANSWER_BYTES: Final = 4096
 _timeval: Final = struct.Struct("@ll")
 
 
-def serials(address: str, port: int, zones: Iterable[str]) -> dict[str, int]:
+def serials(
+    address: str, port: int, zones: Iterable[str], within_s: float = _LOOK_S
+) -> dict[str, int]:
     """Return the serials of those of *zones* for which the server has one."""
-    with closing(_opened(address, port)) as opened:
-        return _asked(opened, zones)
+    with closing(_opened(address, port, within_s)) as opened:
+        return _asked(opened, zones, within_s)
 
 
-def _opened(address: str, port: int) -> socket.socket:
+def _opened(address: str, port: int, within_s: float) -> socket.socket:
     opened = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
     # By the kernel: with a timeout of Python's each send and each receive is two system calls.
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _wait(_LOOK_S))
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _wait(within_s))
     opened.connect((address, port))
     return opened
 
@@ -37,13 +39,13 @@ def _wait(seconds: float) -> bytes:
     return _timeval.pack(int(seconds), int(seconds % 1 * 1_000_000))
 
 
-def _asked(server: socket.socket, zones: Iterable[str]) -> dict[str, int]:
+def _asked(server: socket.socket, zones: Iterable[str], within_s: float) -> dict[str, int]:
     numbered = dict(enumerate(zones, 1))
     found: dict[str, int] = {}
     with suppress(OSError):
         for number, zone in numbered.items():
             server.send(_question(zone, number))
-        until = time.monotonic() + _LOOK_S
+        until = time.monotonic() + within_s
         while numbered and time.monotonic() < until:
             number, serial = _answered(server.recv(_ANSWER_BYTES))
             zone = numbered.pop(number, "")
@@ -69,14 +71,15 @@ def _answered(answer: bytes) -> tuple[int, int | None]:
 
 
 class Watch:
-    """Asks twice a second, in a thread; *descriptor* is readable once serials are not as expected.
+    """Asks every *every_s* seconds, in a thread; *descriptor* is readable once serials are not as expected.
 
     A difference is reported once, so that a difference which cannot be undone wakes nobody again.
     """
 
-    def __init__(self, address: str, port: int) -> None:
+    def __init__(self, address: str, port: int, every_s: float = _EVERY_S) -> None:
+        self._every_s = every_s
         # One socket for all times: a new one each time would be a new entry of conntrack.
-        self._server = _opened(address, port)
+        self._server = _opened(address, port, _LOOK_S)
         self._expected: tuple[tuple[str, ...], Mapping[str, int]] = (), {}
         self._closed = threading.Event()
         self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -100,11 +103,11 @@ class Watch:
 
     def _run(self) -> None:
         told: tuple[Mapping[str, int], Mapping[str, int]] | None = None
-        while not self._closed.wait(_EVERY_S):
+        while not self._closed.wait(self._every_s):
             self.forget()
             zones, expected = self._expected
             self._drop_late_answers()
-            found = _asked(self._server, zones)
+            found = _asked(self._server, zones, _LOOK_S)
             if found == expected:
                 told = None
             elif told != (expected, found):
