@@ -153,7 +153,7 @@ class TestByTheService:
     def test_a_workload_is_seen_as_its_node_by_one_of_the_nodes_network(
         self, net: World, site: Site, family: int, protocol: str
     ) -> None:
-        """Between nodes there is no tunnel, and no way back to a workload."""
+        """A node has no tunnel to another node, and no route back to its workloads."""
         address = service(site, "of-the-node").cluster_ips[family]
         answer = ask(net.workload("here"), address, 80, protocol)
         assert [f"n2 {net.addresses('n1')[family]}"] == answer

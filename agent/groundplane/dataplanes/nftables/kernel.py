@@ -129,7 +129,7 @@ class Nftables:
         return dict(pair for map_ in maps for pair in self._connection.elements(map_))
 
     def prepare(self, base: NodeBase) -> None:
-        """Load the framework where there is no table of ours."""
+        """Load the framework of *base* if the kernel has none of our tables."""
         with suppress(OSError):
             if self._framework_there(base) is Tables.ABSENT:
                 self._ignore_ourselves()
@@ -188,7 +188,7 @@ class Nftables:
         self._generation = (before + own) & 0xFFFFFFFF
 
     def _load(self, base: NodeBase) -> None:
-        """Load the framework of *base*, where there is no table of ours."""
+        """Load the framework of *base*; the kernel must have none of our tables."""
         compiled = compile_ruleset(framework(base))
         with _hasty_threads():
             self._connection.commit(compiled)
