@@ -12,7 +12,7 @@ from groundplane.errors import StateError
 from groundplane.site import compiled
 from groundplane.site.blocks import Block
 from groundplane.site.compiled import Service, Site, Workload
-from groundplane.site.encoding import encode
+from groundplane.site.encoding import blocks_of, encode, join
 from groundplane.site.snapshot import (
     Snapshot,
     advance,
@@ -218,3 +218,27 @@ def test_a_workload_that_comes_or_goes_concerns_its_node_alone() -> None:
     assert [3, 2, 3] == [len(each) for each in new.every_node_workloads()]
     none, _ = advance(new, encode(EMPTY))
     assert {"n0", "n1", "n2"} == changed_workloads(new, none)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "in_order"),
+    [
+        ([1, 2, 3], True),
+        ([1, 3, 2], False),
+        ([1, 2, 2], False),
+        ([3, 1, 2], False),
+        (range(100, 300), True),
+        (range(300, 100, -1), False),  # of several blocks
+    ],
+)
+def test_services_that_are_not_in_the_order_of_their_keys_are_refused(
+    numbers: Iterable[int], in_order: bool
+) -> None:
+    """They are looked up by that order. A hostile server can make digests that fit any order."""
+    written = join(EMPTY, [*blocks_of(service(number, []) for number in numbers)])
+    for takes in (verify, lambda encoded: advance(decode(encode(EMPTY)), encoded)):
+        if in_order:
+            takes(written)
+        else:
+            with pytest.raises(StateError, match=r"what begins at .* is not in order$"):
+                takes(written)
