@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from groundplane.agent.connections import Connections
 
 REQUEST_BYTES: Final = 16 << 10
-REASONS: Final = {
+_REASONS: Final = {
     200: "OK",
     400: "Bad Request",
     404: "Not Found",
@@ -71,7 +71,7 @@ async def _head(reader: asyncio.StreamReader) -> bytes | None:
 def encoded(response: Response, *, body: bool = True) -> bytes:
     """Return *response* as it is sent (RFC 9112), without its body for a HEAD request."""
     lines = [
-        f"HTTP/1.1 {response.status} {REASONS[response.status]}",
+        f"HTTP/1.1 {response.status} {_REASONS[response.status]}",
         f"Content-Type: {response.kind}",
         "X-Content-Type-Options: nosniff",
         *response.headers,
