@@ -101,6 +101,8 @@ def _standing(connection: socket.socket) -> Standing:
         raw = connection.getsockopt(socket.IPPROTO_TCP, _QUEUE_SEQUENCE, 4)
         numbers.append(int.from_bytes(raw, sys.byteorder))
     connection.setsockopt(socket.IPPROTO_TCP, _REPAIR, _OFF)
+    # The end of the repair clears it. In TIME_WAIT the connection would keep the next listener out.
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     return Standing(connection.getsockname()[:2], connection.getpeername()[:2], *numbers)
 
 

@@ -64,6 +64,7 @@ def answering(netns: str, name: bytes) -> Iterator[None]:
 
     def listen() -> socket.socket:
         opened = socket.socket(socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_SCTP)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind(("::", 2905))
         opened.listen(64)
         return opened
