@@ -21,18 +21,15 @@ import msgspec
 
 from bench.network import Way, around, connect, new_network
 from bench.sites import site
-from groundplane.dataplanes import Dataplane
-from groundplane.dataplanes.ipvs import Ipvs
-from groundplane.dataplanes.nftables import Nftables
 from groundplane.dataplanes.reconcile import ALL, Reconciler
-from groundplane.net.proxy import ProxyMode
 from groundplane.project import NodeState, project, project_service
 from groundplane.project.extent import Extent, Only
 from groundplane.project.persistent_map import changed
 from groundplane.project.select_endpoints import Place
+from groundplane.proxies.node import planes_of_the_proxies
 from groundplane.site.compiled import Service
 
-MODES: Final[tuple[ProxyMode, ...]] = ("nftables", "ipvs")
+MODES: Final[tuple[str, ...]] = ("nftables", "ipvs")
 _SYSCTLS: Final = ("net.ipv4.vs.conntrack=1", "net.ipv4.vs.expire_nodest_conn=1")
 
 
@@ -52,8 +49,7 @@ class Node:
     """What brings one network namespace to states of one mode."""
 
     def __init__(self) -> None:
-        planes: tuple[Dataplane[Any, Any], ...] = (Ipvs(), Nftables())
-        self._reconcilers = [Reconciler(plane) for plane in planes]
+        self._reconcilers = [Reconciler(plane) for plane in planes_of_the_proxies()]
 
     def apply(self, state: NodeState, extent: Extent = ALL) -> float:
         """Return how long it took."""
@@ -77,7 +73,7 @@ def kernel_memory() -> float:
     return (found["Slab"] + found["Percpu"] + found.get("VmallocUsed", 0)) / 1024
 
 
-def measure(mode: ProxyMode, services: int, endpoints: int, changes: int, times: int) -> Measured:
+def measure(mode: str, services: int, endpoints: int, changes: int, times: int) -> Measured:
     """Load a site into a namespace of this process's own, change it, and connect through it."""
     new_network()
     made = site(services, endpoints, mixed=False)

@@ -46,6 +46,7 @@ from groundplane.project import (
 )
 from groundplane.project.extent import Only
 from groundplane.project.state import NodeBase
+from groundplane.proxies.node import rules_of
 from groundplane.site.blocks import Block, Key
 from groundplane.site.compiled import Service
 from groundplane.site.encoding import blocks_of, encode, join
@@ -71,7 +72,7 @@ class Agent:
     """What the agent does between an event and the kernel's acknowledgement, and no more."""
 
     def __init__(self, encoded: bytes) -> None:
-        self.plane = Timed()
+        self.plane = Timed(rules_of)
         self.reconciler = Reconciler(self.plane)
         self.snapshot: Snapshot = decode(encoded)
         base = project_base(self.snapshot.site(NODE), NODE)

@@ -3,34 +3,30 @@
 docs/coexistence.md says why each is needed.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from groundplane.doctor import exposed
-from groundplane.doctor.opening import (
-    POLICY,
-    UFW_FILES,
-    balanced_ranges,
-    firewalld_settings,
-    ufw_insertion,
-    ufw_rule,
-)
 from groundplane.kernel.owned import BRIDGE, OVERLAY
 from groundplane.project.state import NodeBase
+from groundplane.proxies import Openings as OfModes
+from groundplane.proxies import proxies
 from groundplane.site import compiled
+
+_NOTHING: Final = OfModes()
 
 
 @dataclass(frozen=True)
 class Openings:
     """Links whose traffic passes, and ports of the node itself: protocol in lower case, number.
 
-    Where IPVS balances, services' *ranges* and *node_ports* pass input, too.
+    *of_modes* is what proxy modes need besides, and no longer need.
     """
 
     links: tuple[str, ...]
     ports: tuple[tuple[str, int], ...]
-    ranges: tuple[str, ...] = ()
-    node_ports: tuple[tuple[str, int], ...] = ()
+    of_modes: OfModes = _NOTHING
 
 
 def openings(site: compiled.Site, base: NodeBase) -> Openings:
@@ -41,10 +37,24 @@ def openings(site: compiled.Site, base: NodeBase) -> Openings:
     if base.overlay:
         ports.add(("udp", base.overlay.port))
     links = (BRIDGE, OVERLAY) if base.overlay else (BRIDGE,)
-    if base.proxy_mode != "ipvs":
-        return Openings(links, tuple(sorted(ports)))
-    node_ports = tuple((protocol.lower(), number) for protocol, number in asked.node_ports)
-    return Openings(links, tuple(sorted(ports)), balanced_ranges(base), node_ports)
+    of_modes = (
+        each.openings(base, asked) if each.name == base.proxy_mode else each.no_openings()
+        for each in proxies()
+    )
+    return Openings(links, tuple(sorted(ports)), _joined(of_modes))
+
+
+def without_modes() -> OfModes:
+    """Return what takes away all that proxy modes need."""
+    return _joined(each.no_openings() for each in proxies())
+
+
+def _joined(openings: Iterable[OfModes]) -> OfModes:
+    found = tuple(openings)
+    return OfModes(
+        tuple(setting for each in found for setting in each.firewalld),
+        tuple(setting for each in found for setting in each.ufw),
+    )
 
 
 def firewalld(wanted: Openings) -> Iterator[tuple[str, str]]:
@@ -60,38 +70,7 @@ def firewalld(wanted: Openings) -> Iterator[tuple[str, str]]:
     yield f"{policy} --query-egress-zone=trusted", f"{policy} --add-egress-zone=trusted"
     for protocol, port in wanted.ports:
         yield f"{ask} --query-port={port}/{protocol}", f"{ask} --add-port={port}/{protocol}"
-    if wanted.ranges:
-        yield from _firewalld_to_ipvs(wanted)
-
-
-def _firewalld_to_ipvs(wanted: Openings) -> Iterator[tuple[str, str]]:
-    ask = "firewall-cmd --permanent"
-    yield f"{ask} --get-policies | grep -qw {POLICY}", f"{ask} --new-policy={POLICY}"
-    for setting in firewalld_settings(wanted.ranges, wanted.node_ports):
-        query = setting.replace("--add-", "--query-", 1)
-        yield f"{ask} --policy={POLICY} {query}", f"{ask} --policy={POLICY} {setting}"
-
-
-def firewalld_without_ipvs() -> Iterator[tuple[str, str]]:
-    """Yield the same for letting nothing to IPVS."""
-    ask = "firewall-cmd --permanent"
-    yield f"! {ask} --get-policies | grep -qw {POLICY}", f"{ask} --delete-policy={POLICY}"
-
-
-def ufw_to_ipvs() -> Iterator[tuple[str, str]]:
-    """Yield for each file of ufw the command that asks for the rule for IPVS, and that adds it."""
-    for file in UFW_FILES:
-        yield _ufw_has(file), ufw_insertion(file)
-
-
-def ufw_without_ipvs() -> Iterator[tuple[str, str]]:
-    """Yield the same for having no such rule."""
-    for file in UFW_FILES:
-        yield f"! {_ufw_has(file)}", f"sed -i '\\|^{ufw_rule(file)}$|d' {file}"
-
-
-def _ufw_has(file: str) -> str:
-    return f"grep -qxF -e '{ufw_rule(file)}' {file}"
+    yield from wanted.of_modes.firewalld
 
 
 def ufw(wanted: Openings, added: Collection[str]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from deploys.units import put_unit, remove_unit
 from groundplane.dataplanes.links import network_units, overlay_unit
 from groundplane.kernel.owned import BRIDGE, OVERLAY, ROUTE_PROTOCOL
 from groundplane.project.state import NodeBase
+from groundplane.proxies import proxy_of
 
 SYSCTLS = {
     "net.ipv4.ip_forward": 1,
@@ -24,15 +25,6 @@ SYSCTLS = {
     "net.ipv4.conf.default.send_redirects": 0,
     # Loose (RFC 3704, 2.4): answers may come by another link than packets to their senders take.
     "net.ipv4.conf.all.rp_filter": 2,
-}
-# Of the mode ipvs. IPVS's connections are conntrack's too, so that they can be masqueraded; what is
-# kept at an endpoint that is gone goes to another one, at once. What is too big for a tunnel goes in
-# parts: a client cannot be told of it, since nobody here has the service's address.
-IPVS_SYSCTLS = {
-    "net.ipv4.vs.conntrack": 1,
-    "net.ipv4.vs.expire_nodest_conn": 1,
-    "net.ipv4.vs.expire_quiescent_template": 1,
-    "net.ipv4.vs.pmtu_disc": 0,
 }
 # A segment outside its window is translated like the others: taken for invalid it would pass as it
 # is, and its receiver would answer with RST (docs/decisions/0028-out-of-window.md).
@@ -95,8 +87,7 @@ def _settings(base: NodeBase) -> None:
     # Before forwarding, which would let a default route expire that the kernel learned.
     learning = host.get_fact(LearnsRoutes, addresses=base.addresses)
     settings = {f"net.ipv6.conf.{link}.accept_ra": 2 for link in learning} | SYSCTLS
-    if base.proxy_mode == "ipvs":
-        settings |= IPVS_SYSCTLS
+    settings |= proxy_of(base.proxy_mode).sysctls
     for key, value in settings.items():
         server.sysctl(
             name=f"{key} is {value}",

@@ -12,6 +12,7 @@ from deploys.machine.agent import central_source
 from deploys.machine.defaults import DEFAULTS, STATE_DIRECTORY
 from deploys.operations import packages as own
 from groundplane.project.state import NodeBase
+from groundplane.proxies import proxy_of
 from groundplane.rendering import render_template
 
 
@@ -23,7 +24,13 @@ def system() -> None:
     _clock()
     modules = files.put(
         name="Kernel modules are loaded at boot",
-        src=StringIO(render_template("modules-load.conf.j2", base=_base())),
+        src=StringIO(
+            render_template(
+                "modules-load.conf.j2",
+                base=_base(),
+                modules=proxy_of(_base().proxy_mode).modules,
+            )
+        ),
         dest="/etc/modules-load.d/groundplane.conf",
         mode="644",
     )
@@ -49,7 +56,7 @@ def _base() -> NodeBase:
 
 def _dataplanes() -> list[str]:
     """Return the packages of the dataplanes that the node has."""
-    return [*host.data.packages, *(["ipvsadm"] if _base().proxy_mode == "ipvs" else [])]
+    return [*host.data.packages, *proxy_of(_base().proxy_mode).packages]
 
 
 def versions() -> None:

@@ -14,22 +14,21 @@ from deploys.firewall import Openings
 def opened(wanted: Openings) -> Generator[StringCommand]:
     """Have *wanted* pass whichever of firewalld and ufw is on; nothing where none is."""
     rules = host.get_fact(UfwRules)
-    to_ipvs = bool(wanted.ranges)
-    settings = [*firewall.firewalld(wanted)]
-    yield from _firewalld((*settings, *(() if to_ipvs else firewall.firewalld_without_ipvs())))
+    yield from _firewalld(tuple(firewall.firewalld(wanted)))
     yield from _ufw([] if rules is None else firewall.ufw(wanted, rules))
-    yield from _ufw_files(firewall.ufw_to_ipvs() if to_ipvs else firewall.ufw_without_ipvs())
+    yield from _ufw_files(wanted.of_modes.ufw)
     host.noop("no firewall is in the way")
 
 
 @operation()
 def closed(links: tuple[str, ...]) -> Generator[StringCommand]:
     """Have nothing of *links* in firewalld and ufw any more."""
-    settings = *firewall.firewalld_without(links), *firewall.firewalld_without_ipvs()
+    of_modes = firewall.without_modes()
+    settings = *firewall.firewalld_without(links), *of_modes.firewalld
     yield from _firewalld(settings)
     rules = host.get_fact(UfwRules)
     yield from _ufw(firewall.ufw_without(links, rules or ()))
-    yield from _ufw_files(firewall.ufw_without_ipvs())
+    yield from _ufw_files(of_modes.ufw)
     host.noop("no firewall knows of them")
 
 

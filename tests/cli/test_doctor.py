@@ -13,8 +13,10 @@ from groundplane.doctor import Address, Facts
 from groundplane.site.encoding import encode
 from tests.catalogs import write
 from tests.cli.run import FILES, Command, Done
+from tests.rulesets import tables_of
+from tests.states import BASE
 
-TABLES = tuple({"table": {"family": family, "name": "groundplane"}} for family in ("ip", "ip6"))
+TABLES = tuple({"table": {"family": table.family, "name": table.name}} for table in tables_of(BASE))
 GOOD = Facts(
     interfaces={"groundplane0": True},
     addresses=(

@@ -323,6 +323,17 @@ ports: [{name: http, port: 8080}]"""
     assert ((("north",), ()), (WEST, ("n1",))) == (first[-2:], second[-2:])
 
 
+@pytest.mark.parametrize(("mode", "expected"), [("ipvs", "direct"), ("nftables", "masquerading")])
+def test_a_service_is_forwarded_where_a_node_can(source: Path, mode: str, expected: str) -> None:
+    """Elsewhere the annotation is of no effect, and `check` says so."""
+    annotated = SERVICE.replace(
+        "{name: web}", "{name: web, annotations: {groundplane/ipvs-forwarding: direct}}", 1
+    )
+    site = FIXED.replace("spec:\n", f"spec:\n  proxyMode: {mode}\n", 1)
+    (service,) = compile_text(source, annotated, site).services
+    assert expected == service.forwarding
+
+
 def test_an_external_name_is_nothing_else(source: Path) -> None:
     text = """\
 apiVersion: v1

@@ -14,7 +14,6 @@ from groundplane.compile.resolve import compile_site
 from groundplane.load import load
 from groundplane.net.address import family_of
 from groundplane.net.protocols import Protocol
-from groundplane.net.proxy import ProxyMode
 from groundplane.project import project
 from groundplane.simulate import Outcome, Packet, Simulator
 from groundplane.site import compiled
@@ -34,7 +33,7 @@ from tests.kernel.world import World, ask, bridged, world
 
 pytestmark = pytest.mark.kernel
 
-MODES: Final[tuple[ProxyMode, ...]] = ("nftables", "ipvs")
+MODES: Final[tuple[str, ...]] = ("nftables", "ipvs")
 PROTOCOLS: Final[tuple[Protocol, ...]] = ("TCP", "UDP")
 SERVERS: Final = (("a", 8080), ("b", 8081), ("c", 8080))
 _PATIENCE: Final = 0.4

@@ -9,19 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundplane.dataplanes import dns, ipvs, links, nftables
+from groundplane.dataplanes import dns, links
 from groundplane.dataplanes.conntrack import expect
 from groundplane.dataplanes.conntrack.expect import scope_of
 from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.in_memory import InMemory
-from groundplane.dataplanes.ipvs import Ipvs
-from groundplane.dataplanes.nftables.maps import MAPS
-from groundplane.dataplanes.nftables.text import framework_digest
 from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.errors import KernelRefused
 from groundplane.net.address import pack
 from groundplane.project.extent import Only
 from groundplane.project.state import NodeBase, NodeState, NodeWorkloads, Part
+from groundplane.proxies.ipvs.plane import Ipvs
+from groundplane.proxies.ipvs.render import render as render_ipvs
+from tests.rulesets import MAPS, framework_digest, render
 from tests.states import BASE, of_family, service, state, states
 
 
@@ -217,9 +217,9 @@ def test_after_any_sequence_of_states_the_plane_holds_the_last(
 
 REAL: dict[str, Callable[[], InMemory[Any, Any]]] = {
     "links": lambda: InMemory("links", links.render),
-    "ipvs": lambda: InMemory("ipvs", ipvs.render, Ipvs().context),
+    "ipvs": lambda: InMemory("ipvs", render_ipvs, Ipvs().context),
     "nftables": lambda: InMemory(
-        "nftables", nftables.render, lambda base: (framework_digest(base), *base.addresses)
+        "nftables", render, lambda base: (framework_digest(base), *base.addresses)
     ),
     "conntrack": lambda: InMemory("conntrack", expect.render, scope_of),
     "dns": lambda: InMemory("dns", dns.render, dns.zones_of),

@@ -12,22 +12,25 @@ from deploys.firewall import (
     Openings,
     firewalld,
     firewalld_without,
-    firewalld_without_ipvs,
     openings,
     ufw,
-    ufw_to_ipvs,
     ufw_without,
-    ufw_without_ipvs,
 )
 from groundplane.compile.pipeline import compile_source
-from groundplane.doctor.opening import UFW_FILES
+from groundplane.diagnosis import ufw as ufw_files
+from groundplane.diagnosis.facts import Exposed
 from groundplane.project.node import project_base
+from groundplane.proxies import proxy_of
 from groundplane.site.compiled import Overlay
 from tests.kernel.spaces import based
 
 PAGE = (ROOT / "docs/coexistence.md").read_text()
 BRIDGE = Openings(("groundplane0",), ())
-BALANCED = Openings(("groundplane0",), (), ("10.96.0.0/16", "fd00:96::/112"), (("tcp", 30080),))
+IPVS = proxy_of("ipvs")
+RANGES = based(service_cidrs=("10.96.0.0/16", "fd00:96::/112"), external_cidrs=())
+TO_IPVS = IPVS.openings(RANGES, Exposed(node_ports=(("TCP", 30080),)))
+BALANCED = Openings(("groundplane0",), (), TO_IPVS)
+CHAINS = {"ip": "ufw-before-input", "ip6": "ufw6-before-input"}
 
 
 def page(section: str, number: int = 0) -> list[str]:
@@ -47,7 +50,7 @@ def test_firewalld_is_told_to_let_in_what_is_for_ipvs() -> None:
     asked = [ask for ask, _ in firewalld(BALANCED)]
     assert "firewall-cmd --permanent --policy=groundplane_ipvs --query-port=30080/tcp" in asked
     assert 0 == sum("--add" in ask for ask in asked)
-    ((_, removal),) = firewalld_without_ipvs()
+    ((_, removal),) = IPVS.no_openings().firewalld
     assert "firewall-cmd --permanent --delete-policy=groundplane_ipvs" == removal
 
 
@@ -66,9 +69,10 @@ def test_ufws_files_get_the_rules_of_the_page_in_front_of_the_others_and_lose_th
     required = "*filter\n:{0} - [0:0]\n# End required lines\n"
     others = "\n-A {0} -i lo -j ACCEPT\nCOMMIT\n"
     lines = page("ufw", 1)
-    for (ask, make), (ask_gone, unmake), line, (file, chain) in zip(
-        ufw_to_ipvs(), ufw_without_ipvs(), lines, UFW_FILES.items(), strict=True
+    for (ask, make), (ask_gone, unmake), line, (family, file) in zip(
+        TO_IPVS.ufw, IPVS.no_openings().ufw, lines, ufw_files.FILES.items(), strict=True
     ):
+        chain = CHAINS[family]
         mine = tmp_path / Path(file).name
         mine.write_text((required + others).format(chain))
 
@@ -139,8 +143,14 @@ def test_tunnels_come_in(example: Path) -> None:
 def test_where_ipvs_balances_services_come_in(example: Path) -> None:
     site = compile_source(example)
     base = project_base(site, "n1")
-    assert () == openings(site, base).ranges
+    told = " ".join(make for _, make in openings(site, base).of_modes.firewalld)
+    assert "add" not in told
+    assert "--delete-policy=groundplane_ipvs" in told
     wanted = openings(site, msgspec.structs.replace(base, proxy_mode="ipvs"))
-    assert {*base.service_cidrs, *base.external_cidrs} == {*wanted.ranges}
+    told = " ".join(make for _, make in wanted.of_modes.firewalld)
+    for cidr in (*base.service_cidrs, *base.external_cidrs):
+        assert f"destination address={cidr} accept" in told
     ports = {(p.protocol.lower(), p.node_port) for s in site.services for p in s.ports}
-    assert {*wanted.node_ports} == {each for each in ports if each[1]} != set()
+    wanted_ports = {f"--add-port={number}/{name}" for name, number in ports if number}
+    assert wanted_ports
+    assert [] == [each for each in wanted_ports if each not in told]

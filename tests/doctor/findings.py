@@ -14,9 +14,10 @@ from groundplane.doctor import (
     diagnose,
 )
 from groundplane.project.state import NodeBase
+from tests.rulesets import tables_of
 from tests.states import BASE
 
-OURS = tuple({"table": {"family": family, "name": "groundplane"}} for family in ("ip", "ip6"))
+OURS = tuple({"table": {"family": table.family, "name": table.name}} for table in tables_of(BASE))
 NOTHING = Exposed()
 EXPOSED = Exposed(
     addresses=("203.0.113.9",),

@@ -1,11 +1,14 @@
 """What is found as a whole, and what cannot be seen."""
 
+import pytest
 from msgspec.structs import replace
 
 from groundplane.doctor import (
     diagnose,
 )
+from groundplane.kernel.tables import Table
 from tests.doctor.findings import EXPOSED, GOOD, NOTHING, OURS, found, sysctls, the
+from tests.rulesets import tables_of
 from tests.states import BASE, of_family
 
 
@@ -33,9 +36,16 @@ def test_rules_of_iptables_legacy() -> None:
     assert ("warning", "iptables-legacy") == (finding.severity, finding.subject)
 
 
-def test_our_own_tables() -> None:
-    assert [("error", "table ip6 groundplane")] == found(replace(GOOD, ruleset=OURS[:1]))
-    assert [] == found(replace(GOOD, ruleset=OURS[:1]), base=of_family("IPv4"))
+@pytest.mark.parametrize("table", tables_of(BASE), ids=str)
+def test_our_own_tables(table: Table) -> None:
+    others = tuple(each for each in OURS if [*each["table"].values()] != [*table])
+    assert len(OURS) - 1 == len(others)
+    assert [("error", f"table {table}")] == found(replace(GOOD, ruleset=others))
+
+
+def test_a_family_that_the_site_has_not_needs_no_table() -> None:
+    others = tuple(each for each in OURS if each["table"]["family"] != "ip6")
+    assert [] == found(replace(GOOD, ruleset=others), base=of_family("IPv4"))
 
 
 def test_the_worst_comes_first() -> None:

@@ -37,10 +37,10 @@ def test_a_forward_chain_that_accepts_nothing_of_ours() -> None:
     finding = the(rules("forward", [ESTABLISHED, ACCEPT]), EXPOSED)
     assert ("error", "table inet filter, chain forward") == (finding.severity, finding.subject)
     assert finding.message == (
-        "It drops IPv4 and IPv6 by its policy drop: workloads to services; workloads to those "
-        "of other nodes; workloads of other nodes to those of this one; what other nodes "
-        "masquerade to workloads of this one; workloads to addresses outside; clients outside to "
-        "services; clients outside to services whose endpoints are on other nodes."
+        "It drops IPv4 and IPv6 by its policy drop: workloads to services; clients outside to "
+        "services; clients outside to services whose endpoints are on other nodes; workloads to "
+        "those of other nodes; workloads of other nodes to those of this one; what other nodes "
+        "masquerade to workloads of this one; workloads to addresses outside."
     )
     assert [
         "nft insert rule inet filter forward ct status dnat accept",

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from groundplane.doctor.packet import Packet, looked_up, matches
+from groundplane.diagnosis.packet import Packet, looked_up, matches
 
 PACKET = Packet(
     family="ip", protocol="tcp", source="10.244.1.10", destination="10.244.1.11",

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from groundplane.doctor.packet import Packet
-from groundplane.doctor.ruleset import Chain, Ruleset, parse
+from groundplane.diagnosis.packet import Packet
+from groundplane.diagnosis.ruleset import Chain, Ruleset, parse
 from groundplane.doctor.trace import fate, outcomes
 
 PACKET = Packet(

@@ -19,11 +19,10 @@ from groundplane.compile.pipeline import compile_source
 from groundplane.dataplanes import Dataplane
 from groundplane.dataplanes.conntrack import StaleFlows
 from groundplane.dataplanes.dns import Bind
-from groundplane.dataplanes.ipvs import Ipvs
 from groundplane.dataplanes.links import Links
-from groundplane.dataplanes.nftables import Nftables
 from groundplane.errors import GroundplaneError, SourceError
 from groundplane.kernel import netlink
+from groundplane.proxies.node import planes
 from groundplane.site.encoding import encode
 from groundplane.sources import source_of
 from tests.kernel.living import Living
@@ -103,7 +102,7 @@ def _run(agent: Living, steps: Steps, names: Bind | None) -> None:
     setattr(source_watcher, "save_site", steps.saving(source_watcher.__dict__["save_site"]))  # noqa: B010
     setattr(source_watcher, "compile_in_child", _compiled)  # noqa: B010
 
-    lanes: list[list[Dataplane[Any, Any]]] = [[Links(), Ipvs(), Nftables(), StaleFlows()]]
+    lanes: list[list[Dataplane[Any, Any]]] = [planes(StaleFlows())]
     if names is not None:
         lanes.append([names])
 

@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from groundplane.dataplanes.nftables import Nftables, render
-from groundplane.dataplanes.nftables.kernel import maps_of
 from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.project.state import NodeBase, NodeState
 from tests.kernel.world import run, within
+from tests.rulesets import dataplane, render
 from tests.states import service
 
 A = service("a", ["10.96.0.2", "fd00:96::2"], ["10.244.1.10:80", "fd00:244:0:1::10:80"])
@@ -24,7 +23,7 @@ class Node:
 
     def __init__(self, netns: str) -> None:
         self.netns = netns
-        self.plane = within(netns, Nftables)
+        self.plane = within(netns, dataplane)
         self.reconciler = Reconciler(self.plane)
 
     def close(self) -> None:
@@ -37,7 +36,7 @@ class Node:
         """Return how much a freshly started agent changes for *wanted*."""
 
         def apply() -> int:
-            plane = Nftables()
+            plane = dataplane()
             try:
                 return len(Reconciler(plane).apply(wanted))
             finally:
@@ -63,7 +62,9 @@ class Node:
         connection = self.plane._connection
 
         def dump() -> dict[bytes, bytes]:
-            return dict(pair for map_ in maps_of(base) for pair in connection.elements(map_))
+            return dict(
+                pair for map_ in self.plane.maps(base) for pair in connection.elements(map_)
+            )
 
         return within(self.netns, dump)
 

@@ -18,7 +18,7 @@ from groundplane.agent.status import PlaneStatus, Status
 from groundplane.compile.pipeline import compile_source
 from groundplane.dataplanes import Dataplane
 from groundplane.dataplanes.conntrack import StaleFlows
-from groundplane.dataplanes.nftables import Nftables
+from groundplane.proxies.node import planes_of_the_proxies
 from groundplane.site.encoding import encode
 
 TIMES = 10
@@ -45,7 +45,7 @@ async def change(controller: Controller, sites: tuple[bytes, bytes], changes: in
 def main(directory: Path, changes: int) -> None:
     site = compile_source(directory / "site")
     sites = encode(msgspec.structs.replace(site, services=site.services[:-1])), encode(site)
-    planes: list[Dataplane[Any, Any]] = [Nftables(), StaleFlows()]
+    planes: list[Dataplane[Any, Any]] = [*planes_of_the_proxies(), StaleFlows()]
     names = tuple(PlaneStatus(plane.name) for plane in planes)
     status = Status("n1", "soak", os.getpid(), 0.0, "", planes=names)
 

@@ -24,7 +24,6 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from groundplane.dataplanes.nftables import Nftables
 from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.node.workload_netns import PORT, entry_of
 from groundplane.project.node import capacity, local_workload
@@ -33,6 +32,7 @@ from groundplane.simulate import Packet
 from groundplane.site.compiled import Sizes
 from tests.kernel.spaces import based, namespace
 from tests.kernel.world import ip, let_icmp_flow, run, sysctl, within
+from tests.rulesets import dataplane
 from tests.states import BASE
 
 PORTS: Final = (8080, 8081)
@@ -292,7 +292,7 @@ def stage() -> Iterator[Stage]:
                 f"-n {own} -6 route add default via fd00:244:0:1::1 dev eth0 onlink",
             )
             run(node, *entry_of(workload))
-        plane = within(node, Nftables)
+        plane = within(node, dataplane)
         stack.callback(plane.close)
         for netns in (node, world, *spaces.values()):
             answers = Api(netns)

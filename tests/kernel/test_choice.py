@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from groundplane.dataplanes.diff import Delta
-from groundplane.dataplanes.nftables.maps import AFFINITY, MAPS
 from groundplane.errors import KernelRefused
 from groundplane.project import NodeState, project_service
 from groundplane.project.select_endpoints import Place
@@ -17,6 +16,7 @@ from groundplane.site import compiled
 from groundplane.site.compiled import Endpoint, Port, columns
 from tests.kernel.stage import BASE_OF_STAGE, Seen, Stage, stage
 from tests.kernel.world import run, within
+from tests.rulesets import AFFINITY, MAPS
 
 pytestmark = pytest.mark.kernel
 
@@ -218,7 +218,7 @@ def test_a_refused_change_replaces_everything_once(scene: Stage) -> None:
     """The kernel's own element is in the way of ours: named, then put right as a whole."""
     scene.load(state([endpoint(0)]))
     element = "{ 0x6000 . 0x1 : 10.244.9.9 . 1 }"
-    run(scene.node, "nft", "add", "element", "ip", "groundplane", "slots", element)
+    run(scene.node, "nft", "add", "element", "ip", "groundplane-services", "slots", element)
     scene.load(state([endpoint(0), endpoint(1)]))
     found = ask(scene, CLIENTS["IPv4"][:60], VIP["IPv4"])
     assert {endpoint(0).ipv4, endpoint(1).ipv4} == set(found)
@@ -249,6 +249,7 @@ def test_clients_that_are_kept_can_be_read(scene: Stage) -> None:
     scene.load(state([endpoint(0)], affinity_seconds=300))
     ask(scene, CLIENTS["IPv4"][:3], VIP["IPv4"])
     connection = scene.plane.plane._connection  # type: ignore[attr-defined]
-    kept = within(scene.node, lambda: list(connection.kept(AFFINITY["IPv4"])))
+    affinity = AFFINITY["IPv4"]
+    kept = within(scene.node, lambda: list(connection.kept(affinity, affinity.table)))
     assert {300_000} == {each.timeout for each in kept}
     assert all(0 < each.expires <= 300_000 for each in kept)

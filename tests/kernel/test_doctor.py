@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from groundplane.doctor import Exposed, Finding, diagnose, gather
 from tests.kernel import spaces
 from tests.kernel.world import ip, run, sysctl, within
+from tests.rulesets import tables_of
 from tests.states import BASE
 
 pytestmark = pytest.mark.kernel
@@ -49,7 +50,7 @@ class Node:
             net__ipv4__conf__uplink__rp_filter=0,
             net__netfilter__nf_conntrack_tcp_be_liberal=1,
         )
-        self.load("table ip groundplane {}; table ip6 groundplane {}")
+        self.load("; ".join(f"table {each} {{}}" for each in tables_of(BASE)))
 
     def load(self, script: str) -> None:
         run(self.netns, "nft", script)
@@ -267,8 +268,7 @@ def test_a_node_without_its_bridge_or_tables(node: Node) -> None:
     ip(f"-n {node.netns} link del groundplane0")
     assert [
         ("error", "interface groundplane0"),
-        ("error", "table ip groundplane"),
-        ("error", "table ip6 groundplane"),
+        *(("error", f"table {each}") for each in sorted(map(str, tables_of(BASE)))),
     ] == node.told()
 
 

@@ -10,11 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from groundplane.dataplanes.diff import Delta
-from groundplane.dataplanes.ipvs import Ipvs, render, rules
 from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.errors import KernelRefused, ObjectsRefused
 from groundplane.net.proxy import Forwarding
 from groundplane.project import NodeState
+from groundplane.proxies.ipvs.plane import Ipvs
+from groundplane.proxies.ipvs.render import render
+from groundplane.proxies.ipvs.text import rules
 from groundplane.site.compiled import Ipvs as Settings
 from tests.kernel.ipvs import need_ipvs
 from tests.kernel.spaces import based, namespace

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import pytest
 
-from groundplane.doctor.opening import UFW_FILES, ufw_rule
+from groundplane.diagnosis import ufw
 from groundplane.net.address import family_of
+from groundplane.proxies.ipvs.firewall import MARKED
 from groundplane.site import compiled
 from tests.kernel.ipvs import in_mode, need_ipvs
 from tests.kernel.spaces import own
@@ -139,10 +140,11 @@ def test_ufw_with_the_rules_that_the_page_says(net: World) -> None:
     lost = wrong(net, DROPPED_S)
     assert {"a", "b", "near"} == clients(lost)
     assert any("a to self, IPv4" in line for line in lost)
-    for file in UFW_FILES:
-        assert ufw_rule(file) in PAGE
-        program = "ip6tables" if "6" in file else "iptables"
-        words = ufw_rule(file).split()
+    for family in ufw.FILES:
+        rule = ufw.rule(family, "input", MARKED[1])
+        assert rule in PAGE
+        program = "ip6tables" if family == "ip6" else "iptables"
+        words = rule.split()
         run(net.node("n1"), "nft", as_nft(program, ["-I", *words[1:]]))
     assert [] == wrong(net)
 

@@ -10,9 +10,10 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from groundplane.dataplanes.ipvs import messages, render, rules
-from groundplane.dataplanes.ipvs.connection import Command, Connection
-from groundplane.dataplanes.ipvs.objects import (
+from groundplane.project.state import NodeState
+from groundplane.proxies.ipvs import messages
+from groundplane.proxies.ipvs.connection import Command, Connection
+from groundplane.proxies.ipvs.objects import (
     Key,
     Scheduling,
     Value,
@@ -21,7 +22,8 @@ from groundplane.dataplanes.ipvs.objects import (
     method_of,
     weight_of,
 )
-from groundplane.project.state import NodeState
+from groundplane.proxies.ipvs.render import render
+from groundplane.proxies.ipvs.text import rules
 from tests.kernel.ipvs import need_ipvs
 from tests.kernel.spaces import namespace
 from tests.kernel.world import run, within

@@ -13,12 +13,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from groundplane.dataplanes.ipvs import Ipvs
 from groundplane.errors import KernelRefused
-from groundplane.net.proxy import ProxyMode
-from groundplane.node import support_bundle
-from groundplane.node.support_bundle import COMMANDS, collect
+from groundplane.node.support_bundle import collect, commands_of_a_node
 from groundplane.project import project
+from groundplane.proxies.ipvs.plane import Ipvs
 from groundplane.site import compiled
 from groundplane.site.compiled import Ipvs as Settings
 from tests.kernel.echo import connect, echo, lives
@@ -52,7 +50,7 @@ def settle(net: World, node: str) -> None:
         within(net.node(node), reconciler.collect)
 
 
-def switched(net: World, mode: ProxyMode) -> None:
+def switched(net: World, mode: str) -> None:
     net.site = in_mode(net.site, mode)
     net.apply()
 
@@ -189,7 +187,7 @@ def test_without_ipvs_the_rules_of_the_other_mode_stay(net: World) -> None:
     finally:
         sysctl(netns, net__ipv4__vs__conntrack=1)
     net.apply()
-    assert "chain balance" in run(netns, "nft", "list", "table", "ip", "groundplane")
+    assert "chain balance" in run(netns, "nft", "list", "table", "ip", "groundplane-services")
     assert ask_echo(net, "near", "web")
 
 
@@ -209,13 +207,11 @@ def test_what_leads_to_ipvs_is_put_back(net: World) -> None:
         assert ask_echo(net, "near", "web")
 
 
-def test_a_maintainer_sees_what_ipvs_has_and_what_leads_there(
-    net: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    of_the_kernel = {n: command for n, command in COMMANDS.items() if n.startswith("kernel/")}
-    monkeypatch.setattr(support_bundle, "COMMANDS", of_the_kernel)
+def test_a_maintainer_sees_what_ipvs_has_and_what_leads_there(net: World, tmp_path: Path) -> None:
+    every = commands_of_a_node()
+    of_the_kernel = {n: command for n, command in every.items() if n.startswith("kernel/")}
     assert ask_echo(net, "near", "web")
-    found = within(net.node("n1"), partial(collect, tmp_path, tmp_path))
+    found = within(net.node("n1"), partial(collect, tmp_path, tmp_path, of_the_kernel))
     web = f"TCP  {address_of(net, 'web')}:80".encode()
     assert web in found["kernel/ipvs.txt"]
     assert web in found["kernel/ipvs-stats.txt"]

@@ -32,8 +32,8 @@ def agent(tmp_path: Path) -> Iterator[Living]:
 DAMAGE = {
     "the whole ruleset is flushed": "nft flush ruleset",
     "a table is deleted": "nft delete table bridge groundplane",
-    "a map is emptied": "nft flush map ip groundplane choices",
-    "a rule is added": "nft insert rule ip groundplane services accept",
+    "a map is emptied": "nft flush map ip groundplane-services choices",
+    "a rule is added": "nft insert rule ip groundplane-services services accept",
     "an element is added": "nft add element ip groundplane nodes { 198.51.100.1 }",
     "a route is removed": "ip route del 10.244.2.0/24",
     "the route of services is removed": "ip route del 10.96.0.0/24",
@@ -232,7 +232,7 @@ def test_a_bundle_has_what_a_maintainer_needs_and_no_secret(agent: Living) -> No
     with tarfile.open(file) as archive:
         names = archive.getnames()
         status = json.load(archive.extractfile("groundplane/agent/status.json") or io.BytesIO())
-        rules = (archive.extractfile("groundplane/kernel/table-ip.nft") or io.BytesIO()).read()
+        rules = (archive.extractfile("groundplane/kernel/services-ip.nft") or io.BytesIO()).read()
     assert 0o600 == file.stat().st_mode & 0o777
     assert "groundplane/state/site.snapshot" in names
     assert agent.status["revision"] == status["revision"]

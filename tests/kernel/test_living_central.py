@@ -63,7 +63,7 @@ def test_what_is_published_is_served_within_the_poll_interval(central: Central) 
     agent.write({"addresses.lock": LOCK + "Service/default/api 10.96.0.6\n", "api.yaml": API})
     revision = central.publish()
     assert 2.0 > agent.until(lambda: agent.status["revision"] == revision)
-    assert "10.96.0.6" in agent.nft("list", "map", "ip", "groundplane", "cluster_ips")
+    assert "10.96.0.6" in agent.nft("list", "map", "ip", "groundplane-services", "cluster_ips")
 
 
 @pytest.mark.parametrize("what", ["half of it", "nothing", "one bit"])

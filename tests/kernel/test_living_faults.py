@@ -265,9 +265,11 @@ def test_a_thousand_changes_a_second_are_taken_together_and_the_last_one_wins(
     for number in range(1000):
         health.write_text(f"default/a: {'true' if number % 2 else 'false'}\n")
         time.sleep(max(0.0, start + (number + 1) / 1000 - time.monotonic()))
-    agent.until(lambda: BACKEND in agent.nft("list", "map", "ip", "groundplane", "slots"), 3)
+    agent.until(
+        lambda: BACKEND in agent.nft("list", "map", "ip", "groundplane-services", "slots"), 3
+    )
     time.sleep(0.5)
-    assert BACKEND in agent.nft("list", "map", "ip", "groundplane", "slots")
+    assert BACKEND in agent.nft("list", "map", "ip", "groundplane-services", "slots")
     assert 100 > len(agent.events("EndpointLeft"))
 
 
@@ -282,7 +284,7 @@ def test_notifications_that_are_lost_cost_a_look_and_nothing_else(agent: Living)
     assert agent.process is not None
     agent.process.send_signal(19)  # SIGSTOP: it hears of nothing for a while
     agent.nft("-f", str(script))
-    agent.nft("flush map ip groundplane slots")
+    agent.nft("flush map ip groundplane-services slots")
     agent.process.send_signal(18)
     agent.until(lambda: whole == agent.rules(), 5)
 

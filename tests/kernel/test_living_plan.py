@@ -45,15 +45,19 @@ def held(agent: Living) -> list[str]:
     return [*agent.rules(), *routes, agent.ip("-brief", "address")]
 
 
+TABLES = (
+    "ip groundplane, ip6 groundplane, bridge groundplane, "
+    "ip groundplane-services, ip6 groundplane-services"
+)
 DAMAGE = {
     "a table is deleted": (
         "nft delete table bridge groundplane",
-        ["prepare   replace tables ip groundplane, ip6 groundplane, bridge groundplane"],
+        [f"prepare   replace tables {TABLES}"],
     ),
     "the whole ruleset is flushed": (
         "nft flush ruleset",
         [
-            "prepare   load tables ip groundplane, ip6 groundplane, bridge groundplane",
+            f"prepare   load tables {TABLES}",
             "create    ip cluster_ips { 10.96.0.5 . tcp . 80 : ",
         ],
     ),
@@ -62,7 +66,7 @@ DAMAGE = {
         ["delete   ip nodes { 198.51.100.1 }"],
     ),
     "a map is emptied": (
-        "nft flush map ip groundplane choices",
+        "nft flush map ip groundplane-services choices",
         ["create   ip choices { "],
     ),
     "a route leads elsewhere": (

@@ -93,7 +93,8 @@ def verdicts(agent: Living) -> dict[str, bool]:
 def targets(agent: Living) -> str:
     """Return what the kernel has of endpoints."""
     return "".join(
-        agent.nft("list", "map", "ip", "groundplane", name) for name in ("slots", "endpoints")
+        agent.nft("list", "map", "ip", "groundplane-services", name)
+        for name in ("slots", "endpoints")
     )
 
 

@@ -59,7 +59,7 @@ def change(agent: Living, number: int) -> None:
             health = "false" if number % 4 else "true"
             (agent.root / "health.yaml").write_text(f"default/a: {health}\n")
         case 1 if number % 100 == 1:
-            agent.nft("add rule ip groundplane nat-prerouting counter")
+            agent.nft("add rule ip groundplane-services nat-prerouting counter")
         case 1:
             agent.write(
                 {

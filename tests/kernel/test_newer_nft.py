@@ -47,9 +47,11 @@ def test_the_agent_goes_on_and_the_commands_work(tmp_path: Path) -> None:
             {"site.yaml": SITE.replace("spec:\n", "spec:\n  clusterIPsFromOutside: drop\n", 1)}
         )
         dropped = "fib saddr type != local drop"
-        agent.until(lambda: dropped in agent.nft("list", "chain", "ip", "groundplane", "internal"))
+        agent.until(
+            lambda: dropped in agent.nft("list", "chain", "ip", "groundplane-services", "internal")
+        )
         agent.write({"site.yaml": SITE.replace("port: 80,", "port: 8000,")})
-        agent.until(lambda: "8000" in agent.nft("list", "table", "ip", "groundplane"), 5)
+        agent.until(lambda: "8000" in agent.nft("list", "table", "ip", "groundplane-services"), 5)
         command = agent.command("doctor", "--node", "n1", str(agent.source))
         doctor = subprocess.run(command, text=True, capture_output=True).stdout
         assert "nft is killed by SIGSEGV when it reads table ip theirs" in doctor

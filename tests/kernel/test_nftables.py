@@ -15,10 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from groundplane.dataplanes.diff import Delta
-from groundplane.dataplanes.nftables import ruleset
 from groundplane.dataplanes.nftables.batch import encode
-from groundplane.dataplanes.nftables.maps import MAPS, host32
-from groundplane.dataplanes.nftables.text import tables_of
+from groundplane.dataplanes.nftables.maps import host32
 from groundplane.errors import KernelRefused
 from groundplane.project.node import capacities, project_service
 from groundplane.project.state import NodeBase, NodeState
@@ -29,6 +27,7 @@ from tests.kernel import spaces
 from tests.kernel.nftables import FOREIGN, A, B, Node, elements_of
 from tests.kernel.spaces import based, namespace
 from tests.kernel.world import Server, ip, within
+from tests.rulesets import MAPS, ruleset, tables_of
 from tests.states import BASE, HERE, SIZES, full_states, of_family, service, state, states
 
 pytestmark = pytest.mark.kernel
@@ -111,7 +110,7 @@ def test_another_framework_is_replaced_in_one_transaction(node: Node, base: Node
     assert before + 1 == node.generation()
     assert 0 == node.restarted(state(*services, base=base))
     listed = node.listed("list", "tables").splitlines()
-    assert {f"table {family} groundplane" for family in tables_of(base)} == {*listed}
+    assert {f"table {table}" for table in tables_of(base)} == {*listed}
 
 
 @pytest.mark.parametrize(("family", "address"), [("IPv4", "::1"), ("IPv6", "127.0.0.1")])
@@ -211,7 +210,7 @@ def test_a_map_is_replaced_by_a_larger_one_before_it_is_full_and_no_connection_f
 # ------------------------------------------------------------------------------------------------
 # What the kernel refuses.
 
-IN_THE_WAY = "add element ip groundplane slots { 0x2000 . 0x1 : 10.244.9.9 . 1 }"
+IN_THE_WAY = "add element ip groundplane-services slots { 0x2000 . 0x1 : 10.244.9.9 . 1 }"
 
 
 def test_a_refused_change_is_named_and_compared_with_what_is_there(
@@ -226,7 +225,7 @@ def test_a_refused_change_is_named_and_compared_with_what_is_there(
         node.apply(wanted)
     assert (
         "nftables: the kernel refused to add { 0x2000 . 0x1 : 10.244.1.11 . 80 } in "
-        "ip groundplane slots: File exists; retrying with a full resync"
+        "ip groundplane-services slots: File exists; retrying with a full resync"
     ) in caplog.messages
     assert elements_of(wanted) == node.elements(BASE)
     assert 0 == node.restarted(wanted)
@@ -240,7 +239,7 @@ def test_a_service_that_does_not_fit_stays_as_it_was_and_the_others_change(node:
             node.apply(state(MANY, other, base=TINY))
         named = str(refused.value)
         assert named.startswith("Service/default/a: the kernel refused to add { 0x2000 . 0x")
-        assert named.endswith("in ip groundplane slots: it is full")
+        assert named.endswith("in ip groundplane-services slots: it is full")
         assert elements_of(state(A, other, base=TINY)) == node.elements(TINY)
     node.apply(state(A, other, base=TINY))
     assert 0 == node.restarted(state(A, other, base=TINY))
@@ -278,19 +277,17 @@ def test_more_errors_than_the_receive_buffer_holds_are_one_and_the_next_call_wor
     """Each message of a batch has an error of its own, and each map at least one message."""
     node.apply(state(A))
     small = with_a_small_buffer(node)
-    missing = {
-        map_.prefix + b"\1" * map_.key_width: b""
-        for maps in MAPS.values()
-        for map_ in maps.all
-        if map_.name not in ("choose", "affinity")
-    }
+    missing = {map_.prefix + b"\1" * map_.key_width: b"" for map_ in node.plane.maps(BASE)}
     delta = Delta(delete=missing)
     with pytest.raises(KernelRefused) as refused:
         within(node.netns, partial(node.plane._connection.commit, encode(delta)))
     assert "the kernel took no change: No buffer space available" == str(refused.value)
     assert -1 == small.fileno()  # closed: no error that came late is read as the next answer
     before = node.generation()
-    with pytest.raises(KernelRefused, match=r"the kernel refused to delete \{ 1\.1\.1\.1 \. "):
+    with pytest.raises(
+        KernelRefused,
+        match=r"the kernel refused to delete \{ 1\.1\.1\.1 \} in ip groundplane nodes",
+    ):
         within(node.netns, partial(node.plane._connection.commit, encode(delta)))
     assert before == node.generation()
     assert 0 == node.restarted(state(A))

@@ -42,20 +42,20 @@ def test_our_own_transactions_are_no_drift_and_those_of_others_are(node: Node) -
 
 
 CHANGED = (
-    "delete element ip groundplane cluster_ips { 10.96.0.2 . tcp . 80 }; "
-    "add element ip groundplane cluster_ips { 10.96.0.2 . tcp . 80 : 0x2002 }"
+    "delete element ip groundplane-services cluster_ips { 10.96.0.2 . tcp . 80 }; "
+    "add element ip groundplane-services cluster_ips { 10.96.0.2 . tcp . 80 : 0x2002 }"
 )
 DAMAGES = [
     "flush ruleset",
     "delete table ip groundplane",
     "delete table bridge groundplane",
-    "flush map ip groundplane cluster_ips",
-    "add element ip groundplane service_addresses { 10.96.0.200 }",
+    "flush map ip groundplane-services cluster_ips",
+    "add element ip groundplane-services service_addresses { 10.96.0.200 }",
     "delete element ip6 groundplane nodes { 2001:db8::2 }",
     CHANGED,
-    "insert rule ip groundplane services drop",
-    "flush chain ip6 groundplane services",
-    "delete element ip groundplane classes { 0x1 }",
+    "insert rule ip groundplane-services services drop",
+    "flush chain ip6 groundplane-services services",
+    "delete element ip groundplane-services classes { 0x1 }",
     "add element ip groundplane not_masqueraded { 198.51.100.0/24 }",
     "add chain ip groundplane theirs { type filter hook input priority 0; policy drop; }",
     "add table ip groundplane { flags dormant; }",
@@ -95,11 +95,15 @@ def test_who_was_kept_where_outlives_the_tables_replacement(node: Node) -> None:
     """Of either family; what no map has any more is left behind."""
     base, other = based(affinity_timeouts=(60,)), based(affinity_timeouts=(60, 300))
     node.apply(state(base=base))
-    node.load("add element ip groundplane affinity { 0x2000 . 192.0.2.7 timeout 60s : 0x2005 }")
-    node.load("add element ip6 groundplane affinity { 0x2000 . 7 . 8 timeout 60s : 0x2006 }")
+    node.load(
+        "add element ip groundplane-services affinity { 0x2000 . 192.0.2.7 timeout 60s : 0x2005 }"
+    )
+    node.load(
+        "add element ip6 groundplane-services affinity { 0x2000 . 7 . 8 timeout 60s : 0x2006 }"
+    )
     node.apply(state(base=other))
     for family, key in (("ip", "192.0.2.7"), ("ip6", "7")):
-        assert key in node.listed("list", "map", family, "groundplane", "affinity")
+        assert key in node.listed("list", "map", family, "groundplane-services", "affinity")
 
 
 def test_tables_can_be_there_before_services_are(node: Node) -> None:
@@ -132,8 +136,8 @@ def heard(node: Node, descriptor: int) -> bool:
 FOREIGN_CHANGES = {
     "the whole ruleset is flushed": "flush ruleset",
     "a table of ours is deleted": "delete table bridge groundplane",
-    "an element is deleted": "flush map ip groundplane slots",
-    "a rule is added": "add rule ip groundplane services accept",
+    "an element is deleted": "flush map ip groundplane-services slots",
+    "a rule is added": "add rule ip groundplane-services services accept",
 }
 
 
@@ -169,7 +173,7 @@ def test_of_our_own_changes_and_of_those_of_other_tables_nothing_is_made(node: N
 
 def test_what_was_changed_before_anyone_listened_is_seen(node: Node) -> None:
     node.apply(state(A))
-    node.load("flush map ip groundplane slots")
+    node.load("flush map ip groundplane-services slots")
     within(node.netns, node.plane.listen)
     assert node.drifted()
 

@@ -13,7 +13,6 @@ import pytest
 from groundplane.allocate import Lock, allocate
 from groundplane.compile.resolve import compile_site
 from groundplane.load import load
-from groundplane.net.proxy import ProxyMode
 from groundplane.site import compiled
 from tests.kernel.ipvs import in_mode, need_ipvs
 from tests.kernel.segments import Echo, broken, connected
@@ -22,7 +21,7 @@ from tests.kernel.world import World, sysctl, world
 
 pytestmark = pytest.mark.kernel
 
-MODES: Final[tuple[ProxyMode, ...]] = ("nftables", "ipvs")
+MODES: Final[tuple[str, ...]] = ("nftables", "ipvs")
 COUNT: Final = 25
 EGRESS: Final = 9100
 # Who asks, what, and who answers; all of them pass a translation.

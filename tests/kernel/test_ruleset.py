@@ -6,14 +6,14 @@ from functools import partial
 import msgspec
 import pytest
 
-from groundplane.dataplanes.ipvs import steering
-from groundplane.dataplanes.nftables.text import framework
 from groundplane.kernel.ruleset.load import load
 from groundplane.project.state import NodeBase
+from groundplane.proxies.ipvs import steering
 from groundplane.site.compiled import Overlay
 from tests.kernel.ruleset_dump import Found, dump
 from tests.kernel.spaces import namespace
 from tests.kernel.world import within
+from tests.rulesets import framework
 from tests.states import BASE, of_family
 
 pytestmark = pytest.mark.kernel

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from groundplane.dataplanes.ipvs.steering import Steering, let_go
+from groundplane.proxies.ipvs.steering import Steering, let_go
 from tests.kernel.spaces import based, namespace
 from tests.kernel.world import run, within
 

@@ -23,10 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
-from groundplane.dataplanes import Dataplane
-from groundplane.dataplanes.ipvs import Ipvs
 from groundplane.dataplanes.links import Links
-from groundplane.dataplanes.nftables import Nftables
 from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.kernel.owned import OVERLAY
 from groundplane.net.address import family_of
@@ -34,11 +31,12 @@ from groundplane.node.workload_netns import PORT, entry_of, neighbour_of
 from groundplane.project import NodeState, project
 from groundplane.project.node import project_base
 from groundplane.project.state import NodeBase
+from groundplane.proxies import proxy_of
+from groundplane.proxies.node import planes_of_the_proxies
 from groundplane.site import compiled
 
 T = TypeVar("T")
 _CLONE_NEWNET = 0x40000000
-_PLANES: Final[tuple[Callable[[], Dataplane[Any, Any]], ...]] = (Links, Ipvs, Nftables)
 # A port of its own for each connection from a place: of several services with one endpoint, IPVS tells
 # connections apart by the client's port alone (docs/decisions/0024-ipvs.md).
 _PORTS: Final = defaultdict[str, Iterator[int]](lambda: itertools.cycle(range(33000, 61000)))
@@ -312,13 +310,8 @@ class World:
             net__netfilter__nf_conntrack_tcp_be_liberal=1,
         )
         let_icmp_flow(name)
-        if node.proxy_mode == "ipvs":  # as the deploy sets them
-            sysctl(
-                name,
-                net__ipv4__vs__conntrack=1,
-                net__ipv4__vs__expire_nodest_conn=1,
-                net__ipv4__vs__pmtu_disc=0,
-            )
+        own = proxy_of(node.proxy_mode).sysctls  # as the deploy sets them
+        sysctl(name, **{key.replace(".", "__"): value for key, value in own.items()})
         ways = {self.site.nodes[0].name: self.client, self.site.nodes[-1].name: self.far}
         if node.name in ways:
             for cidr in (*self.site.service_cidrs, *self.site.external_cidrs):
@@ -380,7 +373,7 @@ class World:
 
     def _apply(self, node: str, state: NodeState) -> None:
         if node not in self.planes:
-            self.planes[node] = [Reconciler(each()) for each in _PLANES]
+            self.planes[node] = [Reconciler(each) for each in (Links(), *planes_of_the_proxies())]
         for reconciler in self.planes[node]:
             reconciler.apply(state)
 

@@ -9,11 +9,16 @@ import pytest
 from groundplane.agent.store import PREVIOUS_FILE, SITE_FILE
 from groundplane.compile.pipeline import compile_source
 from groundplane.node import support_bundle
-from groundplane.node.support_bundle import collect, pack
+from groundplane.node.support_bundle import collect, commands_of_a_node, pack
 from groundplane.site.encoding import encode
 from groundplane.site.snapshot import decode
 from tests.catalogs import SITE, write
 
+COMMANDS = {
+    "agent/status.json": ("groundplane", "agent", "status", "-o", "json"),
+    "kernel/version.txt": ("uname", "-a"),
+    "kernel/none.txt": ("no-such-program-of-ours",),
+}
 SECRET = b"c2VjcmV0IG9mIG91cnM="
 CATALOG = {
     "site.yaml": SITE.replace("[192.0.2.1]", "[192.0.2.1], workloadSubnets: [10.244.0.0/24]"),
@@ -40,15 +45,6 @@ spec: {{selector: {{app: web}}, ports: [{{port: 80}}]}}
 @pytest.fixture
 def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the directories of an agent, with a secret in every file that may hold one."""
-    monkeypatch.setattr(
-        support_bundle,
-        "COMMANDS",
-        {
-            "agent/status.json": ("groundplane", "agent", "status", "-o", "json"),
-            "kernel/version.txt": ("uname", "-a"),
-            "kernel/none.txt": ("no-such-program-of-ours",),
-        },
-    )
     state, runtime = tmp_path / "state", tmp_path / "run"
     for name in ("state/source", "run", "trust"):
         (tmp_path / name).mkdir(parents=True)
@@ -69,7 +65,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_no_key_and_no_token_is_in_it(node: Path) -> None:
-    packed = pack(collect(node / "state", node / "run"))
+    packed = pack(collect(node / "state", node / "run", COMMANDS))
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         contents = {
             entry.name: (archive.extractfile(entry) or io.BytesIO()).read() for entry in archive
@@ -92,7 +88,7 @@ def test_no_key_and_no_token_is_in_it(node: Path) -> None:
 
 def test_all_of_a_site_but_header_values_is_in_it(node: Path) -> None:
     before = decode((node / "state" / SITE_FILE).read_bytes())
-    after = decode(collect(node / "state", node / "run")[f"state/{SITE_FILE}"])
+    after = decode(collect(node / "state", node / "run", COMMANDS)[f"state/{SITE_FILE}"])
     assert before.head == after.head
     for each in ("every_service", "every_node_workloads"):
         assert [*getattr(before, each)()] == [*getattr(after, each)()]
@@ -100,7 +96,7 @@ def test_all_of_a_site_but_header_values_is_in_it(node: Path) -> None:
 
 def test_why_something_is_not_there_stands_in_its_place(node: Path) -> None:
     (node / "state" / PREVIOUS_FILE).unlink()
-    found = collect(node / "state", node / "run")
+    found = collect(node / "state", node / "run", COMMANDS)
     assert b"No such file or directory\n" == found[f"state/{PREVIOUS_FILE}"]
     assert b"no-such-program-of-ours is not installed\n" == found["kernel/none.txt"]
     assert found["agent/status.json"].endswith(b"is the agent running?\n")
@@ -110,10 +106,9 @@ def test_a_command_that_hangs_is_left_and_long_output_is_cut(
     node: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands = {"slow.txt": ("sleep", "60"), "long.txt": ("head", "-c", "1000", "/dev/zero")}
-    monkeypatch.setattr(support_bundle, "COMMANDS", commands)
     monkeypatch.setattr(support_bundle, "_PATIENCE_S", 0.2)
     monkeypatch.setattr(support_bundle, "_BYTES", 10)
-    found = collect(node / "state", node / "run")
+    found = collect(node / "state", node / "run", commands)
     assert b"timed out after 0.2 seconds" in found["slow.txt"]
     assert 10 * b"\0" == found["long.txt"]
 
@@ -126,5 +121,5 @@ def test_only_its_owner_may_read_what_is_unpacked() -> None:
 
 
 def test_what_is_asked_reads_no_configuration() -> None:
-    words = {word for command in support_bundle.COMMANDS.values() for word in command}
+    words = {word for command in commands_of_a_node().values() for word in command}
     assert set() == {word for word in words if word.startswith("/") or "key" in word}

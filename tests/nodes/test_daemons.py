@@ -21,7 +21,10 @@ pytestmark = pytest.mark.nodes
 
 NODE, PEER = "n3", "n1"
 PLACES = ((NODE, ""), (NODE, "default-echo-3"), (PEER, "default-echo-1"))
-OURS = ("ip groundplane", "ip6 groundplane", "bridge groundplane")
+OURS = (
+    "ip groundplane", "ip6 groundplane", "bridge groundplane",
+    "ip groundplane-services", "ip6 groundplane-services",
+)  # fmt: skip
 PAGE = (ROOT / "docs/coexistence.md").read_text()
 STANDING = Path(__file__).with_name("standing.py").read_text()
 STANDING_EACH = 12
@@ -333,7 +336,7 @@ def test_both_anew_change_nothing_of_ours(both: Deployed) -> None:
 
 def test_a_repair_beside_both_takes_a_second_and_leaves_theirs(both: Deployed) -> None:
     before, count = theirs(both), repairs(both)
-    damaged = float(both.on(NODE, "date +%s.%N; nft delete table ip groundplane"))
+    damaged = float(both.on(NODE, "date +%s.%N; nft delete table ip groundplane-services"))
     both.wait(lambda: repairs(both) > count, 5, "it is repaired")
     event = json.loads(both.on(NODE, "groundplane events -n 1 -o json"))
     assert "Repaired" == event["reason"]

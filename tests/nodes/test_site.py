@@ -108,14 +108,14 @@ def _with_last_state(state: str, text: str) -> str:
 
 def _rules(site: Deployed, node: str) -> str:
     """Return the rules with their handles: a rule that was made again has another."""
-    return site.on(node, "nft -a list chains; nft -a list chain ip groundplane services")
+    return site.on(node, "nft -a list chains; nft -a list chain ip groundplane-services services")
 
 
 @pytest.mark.parametrize(
     "damage",
     [
         "nft flush ruleset",
-        "nft insert rule ip groundplane services tcp dport 80 drop",
+        "nft insert rule ip groundplane-services services tcp dport 80 drop",
         "ip route flush proto 71",
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from groundplane.agent.compiler import compile_in_child
 from groundplane.errors import SourceError
-from groundplane.node.support_bundle import COMMANDS, collect
+from groundplane.node.support_bundle import collect, commands_of_a_node
 from groundplane.processes.own_command import own_command
 
 ROOT = Path(__file__).parents[2]
@@ -44,12 +44,10 @@ def test_the_compiler_runs_nothing_of_the_working_directory(ran: Path) -> None:
     assert not ran.exists()
 
 
-def test_the_bundle_runs_nothing_of_the_working_directory(
-    ran: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ours = {name: each for name, each in COMMANDS.items() if each[0] == "groundplane"}
-    monkeypatch.setattr("groundplane.node.support_bundle.COMMANDS", ours)
-    found = collect(ran.parent / "state", ran.parent / "run")
+def test_the_bundle_runs_nothing_of_the_working_directory(ran: Path) -> None:
+    every = commands_of_a_node()
+    ours = {name: each for name, each in every.items() if each[0] == "groundplane"}
+    found = collect(ran.parent / "state", ran.parent / "run", ours)
     assert found["agent/status.json"].endswith(b"is the agent running?\n")
     assert not ran.exists()
 

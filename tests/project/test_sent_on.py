@@ -2,7 +2,6 @@
 
 import msgspec
 
-from groundplane.net.proxy import ProxyMode
 from groundplane.project.sent_on import sent_on
 from groundplane.site.compiled import FORMAT, Endpoint, Node, Port, Service, Site, columns
 
@@ -18,8 +17,8 @@ def changed(**fields: object) -> Service:
     return msgspec.structs.replace(TUNNELLED, **fields)
 
 
-def site(*services: Service, mode: ProxyMode = "ipvs") -> Site:
-    nodes = (Node("n1", ("192.0.2.1",), ()), Node("n2", ("192.0.2.2",), (), proxy_mode=mode))
+def site(*services: Service) -> Site:
+    nodes = (Node("n1", ("192.0.2.1",), ()), Node("n2", ("192.0.2.2",), ()))
     return Site(
         FORMAT, "cluster.local", ("10.96.0.0/24",), ("10.244.0.0/16",), (), egress_masquerade=True,
         forwarders=(), nodes=nodes, workloads=(), services=services,
@@ -34,10 +33,6 @@ def test_all_addresses_of_a_service_whose_endpoint_it_is() -> None:
     outside = ("203.0.113.10", "203.0.113.9")
     assert ("10.96.0.9", *outside) == sent_on(site(*services), "tunnel", OWN)
     assert ("10.96.0.7", *outside) == sent_on(site(*services), "direct", OWN)
-
-
-def test_where_no_node_balances_by_ipvs_nothing_is_sent_on() -> None:
-    assert () == sent_on(site(TUNNELLED, mode="nftables"), "tunnel", OWN)
 
 
 def test_one_that_is_leaving_answers_what_it_has() -> None:

@@ -13,13 +13,13 @@ from groundplane.allocate import Lock, allocate
 from groundplane.compile.pipeline import compile_source
 from groundplane.compile.resolve import compile_site
 from groundplane.dataplanes.dns import server_config
-from groundplane.dataplanes.nftables.text import framework
 from groundplane.errors import StateError
 from groundplane.load import load
 from groundplane.project import project_base
 from groundplane.site.compiled import Overlay, Probe, Site, StubZone
 from groundplane.site.encoding import encode
 from groundplane.site.snapshot import advance, decode, verify, verify_values
+from tests.rulesets import framework
 
 HOSTILE = [
     "\n", "x\ny", "}", "{ }", "; drop", "../../etc/x", "/", "a b", "-o", "{{ x }}", "$(id)", "`id`",

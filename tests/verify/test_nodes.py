@@ -12,7 +12,7 @@ import pytest
 
 from deploys.catalog import read_source
 from deploys.machine.defaults import PACKAGES, SERIALS
-from deploys.machine.links import IPVS_SYSCTLS, LIBERAL, SYSCTLS
+from deploys.machine.links import LIBERAL, SYSCTLS
 from groundplane.dataplanes import links
 from groundplane.dataplanes.dns.serials import first_serials
 from groundplane.dataplanes.dns.wire import later
@@ -21,6 +21,7 @@ from groundplane.kernel.owned import OVERLAY
 from groundplane.net.address import network
 from groundplane.node.config_files import node_files, zone_files
 from groundplane.project import NodeState
+from groundplane.proxies import proxy_of
 
 _PIECE = 96 << 10  # bytes of one argument: the kernel takes 128 KiB (execve(2), MAX_ARG_STRLEN)
 
@@ -54,12 +55,16 @@ def test_late_segments_are_translated(on: Any) -> None:
     assert 1 == on.sysctl(LIBERAL)
 
 
-def test_ipvs_is_set_up_where_it_balances(on: Any, wanted: NodeState) -> None:
-    if wanted.base.proxy_mode == "ipvs":
-        assert {name: on.sysctl(name) for name in IPVS_SYSCTLS} == IPVS_SYSCTLS
-        # Those of others may be there, and ours that are leaving.
+def test_sysctls_of_the_proxy_mode(on: Any, wanted: NodeState) -> None:
+    settings = proxy_of(wanted.base.proxy_mode).sysctls
+    assert settings == {name: on.sysctl(name) for name in settings}
+
+
+def test_virtual_servers(on: Any, wanted: NodeState) -> None:
+    """Those of others may be there, and ours that are leaving."""
+    if rules := node_files(wanted).get("ipvs.rules"):
         there = on.check_output("ipvsadm --save --numeric").splitlines()
-        assert set(node_files(wanted)["ipvs.rules"].splitlines()) <= {*there}
+        assert {*rules.splitlines()} <= {*there}
 
 
 def test_bridge_has_the_declared_addresses(on: Any, wanted: NodeState) -> None:

@@ -19,6 +19,7 @@ from groundplane.agent.endpoint_counts import HEAD
 from groundplane.agent.status import Status
 from groundplane.net.protocols import Family
 from groundplane.project.state import VirtualService
+from groundplane.proxies import proxies
 
 _BUCKETS: Final = tuple(0.0001 * 2**step for step in range(18))  # 0.1 ms to 13 s
 
@@ -28,6 +29,7 @@ class Metrics:
 
     def __init__(self, node: str, version: str) -> None:
         self._registry = registry = CollectorRegistry(auto_describe=True)
+        self._synced_by = {each.synced_by for each in proxies()}
         self._endpoints: Callable[[], bytes] = lambda: HEAD
         ProcessCollector(registry=registry)
 
@@ -168,7 +170,7 @@ class Metrics:
         """Take note that a dataplane holds what is declared, with *objects* written for it."""
         self._objects.labels(plane).inc(objects)
         self._seconds.labels(plane).inc(seconds)
-        if plane == "nftables":
+        if plane in self._synced_by:
             self._sync.observe(seconds)
             (self._full if whole else self._partial).observe(seconds)
             self._last.set(now)
@@ -180,7 +182,7 @@ class Metrics:
         self._conntrack_deleted.labels(family).inc()
 
     def refused(self, plane: str) -> None:
-        if plane == "nftables":
+        if plane in self._synced_by:
             self._failures.inc()
 
     def repaired(self, plane: str) -> None:

@@ -9,13 +9,11 @@ from groundplane.dataplanes import Dataplane, Preparing
 from groundplane.dataplanes.conntrack import StaleFlows, expected_flows
 from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.dns import Bind
-from groundplane.dataplanes.ipvs import Ipvs
-from groundplane.dataplanes.links import Links
-from groundplane.dataplanes.nftables import Nftables
 from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.errors import GroundplaneError
 from groundplane.project import NodeState, project_base, project_services
 from groundplane.project.select_endpoints import Failing
+from groundplane.proxies.node import planes
 from groundplane.site.snapshot import decode
 
 Verb = Literal["prepare", "create", "update", "delete"]
@@ -44,15 +42,10 @@ def wanted(encoded: bytes, node: str, failing: Failing) -> NodeState:
 
 def plans(state: NodeState, state_directory: Path, dns_key: Path | None) -> Iterator[Plan]:
     """Yield what each dataplane of this node would change to hold *state*."""
-    planes: list[Dataplane[Any, Any]] = [
-        Links(),
-        Ipvs(),
-        Nftables(),
-        StaleFlows(expected_flows(state)),
-    ]
+    found = planes(StaleFlows(expected_flows(state)))
     if dns_key is not None:
-        planes.append(Bind(dns_key, state_directory / SERIALS_FILE))
-    for plane in planes:
+        found.append(Bind(dns_key, state_directory / SERIALS_FILE))
+    for plane in found:
         try:
             yield Plan(plane.name, tuple(_changes(plane, state)))
         except (GroundplaneError, OSError) as error:

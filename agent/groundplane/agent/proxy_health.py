@@ -1,6 +1,6 @@
 """Whether the node's proxy is as declared, for load balancers outside. Pure.
 
-The proxy is what translates addresses: nftables, and IPVS where a node uses it. Other dataplanes
+The proxy is the dataplanes that translate addresses: nftables, and those of the node's proxy mode. Others
 do not count: a DNS server that restarts takes no node out of a load balancer.
 """
 
@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from groundplane.agent.status import PlaneStatus
+from groundplane.proxies.node import names_of_the_proxies
 
-PROXIES: Final = ("nftables", "ipvs")
-# Dataplanes of the proxies' lane are brought one after the other: one that hangs holds up all.
-_LANE: Final = ("links", "ipvs", "nftables", "conntrack")
+# Dataplanes that are applied with the proxies', one after the other: one that hangs holds up all.
+_BESIDE: Final = frozenset({"links", "conntrack"})
 
 
 class ProxyHealth(NamedTuple):
@@ -23,10 +23,12 @@ class ProxyHealth(NamedTuple):
 
 def proxy_health(planes: Iterable[PlaneStatus], now: float, unhealthy_after: float) -> ProxyHealth:
     """Return whether every proxy was loaded once, and none is behind for *unhealthy_after* seconds."""
-    planes = list(planes)
-    proxies = [plane for plane in planes if plane.name in PROXIES]
+    planes, names = list(planes), names_of_the_proxies()
+    proxies = [plane for plane in planes if plane.name in names]
     behind = [plane.since for plane in proxies if plane.error]
-    behind += [plane.busy_since for plane in planes if plane.busy_since and plane.name in _LANE]
+    behind += [
+        plane.busy_since for plane in planes if plane.busy_since and plane.name in names | _BESIDE
+    ]
     loaded = bool(proxies) and all(plane.synced for plane in proxies)
     late = any(now - since > unhealthy_after for since in behind)
     return ProxyHealth(loaded and not late, min([now, *behind]) if loaded else 0.0)

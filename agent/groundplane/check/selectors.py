@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from groundplane.check.dns_names import name_warnings, namespace_warnings
-from groundplane.check.ipvs import ipvs_warnings
 from groundplane.check.pins import pin_warnings
 from groundplane.check.probes import probe_warnings
+from groundplane.check.proxy_modes import proxy_mode_warnings
 from groundplane.check.tenants import tenant_warnings
 from groundplane.documents.catalog import Catalog, key_of
 from groundplane.documents.endpoints import skipped_for
@@ -52,7 +52,7 @@ def warnings(catalog: Catalog) -> Iterator[Fault]:
             yield catalog.fault(key_of(endpoints), "", reason)
     yield from _slice_warnings(catalog, index)
     yield from probe_warnings(catalog)
-    yield from ipvs_warnings(catalog)
+    yield from proxy_mode_warnings(catalog)
     yield from namespace_warnings(catalog)
     yield from tenant_warnings(catalog)
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from groundplane.check.management import management_faults
 from groundplane.check.metadata import check_metadata
+from groundplane.check.proxy_modes import check_proxy_modes
 from groundplane.check.ranges import external_range_fault, outside_ranges, own_ranges, range_fault
 from groundplane.documents.catalog import Catalog, key_of
 from groundplane.documents.external import external_ranges
@@ -25,6 +26,7 @@ def check_site(catalog: Catalog) -> Iterator[Fault]:
     yield from _external(catalog)
     yield from _limits(catalog)
     yield from _ipvs(catalog)
+    yield from check_proxy_modes(catalog)
     holders: dict[str, str] = {}
     if not catalog.nodes:
         message = "there is no Node document; at least one is needed"

@@ -102,17 +102,15 @@ def run(
     from groundplane.dataplanes.conntrack import StaleFlows
     from groundplane.dataplanes.dns import Bind
     from groundplane.dataplanes.dns.config import REBUILD_REQUEST
-    from groundplane.dataplanes.ipvs import Ipvs
-    from groundplane.dataplanes.links import Links
-    from groundplane.dataplanes.nftables import Nftables
     from groundplane.kernel.privileges import empty_ambient_set
+    from groundplane.proxies.node import planes
     from groundplane.sources import source_of
 
     set_up(node)
     sole = become_the_agent(runtime_directory)
     empty_ambient_set()
     flows = StaleFlows()
-    lanes: list[list[Dataplane[Any, Any]]] = [[Links(), Ipvs(), Nftables(), flows]]
+    lanes: list[list[Dataplane[Any, Any]]] = [planes(flows)]
     if not without_dns:
         lanes.append([Bind(dns_key, state_directory / SERIALS_FILE, rebuild=Path(REBUILD_REQUEST))])
     settings = Settings(

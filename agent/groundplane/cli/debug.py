@@ -26,10 +26,10 @@ def bundle(file: Path | None, state_directory: Path, runtime_directory: Path) ->
     from datetime import UTC, datetime
 
     from groundplane.atomic import write_atomically
-    from groundplane.node.support_bundle import collect, pack
+    from groundplane.node.support_bundle import collect, commands_of_a_node, pack
 
     target = file or Path(f"groundplane-{datetime.now(UTC):%Y%m%d-%H%M%S}.tar.gz")
-    found = collect(state_directory, runtime_directory)
+    found = collect(state_directory, runtime_directory, commands_of_a_node())
     write_atomically(target, pack(found), 0o600)
     for name, content in sorted(found.items()):
         click.echo(f"{len(content):>9}  {name}")

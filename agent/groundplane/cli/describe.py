@@ -116,7 +116,7 @@ def _lines(
     service: "compiled.Service",
     found: "Sequence[Verdict]",
 ) -> Iterator[str]:
-    from groundplane.cli.services import described, ipvs_rows
+    from groundplane.cli.services import described, rows_of_modes
     from groundplane.documents.catalog import key_of
     from groundplane.load import line_of
 
@@ -131,7 +131,7 @@ def _lines(
         ("Selector", selector or "<none>"),
         ("DNS", f"{service.name}.{service.namespace}.svc.{site.domain}"),
         *described(document, service),
-        *ipvs_rows(site, service),
+        *rows_of_modes(site, service),
     ]
     yield from _aligned(rows)
     if not document.external:

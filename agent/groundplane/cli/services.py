@@ -7,6 +7,7 @@ import msgspec
 
 from groundplane.documents.external import fixed_load_balancer_ips, source_ranges
 from groundplane.documents.service import Service
+from groundplane.proxies import proxies
 from groundplane.site import compiled
 
 UNHEARD: Final = " (not announced)"  # no router is told of a load balancer's own address
@@ -107,12 +108,10 @@ def _traffic(document: Service, service: compiled.Service) -> Iterator[tuple[str
         yield "LoadBalancer Source Ranges", ",".join(ranges)
 
 
-def ipvs_rows(site: compiled.Site, service: compiled.Service) -> Iterator[tuple[str, str]]:
-    """Yield how IPVS balances *service*; nothing on a site where no node's proxy mode is ipvs."""
-    nodes = [node.name for node in site.nodes if node.proxy_mode == "ipvs"]
-    if not nodes or not service.cluster_ips:
-        return
-    name = "mh" if service.consistent_hash else service.scheduler or site.ipvs.scheduler
-    where = "" if len(nodes) == len(site.nodes) else f" (on {', '.join(nodes)})"
-    yield "IPVS Scheduler", f"{name}{where}"
-    yield "IPVS Forwarding", f"{service.forwarding}{where}"
+def rows_of_modes(site: compiled.Site, service: compiled.Service) -> Iterator[tuple[str, str]]:
+    """Yield what each proxy mode that nodes have does with *service*, and on which nodes."""
+    for each in proxies():
+        nodes = [node.name for node in site.nodes if node.proxy_mode == each.name]
+        if nodes:
+            where = "" if len(nodes) == len(site.nodes) else f" (on {', '.join(nodes)})"
+            yield from each.describe(site, service, where)

@@ -34,6 +34,7 @@ from groundplane.documents.site import Dns, Node, Workload
 from groundplane.net.address import bridge_address, canonical, canonical_range, family_of, prefixes
 from groundplane.net.ports import port_range
 from groundplane.net.protocols import Family
+from groundplane.proxies import proxy_of
 from groundplane.site import compiled
 from groundplane.site.map_sizes import sizes
 
@@ -122,7 +123,22 @@ def _services(
     ]
     if allocations.dns:
         made.append(_dns_service(allocations, pools))
+    if not any(proxy_of(mode).forwards for mode in _modes(catalog)):
+        made = [_translated(each) for each in made]
     return tuple(mark_shared(sorted(made, key=attrgetter("key"))))
+
+
+def _modes(catalog: Catalog) -> set[str]:
+    """Return the proxy modes that nodes have."""
+    of_site = catalog.cluster.spec.proxy_mode
+    return {node.spec.proxy_mode or of_site for node in catalog.nodes.values()}
+
+
+def _translated(service: compiled.Service) -> compiled.Service:
+    """Return *service* as it is where no node can forward its packets untranslated."""
+    if service.forwarding == "masquerading":
+        return service
+    return msgspec.structs.replace(service, forwarding="masquerading")
 
 
 def _stub_zones(spec: Dns) -> tuple[compiled.StubZone, ...]:

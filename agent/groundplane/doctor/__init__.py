@@ -3,9 +3,9 @@
 `gather` reads the node, `diagnose` judges what was read.
 """
 
+from groundplane.diagnosis.facts import Address, Exposed, Facts, Finding, HostPort, Listener, Route
 from groundplane.doctor.diagnose import diagnose
 from groundplane.doctor.exposed import exposed
-from groundplane.doctor.facts import Address, Exposed, Facts, Finding, HostPort, Listener, Route
 from groundplane.doctor.gather import gather
 
 __all__ = [

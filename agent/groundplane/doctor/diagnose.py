@@ -3,25 +3,34 @@
 from collections.abc import Iterator
 from typing import Final
 
-from groundplane.doctor.facts import Exposed, Facts, Finding, Severity
+from groundplane.dataplanes.nftables.text import tables_of
+from groundplane.diagnosis.facts import Exposed, Facts, Finding, Severity
+from groundplane.diagnosis.ruleset import Ruleset, parse
 from groundplane.doctor.filters import filters
 from groundplane.doctor.kernel import kernel
 from groundplane.doctor.network import network
-from groundplane.doctor.policy_rules import policy_rules
-from groundplane.doctor.ruleset import Ruleset, parse
 from groundplane.doctor.shared import shared
 from groundplane.doctor.translations import translations
-from groundplane.kernel.owned import TABLE
+from groundplane.kernel import owned
 from groundplane.project.state import NodeBase
+from groundplane.proxies import proxies
+from groundplane.proxies.node import rules_of
 
+_LACKING: Final = {
+    owned.TABLE: "workloads may send from any address, and what leaves is not masqueraded",
+    owned.SERVICES_TABLE: "no address of a service is translated",
+}
 _ORDER: Final[dict[Severity, int]] = {"error": 0, "warning": 1, "info": 2}
 
 
 def diagnose(base: NodeBase, facts: Facts, exposed: Exposed) -> list[Finding]:
     """Return what is in the way of the traffic of *base*, the worst first, each once."""
     found = [*kernel(base, facts, exposed), *network(base, facts, exposed)]
-    found += [*policy_rules(base, facts), *_legacy(facts)]
-    if facts.ruleset is None:
+    found += _legacy(facts)
+    ruleset = None if facts.ruleset is None else parse(facts.ruleset)
+    for each in proxies():
+        found += each.findings(base, facts, exposed, ruleset)
+    if ruleset is None:
         why = "; ".join(facts.unreadable) or "nft is missing"
         found.append(
             Finding(
@@ -34,11 +43,10 @@ def diagnose(base: NodeBase, facts: Facts, exposed: Exposed) -> list[Finding]:
         )
     else:
         found += _unreadable(facts)
-        ruleset = parse(facts.ruleset)
         found += _ours(base, ruleset)
         found += filters(base, facts, exposed, ruleset)
         found += translations(base, facts, exposed, ruleset)
-        found += shared(base, ruleset)
+        found += shared(ruleset)
     return sorted(dict.fromkeys(found), key=lambda each: (_ORDER[each.severity], each.subject))
 
 
@@ -54,13 +62,12 @@ def _unreadable(facts: Facts) -> Iterator[Finding]:
 
 
 def _ours(base: NodeBase, ruleset: Ruleset) -> Iterator[Finding]:
-    for family in base.families:
-        table = "ip" if family == "IPv4" else "ip6"
-        if (table, TABLE) not in ruleset.tables:
+    for table in tables_of(rules_of(base), base):
+        if table not in ruleset.tables:
             yield Finding(
                 "error",
-                f"table {table} {TABLE}",
-                f"It is not loaded: no {family} address of a service is translated.",
+                f"table {table}",
+                f"It is not loaded: {_LACKING[table.name]}.",
                 "Run `systemctl restart groundplane-agent`; `groundplane agent status` says why.",
             )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from groundplane.doctor.facts import Exposed, HostPort
+from groundplane.diagnosis.facts import Exposed, HostPort
 from groundplane.net.address import pack
 from groundplane.site.compiled import Service
 

@@ -8,18 +8,11 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from groundplane.doctor.balanced import MARKED
-from groundplane.doctor.facts import Exposed, Facts, Finding
-from groundplane.doctor.opening import (
-    POLICY,
-    UFW_FILES,
-    balanced_ranges,
-    firewalld_settings,
-    ufw_insertion,
-    ufw_translated_insertion,
-)
-from groundplane.doctor.ruleset import Chain, Ruleset
-from groundplane.doctor.sample_packet import SamplePacket
+from groundplane.diagnosis import ufw
+from groundplane.diagnosis.facts import Exposed, Facts, Finding
+from groundplane.diagnosis.ruleset import Chain, Ruleset
+from groundplane.diagnosis.sample_packet import SamplePacket
+from groundplane.diagnosis.translated import TRANSLATED
 from groundplane.doctor.sample_packets import probes
 from groundplane.doctor.trace import fate, outcomes
 from groundplane.kernel.owned import BRIDGE
@@ -92,7 +85,7 @@ def filters(base: NodeBase, facts: Facts, exposed: Exposed, ruleset: Ruleset) ->
             "warning" if minor else "error",
             str(loss.chain),
             f"It {verb} {families} {how}: {whats}.",
-            _remedy(base, exposed, owner(ruleset, loss.chain), loss),
+            _remedy(owner(ruleset, loss.chain), loss),
         )
     yield from _bridged(facts, ruleset, probes(base, facts, exposed))
 
@@ -127,9 +120,9 @@ def _bridged(facts: Facts, ruleset: Ruleset, tried: Sequence[SamplePacket]) -> I
 # ------------------------------------------------------------------------------------------------
 
 
-def _remedy(base: NodeBase, exposed: Exposed, by: Owner, loss: Loss) -> str:
+def _remedy(by: Owner, loss: Loss) -> str:
     if by is Owner.FIREWALLD:
-        return _by_firewalld(base, exposed, loss)
+        return _by_firewalld(loss)
     if by is Owner.UFW:
         return _by_ufw(loss)
     if by is Owner.HAND:
@@ -171,16 +164,11 @@ _POLICY = (
 )
 
 
-def _by_firewalld(base: NodeBase, exposed: Exposed, loss: Loss) -> str:
+def _by_firewalld(loss: Loss) -> str:
     commands: list[str] = []
     for probe in loss.probes:
-        if probe.nft == MARKED[0]:
-            ports = [(protocol.lower(), port) for protocol, port in exposed.node_ports]
-            commands.append(f"firewall-cmd --permanent --new-policy={POLICY}")
-            commands += [
-                f"firewall-cmd --permanent --policy={POLICY} {setting}"
-                for setting in firewalld_settings(balanced_ranges(base), ports)
-            ]
+        if probe.firewalld:
+            commands += probe.firewalld
         elif probe.hook == "forward" and probe.packet.incoming == probe.packet.outgoing != BRIDGE:
             zone = f"$(firewall-cmd --get-zone-of-interface={probe.packet.incoming})"
             commands.append(f"firewall-cmd --permanent --zone={zone} --add-forward")
@@ -196,19 +184,18 @@ def _by_firewalld(base: NodeBase, exposed: Exposed, loss: Loss) -> str:
 
 
 def _by_ufw(loss: Loss) -> str:
-    commands = []
+    commands: list[str] = []
     for probe in loss.probes:
         packet = probe.packet
-        if probe.nft == MARKED[0]:
-            file, *others = UFW_FILES
-            commands.append(ufw_insertion(others[0] if packet.family == "ip6" else file))
+        if probe.ufw:
+            commands += probe.ufw
         elif probe.hook == "forward" and packet.incoming == BRIDGE:
             commands.append(f"ufw route allow in on {BRIDGE}")
         elif probe.hook == "forward" and packet.outgoing == BRIDGE:
             commands.append(f"ufw route allow out on {BRIDGE}")
         elif probe.hook == "forward":
-            file, *others = UFW_FILES
-            commands.append(ufw_translated_insertion(others[0] if packet.family == "ip6" else file))
+            line = ufw.rule(packet.family, "forward", TRANSLATED[1])
+            commands.append(ufw.insertion(packet.family, line))
         elif probe.hook == "output" and packet.outgoing == BRIDGE:
             commands.append(f"ufw allow out on {BRIDGE}")
         elif probe.hook == "output":

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from groundplane.diagnosis.facts import Address, Facts, Listener, PolicyRule, Route
 from groundplane.doctor.extensions import has_extensions, spelled_out
-from groundplane.doctor.facts import Address, Facts, Listener, PolicyRule, Route
 from groundplane.doctor.leftovers import found_here
 from groundplane.errors import KernelRefused
 from groundplane.kernel import owned
@@ -198,11 +198,11 @@ def _ruleset(tables: Iterable[Table], unreadable: list[str]) -> Iterator[dict[st
     for table in tables:
         try:
             found = _objects(table, "-t")
-            if table.name not in owned.TABLES and any(
+            if not owned.is_our_table(table.name) and any(
                 {"set", "map"} & each.keys() for each in found
             ):
                 found = _objects(table)
-            if table.name not in owned.TABLES and has_extensions(found):
+            if not owned.is_our_table(table.name) and has_extensions(found):
                 found = spelled_out(found, list_table(table, "-a"))
         except KernelRefused as refused:
             unreadable.append(str(refused))

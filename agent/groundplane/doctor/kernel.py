@@ -5,9 +5,10 @@ Their meaning is that of Documentation/networking/{ip-sysctl,nf_conntrack-sysctl
 
 from collections.abc import Iterator
 
-from groundplane.doctor.examples import uplink
-from groundplane.doctor.facts import Exposed, Facts, Finding, Severity
-from groundplane.kernel.owned import BRIDGE, MASQUERADE_PORTS
+from groundplane.diagnosis.examples import uplink
+from groundplane.diagnosis.facts import Exposed, Facts, Finding
+from groundplane.diagnosis.sysctl import sysctl_finding, sysctl_name
+from groundplane.kernel.owned import BRIDGE
 from groundplane.project.state import NodeBase
 
 _ENTRIES = 65_536  # what a node of little memory has by default
@@ -22,26 +23,6 @@ def kernel(base: NodeBase, facts: Facts, exposed: Exposed) -> Iterator[Finding]:
     yield from _conntrack(facts)
     yield from _late_segments(facts)
     yield from _ports(base, facts, exposed)
-    if base.proxy_mode == "ipvs":
-        yield from _ipvs(facts)
-
-
-def _finding(
-    severity: Severity, sysctl: str, message: str, value: str, *more: tuple[str, str]
-) -> Finding:
-    """Return a finding whose remedy is to set *sysctl* to *value*, and *more* with it."""
-    settings = " ".join(f"{_name(key)}={each}" for key, each in ((sysctl, value), *more))
-    return Finding(
-        severity,
-        f"sysctl {_name(sysctl)}",
-        message,
-        f"Run `sysctl -w {settings}`, and keep it in a file of /etc/sysctl.d.",
-    )
-
-
-def _name(path: str) -> str:
-    """Return the path of a setting as sysctl(8) takes it: with dots, unless an interface has one."""
-    return path if "." in path else path.replace("/", ".")
 
 
 def _interfaces(base: NodeBase, facts: Facts) -> list[str]:
@@ -59,13 +40,13 @@ def _forwarding(base: NodeBase, facts: Facts) -> Iterator[Finding]:
             continue
         message = f"{family} packets are not forwarded: no workload reaches anything but its node."
         if facts.number(everywhere) == 0:
-            yield _finding("error", everywhere, message, "1")
+            yield sysctl_finding("error", everywhere, message, "1")
             continue
         for interface in _interfaces(base, facts):
             setting = f"{conf}/{interface}/forwarding"
             if facts.number(setting) == 0:
                 message = f"{family} packets that come in by {interface} are not forwarded."
-                yield _finding("error", setting, message, "1")
+                yield sysctl_finding("error", setting, message, "1")
 
 
 def _reverse_paths(base: NodeBase, facts: Facts) -> Iterator[Finding]:
@@ -77,7 +58,7 @@ def _reverse_paths(base: NodeBase, facts: Facts) -> Iterator[Finding]:
     for interface in _interfaces(base, facts):
         setting = f"net/ipv4/conf/{interface}/rp_filter"
         if max(everywhere, facts.number(setting) or 0) == 1:  # the higher of the two counts
-            yield _finding(
+            yield sysctl_finding(
                 "warning",
                 setting,
                 f"IPv4 packets that come in by {interface} are dropped when the route back to "
@@ -89,7 +70,7 @@ def _reverse_paths(base: NodeBase, facts: Facts) -> Iterator[Finding]:
 def _redirects(base: NodeBase, facts: Facts) -> Iterator[Finding]:
     settings = [f"net/ipv4/conf/{name}/send_redirects" for name in (BRIDGE, "all")]
     if "IPv4" in base.families and any(facts.number(each) for each in settings):
-        yield _finding(
+        yield sysctl_finding(
             "warning",
             settings[0],
             "Workloads are told that their neighbour is on their own link, send to it directly, "
@@ -112,7 +93,7 @@ def _router_advertisements(base: NodeBase, facts: Facts) -> Iterator[Finding]:
         forwards = facts.number(f"net/ipv6/conf/{route.interface}/forwarding")
         by_advertisement = route.destination == "::/0" and route.protocol in (2, 9)  # kernel, ra
         if by_advertisement and forwards and facts.number(setting) == 1:
-            yield _finding(
+            yield sysctl_finding(
                 "warning",
                 setting,
                 f"The IPv6 default route by {route.interface} is of a router advertisement and "
@@ -129,7 +110,7 @@ def _conntrack(facts: Facts) -> Iterator[Finding]:
     room = str(max(4 * most, 4 * _ENTRIES))
     if count is not None and count > _FULL * most:
         full = count >= most
-        yield _finding(
+        yield sysctl_finding(
             "error" if full else "warning",
             setting,
             f"{count} of {most} connections are tracked, and "
@@ -137,7 +118,7 @@ def _conntrack(facts: Facts) -> Iterator[Finding]:
             room,
         )
     elif most < _ENTRIES:
-        yield _finding(
+        yield sysctl_finding(
             "warning",
             setting,
             f"No more than {most} connections are tracked, and new ones beyond that are dropped.",
@@ -149,7 +130,7 @@ def _late_segments(facts: Facts) -> Iterator[Finding]:
     """Yield that conntrack takes segments outside their window for invalid (kubernetes#74839)."""
     setting = "net/netfilter/nf_conntrack_tcp_be_liberal"
     if facts.number(setting) == 0:
-        yield _finding(
+        yield sysctl_finding(
             "warning",
             setting,
             "A TCP segment outside its window passes untranslated, and breaks the connection "
@@ -169,42 +150,12 @@ def _ports(base: NodeBase, facts: Facts, exposed: Exposed) -> Iterator[Finding]:
     if low <= high and not reserved.issuperset(range(low, high + 1)):
         yield Finding(
             "warning",
-            f"sysctl {_name(setting)}",
+            f"sysctl {sysctl_name(setting)}",
             f"Connections of the node itself may take ports {low} to {high} of the node port range "
             f"{first} to {last}: a health check node port cannot be listened on then, and a client "
             "of a node port may be taken for an answer.",
             "Run `sysctl -w net.ipv4.ip_local_reserved_ports="
             f"{_joined(reserved, low, high)}`, and keep it in a file of /etc/sysctl.d.",
-        )
-
-
-def _ipvs(facts: Facts) -> Iterator[Finding]:
-    """Yield what keeps IPVS from balancing, or takes from it the answers that it waits for."""
-    for name in ("conntrack", "expire_nodest_conn"):
-        setting = f"net/ipv4/vs/{name}"
-        if setting not in facts.sysctls:
-            yield Finding(
-                "error",
-                "IPVS",
-                "The kernel has none, or its module is not loaded, and the node's proxy mode is "
-                "ipvs: services change no more.",
-                "Run `modprobe ip_vs`, or deploy the node again.",
-            )
-            return
-        if facts.number(setting) != 1:
-            message = "The agent writes no virtual server without it: services change no more."
-            yield _finding("error", setting, message, "1")
-    setting = "net/ipv4/ip_local_port_range"
-    local = facts.sysctls.get(setting, "").split()
-    first, last = MASQUERADE_PORTS
-    if len(local) == 2 and int(local[0]) <= last:
-        yield Finding(
-            "warning",
-            f"sysctl {_name(setting)}",
-            f"Connections of the node itself may take ports of {first} to {last}, by which other "
-            "nodes masquerade: IPVS may take an answer that only passes here for one of its own.",
-            f"Run `sysctl -w '{_name(setting)}=32768 60999'`, and keep it in a file of "
-            "/etc/sysctl.d.",
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from groundplane.doctor.facts import Address, Exposed, Facts, Finding, Route
+from groundplane.diagnosis.facts import Address, Exposed, Facts, Finding, Route
 from groundplane.doctor.leftovers import REMEDY
 from groundplane.kernel.owned import BRIDGE, OVERLAY, ROUTE_PROTOCOL
 from groundplane.net.address import contains, family_of, first_last
@@ -18,8 +18,6 @@ def network(base: NodeBase, facts: Facts, exposed: Exposed) -> Iterator[Finding]
     yield from _routes(base, facts)
     yield from _listeners(base, facts, exposed)
     yield from _leftovers(base, facts)
-    if base.proxy_mode == "ipvs":
-        yield from _direct(facts, exposed)
 
 
 def _leftovers(base: NodeBase, facts: Facts) -> Iterator[Finding]:
@@ -229,25 +227,4 @@ def _listeners(base: NodeBase, facts: Facts, exposed: Exposed) -> Iterator[Findi
                 "the service, not this listener.",
                 f"Let the program listen elsewhere; `ss -H -lnp 'sport = :{listener.port}'` "
                 "shows which it is.",
-            )
-
-
-def _direct(facts: Facts, exposed: Exposed) -> Iterator[Finding]:
-    """Yield endpoints of direct routing that are not on a link of this node."""
-    for address in exposed.direct:
-        ways = [
-            each
-            for each in facts.routes
-            if each.kind == "unicast" and contains(each.destination, address)
-        ]
-        way = max(ways, key=lambda each: int(each.destination.partition("/")[2]), default=None)
-        if way is None or way.gateway:
-            where = f"behind the router {way.gateway}" if way else "on none of its links"
-            yield Finding(
-                "error",
-                f"endpoint {address}",
-                f"IPVS is to send to it by direct routing, and it is {where}: who gets such a packet "
-                "there sends it back to a node.",
-                "Let the annotation groundplane/ipvs-forwarding of the service be tunnel, or bring the "
-                "endpoint to a link of this node.",
             )

@@ -1,83 +1,53 @@
 """The packets that have to pass a node: what its filters are tried with. Pure."""
 
 from collections.abc import Iterator
-from typing import Final
 
 from msgspec.structs import replace
 
-from groundplane.doctor.balanced import to_ipvs
-from groundplane.doctor.examples import Examples, examples, receiving, sending, uplink
-from groundplane.doctor.facts import Exposed, Facts, HostPort
-from groundplane.doctor.packet import Packet
-from groundplane.doctor.sample_packet import FROM_BRIDGE, TO_BRIDGE, SamplePacket
+from groundplane.diagnosis.examples import Examples, examples, receiving, request, sending, uplink
+from groundplane.diagnosis.facts import Exposed, Facts, HostPort
+from groundplane.diagnosis.packet import Packet
+from groundplane.diagnosis.sample_packet import FROM_BRIDGE, TO_BRIDGE, SamplePacket, to_host_port
 from groundplane.kernel.owned import BRIDGE
 from groundplane.net.address import family_of
 from groundplane.project.state import NodeBase
+from groundplane.proxies import proxy_of
 
 
 def probes(base: NodeBase, facts: Facts, exposed: Exposed) -> list[SamplePacket]:
     """Return everything that has to pass the node, in the order in which it is told."""
-    from_outside = bool(exposed.node_ports or exposed.addresses)
     found: list[SamplePacket] = []
     for each in examples(base, facts):
-        if base.proxy_mode == "ipvs":
-            found += to_ipvs(each, clients=from_outside)
-        else:
-            found += _translated(each)
+        found += proxy_of(base.proxy_mode).test_packets(base, each, exposed)
         found += _of_the_node(each)
         found += _between_nodes(each) if each.peer else ()
-        found += _outside(each, clients=from_outside and base.proxy_mode != "ipvs")
+        found += _outside(each)
         found += _to_the_node(each, exposed)
         for to in exposed.host_ports:
-            if family_of(to.address) == each.family:
-                found += _to_endpoints_of_the_node(base, each, to, uplink([to.address], facts))
+            if each.peer and family_of(to.address) == each.family:
+                found.append(_from_other_nodes(each, to, uplink([to.address], facts)))
     return [*found, *_tunnels(base, facts)]
 
 
-# What a rule says of traffic whose destination a service has translated, first in the words of
-# nft, then in those of iptables.
-_TRANSLATED: Final = ("ct status dnat", "-m conntrack --ctstate DNAT")
-
-
-def _request(of: Examples) -> Packet:
-    return Packet(
-        family=of.ip,
-        protocol="tcp",
-        source=of.own,
-        destination=of.neighbour,
-        port=8080,
-        local=False,
-    )
-
-
-def _translated(of: Examples) -> Iterator[SamplePacket]:
-    """Yield what workloads and the node itself send to services."""
-    what, request = "workloads to services", _request(of)
-    entering = replace(request, incoming=BRIDGE, translated=True)
-    early = replace(request, incoming=BRIDGE, destination=of.service, port=80)
-    yield SamplePacket("prerouting", what, entering, FROM_BRIDGE, sending(of), early)
-    forwarded = replace(entering, outgoing=BRIDGE)
-    yield SamplePacket("forward", what, forwarded, *_TRANSLATED)
-    leaving = replace(request, source=of.node, outgoing=BRIDGE, translated=True)
-    before = replace(leaving, destination=of.service, port=80, translated=False)
-    what = "the node itself to services"
-    yield SamplePacket("output", what, leaving, *_TRANSLATED, early=before)
-
-
 def _of_the_node(of: Examples) -> Iterator[SamplePacket]:
-    probing = replace(_request(of), source=of.node, outgoing=BRIDGE)
+    probing = replace(request(of), source=of.node, outgoing=BRIDGE)
     what = "the node itself to its workloads, as by readiness probes"
     yield SamplePacket("output", what, probing, TO_BRIDGE, receiving(of))
 
 
 def _between_nodes(of: Examples) -> Iterator[SamplePacket]:
-    request = _request(of)
-    leaving = replace(request, destination=of.peer_workload, incoming=BRIDGE, outgoing=of.between)
+    leaving = replace(
+        request(of), destination=of.peer_workload, incoming=BRIDGE, outgoing=of.between
+    )
     yield SamplePacket(
         "forward", "workloads to those of other nodes", leaving, FROM_BRIDGE, sending(of)
     )
     arriving = replace(
-        request, source=of.peer_workload, destination=of.own, incoming=of.between, outgoing=BRIDGE
+        request(of),
+        source=of.peer_workload,
+        destination=of.own,
+        incoming=of.between,
+        outgoing=BRIDGE,
     )
     what = "workloads of other nodes to those of this one"
     yield SamplePacket("forward", what, arriving, TO_BRIDGE, receiving(of))
@@ -87,29 +57,20 @@ def _between_nodes(of: Examples) -> Iterator[SamplePacket]:
     yield SamplePacket("forward", what, masqueraded, TO_BRIDGE, receiving(of))
 
 
-def _outside(of: Examples, *, clients: bool) -> Iterator[SamplePacket]:
-    request = _request(of)
-    leaving = replace(request, destination=None, incoming=BRIDGE, outgoing=of.uplink)
+def _outside(of: Examples) -> Iterator[SamplePacket]:
+    leaving = replace(request(of), destination=None, incoming=BRIDGE, outgoing=of.uplink)
     what = "workloads to addresses outside"
     yield SamplePacket("forward", what, leaving, FROM_BRIDGE, sending(of), outside=True)
-    arriving = replace(
-        request, source=None, destination=of.own, incoming=of.uplink, outgoing=BRIDGE
-    )
-    answer = replace(arriving, state="established", port=None)
+    answer = replace(
+        request(of), source=None, destination=of.own, incoming=of.uplink, outgoing=BRIDGE,
+        state="established", port=None,
+    )  # fmt: skip
     what = "answers from outside to workloads"
     yield SamplePacket("forward", what, answer, TO_BRIDGE, receiving(of), outside=True)
-    if clients:
-        translated = replace(arriving, translated=True)
-        what = "clients outside to services"
-        yield SamplePacket("forward", what, translated, *_TRANSLATED, outside=True)
-        if of.peer:
-            elsewhere = replace(translated, destination=of.peer_workload, outgoing=of.between)
-            what = "clients outside to services whose endpoints are on other nodes"
-            yield SamplePacket("forward", what, elsewhere, *_TRANSLATED, outside=True)
 
 
 def _to_the_node(of: Examples, exposed: Exposed) -> Iterator[SamplePacket]:
-    asking = replace(_request(of), destination=of.bridge, incoming=BRIDGE, port=53, local=True)
+    asking = replace(request(of), destination=of.bridge, incoming=BRIDGE, port=53, local=True)
     for protocol in ("udp", "tcp"):
         yield SamplePacket(
             "input",
@@ -137,31 +98,10 @@ def _to_the_node(of: Examples, exposed: Exposed) -> Iterator[SamplePacket]:
         )
 
 
-def _to_endpoints_of_the_node(
-    base: NodeBase, of: Examples, to: HostPort, link: str | None
-) -> Iterator[SamplePacket]:
-    """Yield what workloads of this node and other nodes send to an endpoint on its own network.
-
-    To IPVS of this node the former are as to any endpoint: they pass input once, before it.
-    """
-    protocol, port = to.protocol.lower(), to.port
-    what = f"services to port {port} of this node"
-    accepting = f"{protocol} dport {port}", f"-p {protocol} --dport {port}"
-    near = Packet(
-        family=of.ip,
-        protocol=protocol,
-        source=of.own,
-        destination=to.address,
-        incoming=BRIDGE,
-        port=port,
-        translated=True,
-        local=True,
-    )
-    if base.proxy_mode != "ipvs":
-        yield SamplePacket("input", what, near, *accepting)
-    if of.peer:
-        far = replace(near, source=of.peer, incoming=link, translated=False)
-        yield SamplePacket("input", what, far, *accepting)
+def _from_other_nodes(of: Examples, to: HostPort, link: str | None) -> SamplePacket:
+    """Return what other nodes send to an endpoint on this node's own network."""
+    found = to_host_port(of.ip, to)
+    return found._replace(packet=replace(found.packet, source=of.peer, incoming=link))
 
 
 def _tunnels(base: NodeBase, facts: Facts) -> Iterator[SamplePacket]:

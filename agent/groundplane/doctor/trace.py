@@ -7,8 +7,8 @@ marked as uncertain.
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
-from groundplane.doctor.packet import Packet, looked_up, matches
-from groundplane.doctor.ruleset import Chain, Expression, Key, Rule, Ruleset
+from groundplane.diagnosis.packet import Packet, looked_up, matches
+from groundplane.diagnosis.ruleset import Chain, Expression, Key, Rule, Ruleset
 
 Verdict = Literal["accept", "drop", "translate", "notrack"]
 Step = Verdict | Literal["return", "jump", "goto"]

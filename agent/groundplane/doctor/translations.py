@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from groundplane.doctor.examples import Examples, examples
-from groundplane.doctor.facts import Exposed, Facts, Finding
-from groundplane.doctor.packet import Packet
-from groundplane.doctor.ruleset import Chain, Key, Ruleset
+from groundplane.diagnosis.examples import Examples, examples
+from groundplane.diagnosis.facts import Exposed, Facts, Finding
+from groundplane.diagnosis.packet import Packet
+from groundplane.diagnosis.ruleset import Chain, Key, Ruleset
 from groundplane.doctor.trace import Outcome, outcomes
 from groundplane.kernel.owned import BRIDGE, TRANSLATED_AT
 from groundplane.net.address import family_of

@@ -8,7 +8,7 @@ from groundplane.documents.machine import Management, Overlay, Uplink, Vm, WireG
 from groundplane.documents.meta import Document, ObjectMeta
 from groundplane.documents.tenant import Tenant
 from groundplane.net.protocols import Protocol
-from groundplane.net.proxy import ProxyMode
+from groundplane.net.proxy import DEFAULT_MODE
 
 API_VERSION = "groundplane/v1"
 
@@ -101,7 +101,7 @@ class ClusterSpec(Document, frozen=True):
     endpoints: EndpointPolicy = EndpointPolicy()
     tenants: tuple[Tenant, ...] = ()
     overlay: Overlay = Overlay()
-    proxy_mode: ProxyMode = "nftables"
+    proxy_mode: str = DEFAULT_MODE
     ipvs: Ipvs = Ipvs()
 
 
@@ -127,7 +127,7 @@ class NodeSpec(Document, frozen=True):
     uplink: Uplink | None = None
     vm: Vm | None = None
     wireguard: WireGuard | None = None
-    proxy_mode: ProxyMode | None = None
+    proxy_mode: str | None = None
 
 
 class Node(Document, frozen=True):

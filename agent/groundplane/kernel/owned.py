@@ -11,12 +11,13 @@ from groundplane.net.protocols import Protocol
 
 # ---- nftables ----
 
-TABLE: Final = "groundplane"  # of ip, ip6 and bridge: services, the guard, and what nodes drop
+TABLE: Final = "groundplane"  # of ip, ip6 and bridge: the node's plumbing, whatever its proxy mode
+SERVICES_TABLE: Final = "groundplane-services"  # of ip and ip6: what becomes of services' packets
 IPVS_TABLE: Final = "groundplane-ipvs"  # of ip and ip6; there where marked packets are led to IPVS
-TABLES: Final = (TABLE, IPVS_TABLE)
 
 # Where our chains are asked at a hook; names of nft stand for 0 (filter), -100 (dstnat) and so on.
 TRANSLATED_AT: Final = -100  # with kube-proxy's and Docker's: the first that translates decides
+MASQUERADED_AT: Final = 99  # services' connections, before the plumbing's own rules at srcnat (100)
 GUARDED_AT: Final = -310  # before br_netfilter shows a frame to IP's own rules, and before raw
 IPVS_LED_AT: Final = -110  # after conntrack, before addresses are translated
 IPVS_REFUSED_AT: Final = 110  # behind IPVS, which takes packets at 98 and 99 of input
@@ -49,6 +50,11 @@ LINKS: Final = "groundplane"  # what names of our links begin with
 BRIDGE: Final = "groundplane0"  # of every node's workloads
 OVERLAY: Final = "groundplane1"  # where packets to other nodes' workloads go in tunnels
 WORKLOAD_LINKS: Final = "gpw"  # what the host's ends of workloads' links begin with
+
+
+def is_our_table(name: str) -> bool:
+    """Return whether a table *name* of nftables is ours, of this version or of another one."""
+    return name == TABLE or name.startswith(f"{TABLE}-")
 
 
 def mark_of(protocol: Protocol, pool: int) -> int:

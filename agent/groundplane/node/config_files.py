@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from groundplane.dataplanes import dns, ipvs, links, nftables
+from groundplane.dataplanes import dns, links
 from groundplane.project.state import NodeState
+from groundplane.proxies.node import files_of
 
 
 def node_files(state: NodeState) -> dict[str, str]:
@@ -15,16 +16,7 @@ def node_files(state: NodeState) -> dict[str, str]:
     systemd-networkd's. rfc2317/ is for the servers of
     the zone above, where a range is a part of a /24.
     """
-    elements: dict[bytes, bytes] = {}
-    for part in state.parts:
-        elements.update(nftables.render(state.base, part))
-    files = {
-        "nftables.nft": nftables.ruleset(state.base, elements),
-        "named.conf": dns.server_config(state.base),
-    }
-    if state.base.proxy_mode == "ipvs":
-        servers = {k: v for part in state.parts for k, v in ipvs.render(state.base, part).items()}
-        files |= {"ipvs.nft": ipvs.steering_rules(state.base), "ipvs.rules": ipvs.rules(servers)}
+    files = {**files_of(state), "named.conf": dns.server_config(state.base)}
     for name, text in links.network_units(state.base).items():
         files[f"network/{name}"] = text
     for zone, text in dns.local_files(state.base).items():

@@ -4,7 +4,7 @@ import io
 import subprocess
 import tarfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from groundplane.kernel import owned
 from groundplane.kernel.nft import list_table
 from groundplane.kernel.tables import list_tables
 from groundplane.processes.own_command import own_command
+from groundplane.proxies import proxies
 from groundplane.site.compiled import Probe
 from groundplane.site.encoding import encode
 from groundplane.site.snapshot import decode, verify
@@ -25,12 +26,7 @@ _PATIENCE_S: Final = 30.0
 _BYTES: Final = 32 << 20  # of one file
 
 
-def _where_loaded(command: str) -> tuple[str, ...]:
-    """Return *command* for a kernel that has IPVS loaded already: to ask would load it."""
-    return "sh", "-c", f"test -e /proc/net/ip_vs || exec echo IPVS is not loaded; exec {command}"
-
-
-COMMANDS: Final = {
+_COMMANDS: Final = {
     "agent/status.json": ("groundplane", "agent", "status", "-o", "json"),
     "agent/events.json": ("groundplane", "events", "-o", "json"),
     "agent/doctor.txt": ("groundplane", "doctor"),
@@ -41,15 +37,14 @@ COMMANDS: Final = {
     "kernel/table-ip.nft": ("nft", "list", "table", "ip", owned.TABLE),
     "kernel/table-ip6.nft": ("nft", "list", "table", "ip6", owned.TABLE),
     "kernel/table-bridge.nft": ("nft", "list", "table", "bridge", owned.TABLE),
+    "kernel/services-ip.nft": ("nft", "list", "table", "ip", owned.SERVICES_TABLE),
+    "kernel/services-ip6.nft": ("nft", "list", "table", "ip6", owned.SERVICES_TABLE),
     "kernel/addresses.txt": ("ip", "address"),
     "kernel/links.txt": ("ip", "-s", "link"),
     "kernel/routes.txt": ("ip", "route", "show", "table", "all"),
     "kernel/routes6.txt": ("ip", "-6", "route", "show", "table", "all"),
     "kernel/rules.txt": ("ip", "rule"),
     "kernel/rules6.txt": ("ip", "-6", "rule"),
-    "kernel/ipvs.txt": _where_loaded("ipvsadm --list --numeric"),
-    "kernel/ipvs-stats.txt": _where_loaded("ipvsadm --list --numeric --stats"),
-    "kernel/ipvs-timeouts.txt": _where_loaded("ipvsadm --list --timeout"),
     "kernel/neighbours.txt": ("ip", "neighbour"),
     "kernel/sysctl.txt": ("sysctl", "-a", "--pattern", r"^net\.(ipv[46]|netfilter|bridge)"),
     "kernel/connections.txt": ("conntrack", "-C"),
@@ -60,8 +55,20 @@ COMMANDS: Final = {
 }
 
 
-def collect(state_directory: Path, runtime_directory: Path) -> dict[str, bytes]:
+def commands_of_a_node() -> dict[str, Sequence[str]]:
+    """Return the commands by the names of their files, with those of every proxy mode."""
+    found: dict[str, Sequence[str]] = dict(_COMMANDS)
+    for each in proxies():
+        found |= each.commands
+    return found
+
+
+def collect(
+    state_directory: Path, runtime_directory: Path, commands: Mapping[str, Sequence[str]]
+) -> dict[str, bytes]:
     """Return the content of each file by its name; why there is none stands in its place.
+
+    *commands* make files of what they write.
 
     No key, no token and no file of /etc is among them, and no value of a probe's header.
     """
@@ -71,7 +78,7 @@ def collect(state_directory: Path, runtime_directory: Path) -> dict[str, bytes]:
         "agent/doctor.txt": (),
     }
     found = {
-        name: _said((*command, *directories.get(name, ()))) for name, command in COMMANDS.items()
+        name: _said((*command, *directories.get(name, ()))) for name, command in commands.items()
     }
     found |= _rules()
     for name in (SITE_FILE, PREVIOUS_FILE):
@@ -136,7 +143,7 @@ def pack(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _said(command: tuple[str, ...]) -> bytes:
+def _said(command: Sequence[str]) -> bytes:
     """Return what *command* says, or why it says nothing."""
     program, *arguments = command
     if program == "groundplane":

@@ -7,12 +7,10 @@ from groundplane.site import compiled
 
 
 def sent_on(site: compiled.Site, way: Forwarding, own: Collection[str]) -> tuple[str, ...]:
-    """Return the services' addresses that IPVS of *site* sends by *way* to *own* ones, in order.
+    """Return the services' addresses that nodes of *site* send by *way* to *own* ones, in order.
 
     Whether the endpoint is ready or draining is of no matter: what is under way to it is answered.
     """
-    if all(node.proxy_mode != "ipvs" for node in site.nodes):
-        return ()
     found = {
         address
         for service in site.services

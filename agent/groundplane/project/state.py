@@ -9,7 +9,7 @@ from immutables import Map
 
 from groundplane.net.mtu import DEFAULT_MTU
 from groundplane.net.protocols import Family, Protocol
-from groundplane.net.proxy import Forwarding, ProxyMode
+from groundplane.net.proxy import DEFAULT_MODE, Forwarding
 from groundplane.site.compiled import Ipvs, Overlay, Sizes, StubZone
 
 Key = tuple[str, str]
@@ -75,7 +75,7 @@ class NodeBase(msgspec.Struct, frozen=True):
     dnssec: bool = False
     overlay: Overlay | None = None
     mtu: int = DEFAULT_MTU  # of the bridge: the uplink's less what the overlay adds
-    proxy_mode: ProxyMode = "nftables"
+    proxy_mode: str = DEFAULT_MODE
     ipvs: Ipvs = Ipvs()
     draining: bool = False
 

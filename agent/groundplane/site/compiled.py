@@ -13,7 +13,7 @@ import msgspec
 from groundplane.net.address import pack, unpack
 from groundplane.net.mtu import DEFAULT_MTU
 from groundplane.net.protocols import Family, Protocol
-from groundplane.net.proxy import Forwarding, ProxyMode
+from groundplane.net.proxy import DEFAULT_MODE, Forwarding
 
 FORMAT: Final = 6
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class Node(msgspec.Struct, frozen=True):
     segment: str = ""
     mtu: int = DEFAULT_MTU
     public_key: str = ""
-    proxy_mode: ProxyMode = "nftables"
+    proxy_mode: str = DEFAULT_MODE
     draining: bool = False
 
 

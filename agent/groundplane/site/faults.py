@@ -12,6 +12,7 @@ from typing import Final
 
 from groundplane.net import address, names
 from groundplane.net.http_headers import header_name_fault, header_value_fault
+from groundplane.net.proxy import mode_fault
 from groundplane.net.schedulers import scheduler_fault
 from groundplane.site.compiled import Endpoints, Node, Port, Probe, Service, Site, Workload
 
@@ -66,6 +67,7 @@ def _node(node: Node) -> Found:
     yield from _text("nodes", node.zone, names.label_value)
     if node.segment:
         yield from _text("nodes", node.segment, names.dns_label)
+    yield from _text("nodes", node.proxy_mode, mode_fault)
     yield from _number("nodes", node.mtu, 68, _MAX_MTU)
     if node.public_key:
         yield from _text("nodes", node.public_key, names.wireguard_key)

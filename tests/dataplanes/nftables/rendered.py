@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 
 from groundplane.dataplanes.nftables.maps import map_of
-from groundplane.dataplanes.nftables.render import render
 from groundplane.project.node import project_service
 from groundplane.project.state import NodeBase, Part
 from groundplane.site import compiled
 from groundplane.site.compiled import Endpoint, Port, columns
+from tests.rulesets import render
 from tests.states import BASE, HERE
 
 # Services of these tests are on the node n1 and have the pool 0x12.

@@ -7,9 +7,10 @@ import pytest
 
 from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.nftables.batch import ExpiringElement, encode, encode_expiring, name_of
-from groundplane.dataplanes.nftables.maps import AFFINITY, MAPS, Element, host32
+from groundplane.dataplanes.nftables.maps import Element, host32
 from groundplane.kernel.tables import BatchMessage, transaction
 from groundplane.net.address import pack
+from tests.rulesets import AFFINITY, MAPS
 
 SLOTS, NODES = MAPS["IPv4"].slots, MAPS["IPv6"].nodes
 BEGIN, END, NEW, DELETE = 0x10, 0x11, 0xA0C, 0xA0E
@@ -56,8 +57,8 @@ def entry(key: bytes, data: bytes = b"") -> bytes:
     return attribute(nested | 1, parts)
 
 
-def listed(*entries: bytes, map_: str = "slots") -> bytes:
-    head = attribute(1, b"groundplane\0") + attribute(2, map_.encode() + b"\0")
+def listed(*entries: bytes, map_: str = "slots", table: bytes = b"groundplane-services\0") -> bytes:
+    head = attribute(1, table) + attribute(2, map_.encode() + b"\0")
     return head + attribute(0x8003, b"".join(entries))
 
 
@@ -77,7 +78,10 @@ def test_an_element_is_its_key_and_its_data() -> None:
 
 def test_an_element_of_a_set_is_its_key_alone() -> None:
     batch = messages(encode(Delta(create={NODES.prefix + pack("fd00::1"): b""})))
-    assert (10, listed(entry(pack("fd00::1")), map_="nodes")) == (batch[1].family, batch[1].body)
+    assert (10, listed(entry(pack("fd00::1")), map_="nodes", table=b"groundplane\0")) == (
+        batch[1].family,
+        batch[1].body,
+    )
 
 
 def test_an_update_is_deleted_and_created_in_one_transaction_deletions_first() -> None:
@@ -114,12 +118,12 @@ HEAD = 20 + len(listed())  # netlink's and netfilter's headers, then the attribu
 @pytest.mark.parametrize(
     ("sequence", "offset", "expected"),
     [
-        (2, HEAD, "to add { 0x2000 . 0x0 : 10.244.1.1 . 8080 } in ip groundplane slots"),
+        (2, HEAD, "to add { 0x2000 . 0x0 : 10.244.1.1 . 8080 } in ip groundplane-services slots"),
         (2, HEAD + len(entry(slot(0)[1:], endpoint(1))),
-         "to add { 0x2000 . 0x1 : 10.244.1.2 . 8080 } in ip groundplane slots"),
-        (1, HEAD, "to delete { 0x2000 . 0x7 } in ip groundplane slots"),
-        (2, None, "to add elements of ip groundplane slots"),
-        (2, 24, "to add elements of ip groundplane slots"),  # the table or the map, not an element
+         "to add { 0x2000 . 0x1 : 10.244.1.2 . 8080 } in ip groundplane-services slots"),
+        (1, HEAD, "to delete { 0x2000 . 0x7 } in ip groundplane-services slots"),
+        (2, None, "to add elements of ip groundplane-services slots"),
+        (2, 24, "to add elements of ip groundplane-services slots"),  # the table or the map, not an element
         (0, None, "the transaction"),
         (3, None, "the transaction"),
     ],

@@ -4,8 +4,9 @@ import struct
 
 import pytest
 
-from groundplane.dataplanes.nftables.maps import BY_CODE, MAPS, FamilyMaps, Map, host32, map_of
+from groundplane.dataplanes.nftables.maps import BY_CODE, Map, host32, map_of
 from groundplane.net.address import pack
+from tests.rulesets import MAPS
 
 V4, V6 = MAPS["IPv4"], MAPS["IPv6"]
 PAD = bytes(2)
@@ -58,10 +59,15 @@ def test_numbers_of_a_handle_are_in_the_byte_order_of_the_machine() -> None:
     assert struct.pack("=I", 0x2001) == host32(0x2001)
 
 
-@pytest.mark.parametrize(("maps", "address"), [(V4, 4), (V6, 16)])
-def test_widths_are_whole_registers_of_four_bytes(maps: FamilyMaps, address: int) -> None:
-    widths = {each.name: (each.key_width, each.data_width) for each in maps.all}
+@pytest.mark.parametrize(("family", "address"), [("ip", 4), ("ip6", 16)])
+def test_widths_are_whole_registers_of_four_bytes(family: str, address: int) -> None:
+    widths = {
+        each.name: (each.key_width, each.data_width)
+        for each in BY_CODE.values()
+        if each.table.family == family or each.name.endswith(f"_{family}")
+    }
     assert {
+        "affinity": (8 if family == "ip" else 12, 4),
         "cluster_ips": (address + 8, 4),
         "external_ips": (address + 8, 4),
         "slots": (8, address + 4),
@@ -77,13 +83,18 @@ def test_widths_are_whole_registers_of_four_bytes(maps: FamilyMaps, address: int
         "marks": (4, 4),
         "untranslated": (address + 8, 0),
         "untranslated_addresses": (address, 0),
-        f"workloads_{maps.slots.family}": (24 + address, 0),
-        f"announced_{maps.slots.family}": (24 + address, 0),
+        f"workloads_{family}": (24 + address, 0),
+        f"announced_{family}": (24 + address, 0),
     } == widths
     assert [] == [width for pair in widths.values() for width in pair if width % 4]
 
 
 def test_an_element_says_which_map_it_is_of() -> None:
-    assert [*range(len(BY_CODE))] == [each.code for each in BY_CODE]
-    assert [*BY_CODE] == [map_of(each.prefix + b"key") for each in BY_CODE]
+    assert [*BY_CODE] == [each.code for each in BY_CODE.values()]
+    assert [*BY_CODE.values()] == [map_of(each.prefix + b"key") for each in BY_CODE.values()]
     assert "ip6 slots" == repr(V6.slots)
+
+
+def test_no_two_maps_have_one_code() -> None:
+    with pytest.raises(ValueError, match=f"ip other and ip slots have the code {V4.slots.code}"):
+        Map(V4.slots.code, V4.slots.table, "other", ())

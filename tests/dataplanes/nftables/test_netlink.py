@@ -7,10 +7,11 @@ import pytest
 
 from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.nftables.batch import encode
-from groundplane.dataplanes.nftables.maps import AFFINITY, host32
+from groundplane.dataplanes.nftables.maps import host32
 from groundplane.dataplanes.nftables.netlink import Connection
 from groundplane.errors import KernelRefused
 from groundplane.kernel import netlink
+from groundplane.kernel.tables import Table
 from groundplane.net.address import pack
 from tests.dataplanes.nftables.test_batch import (
     SLOTS,
@@ -20,6 +21,7 @@ from tests.dataplanes.nftables.test_batch import (
     listed,
     slot,
 )
+from tests.rulesets import AFFINITY
 
 # ------------------------------------------------------------------------------------------------
 
@@ -154,7 +156,7 @@ def table(userdata: bytes) -> bytes:
 )
 def test_the_comment_of_a_table(opened: list[Kernel], answers: bytes, expected: str | None) -> None:
     opened += [Kernel(answers), Kernel()]
-    assert expected == Connection().table_comment("ip")
+    assert expected == Connection().table_comment(Table("ip", "groundplane"))
 
 
 def test_the_generation_of_the_ruleset(opened: list[Kernel]) -> None:
@@ -168,9 +170,9 @@ def test_what_ends_by_itself_comes_with_its_times(opened: list[Kernel]) -> None:
     times = attribute(4, (5000).to_bytes(8, "big")) + attribute(5, (1234).to_bytes(8, "big"))
     parts = attribute(0x8001, attribute(1, key)) + attribute(0x8002, attribute(1, data)) + times
     opened.append(Kernel(dumped(attribute(0x8001, parts)), DONE))
-    assert [(map_.prefix + key, data, 5000, 1234)] == [*Connection().kept(map_)]
+    assert [(map_.prefix + key, data, 5000, 1234)] == [*Connection().kept(map_, map_.table)]
 
 
 def test_where_there_is_no_such_map_nothing_is_kept(opened: list[Kernel]) -> None:
     opened += [Kernel(failed(errno.ENOENT)), Kernel()]
-    assert [] == [*Connection().kept(AFFINITY["IPv6"])]
+    assert [] == [*Connection().kept(AFFINITY["IPv6"], AFFINITY["IPv6"].table)]

@@ -10,10 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundplane.dataplanes.nftables import handle
-from groundplane.dataplanes.nftables.maps import MAPS, Element, host32, map_of
-from groundplane.dataplanes.nftables.render import render
-from groundplane.dataplanes.nftables.text import framework
+from groundplane.dataplanes.nftables.maps import Element, host32, map_of
 from groundplane.project.apportionment import numbers
 from groundplane.project.node import project_service
 from groundplane.project.state import (
@@ -23,10 +20,14 @@ from groundplane.project.state import (
     Targets,
     VirtualService,
 )
+from groundplane.proxies.frontends import handle
+from groundplane.proxies.nftables.classes import HASH, class_of
+from groundplane.proxies.node import rules_of
 from groundplane.site.compiled import Endpoint
 from groundplane.site.map_limits import HASH_SLOTS, MAX_ENDPOINTS
 from groundplane.site.map_sizes import sizes
 from tests.dataplanes.nftables.rendered import FAR, NODE_PORT, OWN, lines, texts
+from tests.rulesets import framework, render
 from tests.states import BASE, HERE, headless, of_family, service, services, states, target
 
 WEB = service("web", ["10.96.0.5"], ["10.244.1.10:8080", "10.244.2.10:8080"], pool=0x12)
@@ -278,7 +279,7 @@ def test_no_two_parts_have_an_element_in_common(state: NodeState) -> None:
 def test_elements_have_the_widths_of_their_maps(state: NodeState) -> None:
     rendered = (render(state.base, part) for part in state.parts)
     elements = {element: data for each in rendered for element, data in each.items()}
-    ours = {each for family in state.base.families for each in MAPS[family].all}
+    ours = {each for rules in rules_of(state.base) for each in rules.maps(state.base)}
     assert [] == [
         (element, data)
         for element, data in elements.items()
@@ -305,7 +306,7 @@ def test_every_handle_leads_to_a_chain_and_draws_from_the_slots_of_its_pool(
     for element in found:
         map_ = map_of(element)
         if map_.name in ("slots", "choices"):
-            slots[map_.family, element[1:5]] += 1
+            slots[map_.table.family, element[1:5]] += 1
             assert int.from_bytes(element[5:9], sys.byteorder) < MAX_ENDPOINTS
     for element, data in found.items():
         map_ = map_of(element)
@@ -313,12 +314,12 @@ def test_every_handle_leads_to_a_chain_and_draws_from_the_slots_of_its_pool(
             continue
         number = int.from_bytes(data, sys.byteorder)
         assert number & 0x13FF in classes
-        drawn = slots[map_.family, host32(handle.pool_of(number))]
+        drawn = slots[map_.table.family, host32(handle.pool_of(number))]
         class_ = number & handle.CLASS_MASK
-        expected = {handle.HASH: HASH_SLOTS, handle.DROP: 0}.get(class_, drawn)
+        expected = {HASH: HASH_SLOTS, handle.DROP: 0}.get(class_, drawn)
         assert expected == drawn
-        if class_ not in (handle.HASH, handle.DROP):
-            assert handle.class_of(drawn) == class_
+        if class_ not in (HASH, handle.DROP):
+            assert class_of(drawn) == class_
 
 
 @given(data=st.data())

@@ -6,24 +6,24 @@ from typing import Literal
 import msgspec
 import pytest
 
-from groundplane.dataplanes.nftables.handle import SIZES as CLASSES
-from groundplane.dataplanes.nftables.render import render
-from groundplane.dataplanes.nftables.text import (
-    framework,
-    framework_digest,
-    removal,
-    ruleset,
-    tables_of,
-)
+from groundplane.dataplanes.nftables.text import removal
 from groundplane.project.state import NodeBase
+from groundplane.proxies.nftables.classes import SIZES as CLASSES
 from groundplane.site.compiled import Overlay
+from tests.rulesets import framework, framework_digest, render, ruleset, tables_of
 from tests.states import BASE, SIZES, of_family, service
 
 WEB = service("web", ["10.96.0.5"], ["10.244.1.10:8080"])
 
 
 def tables(text: str) -> list[str]:
-    return re.findall(r"^table (\w+) groundplane \{", text, re.MULTILINE)
+    return re.findall(r"^table (\w+ [\w-]+) \{", text, re.MULTILINE)
+
+
+def named(*plumbing: str, services: tuple[str, ...]) -> list[str]:
+    """Return tables of the plumbing, and of services, by their families."""
+    own = [f"{family} groundplane" for family in plumbing]
+    return own + [f"{family} groundplane-services" for family in services]
 
 
 def overlaid(mode: Literal["vxlan", "wireguard"], base: NodeBase) -> NodeBase:
@@ -33,26 +33,26 @@ def overlaid(mode: Literal["vxlan", "wireguard"], base: NodeBase) -> NodeBase:
 @pytest.mark.parametrize(
     ("base", "expected"),
     [
-        (BASE, ["ip", "ip6", "bridge"]),
-        (of_family("IPv4"), ["ip", "bridge"]),
-        (of_family("IPv6"), ["ip6", "bridge"]),
-        (overlaid("wireguard", of_family("IPv4")), ["ip", "bridge"]),
+        (BASE, named("ip", "ip6", "bridge", services=("ip", "ip6"))),
+        (of_family("IPv4"), named("ip", "bridge", services=("ip",))),
+        (of_family("IPv6"), named("ip6", "bridge", services=("ip6",))),
+        (overlaid("wireguard", of_family("IPv4")), named("ip", "bridge", services=("ip",))),
         # Its link takes tunnels of either family.
-        (overlaid("vxlan", BASE), ["ip", "ip6", "bridge"]),
-        (overlaid("vxlan", of_family("IPv4")), ["ip", "ip6", "bridge"]),
-        (overlaid("vxlan", of_family("IPv6")), ["ip6", "ip", "bridge"]),
+        (overlaid("vxlan", BASE), named("ip", "ip6", "bridge", services=("ip", "ip6"))),
+        (overlaid("vxlan", of_family("IPv4")), named("ip", "ip6", "bridge", services=("ip",))),
+        (overlaid("vxlan", of_family("IPv6")), named("ip6", "ip", "bridge", services=("ip6",))),
     ],
     ids=["both", "IPv4", "IPv6", "WireGuard", "VXLAN", "VXLAN IPv4", "VXLAN IPv6"],
 )
 def test_a_table_for_each_family_and_one_for_the_bridge(
     base: NodeBase, expected: list[str]
 ) -> None:
-    assert expected == tables(framework(base)) == tables_of(base)
+    assert expected == tables(framework(base)) == [*map(str, tables_of(base))]
 
 
 def test_every_table_carries_the_digest_by_which_it_is_known_again() -> None:
     found = re.findall(r'^  comment "(.*)"$', framework(BASE), re.MULTILINE)
-    assert [framework_digest(BASE)] * 3 == found
+    assert [framework_digest(BASE)] * 5 == found
 
 
 CHANGES = {
@@ -113,15 +113,17 @@ def test_the_ruleset_replaces_our_tables_and_touches_no_other() -> None:
         "add table ip groundplane", "delete table ip groundplane",
         "add table ip6 groundplane", "delete table ip6 groundplane",
         "add table bridge groundplane", "delete table bridge groundplane",
+        "add table ip groundplane-services", "delete table ip groundplane-services",
+        "add table ip6 groundplane-services", "delete table ip6 groundplane-services",
     ] == removal().splitlines()  # fmt: skip
 
 
 def test_elements_are_added_map_by_map_sorted() -> None:
     text = ruleset(BASE, render(BASE, WEB)).removeprefix(ruleset(BASE, {}))
     assert text == (
-        "add element ip groundplane cluster_ips {\n  10.96.0.5 . tcp . 80 : 0x2001\n}\n"
-        "add element ip groundplane slots {\n  0x2000 . 0x0 : 10.244.1.10 . 8080\n}\n"
-        "add element ip groundplane service_addresses {\n  10.96.0.5\n}\n"
+        "add element ip groundplane-services cluster_ips {\n  10.96.0.5 . tcp . 80 : 0x2001\n}\n"
+        "add element ip groundplane-services service_addresses {\n  10.96.0.5\n}\n"
+        "add element ip groundplane-services slots {\n  0x2000 . 0x0 : 10.244.1.10 . 8080\n}\n"
     )
 
 
@@ -188,5 +190,5 @@ def test_no_chain_or_rule_depends_on_the_number_of_services() -> None:
         added = text.removeprefix(removal() + framework(base))
         rests.append(re.sub(r"\{\n.*?\n\}", "{}", added, flags=re.DOTALL))
         assert count == added.count(" . tcp . 80 : ")
-    assert "add element ip groundplane cluster_ips {}" in rests[0].splitlines()
+    assert "add element ip groundplane-services cluster_ips {}" in rests[0].splitlines()
     assert rests[0] == rests[1]

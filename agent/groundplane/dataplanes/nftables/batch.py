@@ -12,8 +12,7 @@ from typing import Final, NamedTuple
 from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.nftables.maps import BY_CODE, Element, Map
 from groundplane.kernel.netlink import CREATE, NESTED, attribute, attributes, nest, netfilter
-from groundplane.kernel.owned import TABLE
-from groundplane.kernel.tables import FAMILIES, SUBSYSTEM, BatchMessage
+from groundplane.kernel.tables import FAMILIES, SUBSYSTEM, BatchMessage, Table
 
 _NEW_ELEMENTS, _DELETE_ELEMENTS = SUBSYSTEM << 8 | 12, SUBSYSTEM << 8 | 14
 _ELEMENT, _KEY, _DATA, _VALUE, _LIST = 1, 1, 2, 1, 3
@@ -26,8 +25,36 @@ _LIST_BYTES: Final = 60_000
 _header = struct.Struct("=HH")
 
 
+class _Frame(NamedTuple):
+    """What is the same in all messages about a map: its elements have fixed widths."""
+
+    key_head: bytes  # before the key of an element without data
+    head: bytes  # before the key of one with data, as they are in the map
+    data_head: bytes  # before its data
+    opening: bytes  # what every message begins with
+    name: str  # how a person is told of it
+
+
+def _frame(map_: Map) -> _Frame:
+    head, data_head = _heads(map_, with_data=True)
+    opening = netfilter(FAMILIES[map_.table.family]) + target(map_)
+    name = f"elements of {map_.table} {map_.name}"
+    return _Frame(_heads(map_, with_data=False)[0], head, data_head, opening, name)
+
+
+class _Frames(dict[int, _Frame]):
+    """Frames by the codes of their maps, made when they are needed first."""
+
+    def __missing__(self, code: int) -> _Frame:
+        self[code] = found = _frame(BY_CODE[code])
+        return found
+
+
+_FRAMES: Final = _Frames()
+
+
 def _heads(map_: Map, *, with_data: bool) -> tuple[bytes, bytes]:
-    """Return what stands before the key and before the data in a list entry: widths are fixed."""
+    """Return what stands before the key and before the data in a list entry."""
     key_width, data_width = map_.key_width, map_.data_width if with_data else 0
     key_head = _header.pack(8 + key_width, NESTED | _KEY) + _header.pack(4 + key_width, _VALUE)
     data_head = b""
@@ -36,10 +63,6 @@ def _heads(map_: Map, *, with_data: bool) -> tuple[bytes, bytes]:
         data_head += _header.pack(4 + data_width, _VALUE)
     body = len(key_head) + key_width + len(data_head) + data_width
     return _header.pack(4 + body, NESTED | _ELEMENT) + key_head, data_head
-
-
-_KEY_HEADS: Final = [_heads(map_, with_data=False)[0] for map_ in BY_CODE]
-_HEADS: Final = [_heads(map_, with_data=True) for map_ in BY_CODE]
 
 
 class ExpiringElement(NamedTuple):
@@ -51,14 +74,10 @@ class ExpiringElement(NamedTuple):
     expires: int
 
 
-def target(map_: Map) -> bytes:
-    """Return the attributes that name *map_* in every message about it."""
-    return attribute(_TABLE, TABLE.encode() + b"\0") + attribute(_SET, map_.name.encode() + b"\0")
-
-
-# What every message about a map begins with, and how a person is told of it.
-_OPENINGS: Final = [netfilter(FAMILIES[map_.family]) + target(map_) for map_ in BY_CODE]
-_NAMES: Final = [f"elements of {map_.family} {TABLE} {map_.name}" for map_ in BY_CODE]
+def target(map_: Map, table: Table | None = None) -> bytes:
+    """Return the attributes that name *map_*, or its like in *table*, in every message about it."""
+    names = (_TABLE, (table or map_.table).name), (_SET, map_.name)
+    return b"".join(attribute(kind, name.encode() + b"\0") for kind, name in names)
 
 
 def encode(delta: Delta[Element, bytes]) -> list[BatchMessage]:
@@ -71,14 +90,14 @@ def encode(delta: Delta[Element, bytes]) -> list[BatchMessage]:
     for elements in (delta.delete, delta.update):
         for element in elements:
             code = element[0]
-            gone[code].append(_KEY_HEADS[code] + element[1:])
+            gone[code].append(_FRAMES[code].key_head + element[1:])
     for element, (_, data) in delta.update.items():
         code = element[0]
-        head, data_head = _HEADS[code]
+        _, head, data_head, _, _ = _FRAMES[code]
         new[code].append(b"".join((head, element[1:], data_head, data)))
     for element, data in delta.create.items():
         code = element[0]
-        head, data_head = _HEADS[code]
+        _, head, data_head, _, _ = _FRAMES[code]
         new[code].append(b"".join((head, element[1:], data_head, data)))
     return [*_messages(_DELETE_ELEMENTS, 0, gone), *_messages(_NEW_ELEMENTS, CREATE, new)]
 
@@ -98,11 +117,11 @@ def encode_expiring(kept: Iterable[ExpiringElement]) -> list[BatchMessage]:
 def _messages(kind: int, flags: int, entries: Mapping[int, list[bytes]]) -> Iterator[BatchMessage]:
     """Yield messages with the list entries of each map, which all have the same width."""
     for code, listed in entries.items():
-        step = _LIST_BYTES // len(listed[0])
+        step, frame = _LIST_BYTES // len(listed[0]), _FRAMES[code]
         for start in range(0, len(listed), step):
             chunk = b"".join(listed[start : start + step])
-            body = _OPENINGS[code] + _header.pack(4 + len(chunk), NESTED | _LIST) + chunk
-            yield BatchMessage(kind, flags, body, _NAMES[code])
+            body = frame.opening + _header.pack(4 + len(chunk), NESTED | _LIST) + chunk
+            yield BatchMessage(kind, flags, body, frame.name)
 
 
 def element_of(map_: Map, entry: bytes) -> tuple[Element, bytes]:
@@ -148,16 +167,16 @@ def name_of(messages: Sequence[BatchMessage], sequence: int, offset: int | None)
     if map_ is None or offset is None:
         return f"{verbs.get(kind, '')}{what}"
     start = offset - _NETLINK_HEADER
-    if not _HEADER + len(target(map_)) < start < len(sent):
+    if not _HEADER + len(target(map_)) < start <= len(sent) - _header.size:
         return f"{verbs[kind]}{what}"
     length, _ = _header.unpack_from(sent, start)
     element, data = element_of(map_, sent[start + 4 : start + length])
     text = map_.element_text(element, data) if data or not map_.data else map_.key_text(element)
-    return f"{verbs[kind]}{{ {text} }} in {map_.family} {TABLE} {map_.name}"
+    return f"{verbs[kind]}{{ {text} }} in {map_.table} {map_.name}"
 
 
 def _map_of(sent: bytes) -> Map | None:
     """Return the map whose elements a message with the body *sent* has; None for one of a rule."""
-    name = dict(attributes(sent, _HEADER))[_SET].rstrip(b"\0").decode()
-    found = (each for each in BY_CODE if (FAMILIES[each.family], each.name) == (sent[0], name))
-    return next(found, None)
+    return next(
+        (BY_CODE[code] for code, each in _FRAMES.items() if sent.startswith(each.opening)), None
+    )

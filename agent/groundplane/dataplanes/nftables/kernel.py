@@ -5,33 +5,24 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from enum import Enum
-from itertools import chain
 from typing import Final, Literal
 
 from groundplane.dataplanes import Drift
 from groundplane.dataplanes.diff import Delta, pieces
-from groundplane.dataplanes.nftables import handle
 from groundplane.dataplanes.nftables.batch import encode, encode_expiring
-from groundplane.dataplanes.nftables.maps import AFFINITY, MAPS, Element, Map, map_of
+from groundplane.dataplanes.nftables.maps import Element, Elements, Map, map_of
 from groundplane.dataplanes.nftables.monitor import Monitor
 from groundplane.dataplanes.nftables.netlink import Connection
-from groundplane.dataplanes.nftables.render import render
-from groundplane.dataplanes.nftables.text import (
-    TABLES,
-    framework,
-    framework_digest,
-    tables_of,
-)
+from groundplane.dataplanes.nftables.rules import RulesOf
+from groundplane.dataplanes.nftables.text import TABLES, framework, framework_digest, tables_of
 from groundplane.errors import ChangeRejected, KernelRefused
 from groundplane.kernel import owned
 from groundplane.kernel.ruleset import compile_ruleset
-from groundplane.kernel.tables import BatchMessage, removal
+from groundplane.kernel.tables import BatchMessage, Table, removal
 from groundplane.project.state import NodeBase, Part
 
 _TRIES: Final = 10
 _PIECE: Final = 12_000  # elements of one transaction of a first load
-_ENTRANCES: Final = {m.code for f in MAPS.values() for m in (f.cluster_ips, f.external_ips)}
-_OF_OVERLAY: Final = tuple(maps.tunnel_nodes for maps in MAPS.values())
 
 
 class Tables(Enum):
@@ -46,25 +37,18 @@ class Tables(Enum):
 Framework = str | Tables  # a framework of ours by its digest
 
 
-def maps_of(base: NodeBase) -> list[Map]:
-    """Return the maps that the framework of *base* has."""
-    maps = [each for family in base.families for each in MAPS[family].of(base.proxy_mode)]
-    if base.overlay is None:
-        maps = [each for each in maps if each not in _OF_OVERLAY]
-    others = [each for family, each in MAPS.items() if family not in base.families]
-    return maps + [map_ for each in others for map_ in (each.guard, each.announced)]
-
-
 class Nftables:
     """The dataplane in the network namespace of this process. Implements `Dataplane`.
 
-    Ours is the table `groundplane` of the families ip, ip6 and bridge, and nothing else.
+    *rules_of* says which rules a node has. Ours are the tables TABLES, whole, and nothing else; all
+    rules share one transaction.
     """
 
     name = "nftables"
     resync_interval_s = 10.0
 
-    def __init__(self) -> None:
+    def __init__(self, rules_of: RulesOf) -> None:
+        self._rules_of = rules_of
         self._connection = Connection()
         self._digested: tuple[NodeBase, str] | None = None
         self._framework: Framework = Tables.UNKNOWN  # at the last read or write
@@ -85,26 +69,39 @@ class Nftables:
         # A node port is an element with this node's address.
         return (self._digest(base), *base.addresses)
 
-    def render(self, base: NodeBase, part: Part) -> dict[Element, bytes]:
-        return render(base, part)
+    def render(self, base: NodeBase, part: Part) -> Elements:
+        first, *others = (each.render(base, part) for each in self._rules_of(base))
+        for each in others:
+            first |= each
+        return first
+
+    def maps(self, base: NodeBase) -> list[Map]:
+        """Return the maps that the framework of *base* has."""
+        return [map_ for each in self._rules_of(base) for map_ in each.maps(base)]
 
     def _digest(self, base: NodeBase) -> str:
         """Return the digest of the framework that *base* needs: found once, a base is large."""
         if self._digested is None or self._digested[0] is not base:
-            self._digested = base, framework_digest(base)
+            self._digested = base, framework_digest(self._rules_of(base), base)
         return self._digested[1]
 
     def _framework_there(self, base: NodeBase) -> str | Literal[Tables.ABSENT, Tables.MIXED]:
         """Return the framework of our tables, which have its digest as their comment."""
-        comments = {self._connection.table_comment(each) for each in tables_of(base)}
-        if len(comments) > 1:
+        needed = tables_of(self._rules_of(base), base)
+        comments = {each: self._connection.table_comment(each) for each in TABLES}
+        found = {comments.pop(each) for each in needed}
+        if len(found) > 1 or any(each is not None for each in comments.values()):
             return Tables.MIXED
-        return Tables.ABSENT if (digest := comments.pop()) is None else digest
+        return Tables.ABSENT if (digest := found.pop()) is None else digest
 
     def _rules_there(self, base: NodeBase) -> tuple[bytes, ...]:
-        return tuple(self._connection.framework_there(each) for each in tables_of(base))
+        return tuple(
+            self._connection.framework_there(table, each.constant)
+            for each in self._rules_of(base)
+            for table in each.tables(base)
+        )
 
-    def read(self, base: NodeBase) -> dict[Element, bytes]:
+    def read(self, base: NodeBase) -> Elements:
         """Return the elements there; none where the framework of *base* is not loaded."""
         try:
             for _ in range(_TRIES):
@@ -118,14 +115,14 @@ class Nftables:
             raise KernelRefused(f"the kernel shows no ruleset: {error.strerror}") from None
         raise KernelRefused("others changed the ruleset again and again while it was read")
 
-    def _read(self, base: NodeBase) -> dict[Element, bytes]:
+    def _read(self, base: NodeBase) -> Elements:
         self._framework = self._framework_there(base)
         if self._framework == self._digest(base):
             rules = self._rules_there(base)
             if self._rules not in (None, rules):
                 self._framework = Tables.TAMPERED
             self._rules = self._rules or rules
-        maps = maps_of(base) if self._framework == self._digest(base) else []
+        maps = self.maps(base) if self._framework == self._digest(base) else []
         return dict(pair for map_ in maps for pair in self._connection.elements(map_))
 
     def prepare(self, base: NodeBase) -> None:
@@ -144,7 +141,7 @@ class Nftables:
         if there == self._digest(base):
             return []
         verb = "load" if there is Tables.ABSENT else "replace"
-        tables = ", ".join(f"{family} {owned.TABLE}" for family in tables_of(base))
+        tables = ", ".join(map(str, tables_of(self._rules_of(base), base)))
         return [f"{verb} tables {tables}"]
 
     def write(self, base: NodeBase, delta: Delta[Element, bytes]) -> None:
@@ -167,8 +164,7 @@ class Nftables:
         if there != wanted and known == wanted:
             # *delta* is the difference to what is gone.
             raise KernelRefused("others removed or changed our tables")
-        if base.proxy_mode == "ipvs" and _balances(delta):
-            self._require_ipvs(base)
+        self._require(base, delta)
         before, own = self._generation, 0
         replaced = known is Tables.TAMPERED or there not in (wanted, Tables.ABSENT)
         if replaced:
@@ -189,7 +185,7 @@ class Nftables:
 
     def _load(self, base: NodeBase) -> None:
         """Load the framework of *base*; the kernel must have none of our tables."""
-        compiled = compile_ruleset(framework(base))
+        compiled = compile_ruleset(self._framework_of(base))
         with _hasty_threads():
             self._connection.commit(compiled)
 
@@ -199,19 +195,24 @@ class Nftables:
             self._connection.commit(
                 [
                     *removal(TABLES),
-                    *compile_ruleset(framework(base)),
+                    *compile_ruleset(self._framework_of(base)),
                     *encode(delta),
-                    *self._affinities(base),
+                    *self._kept(base),
                 ]
             )
         except ChangeRejected as rejected:  # no part of it can be written alone
             raise KernelRefused(str(rejected)) from None
 
-    def _require_ipvs(self, base: NodeBase) -> None:
-        """KernelRefused where rules would lead to IPVS, and nothing is there yet to take it on."""
-        families = ("ip" if family == "IPv4" else "ip6" for family in base.families)
-        if not all(self._connection.has_table(family, owned.IPVS_TABLE) for family in families):
-            raise KernelRefused("IPVS is not ready, and the rules stay as they are: see ipvs")
+    def _framework_of(self, base: NodeBase) -> str:
+        return framework(self._rules_of(base), base)
+
+    def _require(self, base: NodeBase, delta: Delta[Element, bytes]) -> None:
+        """KernelRefused where rules would lead to tables of another dataplane that are not there yet."""
+        for each in self._rules_of(base):
+            for table in each.required(base, delta):
+                if not self._connection.has_table(table):
+                    message = f"table {table} is not there, and the rules stay as they are"
+                    raise KernelRefused(message)
 
     def _change(self, delta: Delta[Element, bytes]) -> int:
         """Make the change in one transaction; return how many there were."""
@@ -233,16 +234,20 @@ class Nftables:
                 each.result()
         return len(written)
 
-    def _affinities(self, base: NodeBase) -> list[BatchMessage]:
-        """Return what adds the affinities that are there now to the maps that replace theirs.
+    def _kept(self, base: NodeBase) -> list[BatchMessage]:
+        """Return what adds the elements that packets wrote to the maps that replace theirs.
 
         A number of an endpoint is the same in both; one that is none any more leads nowhere.
         """
-        if not base.affinity_timeouts or base.proxy_mode == "ipvs":
-            return []
+        maps = [map_ for each in self._rules_of(base) for map_ in each.kept(base)]
+        # A version before had all rules in one table.
+        places = [
+            (m, table) for m in maps for table in (m.table, Table(m.table.family, owned.TABLE))
+        ]
         try:
-            maps = (AFFINITY[family] for family in base.families)
-            return encode_expiring(kept for map_ in maps for kept in self._connection.kept(map_))
+            return encode_expiring(
+                kept for map_, table in places for kept in self._connection.kept(map_, table)
+            )
         except OSError:
             return []  # clients choose again, which is better than no change
 
@@ -272,15 +277,6 @@ class Nftables:
     def text(self, key: Element, value: bytes) -> str:
         map_ = map_of(key)
         return f"{map_} {{ {map_.element_text(key, value)} }}"
-
-
-def _balances(delta: Delta[Element, bytes]) -> bool:
-    """Return whether *delta* makes a way to IPVS."""
-    updates = ((element, new) for element, (_, new) in delta.update.items())
-    return any(
-        element[0] in _ENTRANCES and handle.class_in(data) == handle.BALANCED
-        for element, data in chain(delta.create.items(), updates)
-    )
 
 
 @contextmanager

@@ -5,8 +5,8 @@ import socket
 import struct
 from typing import Final, NamedTuple
 
+from groundplane.kernel import owned
 from groundplane.kernel.netlink import NETFILTER, attribute, attributes, messages
-from groundplane.kernel.owned import TABLE
 from groundplane.kernel.tables import SUBSYSTEM
 
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
@@ -20,7 +20,9 @@ _BUFFER: Final = 4 << 20  # a flush of the ruleset tells of each rule; memory is
 _PORT: Final = 12  # where a netlink header has the sender's port
 _DATAGRAM: Final = 1 << 16
 # The attribute that names the table stands in the notification of everything that a table has.
-_OUR_TABLE: Final = attribute(1, TABLE.encode() + b"\0")
+_OUR_TABLES: Final = tuple(
+    attribute(1, name.encode() + b"\0") for name in (owned.TABLE, owned.SERVICES_TABLE)
+)
 
 _instruction = struct.Struct("=HBBI")
 _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_RET|K
@@ -79,7 +81,7 @@ class Monitor:
             except OSError:  # ENOBUFS: notifications were lost
                 ours = True
                 continue
-            if _OUR_TABLE in datagram:
+            if any(each in datagram for each in _OUR_TABLES):
                 ours, by = True, ""
             by = (ours and _process(datagram)) or by
 

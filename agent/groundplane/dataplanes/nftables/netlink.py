@@ -16,7 +16,6 @@ from groundplane.dataplanes.nftables.batch import (
 from groundplane.dataplanes.nftables.maps import Element, Map
 from groundplane.errors import ChangeRejected, KernelRefused
 from groundplane.kernel.netlink import DUMP, Socket, attribute, attributes, netfilter
-from groundplane.kernel.owned import TABLE
 from groundplane.kernel.tables import (
     FAMILIES,
     GET_ELEMENTS,
@@ -24,6 +23,7 @@ from groundplane.kernel.tables import (
     HEADER,
     SUBSYSTEM,
     BatchMessage,
+    Table,
     digest_of,
     has_table,
     transaction,
@@ -31,17 +31,6 @@ from groundplane.kernel.tables import (
 
 _GET_GENERATION: Final = SUBSYSTEM << 8 | 16
 _USERDATA: Final = 6  # NFTA_TABLE_USERDATA
-# Maps and sets whose elements are part of the framework: nobody but its text writes them.
-_CONSTANT: Final = (
-    "classes",
-    "choose",
-    "service_cidrs",
-    "own_workloads",
-    "external_cidrs",
-    "workload_cidrs",
-    "not_masqueraded",
-)
-_OUR_TABLE: Final = attribute(1, TABLE.encode() + b"\0")
 
 
 class Connection:
@@ -70,9 +59,9 @@ class Connection:
             what = name_of(messages, complaint.sequence, complaint.offset)
             raise ChangeRejected(f"the kernel refused {what}: {_reason(complaint.code)}")
 
-    def table_comment(self, family: str) -> str | None:
-        """Return the comment of our table of *family*, or None when there is no such table."""
-        body = netfilter(FAMILIES[family]) + _OUR_TABLE
+    def table_comment(self, table: Table) -> str | None:
+        """Return the comment of *table*, or None when there is no such table."""
+        body = netfilter(FAMILIES[table.family]) + attribute(1, table.name.encode() + b"\0")
         try:
             answers = list(self._netlink.ask(GET_TABLE, 0, body))
         except FileNotFoundError:
@@ -82,24 +71,29 @@ class Connection:
             return ""
         return userdata[2 : 2 + userdata[1]].rstrip(b"\0").decode(errors="replace")
 
-    def has_table(self, family: str, name: str) -> bool:
-        """Return whether there is a table *name*, whoever made it."""
-        return has_table(self._netlink, FAMILIES[family], name)
+    def has_table(self, table: Table) -> bool:
+        """Return whether *table* is there, whoever made it."""
+        return has_table(self._netlink, FAMILIES[table.family], table.name)
 
-    def framework_there(self, family: str) -> bytes:
-        """Return a digest of what our table of *family* is but for the elements that we change:
-        its flags, chains, rules (with their handles) and constant elements."""
-        return digest_of(self._netlink, FAMILIES[family], TABLE, _CONSTANT)
+    def framework_there(self, table: Table, constant: Sequence[str]) -> bytes:
+        """Return a digest of what *table* is but for the elements that we change.
+
+        It has its flags, chains, rules (with their handles) and elements of the sets *constant*.
+        """
+        return digest_of(self._netlink, FAMILIES[table.family], table.name, constant)
 
     def elements(self, map_: Map) -> Iterator[tuple[Element, bytes]]:
         """Yield the elements that the kernel has in *map_*."""
-        body = netfilter(FAMILIES[map_.family]) + target(map_)
+        body = netfilter(FAMILIES[map_.table.family]) + target(map_)
         for answer in self._netlink.ask(GET_ELEMENTS, DUMP, body):
             yield from elements_of(map_, answer[HEADER:])
 
-    def kept(self, map_: Map) -> Iterator[ExpiringElement]:
-        """Yield the elements of *map_* that end by themselves; none where there is no such map."""
-        body = netfilter(FAMILIES[map_.family]) + target(map_)
+    def kept(self, map_: Map, table: Table) -> Iterator[ExpiringElement]:
+        """Yield the elements that end by themselves of the map in *table* that is like *map_*.
+
+        There are none where there is no such map.
+        """
+        body = netfilter(FAMILIES[table.family]) + target(map_, table)
         with suppress(FileNotFoundError):
             for answer in self._netlink.ask(GET_ELEMENTS, DUMP, body, whole=False):
                 yield from expiring_of(map_, answer[HEADER:])

@@ -1,0 +1,104 @@
+"""Addresses out of the ranges of a site, for packets to try a node's rules with. Pure.
+
+A rule for a part of a range is so taken for one for the whole of it.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from groundplane.diagnosis.facts import Facts
+from groundplane.diagnosis.packet import Packet
+from groundplane.kernel.owned import OVERLAY
+from groundplane.net.address import bridge_address, family_of, from_int, network
+from groundplane.net.protocols import Family
+from groundplane.project.state import NodeBase
+
+
+class Examples(NamedTuple):
+    """Example addresses of one family; those of a peer are "" where there is none."""
+
+    family: Family
+    ip: Literal["ip", "ip6"]
+    uplink: str | None  # the interface with the node's address
+    node: str
+    bridge: str
+    own: str  # a workload of this node
+    neighbour: str  # another one
+    workloads: str  # their range
+    service: str
+    peer: str
+    peer_workload: str
+    between: str | None  # the interface of packets to and from that workload
+    masquerader: str  # the address that the peer masquerades such packets with
+
+
+def sending(of: Examples) -> str:
+    """Return what iptables says of packets that workloads send."""
+    return f"-s {of.workloads}"
+
+
+def receiving(of: Examples) -> str:
+    """Return what iptables says of packets to workloads."""
+    return f"-d {of.workloads}"
+
+
+def request(of: Examples) -> Packet:
+    """Return what a workload sends to its neighbour."""
+    return Packet(
+        family=of.ip,
+        protocol="tcp",
+        source=of.own,
+        destination=of.neighbour,
+        port=8080,
+        local=False,
+    )
+
+
+def uplink(addresses: Sequence[str], facts: Facts) -> str | None:
+    """Return the interface that has one of the node's *addresses*, None where none has."""
+    return next((each.interface for each in facts.addresses if each.address in addresses), None)
+
+
+def examples(base: NodeBase, facts: Facts) -> Iterator[Examples]:
+    """Yield the examples of each family that the node has whole."""
+    for family in base.families:
+
+        def of(texts: Sequence[str], family: Family = family) -> str:
+            return next((text for text in texts if family_of(text) == family), "")
+
+        subnet, workloads = of(base.subnets), of(base.workload_cidrs)
+        node, bridge, service = (
+            of(base.addresses),
+            of(base.bridge_addresses),
+            of(base.service_cidrs),
+        )
+        if not (subnet and workloads and node and bridge and service):
+            continue
+        link = uplink([node], facts)
+        peers = [peer for peer in base.peers if of(peer.addresses) and of(peer.subnets)]
+        # One behind a tunnel where there is one: the others take the way that all know.
+        peer = next((each for each in peers if each.tunnel), peers[0] if peers else None)
+        masquerader = of(peer.addresses) if peer else ""
+        if peer and peer.tunnel:
+            masquerader = bridge_address(of(peer.subnets))
+        yield Examples(
+            family,
+            "ip" if family == "IPv4" else "ip6",
+            link,
+            node,
+            bridge,
+            _address(subnet, 10),
+            _address(subnet, 11),
+            workloads,
+            _address(service, 10),
+            of(peer.addresses) if peer else "",
+            _address(of(peer.subnets), 10) if peer else "",
+            OVERLAY if peer and peer.tunnel else link,
+            masquerader,
+        )
+
+
+def _address(cidr: str, offset: int) -> str:
+    """Return the address of *cidr* that is *offset* behind its first, or its last one."""
+    found = network(cidr)
+    return from_int(min(found.first + offset, found.last), family_of(cidr))

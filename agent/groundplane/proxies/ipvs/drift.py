@@ -1,0 +1,87 @@
+"""What is known to be there, as numbers to compare with what is. Pure.
+
+IPVS reports no changes, and reading everything takes a request for each server. So all servers
+are looked at each time, which is one dump, and the destinations of some, in turn.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from groundplane.dataplanes.diff import Delta
+from groundplane.proxies.ipvs.objects import (
+    Key,
+    Scheduling,
+    Value,
+    is_destination,
+    weight_of,
+    width_of,
+)
+
+_AT_ONCE: Final = 1000  # servers whose destinations are looked at each time
+
+
+class Digests:
+    """Of *objects*: each server's scheduling, and a sum over its destinations, in whatever order."""
+
+    def __init__(self, objects: Mapping[Key, Value]) -> None:
+        self._servers: dict[Key, Scheduling] = {}
+        self._behind: dict[Key, int] = {}
+        self._turn: list[Key] = []  # servers that are still to be looked at
+        self._add(objects.items())
+
+    def change(self, delta: Delta[Key, Value]) -> None:
+        """Know what *delta* has made."""
+        self._remove((key, old) for key, (old, _) in delta.update.items())
+        self._remove(delta.delete.items())
+        for key in delta.delete:
+            if not is_destination(key):
+                del self._behind[key]
+        self._add(delta.create.items())
+        self._add((key, new) for key, (_, new) in delta.update.items())
+
+    def knows(self, server: Key) -> bool:
+        """Return whether *server* is one that is known to be there."""
+        return server in self._servers
+
+    def scheduler_of(self, server: Key) -> str:
+        """Return the scheduler of *server*, "" where it is not known."""
+        found = self._servers.get(server)
+        return found.scheduler if found else ""
+
+    def _add(self, objects: Iterable[tuple[Key, Value]]) -> None:
+        for key, value in objects:
+            if isinstance(value, Scheduling):
+                self._servers[key] = value
+                self._behind.setdefault(key, 0)
+            else:
+                server = key[: width_of(key)]
+                self._behind[server] = self._behind.get(server, 0) + _number(key, value)
+
+    def _remove(self, objects: Iterable[tuple[Key, Value]]) -> None:
+        for key, value in objects:
+            if isinstance(value, Scheduling):
+                self._servers.pop(key, None)
+            else:
+                self._behind[key[: width_of(key)]] -= _number(key, value)
+
+    def differ(
+        self,
+        servers: Mapping[Key, Scheduling],
+        destinations: Callable[[Key], Iterable[tuple[Key, int]]],
+    ) -> bool:
+        """Return whether *servers*, or the *destinations* of some that are due, are not as known."""
+        if servers != self._servers:
+            return True
+        self._turn = self._turn or list(self._servers)
+        due, self._turn = self._turn[:_AT_ONCE], self._turn[_AT_ONCE:]
+        return any(
+            self._behind[server]
+            != sum(_number(key, value) for key, value in destinations(server) if weight_of(value))
+            for server in due
+            if server in self._servers
+        )
+
+
+def _number(key: Key, value: int) -> int:
+    """Return a number for a destination: of one text, since tuples' differ little by their last part."""
+    return hash(key + value.to_bytes(4))

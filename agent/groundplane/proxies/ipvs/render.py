@@ -1,0 +1,97 @@
+"""`render`: the part of a NodeState to virtual servers and destinations. Pure."""
+
+from collections import Counter
+from collections.abc import Sequence
+from math import gcd
+from typing import Final
+
+from groundplane.net.address import family_of
+from groundplane.net.proxy import scheduler_of
+from groundplane.project.state import NodeBase, Part, ServicePort, VirtualService
+from groundplane.proxies.ipvs.objects import (
+    METHODS,
+    PERSISTENT,
+    Key,
+    Scheduling,
+    Value,
+    destination_value,
+    flags_of,
+    marked_server,
+    server,
+)
+
+_HASHING: Final = ("sh", "mh")
+_WEIGHTED: Final = {"rr": "wrr", "lc": "wlc"}  # what does the same, and heeds weights
+
+
+def render(base: NodeBase, part: Part) -> dict[Key, Value]:
+    """Return the objects of *part*; none where the node's proxy mode is another.
+
+    A server's key comes before those of its destinations. One that nobody answers for is not there:
+    the rules refuse or drop what would come to it.
+    """
+    objects: dict[Key, Value] = {}
+    if base.proxy_mode != "ipvs" or not isinstance(part, VirtualService):
+        return objects
+    for address in part.cluster_ips:  # one of each family
+        family = family_of(address)
+        outside = [
+            each for each in part.external_ips + part.load_balancer_ips if family_of(each) == family
+        ]
+        for port in part.ports:
+            targets = port.targets(family)
+            inside = targets.local if part.internal_local else targets.cluster
+            _add(objects, base, part, server(address, port.protocol, port.port), inside)
+            ways = [server(each, port.protocol, port.port) for each in outside]
+            ways += _node_ports(base, port, family)
+            for way in ways:
+                from_outside = targets.local if part.external_local else targets.cluster
+                _add(objects, base, part, way, from_outside)
+            if ways and part.external_local:
+                # What comes from the node and its workloads counts as Cluster.
+                way = marked_server(family, port.protocol, port.pool)
+                _add(objects, base, part, way, targets.cluster)
+    return objects
+
+
+def _node_ports(base: NodeBase, port: ServicePort, family: str) -> list[Key]:
+    if not port.node_port:
+        return []
+    own = (each for each in base.addresses if family_of(each) == family)
+    return [server(each, port.protocol, port.node_port) for each in own]
+
+
+def _add(
+    objects: dict[Key, Value],
+    base: NodeBase,
+    service: VirtualService,
+    key: Key,
+    slots: Sequence[bytes],
+) -> None:
+    """Add the server *key*, and a destination for all the slots that one target has."""
+    if not slots:
+        return
+    weights: dict[bytes, int] = dict.fromkeys(slots, 1)
+    if len(weights) < len(slots) and not service.consistent_hash:
+        weights = Counter(slots)
+        common = gcd(*weights.values())
+        weights = {target: count // common for target, count in weights.items()}
+    objects[key] = _scheduling(base, service, key, equal=len(set(weights.values())) == 1)
+    method = METHODS[service.forwarding]
+    objects.update(
+        (key + target[:-2], destination_value(weight, method)) for target, weight in weights.items()
+    )
+
+
+def _scheduling(base: NodeBase, service: VirtualService, key: Key, *, equal: bool) -> Scheduling:
+    if service.consistent_hash:
+        return Scheduling("mh", flags_of(("mh-fallback",)))
+    name, names = scheduler_of(service.scheduler or base.ipvs.scheduler)
+    if not equal:
+        name = _WEIGHTED.get(name, name)
+    # Without its fallback, a scheduler that hashes refuses whom it leads to an endpoint that is leaving.
+    flags = flags_of((*names, f"{name}-fallback")) if name in _HASHING else flags_of(names)
+    # Behind a mark, a connection that is kept goes to the port that was asked (ip_vs_sched_persist).
+    if service.affinity_seconds and key[1]:
+        return Scheduling(name, flags | PERSISTENT, service.affinity_seconds)
+    return Scheduling(name, flags)

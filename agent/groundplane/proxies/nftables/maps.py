@@ -1,0 +1,37 @@
+"""The maps of the slots that rules draw from, and of session affinity."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from groundplane.dataplanes.nftables.maps import HANDLE, IPV4, IPV6, PORT, Field, Map
+from groundplane.kernel import owned
+from groundplane.kernel.tables import Table
+from groundplane.net.protocols import Family
+
+
+@dataclass(frozen=True)
+class FamilyMaps:
+    """The maps of one IP family's table."""
+
+    slots: Map  # pool . slot : endpoint's address . port
+    choices: Map  # pool . slot : number of an endpoint, for services with session affinity
+    endpoints: Map  # number of an endpoint : its address . port
+    affinity: Map
+    """pool . client : number. Packets write it, not we: which client stays with which endpoint. An IPv6
+    client is there as two hashes of its address, see rules.py."""
+
+
+def _maps(code: int, family: str, address: Field, client: tuple[Field, ...]) -> FamilyMaps:
+    table = Table(family, owned.SERVICES_TABLE)
+    return FamilyMaps(
+        slots=Map(code, table, "slots", (HANDLE, HANDLE), (address, PORT)),
+        choices=Map(code + 1, table, "choices", (HANDLE, HANDLE), (HANDLE,)),
+        endpoints=Map(code + 2, table, "endpoints", (HANDLE,), (address, PORT)),
+        affinity=Map(code + 3, table, "affinity", (HANDLE, *client), (HANDLE,)),
+    )
+
+
+MAPS: Final[dict[Family, FamilyMaps]] = {
+    "IPv4": _maps(32, "ip", IPV4, (IPV4,)),
+    "IPv6": _maps(36, "ip6", IPV6, (HANDLE, HANDLE)),
+}

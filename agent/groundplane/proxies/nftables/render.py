@@ -1,0 +1,78 @@
+"""`render`: the part of a NodeState to map elements. Pure; here a service becomes elements."""
+
+from groundplane.dataplanes.nftables.maps import Elements, host32
+from groundplane.net.address import family_of
+from groundplane.project.state import NodeBase, Part, ServicePort, VirtualService
+from groundplane.proxies.frontends import handle
+from groundplane.proxies.frontends.maps import MAPS as FRONTENDS
+from groundplane.proxies.frontends.render import render_service
+from groundplane.proxies.nftables.classes import HASH, TIMEOUT_SHIFT, class_of
+from groundplane.proxies.nftables.maps import MAPS, FamilyMaps
+from groundplane.site.map_limits import MAX_ENDPOINTS
+
+_SLOTS = tuple(host32(number) for number in range(MAX_ENDPOINTS))
+
+
+def render(base: NodeBase, part: Part) -> Elements:
+    """Return the elements of *part*: element to data."""
+    if isinstance(part, VirtualService):
+        return render_service(base, part, _draw, _add)
+    return {}
+
+
+def _draw(base: NodeBase, service: VirtualService, slots: int) -> int:
+    if slots and service.consistent_hash:
+        return HASH
+    class_ = class_of(slots)
+    if not (class_ and service.affinity_seconds):
+        return class_
+    timeout = base.affinity_timeouts.index(service.affinity_seconds) + 1
+    return timeout << TIMEOUT_SHIFT | class_
+
+
+def _add(
+    elements: Elements,
+    service: VirtualService,
+    port: ServicePort,
+    address: str,
+    _inside: int,
+    cluster: int,
+    local: int,
+) -> None:
+    """Add the slots of each pool, and what a connection comes back to."""
+    family = family_of(address)
+    maps, handles, targets = MAPS[family], FRONTENDS[family].handles.prefix, port.targets(family)
+    if service.affinity_seconds:
+        for way, slots in ((cluster, targets.cluster), (local, targets.local)):
+            if way:
+                elements[handles + host32(handle.pool_of(way))] = host32(way)
+                _add_sticky(elements, maps, handle.pool_of(way), slots, targets.numbers or {})
+        return
+    pool = handle.pool_of(cluster)
+    _add_slots(elements, maps.slots.prefix + host32(pool), targets.cluster)
+    if local:
+        _add_slots(elements, maps.slots.prefix + host32(pool | handle.LOCAL_POOL), targets.local)
+    if service.external_local:
+        elements[handles + host32(pool)] = host32(cluster)
+
+
+def _add_slots(elements: Elements, key: bytes, slots: tuple[bytes, ...]) -> None:
+    elements.update(zip([key + slot for slot in _SLOTS[: len(slots)]], slots, strict=False))
+
+
+def _add_sticky(
+    elements: Elements,
+    maps: FamilyMaps,
+    pool: int,
+    slots: tuple[bytes, ...],
+    numbers: dict[bytes, int],
+) -> None:
+    """Add slots that hold numbers of endpoints, and the endpoints by their numbers.
+
+    The handle of the pool is what a connection comes back to when the endpoint it knew is gone.
+    """
+    ids = tuple(host32(pool | numbers[target]) for target in slots)
+    _add_slots(elements, maps.choices.prefix + host32(pool), ids)
+    elements.update(
+        (maps.endpoints.prefix + id_, target) for id_, target in zip(ids, slots, strict=True)
+    )
