@@ -187,6 +187,6 @@ STICKY: Final = [
     *(Case(client, "hashed", ALL) for client in PLACES),
 ]
 
-# Of STICKY: who is inside and asks an address from outside whose policy is Local. IPVS has a virtual
-# server of its own for them, which cannot keep them (docs/decisions/0024-ipvs.md).
-NOT_KEPT_BY_IPVS: Final = {("a", "sticky-near@n1"), ("n2", "sticky-near@n2")}
+# Of STICKY, by the proxy mode: who is inside and asks an address from outside whose policy is Local.
+# IPVS has a virtual server of its own for them, which cannot keep them (docs/decisions/0024-ipvs.md).
+NOT_KEPT: Final = {"ipvs": {("a", "sticky-near@n1"), ("n2", "sticky-near@n2")}}

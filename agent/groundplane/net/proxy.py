@@ -6,7 +6,7 @@ MODES: Final[dict[str, str]] = {
     "nftables": "groundplane.proxies.nftables",
     "ipvs": "groundplane.proxies.ipvs",
 }
-"""Every proxy mode and the package that declares it as PROXY: the one place that lists them."""
+"""Every proxy mode and the module that declares it as PROXY: the one place that lists them."""
 DEFAULT_MODE: Final = "nftables"
 
 # How a packet comes to its endpoint: ipvsadm(8), --masquerading, --gatewaying, --ipip.
