@@ -181,7 +181,9 @@ def test_without_ipvs_the_rules_of_the_other_mode_stay(net: World) -> None:
         net.site = in_mode(net.site, "ipvs")
         state = project(net.site, "n1", frozenset())
         for reconciler in net.planes["n1"][1:]:
-            with pytest.raises(KernelRefused, match=r"vs\.conntrack is 0|IPVS is not ready"):
+            with pytest.raises(
+                KernelRefused, match=r"vs\.conntrack is 0|groundplane-ipvs is not there"
+            ):
                 within(netns, partial(reconciler.apply, state))
         assert ask_echo(net, "near", "web")
     finally:

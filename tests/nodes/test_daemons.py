@@ -1,21 +1,18 @@
 """The real firewalld and Docker on a booted node: as installed, as the page says, and restarted."""
 
 import json
-import shlex
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from deploys.catalog import ROOT
 from deploys.firewall import firewalld_without
-from deploys.lab import ssh_config
-from tests.nodes.conftest import EVERY_WEB, PREFIX, WEB, Deployed
+from tests.nodes.conftest import EVERY_WEB, WEB, Deployed
 from tests.nodes.packages import NoPackages, install, remove
+from tests.nodes.traffic import cluster_ip, standing
 
 pytestmark = pytest.mark.nodes
 
@@ -26,8 +23,6 @@ OURS = (
     "ip groundplane-services", "ip6 groundplane-services",
 )  # fmt: skip
 PAGE = (ROOT / "docs/coexistence.md").read_text()
-STANDING = Path(__file__).with_name("standing.py").read_text()
-STANDING_EACH = 12
 RELOAD, RESTART = "firewall-cmd --reload", "systemctl restart"
 FORWARD = "table inet firewalld, chain filter_FORWARD"
 INPUT = "table inet firewalld, chain filter_INPUT"
@@ -81,10 +76,6 @@ def obey(site: Deployed, *commands: str) -> None:
     site.on(NODE, " && ".join(commands))
 
 
-def cluster_ip(site: Deployed, name: str = "web") -> str:
-    return next(each.cluster_ips[0] for each in site.services if each.name == name)
-
-
 def asked(site: Deployed, node: str, netns: str, name: str = "web") -> set[str]:
     """Return who answers at the cluster IP, without asking for a name."""
     return set(site.connect(node, netns, cluster_ip(site, name), 80, count=30))
@@ -126,42 +117,10 @@ def repairs(site: Deployed) -> int:
     return sum(plane["repairs"] for plane in status["planes"])
 
 
-@contextmanager
-def standing(site: Deployed) -> Iterator[None]:
-    """Have connections through a service stand meanwhile: each is answered after it."""
-    clients = [_start_standing(site, *place) for place in PLACES]
-    try:
-        for client in clients:
-            assert client.stdout is not None
-            assert "standing\n" == client.stdout.readline()
-        yield
-        for client in clients:
-            output, _ = client.communicate(timeout=30)
-            counts = json.loads(output)
-            assert STANDING_EACH == sum(counts.values())
-            assert EVERY_WEB >= set(counts), counts
-    finally:
-        for client in clients:
-            client.kill()
-            client.wait()
-
-
-def _start_standing(site: Deployed, node: str, netns: str) -> subprocess.Popen[str]:
-    inside = f"ip netns exec {netns} " if netns else ""
-    command = f"{inside}python3 -c {shlex.quote(STANDING)} {cluster_ip(site)} 80 {STANDING_EACH}"
-    ssh = ["ssh", "-F", str(ssh_config(site.lab)), node, command]
-    return subprocess.Popen(
-        ["ip", "netns", "exec", PREFIX, *ssh],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
 def check_that_nothing_of_ours_changes(site: Deployed, command: str) -> None:
     """Run *command*: our rules are the same ones, flows go on, and there is nothing to repair."""
     before, made, tables = repairs(site), ours(site), theirs(site).keys()
-    with standing(site):
+    with standing(site, *PLACES):
         site.on(NODE, command)
         site.wait(lambda: theirs(site).keys() >= tables, 10, "their tables are back")
     check_that_all_are_reached(site)

@@ -3,12 +3,17 @@
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from deploys.catalog import ROOT
+from groundplane.compile.pipeline import compile_source
+from groundplane.project import project
+from tests.before.ruleset import one_table
 from tests.nodes.conftest import EVERY_WEB, WEB, Deployed
+from tests.nodes.traffic import cluster_ip, standing
 
 pytestmark = pytest.mark.nodes
 
@@ -22,6 +27,16 @@ def pyinfra(site: Deployed, *arguments: str) -> subprocess.CompletedProcess[str]
         capture_output=True,
         timeout=600,
     )
+
+
+SERVICES = {"ip groundplane-services", "ip6 groundplane-services"}
+TABLES = {"ip groundplane", "ip6 groundplane", "bridge groundplane", *SERVICES}
+
+
+def tables(site: Deployed, node: str) -> set[str]:
+    """Return our tables on *node*."""
+    listed = site.on(node, "nft list tables").splitlines()
+    return {line.removeprefix("table ") for line in listed if "groundplane" in line}
 
 
 INSIDE = "ip netns exec default-web-1"
@@ -56,6 +71,28 @@ def test_an_upgrade_of_all_nodes_leaves_them_well(site: Deployed) -> None:
     assert 0 == done.returncode, done.stderr
     assert all(site.status(node.name)["healthy"] for node in site.lab.nodes)
     assert "1 received" in site.on("n1", PING)
+
+
+def test_the_one_table_of_the_version_before_becomes_two_under_traffic(site: Deployed) -> None:
+    """Connections that stand stay, and none that begins meanwhile is lost."""
+    compiled = compile_source(site.source)
+    names = [node.name for node in site.lab.nodes]
+    address = cluster_ip(site)
+    with (
+        standing(site, *((name, "") for name in names), ("n1", "default-web-1")),
+        ThreadPoolExecutor() as pool,
+    ):
+        for name in names:
+            before = one_table(project(compiled, name, frozenset()))
+            site.on(name, "systemctl stop groundplane-agent && nft -f -", stdin=before)
+            assert TABLES - SERVICES == tables(site, name)
+        asked = [pool.submit(site.connect, n, "", address, 80, count=600) for n in names]
+        done = pyinfra(site, "--serial", *UPGRADE)
+        assert 0 == done.returncode, done.stderr
+        answered = [each.result() for each in asked]
+    assert [TABLES] * len(names) == [tables(site, name) for name in names]
+    assert [600] * len(names) == [sum(each.values()) for each in answered]
+    assert [EVERY_WEB] * len(names) == [set(each) for each in answered]
 
 
 def test_no_node_is_touched_after_one_that_failed(site: Deployed) -> None:

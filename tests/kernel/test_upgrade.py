@@ -1,0 +1,119 @@
+"""The version before had one table; this one has two: they change in one transaction, under traffic."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from groundplane.project import project
+from tests.before.ruleset import one_table
+from tests.conformance.running import site_of
+from tests.kernel.nftables import A, Node
+from tests.kernel.segments import Echo, broken, connected
+from tests.kernel.spaces import based, namespace, own
+from tests.kernel.world import World, run, world
+from tests.states import state
+
+pytestmark = pytest.mark.kernel
+
+# Who asks which service, and who answers: another node's workload, itself, and one for outside.
+PATHS = {"far": ("a", "c"), "self": ("a", "a"), "outside": ("near", "c")}
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    site = site_of("nftables", tmp_path_factory.mktemp("upgrade"))
+    with (
+        world(site, own("up")) as built,
+        Echo(built.workload("a"), 8080),
+        Echo(built.workload("c"), 8080),
+    ):
+        yield built
+
+
+def load(net: World, node: str, file: Path) -> None:
+    """Let *node* have what the version before would have."""
+    file.write_text(one_table(project(net.site, node, frozenset())))
+    run(net.node(node), "nft", "-f", str(file))
+
+
+def upgrade(net: World) -> None:
+    """Let agents of this version start: they know nothing of what was before."""
+    for reconcilers in net.planes.values():
+        for reconciler in reconcilers:
+            reconciler.forget()
+    net.apply()
+
+
+def address_of(net: World, path: str, family: str) -> str:
+    service = "far" if path == "outside" else path
+    found = next(each for each in net.site.services if each.name == service)
+    return found.cluster_ips[family == "IPv6"]
+
+
+class Connecting:
+    """Opens connections one after the other until it is left; each is answered, or counts as lost."""
+
+    def __init__(self, netns: str, address: str) -> None:
+        self.made, self.lost = 0, 0
+        self._to = netns, address
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        while not self._left.is_set():
+            try:
+                for each in connected(*self._to, 80, 5):
+                    self.made += 1
+                    each.close()
+            except (OSError, AssertionError):
+                self.lost += 1
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._left.set()
+        self._thread.join()
+
+
+@pytest.mark.parametrize("family", ["IPv4", "IPv6"])
+@pytest.mark.parametrize("path", PATHS)
+def test_no_connection_is_lost(net: World, path: str, family: str, tmp_path: Path) -> None:
+    """Neither one that stands nor one that begins meanwhile."""
+    for node in net.site.nodes:
+        load(net, node.name, tmp_path / "one-table.nft")
+    place, address = net.place(PATHS[path][0]), address_of(net, path, family)
+    standing = connected(place, address, 80, 20)
+    with Connecting(place, address) as connecting:
+        for _ in range(3):
+            upgrade(net)
+            for node in net.site.nodes:
+                load(net, node.name, tmp_path / "one-table.nft")
+        upgrade(net)
+    assert (True, 0) == (connecting.made > 20, connecting.lost)
+    assert 0 == broken(standing)
+    for each in standing:
+        each.close()
+    tables = run(net.node("n1"), "nft", "list", "tables")
+    assert "table ip groundplane-services" in tables
+
+
+def test_it_is_one_transaction_and_clients_stay_where_they_were(tmp_path: Path) -> None:
+    base = based(affinity_timeouts=(60,))
+    file = tmp_path / "one-table.nft"
+    file.write_text(one_table(state(A, base=base)))
+    with namespace("one") as netns:
+        node = Node(netns)
+        run(netns, "nft", "-f", str(file))
+        node.load("add element ip groundplane affinity { 0x2000 . 192.0.2.7 timeout 60s : 0x2005 }")
+        before = node.generation()
+        node.apply(state(A, base=base))
+        assert before + 1 == node.generation()
+        assert "192.0.2.7" in node.listed("list", "map", "ip", "groundplane-services", "affinity")
+        assert "cluster_ips" not in node.listed("list", "table", "ip", "groundplane")
+        assert 0 == node.restarted(state(A, base=base))
+        node.close()
