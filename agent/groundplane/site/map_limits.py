@@ -2,7 +2,7 @@
 
 from typing import Final
 
-MAX_ENDPOINTS: Final = 4931  # of one service, see dataplanes/nftables/handle.py
+MAX_ENDPOINTS: Final = 4931  # of one service, see proxies/nftables/classes.py
 WEIGHT_SLOTS: Final = 1024  # that different weights are rounded to, see project/apportionment.py
 HASH_SLOTS: Final = 1021  # of a service with consistent hashing: a prime, as jhash is taken modulo
 HASH_SEED: Final = 0x67726F75  # of jhash over a client's address, the same on every node
