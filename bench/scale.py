@@ -47,7 +47,7 @@ from groundplane.project import (
 from groundplane.project.extent import Only
 from groundplane.project.state import NodeBase
 from groundplane.proxies.node import rules_of
-from groundplane.site.blocks import Block, Key
+from groundplane.site.blocks import Block, Key, Kind, LineKey
 from groundplane.site.compiled import Service
 from groundplane.site.encoding import blocks_of, encode, join
 from groundplane.site.snapshot import Snapshot, advance, decode
@@ -133,8 +133,8 @@ def replaced(encoded: bytes, changes: dict[Key, Service | None]) -> bytes:
     """Return the snapshot *encoded* with some services replaced, or, where it says None, left out."""
     before = decode(encoded)
     firsts = [block.first for block in before.blocks]
-    blocks: dict[Key, list[Block]] = {block.first: [block] for block in before.blocks}
-    for first in {firsts[bisect_right(firsts, key) - 1] for key in changes}:
+    blocks: dict[LineKey, list[Block]] = {block.first: [block] for block in before.blocks}
+    for first in {firsts[bisect_right(firsts, LineKey(Kind.SERVICE, *key)) - 1] for key in changes}:
         lines = (line.partition(b"\t")[2] for line in blocks[first][0].lines.splitlines())
         services = [msgspec.json.decode(line, type=Service) for line in lines]
         kept = [new for each in services if (new := changes.get(each.key, each)) is not None]

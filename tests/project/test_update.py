@@ -98,7 +98,7 @@ def test_another_site_equals_projecting_anew(before: Site, after: Site, failing:
     assert same(project(after, "n1", failing), changed)
     if isinstance(extent, Only):
         kept = {key for key, each in changed.services.items() if each is state.services.get(key)}
-        assert set(changed.services) - set(extent.parts) <= kept
+        assert set(changed.services) - set(extent.services) <= kept
 
 
 @given(sites(), sites())

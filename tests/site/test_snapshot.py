@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from groundplane.errors import StateError
 from groundplane.site import compiled
-from groundplane.site.blocks import Block
+from groundplane.site.blocks import Block, LineKey
 from groundplane.site.compiled import Service, Site, Workload
 from groundplane.site.encoding import blocks_of, encode, join
 from groundplane.site.snapshot import (
@@ -197,7 +197,7 @@ def test_what_is_no_snapshot_is_an_error(encoded: bytes, message: str) -> None:
 
 
 def test_a_service_that_is_none_is_an_error_where_it_is_needed() -> None:
-    broken = Block(b"", ("default", "web"), 1, b"default/web\t{}\n")
+    broken = Block(b"", LineKey.parsed("default/web"), 1, b"default/web\t{}\n")
     snapshot = Snapshot(EMPTY, [broken])
     with pytest.raises(StateError, match="missing required field `namespace`"):
         snapshot.service(("default", "web"))

@@ -48,7 +48,7 @@ def endpoint_events(
 
 def service_events(before: NodeState, after: NodeState, extent: Extent) -> Iterator[Told]:
     """Yield what another site changed of the services that *extent* has."""
-    keys = extent.keys({*before.services, *after.services})
+    keys = extent.service_keys({*before.services, *after.services})
     told = [
         event
         for key in sorted(keys)
@@ -61,7 +61,7 @@ def service_events(before: NodeState, after: NodeState, extent: Extent) -> Itera
 
 def emptied_events(before: NodeState, after: NodeState, extent: Extent) -> Iterator[Told]:
     """Yield a warning for each service of *extent* that has lost its last endpoint."""
-    keys = extent.keys(after.services)
+    keys = extent.service_keys(after.services)
     emptied = [
         key
         for key in sorted(keys)

@@ -108,7 +108,7 @@ class Controller:
                 self.snapshot, self.state, self.failing = snapshot, state, failing
                 self._counts.changed(extent)
             self._report.base = state.base
-            concerned = len(extent.keys(state.services))
+            concerned = len(extent.service_keys(state.services))
             self._report.metrics.seen(seen, services=concerned)
             await self._apply(state, extent, self._timings.site_patience)
             self._report.metrics.made(time.time() - seen)
@@ -249,7 +249,7 @@ class Controller:
         """Update the health check node ports of the services that *extent* has."""
         assert self.state is not None  # noqa: S101
         before = self._report.status.health_check_errors
-        keys = extent.keys(self.state.services)
+        keys = extent.service_keys(self.state.services)
         if before or isinstance(extent, All) or self._checks.concerned(self.state, keys):
             found = await self._checks.serve(self.state.base.addresses, checks_of(self.state))
             faults = bounded_texts(tuple(found))

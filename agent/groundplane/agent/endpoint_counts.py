@@ -33,7 +33,7 @@ class EndpointCounts:
         if isinstance(extent, All):
             self._changed = None
         elif self._changed is not None:
-            self._changed.update(extent.keys(()))
+            self._changed.update(extent.service_keys(()))
 
     def exposition(self, snapshot: Snapshot, failing: Failing) -> bytes:
         """Return the samples of *snapshot*, of which the workloads *failing* fail their probes."""

@@ -15,7 +15,7 @@ from groundplane.dataplanes.diff import Delta, Union, combine, diff
 from groundplane.dataplanes.isolate import changes_by_part, write_apart
 from groundplane.errors import ChangeRejected, KernelRefused, ObjectsRefused
 from groundplane.project.extent import All, Extent
-from groundplane.project.state import Key, NodeBase, NodeState, Part, subject_of
+from groundplane.project.state import NodeBase, NodeState, Part, PartKey, subject_of
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +150,7 @@ class Reconciler(Generic[K, V]):
         return (self.plane.render(state.base, part) for part in state.parts)
 
     def _differences(
-        self, old: NodeState, new: NodeState, keys: Collection[Key]
+        self, old: NodeState, new: NodeState, keys: Collection[PartKey]
     ) -> Iterator[Delta[K, V]]:
         if old.base is not new.base and old.base != new.base:
             yield self._difference(new.base, old.base, new.base)

@@ -3,33 +3,44 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from groundplane.site.blocks import Key
+from groundplane.project.state import Key, NodeKey, PartKey
 
 
 @dataclass(frozen=True)
 class All:
     """Every part may be another one."""
 
-    def keys(self, every: Collection[Key]) -> Collection[Key]:
+    def keys(self, every: Collection[PartKey]) -> Collection[PartKey]:
         """Return the keys of the parts that may differ, of *every* one there is."""
+        return every
+
+    def service_keys(self, every: Collection[Key]) -> Collection[Key]:
+        """Return the services that may differ, of *every* one there is."""
         return every
 
 
 @dataclass(frozen=True)
 class Only:
-    """No other parts are new than *parts*, and perhaps the base."""
+    """No other services, and workloads of no other nodes, are new; and perhaps the base."""
 
-    parts: Collection[Key]
+    services: Collection[Key]
+    nodes: Collection[NodeKey] = ()
 
-    def keys(self, _every: Collection[Key]) -> Collection[Key]:
-        return self.parts
+    def keys(self, _every: Collection[PartKey]) -> Collection[PartKey]:
+        return [*self.services, *self.nodes]
+
+    def service_keys(self, _every: Collection[Key]) -> Collection[Key]:
+        return self.services
 
 
 @dataclass(frozen=True)
 class Repair:
     """Nothing is new: what others changed, or what was refused, is applied again."""
 
-    def keys(self, _every: Collection[Key]) -> Collection[Key]:
+    def keys(self, _every: Collection[PartKey]) -> Collection[PartKey]:
+        return ()
+
+    def service_keys(self, _every: Collection[Key]) -> Collection[Key]:
         return ()
 
 
@@ -42,5 +53,6 @@ def both(one: Extent, other: Extent) -> Extent:
         case (All(), _) | (_, All()):
             return All()
         case Only(), Only():
-            return Only({*one.parts, *other.parts})
+            services = {*one.services, *other.services}
+            return Only(services, {*one.nodes, *other.nodes})
     return other if isinstance(one, Repair) else one

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from immutables import Map
@@ -12,7 +12,16 @@ from groundplane.net.protocols import Family, Protocol
 from groundplane.net.proxy import DEFAULT_MODE, Forwarding
 from groundplane.site.compiled import Ipvs, Overlay, Sizes, StubZone
 
-Key = tuple[str, str]
+Key = tuple[str, str]  # namespace and name of a service
+
+
+class NodeKey(NamedTuple):
+    """The key of a node's workloads."""
+
+    node: str
+
+
+PartKey = Key | NodeKey  # of every part but the base
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -171,9 +180,8 @@ class NodeWorkloads(msgspec.Struct, frozen=True, gc=False):
     addresses: tuple[tuple[str, tuple[str, ...]], ...]
 
     @property
-    def key(self) -> Key:
-        """It is not a service's, since a namespace has a name."""
-        return "", self.node
+    def key(self) -> NodeKey:
+        return NodeKey(self.node)
 
 
 Part = NodeBase | VirtualService | NodeWorkloads
@@ -196,7 +204,7 @@ class NodeState:
 
     base: NodeBase
     services: Map[Key, VirtualService]
-    workloads: Map[Key, NodeWorkloads] = field(default_factory=Map)
+    workloads: Map[NodeKey, NodeWorkloads] = field(default_factory=Map)
 
     @classmethod
     def of(
@@ -219,10 +227,12 @@ class NodeState:
         yield from self.workloads.values()
 
     @property
-    def keys(self) -> set[Key]:
+    def keys(self) -> set[PartKey]:
         """The keys of every part but the base."""
         return {*self.services, *self.workloads}
 
-    def part(self, key: Key) -> Part | None:
+    def part(self, key: PartKey) -> Part | None:
         """Return the part that is not the base and has *key*, None for none."""
-        return self.services.get(key) if key[0] else self.workloads.get(key)
+        if isinstance(key, NodeKey):
+            return self.workloads.get(key)
+        return self.services.get(key)

@@ -16,7 +16,7 @@ from groundplane.project.node import (
 )
 from groundplane.project.persistent_map import changed
 from groundplane.project.select_endpoints import Failing
-from groundplane.project.state import NodeBase, NodeState, VirtualService
+from groundplane.project.state import NodeBase, NodeKey, NodeState, VirtualService
 from groundplane.site import compiled
 from groundplane.site.blocks import Key
 from groundplane.site.snapshot import Snapshot, changed_workloads
@@ -46,13 +46,13 @@ def project_change(
     if place_of(old.head, node) != place_of(new.head, node):
         return project_snapshot(new, node, failing), All()
     workloads = {
-        ("", each): node_workloads(found) if (found := new.node_workloads(each)) else None
+        NodeKey(each): node_workloads(found) if (found := new.node_workloads(each)) else None
         for each in changed_workloads(old, new)
     }
     known = replace(
         state, base=_base(state.base, old, new), workloads=changed(state.workloads, workloads)
     )
-    return update(known, new, keys, failing), Only(keys | workloads.keys())
+    return update(known, new, keys, failing), Only(keys, workloads.keys())
 
 
 def _base(known: NodeBase, old: Snapshot, new: Snapshot) -> NodeBase:

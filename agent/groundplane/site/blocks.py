@@ -1,25 +1,54 @@
 """Blocks of a snapshot: some lines, each a key, a tab and a value as JSON."""
 
 import hashlib
+from enum import IntEnum
 from typing import Final, NamedTuple
 
-# Namespace and name of a service; ("", name) for a node's workloads, ("!" + namespace, name) for a
-# workload's probe. Neither is a namespace, and both are before every one of them.
-Key = tuple[str, str]
-PROBE: Final = "!"
+Key = tuple[str, str]  # namespace and name of a service, or of a workload
+_PROBE: Final = "!"  # no namespace begins with it, and it comes before all of them
+
+
+class Kind(IntEnum):
+    """What a line is of, in the order in which a snapshot has them."""
+
+    WORKLOADS = 0  # of a node: it has no namespace
+    PROBE = 1  # of a workload
+    SERVICE = 2
+
+
+class LineKey(NamedTuple):
+    """The key of a line. A file has `/NODE`, `!NAMESPACE/WORKLOAD` or `NAMESPACE/SERVICE`."""
+
+    kind: Kind
+    namespace: str
+    name: str
+
+    @classmethod
+    def parsed(cls, text: str) -> "LineKey":
+        namespace, _, name = text.partition("/")
+        if not namespace:
+            return cls(Kind.WORKLOADS, "", name)
+        if namespace.startswith(_PROBE):
+            return cls(Kind.PROBE, namespace.removeprefix(_PROBE), name)
+        return cls(Kind.SERVICE, namespace, name)
+
+    @property
+    def text(self) -> str:
+        prefix = _PROBE if self.kind is Kind.PROBE else ""
+        return f"{prefix}{self.namespace}/{self.name}"
+
+    @property
+    def named(self) -> Key:
+        return self.namespace, self.name
 
 
 class Block(NamedTuple):
     """Some lines, the first of them that of *first*, and the entry in the header that tells of them."""
 
     entry: bytes
-    first: Key
+    first: LineKey
     length: int  # in lines
     lines: bytes
-
-
-def name_of(key: Key) -> bytes:
-    return f"{key[0]}/{key[1]}\t".encode()
 
 
 def digest_of(lines: bytes) -> str:

@@ -9,7 +9,7 @@ from zlib import crc32
 
 import msgspec
 
-from groundplane.site.blocks import PROBE, Block, Key, digest_of, name_of
+from groundplane.site.blocks import Block, Kind, LineKey, digest_of
 from groundplane.site.compiled import Probe, Service, Site, Workload
 
 V = TypeVar("V", Service, Probe)
@@ -22,8 +22,9 @@ def encode(site: Site) -> bytes:
     by_node: dict[str, list[Workload]] = defaultdict(list)
     for workload in site.workloads:
         by_node[workload.node].append(workload)
-    blocks = [_block([_line(("", name), by_node[name])], ("", name)) for name in sorted(by_node)]
-    blocks += _blocks(((PROBE + each.namespace, each.name), each) for each in _sorted(site.probes))
+    nodes = ((LineKey(Kind.WORKLOADS, "", name), by_node[name]) for name in sorted(by_node))
+    blocks = [_block([_line(key, workloads)], key) for key, workloads in nodes]
+    blocks += _blocks((LineKey(Kind.PROBE, *each.key), each) for each in _sorted(site.probes))
     blocks += blocks_of(_sorted(site.services))
     return join(msgspec.structs.replace(site, services=(), workloads=(), probes=()), blocks)
 
@@ -41,14 +42,14 @@ def join(head: Site, blocks: Sequence[Block]) -> bytes:
 
 def blocks_of(services: Iterable[Service]) -> Iterator[Block]:
     """Return the blocks that *services*, in the order of their keys, lie in."""
-    return _blocks((each.key, each) for each in services)
+    return _blocks((LineKey(Kind.SERVICE, *each.key), each) for each in services)
 
 
-def _blocks(values: Iterable[tuple[Key, Service | Probe]]) -> Iterator[Block]:
-    first: Key | None = None
+def _blocks(values: Iterable[tuple[LineKey, Service | Probe]]) -> Iterator[Block]:
+    first: LineKey | None = None
     lines: list[bytes] = []
     for key, each in values:
-        if first and crc32(name_of(key)) % _PER_BLOCK == 0:
+        if first and crc32(f"{key.text}\t".encode()) % _PER_BLOCK == 0:
             yield _block(lines, first)
             first, lines = None, []
         first = first or key
@@ -57,11 +58,11 @@ def _blocks(values: Iterable[tuple[Key, Service | Probe]]) -> Iterator[Block]:
         yield _block(lines, first)
 
 
-def _block(lines: Sequence[bytes], first: Key) -> Block:
+def _block(lines: Sequence[bytes], first: LineKey) -> Block:
     joined = b"".join(lines)
-    entry = f"{first[0]}/{first[1]} {len(lines)} {len(joined)} {digest_of(joined)}"
+    entry = f"{first.text} {len(lines)} {len(joined)} {digest_of(joined)}"
     return Block(entry.encode(), first, len(lines), joined)
 
 
-def _line(key: Key, value: Service | Probe | list[Workload]) -> bytes:
-    return name_of(key) + _encode(value) + b"\n"
+def _line(key: LineKey, value: Service | Probe | list[Workload]) -> bytes:
+    return f"{key.text}\t".encode() + _encode(value) + b"\n"

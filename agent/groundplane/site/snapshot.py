@@ -24,13 +24,13 @@ from typing import Final, TypeVar
 import msgspec
 
 from groundplane.errors import StateError, printable, shortened
-from groundplane.site.blocks import PROBE, Block, Key, digest_of, name_of
+from groundplane.site.blocks import Block, Key, Kind, LineKey, digest_of
 from groundplane.site.compiled import FORMAT, Probe, Service, Site, Workload
 from groundplane.site.faults import probe_faults, service_faults, site_faults, workloads_faults
 
 T = TypeVar("T")
 _TITLE: Final = re.compile(rb"groundplane-site ([0-9]{1,9}) ([0-9a-f]{64})\n")
-_ENTRY: Final = re.compile(rb"([!-.0-~]*)/([!-~]+) ([0-9]{1,9}) ([0-9]{1,9}) ([0-9a-f]{32})")
+_ENTRY: Final = re.compile(rb"([!-.0-~]*/[!-~]+) ([0-9]{1,9}) ([0-9]{1,9}) ([0-9a-f]{32})")
 _CUT: Final = "not a compiled site: it is cut off, or has something behind its end"
 
 
@@ -60,7 +60,7 @@ class Snapshot:
 
     def workloads(self, node: str) -> bytes:
         """Return the workloads of *node*, still encoded; b"" for none."""
-        return self._value(("", node))
+        return self._value(LineKey(Kind.WORKLOADS, "", node))
 
     def node_workloads(self, node: str) -> tuple[Workload, ...]:
         """Return the workloads of *node*, whose values root uses, too; StateError for a wrong one."""
@@ -72,12 +72,12 @@ class Snapshot:
         """Return the service *key*; None when the site has none of that name."""
         if (found := self.decoded.get(key)) is not None:
             return found
-        value = self._value(key)
+        value = self._value(LineKey(Kind.SERVICE, *key))
         return _decoded(_service, value) if value else None
 
     def probe(self, key: Key) -> Probe | None:
         """Return the probe of the workload *key*; None when the site has none of it."""
-        value = self._value((PROBE + key[0], key[1]))
+        value = self._value(LineKey(Kind.PROBE, *key))
         return _decoded(_probe, value) if value else None
 
     def every_service(self) -> Iterator[Service]:
@@ -90,11 +90,11 @@ class Snapshot:
         """Yield the workloads of each node that has any."""
         return _every(_workloads, takewhile(_of_workloads, self.blocks))
 
-    def _value(self, key: Key) -> bytes:
+    def _value(self, key: LineKey) -> bytes:
         index = bisect_right(self.blocks, key, key=attrgetter("first")) - 1
         if index < 0:
             return b""
-        lines, name = self.blocks[index].lines, name_of(key)
+        lines, name = self.blocks[index].lines, f"{key.text}\t".encode()
         start = lines.find(b"\n" + name) + 1
         if not start and not lines.startswith(name):
             return b""
@@ -118,19 +118,15 @@ def _every(decoder: "msgspec.json.Decoder[T]", blocks: Iterable[Block]) -> Itera
 
 
 def _of_workloads(block: Block) -> bool:
-    return not block.first[0]
+    return block.first.kind is Kind.WORKLOADS
 
 
 def _of_probes(block: Block) -> bool:
-    return block.first[0].startswith(PROBE)
+    return block.first.kind is Kind.PROBE
 
 
 def _of_services(block: Block) -> bool:
-    return _is_of_services(block.first)
-
-
-def _is_of_services(key: Key) -> bool:
-    return bool(key[0]) and not key[0].startswith(PROBE)
+    return block.first.kind is Kind.SERVICE
 
 
 def revision_of(encoded: bytes) -> str:
@@ -177,28 +173,28 @@ def advance(old: Snapshot, encoded: bytes) -> tuple[Snapshot, set[Key]]:
     new_lines = {line for index in made for line in _verified(snapshot.blocks, index)}
     old_lines = _lines(left.values())
     gone, new = _by_key(old_lines - new_lines), _by_key(new_lines - old_lines)
-    decoded = {key: found for key, line in new.items() if (found := _require_canonical(key, line))}
-    return replace(snapshot, decoded=decoded), set(
-        filter(_is_of_services, gone.keys() | new.keys())
-    )
+    services = (_require_canonical(key, line) for key, line in new.items())
+    decoded = {service.key: service for service in services if service}
+    differing = gone.keys() | new.keys()
+    keys = {key.named for key in differing if key.kind is Kind.SERVICE}
+    return replace(snapshot, decoded=decoded), keys
 
 
 def changed_probes(old: Snapshot, new: Snapshot) -> set[Key]:
     """Return the workloads whose probes differ, come or go between *old* and *new*."""
-    keys = _differing(old, new, _of_probes)
-    return {(namespace.removeprefix(PROBE), name) for namespace, name in keys}
+    return {key.named for key in _differing(old, new, _of_probes)}
 
 
 def changed_workloads(old: Snapshot, new: Snapshot) -> set[str]:
     """Return the nodes whose workloads differ between *old* and *new*."""
     before, after = (
-        {(block.first[1], block.entry) for block in takewhile(_of_workloads, each.blocks)}
+        {(block.first.name, block.entry) for block in takewhile(_of_workloads, each.blocks)}
         for each in (old, new)
     )
     return {node for node, _ in before ^ after}
 
 
-def _differing(old: Snapshot, new: Snapshot, kind: Callable[[Block], bool]) -> set[Key]:
+def _differing(old: Snapshot, new: Snapshot, kind: Callable[[Block], bool]) -> set[LineKey]:
     """Return the keys of the lines of *kind* in which *old* and *new* differ."""
     gone, made = _differences(old, new, kind)
     return gone.keys() | made.keys()
@@ -206,7 +202,7 @@ def _differing(old: Snapshot, new: Snapshot, kind: Callable[[Block], bool]) -> s
 
 def _differences(
     old: Snapshot, new: Snapshot, kind: Callable[[Block], bool] = bool
-) -> tuple[dict[Key, bytes], dict[Key, bytes]]:
+) -> tuple[dict[LineKey, bytes], dict[LineKey, bytes]]:
     """Return by key the lines of *kind* that *old* alone has, and those that *new* alone has.
 
     Keys are looked at only of these: most lines of a block that differs are in both.
@@ -249,10 +245,10 @@ def _found(entry: bytes, encoded: bytes, start: int) -> Block:
     match = _ENTRY.fullmatch(entry)
     if match is None:
         raise StateError(f"not a compiled site: a block is described as {entry[:80]!r}")
-    lines = encoded[start : start + int(match[4])]
-    if len(lines) != int(match[4]):
+    lines = encoded[start : start + int(match[3])]
+    if len(lines) != int(match[3]):
         raise StateError(_CUT)
-    return Block(entry, (match[1].decode(), match[2].decode()), int(match[3]), lines)
+    return Block(entry, LineKey.parsed(match[1].decode()), int(match[2]), lines)
 
 
 def _verified(blocks: Sequence[Block], index: int) -> list[bytes]:
@@ -260,7 +256,7 @@ def _verified(blocks: Sequence[Block], index: int) -> list[bytes]:
 
     Its lines are in the order by which they are looked up, also beside its neighbours.
     """
-    block, where = blocks[index], "/".join(blocks[index].first)
+    block, where = blocks[index], blocks[index].first.text
     if digest_of(block.lines).encode() != block.entry[-32:]:
         raise StateError(f"not a compiled site: what begins at {where} does not match its digest")
     lines = block.lines.splitlines()
@@ -268,7 +264,7 @@ def _verified(blocks: Sequence[Block], index: int) -> list[bytes]:
         keys = [line[: line.index(b"\t")] for line in lines]
     except ValueError:
         raise StateError("not a compiled site: a line has no key") from None
-    firsts = [f"{each.first[0]}/{each.first[1]}".encode() for each in blocks[index : index + 2]]
+    firsts = [each.first.text.encode() for each in blocks[index : index + 2]]
     # A namespace comes before those that it begins: in names, a hyphen comes before the slash.
     names = b"\n".join((*keys, *firsts[1:])).replace(b"/", b"\0").split(b"\n")
     in_order = all(map(lt, names, names[1:]))
@@ -281,37 +277,36 @@ def _lines(blocks: Iterable[Block]) -> set[bytes]:
     return {line for block in blocks for line in block.lines.splitlines()}
 
 
-def _by_key(lines: Iterable[bytes]) -> dict[Key, bytes]:
+def _by_key(lines: Iterable[bytes]) -> dict[LineKey, bytes]:
     """Return *lines* by their keys."""
     found = {}
     try:
         for line in lines:
-            namespace, _, name = line[: line.index(b"\t")].decode().partition("/")
-            found[namespace, name] = line
+            found[LineKey.parsed(line[: line.index(b"\t")].decode())] = line
     except ValueError:
         raise StateError("not a compiled site: a line has no key") from None
     return found
 
 
-def _require_canonical(key: Key, line: bytes) -> Service | None:
+def _require_canonical(key: LineKey, line: bytes) -> Service | None:
     """Raise StateError where the value of *line* is another key's, or none that `check` lets be.
 
     Return it where it is a service.
     """
-    value, what = line[line.index(b"\t") :], "/".join(key)
+    value, what = line[line.index(b"\t") :], key.text
     service = None
-    if not key[0]:
+    if key.kind is Kind.WORKLOADS:
         workloads = _decoded(_workloads, value)
         _require(workloads_faults(workloads), what)
-        is_its_own = {key[1]} == {workload.node for workload in workloads}
-    elif key[0].startswith(PROBE):
+        is_its_own = {key.name} == {workload.node for workload in workloads}
+    elif key.kind is Kind.PROBE:
         probe = _decoded(_probe, value)
         _require(probe_faults(probe), what)
-        is_its_own = key == (PROBE + probe.namespace, probe.name)
+        is_its_own = key.named == probe.key
     else:
         service = _decoded(_service, value)
         _require(service_faults(service), what)
-        is_its_own = key == service.key
+        is_its_own = key.named == service.key
     if not is_its_own:
         raise StateError(printable(f"not a compiled site: {what} has another one's value"))
     return service
