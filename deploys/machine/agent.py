@@ -1,9 +1,11 @@
 """The agent: its environment, its catalog or central source, its units."""
 
+from collections.abc import Sequence
 from io import StringIO
 
 from pyinfra import host
 from pyinfra.api import DeployError, deploy
+from pyinfra.api.operation import OperationMeta
 from pyinfra.facts.server import Arch
 from pyinfra.operations import files, server, systemd
 
@@ -24,7 +26,30 @@ from groundplane.rendering import render_template
 @deploy("Agent", data_defaults=DEFAULTS)
 def agent() -> None:
     """Install the agent, give it the catalog, and run it."""
-    directory = host.data.environment_directory
+    directory, source = host.data.environment_directory, central_source()
+    installed = _environment(directory)
+    _catalog(source)
+    units = [
+        put_unit(unit, render_template(f"{unit}.j2", directory=directory))
+        for unit in ("groundplane-agent.service", "groundplane-netns@.service")
+    ]
+    deciding = [installed, *_settings(source), *units]
+    if helper := exec_helper(host.data.exec_probes, directory, installed):
+        deciding.append(helper)
+    workload_links.connected(
+        name="Workloads that run are connected as this version does it",
+        workloads=node_state(host.data.node_name).base.workloads,
+        node=host.data.node_name,
+        program=f"{directory}/current/bin/groundplane",
+    )
+    _running(deciding)
+    if host.data.agent_timeout:
+        # What a central source has may be another revision than what is here.
+        _well("" if source.url else revision(), deciding)
+
+
+def _environment(directory: str) -> OperationMeta:
+    """Install the agent's Python environment, whose program is on the PATH."""
     major, minor = host.get_fact(PythonVersion)
     wheels = wheelhouse_for(f"{major}.{minor}", host.get_fact(Arch))
     installed = environment.install(
@@ -37,20 +62,28 @@ def agent() -> None:
         path="/usr/local/bin/groundplane",
         target=f"{directory}/current/bin/groundplane",
     )
-    source = central_source()
+    return installed
+
+
+def _catalog(source: Source) -> None:
+    """Put the catalog on the node, or take it away where the source is central."""
     if source.url:
         files.directory(
             name="The catalog is where the source is, and not here",
             path=host.data.catalog_directory,
             present=False,
         )
-    else:
-        catalog.put(
-            name="The catalog is there as a whole",
-            files=source_files(),
-            dest=host.data.catalog_directory,
-            group="groundplane",
-        )
+        return
+    catalog.put(
+        name="The catalog is there as a whole",
+        files=source_files(),
+        dest=host.data.catalog_directory,
+        group="groundplane",
+    )
+
+
+def _settings(source: Source) -> tuple[OperationMeta, OperationMeta]:
+    """Tell the agent its node and its source, and how both prove who they are."""
     trusted = trust.put(
         name="The agent can prove who it is to its source, and the source to it",
         files=source.files,
@@ -64,18 +97,11 @@ def agent() -> None:
         dest="/etc/groundplane/agent.env",
         mode="644",
     )
-    units = [
-        put_unit(unit, render_template(f"{unit}.j2", directory=directory))
-        for unit in ("groundplane-agent.service", "groundplane-netns@.service")
-    ]
-    helper = exec_helper(host.data.exec_probes, directory, installed)
-    workload_links.connected(
-        name="Workloads that run are connected as this version does it",
-        workloads=node_state(host.data.node_name).base.workloads,
-        node=host.data.node_name,
-        program=f"{directory}/current/bin/groundplane",
-    )
-    deciding = [installed, settings, trusted, *units, *([helper] if helper else [])]
+    return settings, trusted
+
+
+def _running(deciding: Sequence[OperationMeta]) -> None:
+    """Run the agent, anew where one of *deciding* changed."""
     systemd.service(
         name="Restart the agent after a change",
         service="groundplane-agent.service",
@@ -85,18 +111,19 @@ def agent() -> None:
     systemd.service(
         name="The agent runs", service="groundplane-agent.service", running=True, enabled=True
     )
-    if host.data.agent_timeout:
-        # What a central source has may be another revision than what is here.
-        wanted = "" if source.url else revision()
-        found = host.get_fact(DeclaredRevision)
-        options = f" --revision {wanted}" if wanted else ""
-        server.shell(
-            name="The agent reports that all is as declared",
-            commands=[f"groundplane agent wait --within {host.data.agent_timeout}{options}"],
-            _if=lambda: (
-                not found or wanted not in ("", found) or any(op.did_change() for op in deciding)
-            ),
-        )
+
+
+def _well(wanted: str, deciding: Sequence[OperationMeta]) -> None:
+    """Wait until the agent has the revision *wanted*, "" for any, in place."""
+    found = host.get_fact(DeclaredRevision)
+    options = f" --revision {wanted}" if wanted else ""
+    server.shell(
+        name="The agent reports that all is as declared",
+        commands=[f"groundplane agent wait --within {host.data.agent_timeout}{options}"],
+        _if=lambda: (
+            not found or wanted not in ("", found) or any(op.did_change() for op in deciding)
+        ),
+    )
 
 
 def metrics_address() -> str:

@@ -4,6 +4,7 @@ from io import StringIO
 
 from pyinfra import host
 from pyinfra.api import deploy
+from pyinfra.api.operation import OperationMeta
 from pyinfra.facts.files import Link
 from pyinfra.operations import files, systemd
 
@@ -26,6 +27,8 @@ from groundplane.dataplanes.dns.config import (
 from groundplane.dataplanes.dns.local import LOCAL_DIRECTORY, local_files
 from groundplane.dataplanes.dns.zones import JOURNAL_DIRECTORY, ZONE_DIRECTORY
 from groundplane.node.config_files import zone_files
+from groundplane.project import NodeState
+from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
 
 REBUILD_SERVICE, REBUILD_PATH = "groundplane-zones.service", "groundplane-zones.path"
@@ -36,6 +39,20 @@ JOURNALS_UNIT = "var-lib-bind-groundplane-journals.mount"  # systemd.mount(5): a
 def name_server() -> None:
     """Run BIND for the site's zones, and have the node ask it."""
     state = node_state(host.data.node_name)
+    config = _zones(state)
+    files.put(
+        name="Zones that do not load can be rebuilt",
+        src=StringIO(rebuild_script(state.base)),
+        dest=REBUILD_SCRIPT,
+        mode="755",
+    )
+    _running(config)
+    _rebuilding()
+    _resolver(state.base)
+
+
+def _zones(state: NodeState) -> OperationMeta:
+    """Give BIND its key, its configuration and zones that it loads."""
     dns.tsig_key(
         name="There is a key for zone updates",
         path=KEY_FILE,
@@ -48,7 +65,7 @@ def name_server() -> None:
     )
     # A server that is reinstalled goes on after the serials that the one before it served.
     serials = host.get_fact(FirstSerials, path=SERIALS)
-    config = dns.configured(
+    return dns.configured(
         name="BIND has a configuration and zones that it loads",
         config=CONFIG_FILE,
         text=server_config(state.base),
@@ -65,12 +82,10 @@ def name_server() -> None:
         },
         owner="bind:bind",
     )
-    files.put(
-        name="Zones that do not load can be rebuilt",
-        src=StringIO(rebuild_script(state.base)),
-        dest=REBUILD_SCRIPT,
-        mode="755",
-    )
+
+
+def _running(config: OperationMeta) -> None:
+    """Run BIND, anew where its configuration *config* or a unit changed."""
     names = {"journals": JOURNAL_DIRECTORY, "mount": JOURNALS_UNIT, "script": REBUILD_SCRIPT}
     mount = put_unit(JOURNALS_UNIT, render_template("journals.mount.j2", **names))
     unit = put_unit(
@@ -83,29 +98,32 @@ def name_server() -> None:
         _if=lambda: any(each.did_change() for each in (config, mount, unit)),
     )
     systemd.service(name="BIND runs", service="named.service", running=True, enabled=True)
-    _rebuilding()
+
+
+def _resolver(base: NodeBase) -> None:
+    """Have the node itself ask BIND: by systemd-resolved where that is its resolver."""
     resolver_link = host.get_fact(Link, path="/etc/resolv.conf")
-    if resolver_link and "systemd/resolve" in resolver_link["link_target"]:
-        routed = files.put(
-            name="systemd-resolved asks the node's own server for the site's zones",
-            src=StringIO(resolved_conf(state.base)),
-            dest="/etc/systemd/resolved.conf.d/groundplane.conf",
-            mode="644",
-        )
-        trusted = files.put(
-            name="systemd-resolved does not validate the site's zones",
-            src=StringIO(negative_trust_anchors(state.base)),
-            dest="/etc/dnssec-trust-anchors.d/groundplane.negative",
-            mode="644",
-        )
-        systemd.service(
-            name="systemd-resolved uses its new configuration",
-            service="systemd-resolved.service",
-            restarted=True,
-            _if=lambda: routed.did_change() or trusted.did_change(),
-        )
-    else:
+    if not (resolver_link and "systemd/resolve" in resolver_link["link_target"]):
         dns.local_resolver_first(name="The node asks its own server first")
+        return
+    routed = files.put(
+        name="systemd-resolved asks the node's own server for the site's zones",
+        src=StringIO(resolved_conf(base)),
+        dest="/etc/systemd/resolved.conf.d/groundplane.conf",
+        mode="644",
+    )
+    trusted = files.put(
+        name="systemd-resolved does not validate the site's zones",
+        src=StringIO(negative_trust_anchors(base)),
+        dest="/etc/dnssec-trust-anchors.d/groundplane.negative",
+        mode="644",
+    )
+    systemd.service(
+        name="systemd-resolved uses its new configuration",
+        service="systemd-resolved.service",
+        restarted=True,
+        _if=lambda: routed.did_change() or trusted.did_change(),
+    )
 
 
 def _rebuilding() -> None:

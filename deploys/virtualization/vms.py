@@ -1,17 +1,19 @@
 """The VMs of a hypervisor, as the Node documents say."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pyinfra import host
 from pyinfra.api import deploy
 
 from deploys.catalog import read_source
-from deploys.libvirt.machine import machines_of
+from deploys.libvirt.machine import Machine, machines_of
 from deploys.libvirt.networks import reservations
 from deploys.operations import disks, domains, libvirt, pins
 from deploys.operations.virsh import Restart
 from deploys.virtualization.declared import DEFAULTS, declared
 from deploys.vm_keys import pinned_file
+from groundplane.documents.machine import Network
 
 
 @deploy("VMs", data_defaults=DEFAULTS)
@@ -21,7 +23,6 @@ def vms() -> None:
     site, pool = catalog.cluster.metadata.name, hypervisor.spec.pool
     machines = machines_of(catalog, hypervisor, host.data.authorized_keys)
     networks = tuple(each for each in hypervisor.spec.networks if each.mode != "bridge")
-    limit, restart = host.data.shutdown_timeout, _when(host.data.restart)
     libvirt.answering(name="libvirt answers")
     libvirt.unobstructed(
         name="Nothing is in the way of the VMs",
@@ -31,38 +32,10 @@ def vms() -> None:
         networks=networks,
     )
     libvirt.pool(name="There is a pool for disks", site=site, path=pool)
-    kept = tuple(machine.name for machine in machines)
-    if host.data.purge is True:
-        domains.purged(
-            name="VMs without a Node are gone", site=site, kept=kept, pool=pool, limit=limit
-        )
-    else:
-        domains.retired(name="VMs without a Node are off", site=site, kept=kept, limit=limit)
-    for network in networks:
-        libvirt.network(
-            name=f"Network {network.name} is as declared",
-            site=site,
-            network=network,
-            reserved=reservations(machines, network),
-            restart=restart,
-            limit=limit,
-        )
-    if host.data.purge is True:
-        libvirt.unused_networks(
-            name="Networks that are not declared are gone",
-            site=site,
-            kept=tuple(network.name for network in networks),
-        )
+    _others(site, pool, machines)
+    _networks(site, machines, networks)
     for machine in machines:
-        disks.disk(name=f"{machine.name} has its disk", machine=machine)
-        disks.seed(name=f"{machine.name} has its seed", machine=machine)
-        domains.domain(name=f"{machine.name} is defined", machine=machine)
-        if machine.state == "running":
-            domains.running(
-                name=f"{machine.name} runs", machine=machine, restart=restart, limit=limit
-            )
-        else:
-            domains.off(name=f"{machine.name} is off", domain=machine.name, limit=limit)
+        _machine(machine)
     pins.pinned(
         name="The VMs' host keys are pinned here",
         catalog=catalog,
@@ -75,6 +48,51 @@ def vms() -> None:
             machines=tuple(machine for machine in machines if machine.state == "running"),
             limit=host.data.boot_timeout,
         )
+
+
+def _others(site: str, pool: str, machines: Sequence[Machine]) -> None:
+    """Stop the VMs of *site* that are not among *machines*, and remove them where that is asked for."""
+    kept, limit = tuple(machine.name for machine in machines), host.data.shutdown_timeout
+    if host.data.purge is True:
+        domains.purged(
+            name="VMs without a Node are gone", site=site, kept=kept, pool=pool, limit=limit
+        )
+    else:
+        domains.retired(name="VMs without a Node are off", site=site, kept=kept, limit=limit)
+
+
+def _networks(site: str, machines: tuple[Machine, ...], networks: Sequence[Network]) -> None:
+    for network in networks:
+        libvirt.network(
+            name=f"Network {network.name} is as declared",
+            site=site,
+            network=network,
+            reserved=reservations(machines, network),
+            restart=_when(host.data.restart),
+            limit=host.data.shutdown_timeout,
+        )
+    if host.data.purge is True:
+        libvirt.unused_networks(
+            name="Networks that are not declared are gone",
+            site=site,
+            kept=tuple(network.name for network in networks),
+        )
+
+
+def _machine(machine: Machine) -> None:
+    limit = host.data.shutdown_timeout
+    disks.disk(name=f"{machine.name} has its disk", machine=machine)
+    disks.seed(name=f"{machine.name} has its seed", machine=machine)
+    domains.domain(name=f"{machine.name} is defined", machine=machine)
+    if machine.state == "running":
+        domains.running(
+            name=f"{machine.name} runs",
+            machine=machine,
+            restart=_when(host.data.restart),
+            limit=limit,
+        )
+    else:
+        domains.off(name=f"{machine.name} is off", domain=machine.name, limit=limit)
 
 
 def _when(given: object) -> Restart:

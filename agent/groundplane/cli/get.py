@@ -82,14 +82,15 @@ def get(
         where = f' in namespace "{namespace}"' if scoped and not all_namespaces else ""
         click.echo(f"No {plural} found{where}.", err=True)
         return 0
-    wide = output == "wide"
-    headings = (["NAMESPACE"] if scoped and all_namespaces else []) + listed[0].headings(wide=wide)
-    cells = [
-        ([row.namespace] if scoped and all_namespaces else []) + row.cells(wide=wide)
-        for row in listed
-    ]
-    print_table(headings, cells)
+    _print(listed, namespaces=scoped and all_namespaces, wide=output == "wide")
     return 0
+
+
+def _print(listed: "Sequence[Row]", *, namespaces: bool, wide: bool) -> None:
+    """Print a table, with the *namespaces* of the rows where these are of several."""
+    headings = (["NAMESPACE"] if namespaces else []) + listed[0].headings(wide=wide)
+    cells = [([row.namespace] if namespaces else []) + row.cells(wide=wide) for row in listed]
+    print_table(headings, cells)
 
 
 def _rows(plural: str, source: Path, health: Path | None) -> "list[Row]":
