@@ -30,7 +30,7 @@ def start_resolver(lab: Lab, services: Services) -> None:
     config = lab.resolver_dir / "named.conf"
     config.write_text(format_config(lab))
     (lab.resolver_dir / "zone").write_text(format_zone(lab))
-    argv = [*_unconfine(), "named", "-g", "-n", "1", "-c", str(config)]
+    argv = [*unconfined(_APPARMOR), "named", "-g", "-n", "1", "-c", str(config)]
     services.start(RESOLVER, inside(lab.prefix, argv), lab.log(RESOLVER))
 
 
@@ -82,12 +82,13 @@ def format_zone(lab: Lab) -> str:
     return "".join(f"{line}\n" for line in lines) + RECORDS
 
 
-def _unconfine() -> list[str]:
-    """Distributions' profiles let named read only the directories of the host's own server.
+def unconfined(apparmor: Path) -> list[str]:
+    """Return what runs a program without its profile; *apparmor* is the kernel's file that has Y.
 
-    They come with what also brings aa-exec; a kernel with AppArmor alone confines nothing.
+    Distributions' profiles let named read only the directories of the host's own server. They come
+    with what also brings aa-exec; a kernel with AppArmor alone confines nothing.
     """
-    enabled = _APPARMOR.is_file() and _APPARMOR.read_text().strip() == "Y"
+    enabled = apparmor.is_file() and apparmor.read_text().strip() == "Y"
     confined = enabled and shutil.which("aa-exec") is not None
     return ["aa-exec", "--profile=unconfined", "--"] if confined else []
 

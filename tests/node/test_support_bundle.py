@@ -8,8 +8,7 @@ import pytest
 
 from groundplane.agent.store import PREVIOUS_FILE, SITE_FILE
 from groundplane.compile.pipeline import compile_source
-from groundplane.node import support_bundle
-from groundplane.node.support_bundle import collect, commands_of_a_node, pack
+from groundplane.node.support_bundle import Limits, collect, commands_of_a_node, pack
 from groundplane.site.encoding import encode
 from groundplane.site.snapshot import decode
 from tests.catalogs import SITE, write
@@ -102,14 +101,13 @@ def test_why_something_is_not_there_stands_in_its_place(node: Path) -> None:
     assert found["agent/status.json"].endswith(b"is the agent running?\n")
 
 
-def test_a_command_that_hangs_is_left_and_long_output_is_cut(
-    node: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_command_that_hangs_is_left_and_long_output_is_cut(node: Path) -> None:
     commands = {"slow.txt": ("sleep", "60"), "long.txt": ("head", "-c", "1000", "/dev/zero")}
-    monkeypatch.setattr(support_bundle, "_PATIENCE_S", 0.2)
-    monkeypatch.setattr(support_bundle, "_BYTES", 10)
-    found = collect(node / "state", node / "run", commands)
+    found = collect(node / "state", node / "run", commands, Limits(command_s=0.2))
     assert b"timed out after 0.2 seconds" in found["slow.txt"]
+    found = collect(
+        node / "state", node / "run", {"long.txt": commands["long.txt"]}, Limits(5.0, 10)
+    )
     assert 10 * b"\0" == found["long.txt"]
 
 

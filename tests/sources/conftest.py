@@ -8,6 +8,7 @@ import pytest
 
 from groundplane.errors import SourceError
 from groundplane.sources import Content, Source, Trust, source_of
+from groundplane.sources.waits import WAITS, Waits
 from tests.sources.pki import Signed, authority, signed
 from tests.sources.repositories import Repository
 from tests.sources.sshd import Sshd, running, sshd
@@ -79,8 +80,8 @@ def repository(tmp_path: Path, server: Web) -> Repository:
 def over_https(server: Web, cache: Path, trust: Trust) -> OverHttps:
     """Return what makes a source of the served repository, with a query."""
 
-    def source(query: str = "") -> Source:
-        return source_of(f"git+https://{server.place}/site.git{query}", cache, trust)
+    def source(query: str = "", waits: Waits = WAITS) -> Source:
+        return source_of(f"git+https://{server.place}/site.git{query}", cache, trust, waits)
 
     return source
 

@@ -13,7 +13,8 @@ from threading import Event
 import pytest
 
 from groundplane.errors import SourceError
-from groundplane.sources import Source, Trust, git, source_of
+from groundplane.sources import Source, Trust, source_of
+from groundplane.sources.waits import Waits
 from tests.sources.conftest import SITE, OverHttps, fault, files, look
 from tests.sources.repositories import Repository
 from tests.sources.web import Handler, Web
@@ -79,17 +80,14 @@ def test_a_server_that_hangs_while_it_is_fetched_from(
     over_https: OverHttps,
     server: Web,
     cache: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     repository.commit(SITE)
-    source, serve = over_https(), server.answer
-    monkeypatch.setattr(git, "FETCH_S", 0.4)
+    source, serve = over_https(waits=Waits(fetch=0.4)), server.answer
     server.answer = stops_when_it_is_fetched_from(server, cache, Event().wait)
     assert "no answer within 0.4 s" == fault(source)
     assert [] == kept(cache)
-    monkeypatch.undo()
     server.answer = serve
-    assert SITE == files(look(source))
+    assert SITE == files(look(over_https()))
 
 
 def test_an_agent_that_is_killed_while_it_fetches(

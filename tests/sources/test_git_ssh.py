@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from groundplane.errors import SourceError
-from groundplane.sources import Source, git, source_of
+from groundplane.sources import Source, source_of
+from groundplane.sources.waits import Waits
 from tests.sources.conftest import SITE, fault, files, look
 from tests.sources.repositories import Repository
 from tests.sources.sshd import Sshd, key, running, sshd
@@ -105,13 +106,11 @@ def test_a_server_that_is_away_and_comes_back(cache: Path, tmp_path: Path) -> No
         assert found is look(source)
 
 
-def test_a_server_that_hangs(
-    ssh_server: Sshd, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(git, "LOOK_S", 0.3)
+def test_a_server_that_hangs(ssh_server: Sshd, cache: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         place = f"git@127.0.0.1:{silent.getsockname()[1]}"
-        source = source_of(f"git+ssh://{place}/site.git", cache, ssh_server.trust)
+        url = f"git+ssh://{place}/site.git"
+        source = source_of(url, cache, ssh_server.trust, Waits(look=0.3))
         assert "no answer within 0.3 s" == fault(source)
 
 

@@ -15,7 +15,8 @@ from groundplane.site import compiled
 from groundplane.site.compiled import Site
 from groundplane.site.encoding import encode
 from groundplane.site.snapshot import revision_of
-from groundplane.sources import Source, Trust, https, source_of
+from groundplane.sources import Source, Trust, source_of
+from groundplane.sources.waits import Waits
 from tests.sources.conftest import fault, look
 from tests.sources.pki import Signed, authority, signed
 from tests.sources.web import Handler, Web, web
@@ -262,12 +263,10 @@ def test_a_server_that_is_away(source: Source, server: Web) -> None:
     assert ONE == found.snapshot
 
 
-def test_a_server_that_says_nothing(
-    cache: Path, trust: Trust, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(https, "SILENCE_S", 0.2)
+def test_a_server_that_says_nothing(cache: Path, trust: Trust) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        source = source_of(f"https://127.0.0.1:{silent.getsockname()[1]}/x", cache, trust)
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}/x"
+        source = source_of(url, cache, trust, Waits(silence=0.2))
         assert "no answer within 0.2 s" == fault(source)
 
 
@@ -279,11 +278,9 @@ def drips(handler: Handler) -> None:
         time.sleep(0.02)
 
 
-def test_a_server_that_never_comes_to_an_end(
-    source: Source, server: Web, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_never_comes_to_an_end(server: Web, cache: Path, trust: Trust) -> None:
     """The thread ends too: asyncio.run waits for it."""
-    monkeypatch.setattr(https, "WHOLE_S", 0.3)
+    source = source_of(f"https://{server.place}/x", cache, trust, Waits(whole=0.3))
     server.answer = drips
     assert "timed out after 0.3 s" == fault(source)
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from groundplane.sources import Source, Trust, connection, git, git_command, source_of
+from groundplane.sources import Source, Trust, source_of
+from groundplane.sources.waits import WAITS, Waits
 from tests.sources.conftest import SITE, fault, files, look
 from tests.sources.repositories import Repository
 from tests.sources.sshd import Sshd, key, running, sshd
@@ -24,10 +25,12 @@ pytestmark = pytest.mark.slow
 LOOK_AND_DIE = """
 import asyncio, os, sys
 from pathlib import Path
-from groundplane.sources import Trust, git_command, source_of
-git_command.PERSIST_S = 5  # longer than between a look and its fetch, on a busy machine too
+from groundplane.sources import Trust, source_of
+from groundplane.sources.waits import Waits
 url, cache, key, known_hosts = sys.argv[1:]
-asyncio.run(source_of(url, Path(cache), Trust(key=Path(key), known_hosts=Path(known_hosts))).look())
+trust = Trust(key=Path(key), known_hosts=Path(known_hosts))
+waits = Waits(persist=5)  # longer than between a look and its fetch, on a busy machine too
+asyncio.run(source_of(url, Path(cache), trust, waits).look())
 os.kill(os.getpid(), 9)
 """
 
@@ -55,8 +58,14 @@ def trust(ssh_server: Sshd, tmp_path: Path) -> Trust:
 
 
 @pytest.fixture
-def source(url: str, cache: Path, trust: Trust) -> Iterator[Source]:
-    yield source_of(url, cache, trust)
+def waits() -> Waits:
+    """Return the usual ones; a test that needs others is parametrized with them."""
+    return WAITS
+
+
+@pytest.fixture
+def source(url: str, cache: Path, trust: Trust, waits: Waits) -> Iterator[Source]:
+    yield source_of(url, cache, trust, waits)
     for pid in connections(cache):
         os.kill(pid, signal.SIGKILL)
 
@@ -112,13 +121,13 @@ def test_one_whose_process_is_killed_is_replaced_within_the_look(
     until(lambda: len(connections(cache)) == 1)
 
 
+@pytest.mark.parametrize("waits", [Waits(again=0.3)])
 def test_one_that_hangs_is_replaced_within_the_look(
-    source: Source, ssh_server: Sshd, cache: Path, monkeypatch: pytest.MonkeyPatch
+    source: Source, ssh_server: Sshd, cache: Path
 ) -> None:
     """As one does whose server is cut off, or was replaced without a word."""
     found = look(source)
     (hanging,) = connections(cache)
-    monkeypatch.setattr(git, "AGAIN_S", 0.3)
     ssh_server.signal(signal.SIGSTOP)
     try:
         assert found is look(source)
@@ -128,14 +137,12 @@ def test_one_that_hangs_is_replaced_within_the_look(
     until(lambda: len(connections(cache)) == 1)
 
 
+@pytest.mark.parametrize("waits", [Waits(persist=4, again=0.3, leaving=0.3)])
 def test_one_whose_process_hangs_is_left_alone_and_ends_by_itself(
-    source: Source, cache: Path, monkeypatch: pytest.MonkeyPatch
+    source: Source, cache: Path
 ) -> None:
-    monkeypatch.setattr(git_command, "PERSIST_S", 4)
     found = look(source)
     (hanging,) = connections(cache)
-    monkeypatch.setattr(git, "AGAIN_S", 0.3)
-    monkeypatch.setattr(connection, "_LEAVING_S", 0.3)
     os.kill(hanging, signal.SIGSTOP)
     try:
         assert found is look(source)
@@ -176,11 +183,9 @@ def test_it_ends_when_a_file_of_trust_is_gone(
     until(lambda: not connections(cache))
 
 
-def test_it_is_replaced_when_it_is_old(
-    source: Source, ssh_server: Sshd, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("waits", [Waits(old=0.0)])
+def test_it_is_replaced_when_it_is_old(source: Source, ssh_server: Sshd, cache: Path) -> None:
     """A server that takes our key back, or has another one itself, is believed then."""
-    monkeypatch.setattr(connection, "_OLD_S", 0.0)
     before = ssh_server.logins
     found = look(source)
     for _ in range(3):

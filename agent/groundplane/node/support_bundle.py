@@ -5,6 +5,7 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -22,8 +23,16 @@ from groundplane.site.compiled import Probe
 from groundplane.site.encoding import encode
 from groundplane.site.snapshot import decode, verify
 
-_PATIENCE_S: Final = 30.0
-_BYTES: Final = 32 << 20  # of one file
+
+@dataclass(frozen=True)
+class Limits:
+    """What a command may take, in seconds, and how much of a file is kept, in bytes."""
+
+    command_s: float = 30.0
+    file_bytes: int = 32 << 20
+
+
+LIMITS: Final = Limits()
 
 
 _COMMANDS: Final = {
@@ -64,7 +73,10 @@ def commands_of_a_node() -> dict[str, Sequence[str]]:
 
 
 def collect(
-    state_directory: Path, runtime_directory: Path, commands: Mapping[str, Sequence[str]]
+    state_directory: Path,
+    runtime_directory: Path,
+    commands: Mapping[str, Sequence[str]],
+    limits: Limits = LIMITS,
 ) -> dict[str, bytes]:
     """Return the content of each file by its name; why there is none stands in its place.
 
@@ -78,7 +90,8 @@ def collect(
         "agent/doctor.txt": (),
     }
     found = {
-        name: _said((*command, *directories.get(name, ()))) for name, command in commands.items()
+        name: _said((*command, *directories.get(name, ())), limits.command_s)
+        for name, command in commands.items()
     }
     found |= _rules()
     for name in (SITE_FILE, PREVIOUS_FILE):
@@ -88,8 +101,8 @@ def collect(
             site = f"{error.strerror}\n".encode()
         except StateError as error:  # nobody knows where in it a header is
             site = f"{error}\n".encode()
-        found[f"state/{name}"] = site[:_BYTES]
-    return found
+        found[f"state/{name}"] = site
+    return {name: content[: limits.file_bytes] for name, content in found.items()}
 
 
 def without_headers(encoded: bytes) -> bytes:
@@ -128,7 +141,7 @@ def _rules() -> dict[str, bytes]:
     listed = "".join(f"table {each}\n" for each in tables)
     return {
         "kernel/tables.txt": listed.encode(),
-        "kernel/ruleset.nft": "".join(texts).encode()[:_BYTES],
+        "kernel/ruleset.nft": "".join(texts).encode(),
     }
 
 
@@ -143,7 +156,7 @@ def pack(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _said(command: Sequence[str]) -> bytes:
+def _said(command: Sequence[str], within: float) -> bytes:
     """Return what *command* says, or why it says nothing."""
     program, *arguments = command
     if program == "groundplane":
@@ -154,7 +167,7 @@ def _said(command: Sequence[str]) -> bytes:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=_PATIENCE_S,
+            timeout=within,
             check=False,
         )
     except FileNotFoundError:
@@ -162,7 +175,5 @@ def _said(command: Sequence[str]) -> bytes:
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"{error}\n".encode()
     if done.returncode < 0:
-        return (
-            done.stdout[:_BYTES] + f"{program} was killed by signal {-done.returncode}\n".encode()
-        )
-    return done.stdout[:_BYTES]
+        return done.stdout + f"{program} was killed by signal {-done.returncode}\n".encode()
+    return done.stdout

@@ -1,7 +1,7 @@
 """One ssh connection for many looks: to make one costs the server more than to answer a look.
 
 ssh makes it (ControlMaster) and leaves it to a process of its own, which ends once nobody has used it
-for PERSIST_S. Whoever was trusted when it was made is not asked for again, so it is replaced when a file
+for a while. Whoever was trusted when it was made is not asked for again, so it is replaced when a file
 of trust has changed, and from time to time: servers take keys back, and names lead elsewhere.
 """
 
@@ -15,17 +15,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-PERSIST_S: Final = 30  # as often as most nodes look, it is used; of an agent that is gone it ends
-_OLD_S: Final = 300.0
+from groundplane.sources.waits import Waits
+
 _SOCKETS: Final = "ssh-*"
-_LEAVING_S: Final = 2.0  # for a process that should end, which takes milliseconds
 
 
 class Connection:
     """The connection whose socket is in *directory*, made with what *files* have."""
 
-    def __init__(self, directory: Path, files: Sequence[Path]) -> None:
-        self._directory, self._files = directory, files
+    def __init__(self, directory: Path, files: Sequence[Path], waits: Waits) -> None:
+        self._directory, self._files, self._waits = directory, files, waits
         self._made_with = ""
         self._old = 0.0  # when it is
         self.socket = ""  # its name in the directory, which is short enough for one; ssh makes it
@@ -43,10 +42,10 @@ class Connection:
     async def end(self) -> None:
         """End it, and those of earlier agents; let the next one be another."""
         for path in self._directory.glob(_SOCKETS):
-            await _exit(path)
+            await _exit(path, self._waits.leaving)
             path.unlink(missing_ok=True)
         self.socket = f"ssh-{secrets.token_hex(4)}"
-        self._old = time.monotonic() + _OLD_S
+        self._old = time.monotonic() + self._waits.old
 
 
 def _digest(files: Sequence[Path]) -> str:
@@ -58,7 +57,7 @@ def _digest(files: Sequence[Path]) -> str:
     return hashlib.sha256(b"".join(contents)).hexdigest()
 
 
-async def _exit(socket: Path) -> None:
+async def _exit(socket: Path, within: float) -> None:
     """Let the process behind *socket* end; one that does not answer is left to end by itself."""
     child = await asyncio.create_subprocess_exec(
         *("ssh", "-F", "none", "-O", "exit", f"-oControlPath={socket.name}", "nowhere"),
@@ -70,7 +69,7 @@ async def _exit(socket: Path) -> None:
     )
     try:
         with suppress(TimeoutError):
-            async with asyncio.timeout(_LEAVING_S):
+            async with asyncio.timeout(within):
                 await child.wait()
     finally:
         if child.returncode is None:

@@ -20,10 +20,8 @@ from groundplane.sources.multiplexing import session
 from groundplane.sources.references import NotUnderstood, references
 from groundplane.sources.trust import Trust
 from groundplane.sources.url import GitUrl
+from groundplane.sources.waits import Waits
 
-LOOK_S: Final = 30.0
-AGAIN_S: Final = 10.0  # for a look over a connection that was there: it may be dead
-FETCH_S: Final = 60.0
 _LOCAL_S: Final = 60.0
 _OURS: Final = "refs/groundplane/source"
 _LISTED: Final = re.compile(r"([0-9a-f]{40,64})\t(\S+)")
@@ -32,17 +30,18 @@ _LISTED: Final = re.compile(r"([0-9a-f]{40,64})\t(\S+)")
 class GitSource:
     """The directory of *url*, exported below *cache*, which is kept for this source alone."""
 
-    def __init__(self, url: GitUrl, cache: Path, trust: Trust) -> None:
+    def __init__(self, url: GitUrl, cache: Path, trust: Trust, waits: Waits) -> None:
         if url.protocol == "ssh" and not (trust.key and trust.known_hosts):
             wanted = "a private key, and a file with the server's key (known_hosts)"
             raise SourceError(f"{url}: git+ssh needs {wanted}")
         self.name = str(url)
         self.watched: Path | None = None
         self._url = url
+        self._waits = waits
         self._trust = trust
         self._cache = Cache(cache.absolute(), trust.max_bytes)
         files = [file for file in (trust.key, trust.known_hosts) if file]
-        self._connection = Connection(self._cache.path, files)
+        self._connection = Connection(self._cache.path, files, waits)
         self._not_understood = ""  # the connection over which only git is to ask
         self._content: Content | None = None
         self._unfit = ("", "")  # a commit that cannot be used, and why
@@ -77,7 +76,9 @@ class GitSource:
         return self._content
 
     def _git(self) -> Git:
-        return git_for(self._url, self._cache.path, self._trust, self._connection.socket)
+        return git_for(
+            self._url, self._cache.path, self._trust, self._connection.socket, self._waits.persist
+        )
 
     async def _remote_ref(self) -> tuple[str, str]:
         """Return the full name of the ref at the server, and the commit that it has there."""
@@ -108,7 +109,7 @@ class GitSource:
             with suppress(SourceError, OSError, EOFError):
                 return await self._listed_over_connection(names)
             await self._connection.end()
-        return await self._listed_by_git(names, LOOK_S)
+        return await self._listed_by_git(names, self._waits.look)
 
     async def _listed_over_connection(self, names: Sequence[str]) -> Mapping[str, str]:
         where = self._connection.socket
@@ -119,13 +120,13 @@ class GitSource:
             )
             try:
                 async with (
-                    asyncio.timeout(AGAIN_S),
+                    asyncio.timeout(self._waits.again),
                     session(self._cache.path, where, command, environment) as talk,
                 ):
                     return await references(talk, names)
             except NotUnderstood:
                 self._not_understood = where
-        return await self._listed_by_git(names, AGAIN_S)
+        return await self._listed_by_git(names, self._waits.again)
 
     async def _listed_by_git(self, names: Sequence[str], within: float) -> Mapping[str, str]:
         patterns = (pattern for name in names for pattern in (name, name + "^{}"))
@@ -152,7 +153,9 @@ class GitSource:
             options = ["--quiet", "--depth=1", "--force", "--no-tags", "--no-recurse-submodules"]
             options += ["--no-write-fetch-head", "--no-auto-maintenance", "--"]
             where = (self._url.remote, f"+{ref}:{_OURS}")
-            await git.run(f"--git-dir={fetched}", "fetch", *options, *where, within=FETCH_S)
+            await git.run(
+                f"--git-dir={fetched}", "fetch", *options, *where, within=self._waits.fetch
+            )
             commit, tree = await self._found(git, fetched)
             await asyncio.to_thread(export_tree, git, fetched, tree, export(work))
             directory = await asyncio.to_thread(self._cache.keep, work, tree)

@@ -19,7 +19,6 @@ from typing import Final
 from groundplane.errors import SourceError, printable
 from groundplane.processes.limits import CPU_S, LAST_WORDS_S, OOM_SCORE, memory_limit
 from groundplane.processes.streams import last_of
-from groundplane.sources.connection import PERSIST_S
 from groundplane.sources.content import Unfit, size_of
 from groundplane.sources.trust import Trust, authorization, require_readable
 from groundplane.sources.url import GitUrl
@@ -135,7 +134,7 @@ def isolated() -> dict[str, str]:
     }
 
 
-def git_for(url: GitUrl, directory: Path, trust: Trust, socket: str) -> Git:
+def git_for(url: GitUrl, directory: Path, trust: Trust, socket: str, persist: int) -> Git:
     """Return git for *url*, run in *directory*, where its ssh has a connection's *socket*.
 
     SourceError when a file of *trust* cannot be used.
@@ -150,7 +149,7 @@ def git_for(url: GitUrl, directory: Path, trust: Trust, socket: str) -> Git:
         assert trust.key  # noqa: S101
         assert trust.known_hosts  # noqa: S101
         require_readable(trust.key, trust.known_hosts)
-        environment |= {"GIT_SSH_COMMAND": _ssh(trust.key, trust.known_hosts, socket)}
+        environment |= {"GIT_SSH_COMMAND": _ssh(trust.key, trust.known_hosts, socket, persist)}
         environment |= {"GIT_SSH_VARIANT": "ssh"}
         explained = {
             "Host key verification failed": f"the server's key is not one in {trust.known_hosts}",
@@ -172,7 +171,7 @@ def git_for(url: GitUrl, directory: Path, trust: Trust, socket: str) -> Git:
     return Git(str(url), environment, directory, trust.max_bytes, explained)
 
 
-def _ssh(key: Path, known_hosts: Path, socket: str) -> str:
+def _ssh(key: Path, known_hosts: Path, socket: str, persist: int) -> str:
     options = {
         "BatchMode": "yes",
         "IdentitiesOnly": "yes",
@@ -192,7 +191,7 @@ def _ssh(key: Path, known_hosts: Path, socket: str) -> str:
         "PermitLocalCommand": "no",
         "ControlMaster": "auto",
         "ControlPath": socket,
-        "ControlPersist": str(PERSIST_S),
+        "ControlPersist": str(persist),
         "LogLevel": "ERROR",
     }
     given = (f"-o{option}={value}" for option, value in options.items())

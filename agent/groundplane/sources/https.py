@@ -14,9 +14,8 @@ from groundplane.site.snapshot import revision_of, verify
 from groundplane.sources.content import Content, size_of
 from groundplane.sources.trust import Trust, authorization, require_readable
 from groundplane.sources.url import SnapshotUrl
+from groundplane.sources.waits import Waits
 
-SILENCE_S: Final = 10.0  # while connecting, and between any two pieces
-WHOLE_S: Final = 60.0
 _PIECE: Final = 1 << 20
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 
@@ -24,25 +23,26 @@ _REDIRECTS: Final = (301, 302, 303, 307, 308)
 class SnapshotSource:
     """The snapshot at *url*."""
 
-    def __init__(self, url: SnapshotUrl, trust: Trust) -> None:
+    def __init__(self, url: SnapshotUrl, trust: Trust, waits: Waits) -> None:
         self.name = str(url)
         self.watched: Path | None = None
         self._url = url
         self._trust = trust
+        self._waits = waits
         self._etag = ""  # of the content
         self._content: Content | None = None
 
     async def look(self) -> Content:
         """Return the snapshot that is there; SourceError says why there is none."""
-        request = _Request(self._url, self._trust, self._etag)
+        request = _Request(self._url, self._trust, self._etag, self._waits.silence)
         try:
-            async with asyncio.timeout(WHOLE_S):
+            async with asyncio.timeout(self._waits.whole):
                 body, etag = await asyncio.to_thread(request.run)
             if body is not None:
                 self._content = await asyncio.to_thread(self._taken, body)
                 self._etag = etag
         except TimeoutError:
-            raise SourceError(f"{self.name}: timed out after {WHOLE_S:g} s") from None
+            raise SourceError(f"{self.name}: timed out after {self._waits.whole:g} s") from None
         finally:
             request.abort()
         assert self._content  # noqa: S101
@@ -63,8 +63,9 @@ class SnapshotSource:
 class _Request:
     """One request, run in a thread; it ends soon after `abort` from another one."""
 
-    def __init__(self, url: SnapshotUrl, trust: Trust, etag: str) -> None:
+    def __init__(self, url: SnapshotUrl, trust: Trust, etag: str, silence: float) -> None:
         self._url = url
+        self._silence = silence
         self._trust = trust
         self._etag = etag
         self._aborted = False
@@ -88,7 +89,7 @@ class _Request:
         except ssl.SSLError as error:
             why = f"TLS: {(error.reason or str(error)).lower().replace('_', ' ')}"
         except TimeoutError:
-            why = f"no answer within {SILENCE_S:g} s"
+            why = f"no answer within {self._silence:g} s"
         except OSError as error:
             why = error.strerror or str(error)
         except http.client.IncompleteRead:
@@ -117,7 +118,7 @@ class _Request:
     def _connected(self) -> http.client.HTTPSConnection:
         context = self._context()
         host, port = self._url.host, self._url.port or 443
-        wire = socket.create_connection((host, port), SILENCE_S)
+        wire = socket.create_connection((host, port), self._silence)
         try:
             self._wire = wire.dup()
             if self._aborted:

@@ -40,10 +40,9 @@ def test_named_leaves_a_profile_only_where_there_may_be_one(
     """Debian's kernel has AppArmor, and a machine without its package no profiles and no aa-exec."""
     enabled = tmp_path / "enabled"
     enabled.write_text("Y\n")
-    monkeypatch.setattr(resolver, "_APPARMOR", enabled)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert [] == resolver._unconfine()
+    assert [] == resolver.unconfined(enabled)
     (tmp_path / "aa-exec").touch(mode=0o755)
-    assert ["aa-exec", "--profile=unconfined", "--"] == resolver._unconfine()
+    assert ["aa-exec", "--profile=unconfined", "--"] == resolver.unconfined(enabled)
     enabled.write_text("N\n")
-    assert [] == resolver._unconfine()
+    assert [] == resolver.unconfined(enabled)
