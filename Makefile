@@ -32,48 +32,48 @@ up: export GROUNDPLANE_SOURCE = $(or $(GIVEN),$(wildcard $(SITE)),examples/lab)
 up: root setup up-$(LAB) ## Build the lab of three nodes (or LAB=libvirt, LAB=netns), deploy it, verify it, show it
 
 # Workloads of other catalogs do not run yet, so nothing answers.
-VERIFY_EXAMPLE = ! $(RUN)/python -m deploys.lab example || \
+VERIFY_EXAMPLE = ! $(RUN)/python -m groundplane_deploys.lab example || \
   INVENTORY=inventories/lab.py $(RUN)/pytest -q -p no:cacheprovider tests/verify
 
 up-nspawn:
-	@$(RUN)/python -m deploys.lab preflight
+	@$(RUN)/python -m groundplane_deploys.lab preflight
 	@$(RUN)/groundplane check $$GROUNDPLANE_SOURCE
-	$(RUN)/python -m deploys.lab up
-	$(RUN)/python -m deploys.lab site
+	$(RUN)/python -m groundplane_deploys.lab up
+	$(RUN)/python -m groundplane_deploys.lab site
 	GROUNDPLANE_SOURCE=$(SITE) $(RUN)/pyinfra -y inventories/lab.py deploys/site.py examples/lab/workloads.py
 	@export GROUNDPLANE_SOURCE=$(SITE); $(VERIFY_EXAMPLE)
-	@GROUNDPLANE_SOURCE=$(SITE) $(RUN)/python -m deploys.lab tour
+	@GROUNDPLANE_SOURCE=$(SITE) $(RUN)/python -m groundplane_deploys.lab tour
 	@echo; echo "The lab is up. Its site is in $(SITE): edit, commit, git push."
 	@echo "Next: make shell NODE=n1, make verify, make down."
 
 up-libvirt: export GROUNDPLANE_LAB = gp-vms
 up-libvirt: export GROUNDPLANE_SOURCE = $(or $(GIVEN),examples/vms)
 up-libvirt:
-	@$(RUN)/python -m deploys.lab preflight
+	@$(RUN)/python -m groundplane_deploys.lab preflight
 	@$(RUN)/groundplane check $$GROUNDPLANE_SOURCE
-	$(RUN)/python -m deploys.lab up
+	$(RUN)/python -m groundplane_deploys.lab up
 	$(RUN)/pyinfra -y inventories/lab.py --limit hypervisors deploys/site.py
 	$(RUN)/pyinfra -y inventories/lab.py --limit nodes deploys/site.py examples/lab/workloads.py
 	@$(VERIFY_EXAMPLE)
-	@$(RUN)/python -m deploys.lab tour
+	@$(RUN)/python -m groundplane_deploys.lab tour
 
 up-netns:
-	$(RUN)/python -m deploys.lab.bare up
-	@$(RUN)/python -m deploys.lab.bare tour
+	$(RUN)/python -m groundplane_deploys.lab.bare up
+	@$(RUN)/python -m groundplane_deploys.lab.bare tour
 
 stop: root setup ## Switch the lab off, its VMs saved as they run; make up goes on from there
-	$(if $(filter libvirt,$(LAB)),GROUNDPLANE_LAB=gp-vms GROUNDPLANE_SOURCE=examples/vms,GROUNDPLANE_SOURCE=$(or $(wildcard $(SITE)),examples/lab)) $(RUN)/python -m deploys.lab stop
+	$(if $(filter libvirt,$(LAB)),GROUNDPLANE_LAB=gp-vms GROUNDPLANE_SOURCE=examples/vms,GROUNDPLANE_SOURCE=$(or $(wildcard $(SITE)),examples/lab)) $(RUN)/python -m groundplane_deploys.lab stop
 
 down: root setup down-$(LAB) ## Remove every trace of the lab but its cached base tree
 
 down-nspawn:
-	$(RUN)/python -m deploys.lab down
+	$(RUN)/python -m groundplane_deploys.lab down
 
 down-libvirt:
-	GROUNDPLANE_LAB=gp-vms $(RUN)/python -m deploys.lab down
+	GROUNDPLANE_LAB=gp-vms $(RUN)/python -m groundplane_deploys.lab down
 
 down-netns:
-	$(RUN)/python -m deploys.lab.bare down
+	$(RUN)/python -m groundplane_deploys.lab.bare down
 
 site: setup ## Deploy the site of INVENTORY: its hypervisors and VMs first, then its nodes
 	@hosts=$$($(RUN)/groundplane inventory "$${GROUNDPLANE_SOURCE:-examples/lab}") || exit; \

@@ -4,7 +4,7 @@
 
 Ratios are to the first number of nodes in the same run: a deploy whose time for each node stays
 the same grows linearly. fs.inotify.max_user_instances, of which each node takes seven (see
-deploys.lab.preflight), is raised for as long as the nodes are there.
+groundplane_deploys.lab.preflight), is raised for as long as the nodes are there.
 """
 
 import argparse
@@ -18,12 +18,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from deploys.catalog import ROOT
-from deploys.lab import down, up
-from deploys.lab.model import Lab
-from deploys.lab.preflight import INOTIFY, INOTIFY_LIMIT, count_inotify
-from deploys.lab.site import lab_of
 from groundplane.compile.pipeline import read_catalog
+from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.lab import down, up
+from groundplane_deploys.lab.model import Lab
+from groundplane_deploys.lab.preflight import INOTIFY, INOTIFY_LIMIT, count_inotify
+from groundplane_deploys.lab.site import lab_of
 
 PREFIX = "gp-bench"
 CLUSTER = """\

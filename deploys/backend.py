@@ -4,6 +4,6 @@ The catalog's EndpointSlices say by its own addresses what comes to it, by direc
 tunnels. What comes to it no more is taken away again.
 """
 
-from deploys.machine.backend import backend
+from groundplane_deploys.machine.backend import backend
 
 backend()

@@ -5,15 +5,20 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from groundplane.allocate import require_current
-from groundplane.compile.pipeline import allocate_source, compile_source, read_catalog
-from groundplane.documents.catalog import Catalog
-from groundplane.errors import GroundplaneError
-from groundplane.load import tree_of
-from groundplane.project import NodeState, project
-from groundplane.site import compiled
-from groundplane.site.encoding import encode
-from groundplane.site.snapshot import revision_of
+from groundplane.deploy_api import (
+    Catalog,
+    GroundplaneError,
+    NodeState,
+    allocate_source,
+    compile_source,
+    compiled,
+    encode,
+    project,
+    read_catalog,
+    require_current,
+    revision_of,
+    tree_of,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 

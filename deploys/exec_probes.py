@@ -6,8 +6,8 @@ from io import StringIO
 from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import files, server, systemd
 
-from deploys.units import put_unit, remove_unit
-from groundplane.rendering import render_template
+from groundplane.deploy_api import render_template
+from groundplane_deploys.units import put_unit, remove_unit
 
 UNIT = "groundplane-exec.service"
 USER = "groundplane-probe"

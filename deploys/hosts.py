@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from deploys.catalog import ROOT
-from deploys.uploads import keep_uploads_private
-from deploys.vm_keys import read_pinned
-from groundplane.documents.catalog import Catalog
-from groundplane.inventory import Host, groups, hosts, known_hosts
+from groundplane.deploy_api import Catalog, Host, groups, hosts, known_hosts
+from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.uploads import keep_uploads_private
+from groundplane_deploys.vm_keys import read_pinned
 
 Hosts = list[tuple[str, dict[str, Any]]]
 

@@ -3,6 +3,6 @@
 Their Node documents say spec.state: drain before, and go from the catalog afterwards.
 """
 
-from deploys.machine.remove import removed
+from groundplane_deploys.machine.remove import removed
 
 removed()

@@ -7,8 +7,8 @@ takes the hypervisors first and then the nodes.
 
 from pyinfra import host
 
-from deploys.machine import node
-from deploys.virtualization import hypervisor, vms
+from groundplane_deploys.machine import node
+from groundplane_deploys.virtualization import hypervisor, vms
 
 if host.data.get("hypervisor_name"):
     hypervisor()

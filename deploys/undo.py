@@ -4,9 +4,9 @@ from io import StringIO
 
 from pyinfra.operations import files, systemd
 
-from deploys.operations import bridging
-from deploys.units import put_unit
-from groundplane.rendering import render_template
+from groundplane.deploy_api import render_template
+from groundplane_deploys.operations import bridging
+from groundplane_deploys.units import put_unit
 
 
 def can_undo() -> None:

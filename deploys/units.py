@@ -5,8 +5,8 @@ from pyinfra.api.operation import OperationMeta
 from pyinfra.facts.files import File
 from pyinfra.operations import files, systemd
 
-from deploys.operations import units
-from deploys.operations.units import DIRECTORY
+from groundplane_deploys.operations import units
+from groundplane_deploys.operations.units import DIRECTORY
 
 
 def put_unit(unit: str, text: str) -> OperationMeta:

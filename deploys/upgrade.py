@@ -5,8 +5,8 @@ has to be ready for (spec.state: drain). The first node that does not get well a
 one that is touched. Connections stay, unless a node boots.
 """
 
-from deploys.machine import node
-from deploys.machine.upgrade import begin, end, packages
+from groundplane_deploys.machine import node
+from groundplane_deploys.machine.upgrade import begin, end, packages
 
 begin()
 packages()

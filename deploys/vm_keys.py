@@ -1,6 +1,6 @@
 """Host keys of VMs on the machine that deploys: pinned before a VM is first spoken to.
 
-They are made on the hypervisors, from where `deploys.virtualization.vms` brings their public
+They are made on the hypervisors, from where `groundplane_deploys.virtualization.vms` brings their public
 halves. There is one file for each hypervisor, so that runs on several do not wait for each other.
 """
 
@@ -8,8 +8,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploys.catalog import ROOT
-from groundplane.documents.catalog import Catalog
+from groundplane.deploy_api import Catalog
+from groundplane_deploys.catalog import ROOT
 
 DIRECTORY = ROOT / ".cache" / "vm_keys"
 

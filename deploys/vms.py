@@ -2,7 +2,7 @@
 
 from pyinfra import host
 
-from deploys.virtualization import vms
+from groundplane_deploys.virtualization import vms
 
 # Other hosts of the inventory carry no VMs.
 if host.data.get("hypervisor_name"):

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from deploys.catalog import ROOT
-from deploys.locks import lock_file
+from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.locks import lock_file
 
 _CACHE = ROOT / ".cache" / "wheels"
 # The tags that pip accepts on a machine with glibc 2.28 or newer: every target has that.

@@ -7,17 +7,17 @@ lab, its nodes get it from the git server; any other is put on them.
 
 import platform
 
-from deploys.catalog import read_source, source_directory
-from deploys.hosts import groups_of
-from deploys.images.cache import cache_directory
-from deploys.images.local import ensure_local
-from deploys.lab import client_key, enter, known_hosts
-from deploys.lab.git import node_trust, node_url
-from deploys.lab.model import PYTHONS
-from deploys.lab.site import lab_of
-from deploys.lab.ssh import public
-from deploys.vm_keys import read_pinned
-from deploys.wheelhouse import wheelhouse_for
+from groundplane_deploys.catalog import read_source, source_directory
+from groundplane_deploys.hosts import groups_of
+from groundplane_deploys.images.cache import cache_directory
+from groundplane_deploys.images.local import ensure_local
+from groundplane_deploys.lab import client_key, enter, known_hosts
+from groundplane_deploys.lab.git import node_trust, node_url
+from groundplane_deploys.lab.model import PYTHONS
+from groundplane_deploys.lab.site import lab_of
+from groundplane_deploys.lab.ssh import public
+from groundplane_deploys.vm_keys import read_pinned
+from groundplane_deploys.wheelhouse import wheelhouse_for
 
 _lab = lab_of(read_source())
 # The lab's network leads nowhere else: what its machines need is fetched before.

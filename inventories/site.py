@@ -7,8 +7,8 @@ Groups are hypervisors, nodes, vms, bare, hypervisor_NAME, zone_NAME and label_K
 import os
 import sys
 
-from deploys.catalog import read_source
-from deploys.hosts import groups_of, pin_host_keys
+from groundplane_deploys.catalog import read_source
+from groundplane_deploys.hosts import groups_of, pin_host_keys
 
 if not os.environ.get("GROUNDPLANE_SOURCE"):  # the example's machines are none of anybody's
     sys.exit("inventories/site.py: GROUNDPLANE_SOURCE is not set: the directory of your catalog")

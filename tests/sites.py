@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from deploys.catalog import ROOT
-from deploys.lab import PreflightError, down, preflight, ssh_config, up
-from deploys.lab.model import Lab
-from deploys.lab.site import lab_of
 from groundplane.compile.pipeline import compile_source, read_catalog
+from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.lab import PreflightError, down, preflight, ssh_config, up
+from groundplane_deploys.lab.model import Lab
+from groundplane_deploys.lab.site import lab_of
 from tests.waiting import PATIENCE
 
 # A cluster of both families, as far as the fields of its spec that a test says besides.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploys.catalog import ROOT
+from groundplane_deploys.catalog import ROOT
 from tests.stages import Stage, run_rows
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pyinfra.api import FactBase
 
-from deploys.texts import decoded
+from groundplane_deploys.plan.texts import decoded
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
-from groundplane.dataplanes.dns.serials import first_serials
-from groundplane.load import IGNORE_FILE
+from groundplane.deploy_api import IGNORE_FILE, first_serials
 
 
 class DirectoryDigests(FactBase[dict[str, str]]):

@@ -11,8 +11,8 @@ from typing import Any
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
-from deploys.libvirt.domains import DomainType
-from deploys.libvirt.probe import probe_script
+from groundplane_deploys.plan.libvirt.domains import DomainType
+from groundplane_deploys.plan.libvirt.probe import probe_script
 
 VIRSH = "virsh -q -c qemu:///system"
 

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
-from groundplane.kernel.owned import BRIDGE
-from groundplane.node.workload_netns import TUNNELS
+from groundplane.deploy_api import BRIDGE, TUNNELS
 
 _TIME_SERVICES = ("chrony", "chronyd", "ntpsec", "ntp", "ntpd", "openntpd", "systemd-timesyncd")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
-from deploys.debian.pins import Versions
+from groundplane_deploys.debian.pins import Versions
 
 _PACKAGE = re.compile(r"(\S+):")
 _INSTALLED = re.compile(r"  Installed: (\S+)")

@@ -7,14 +7,19 @@ import tempfile
 import time
 from pathlib import Path
 
-from deploys.debian.apt import NoMirror, choose_mirror, format_sources, read_machine_sources
-from deploys.debian.bootstrap import compose_debootstrap, compose_script
-from deploys.images.disk import make_disk
-from deploys.images.errors import ImageError
-from deploys.images.recipe import Recipe, UnknownArchitecture
-from deploys.locks import lock_file
-from deploys.process import ProcessFailed, run
-from groundplane.documents.machine import ImageBuild
+from groundplane.deploy_api import ImageBuild
+from groundplane_deploys.debian.apt import (
+    NoMirror,
+    choose_mirror,
+    format_sources,
+    read_machine_sources,
+)
+from groundplane_deploys.debian.bootstrap import compose_debootstrap, compose_script
+from groundplane_deploys.images.disk import make_disk
+from groundplane_deploys.images.errors import ImageError
+from groundplane_deploys.images.recipe import Recipe, UnknownArchitecture
+from groundplane_deploys.locks import lock_file
+from groundplane_deploys.process import ProcessFailed, run
 
 _PROGRAMS = {
     "debootstrap": "debootstrap",

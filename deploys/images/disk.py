@@ -9,9 +9,9 @@ import struct
 from pathlib import Path
 from typing import Final
 
-from deploys.images.errors import ImageError
-from deploys.images.recipe import LABEL
-from deploys.process import run
+from groundplane_deploys.images.errors import ImageError
+from groundplane_deploys.images.recipe import LABEL
+from groundplane_deploys.process import run
 
 _SECTOR: Final = 512
 _FIRST: Final = 2048  # of the partition

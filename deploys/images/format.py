@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from deploys.images.errors import ImageError
-from deploys.process import ProcessFailed, run
+from groundplane_deploys.images.errors import ImageError
+from groundplane_deploys.process import ProcessFailed, run
 
 
 def require_whole(file: Path, name: str) -> str:

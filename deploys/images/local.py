@@ -4,14 +4,14 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploys.images.build import ensure_built
-from deploys.images.download import take
-from deploys.images.errors import ImageError
-from deploys.images.format import require_whole
-from deploys.images.signature import require_signed
-from deploys.locks import lock_file
-from deploys.process import ProcessFailed, run
-from groundplane.documents.machine import Image
+from groundplane.deploy_api import Image
+from groundplane_deploys.images.build import ensure_built
+from groundplane_deploys.images.download import take
+from groundplane_deploys.images.errors import ImageError
+from groundplane_deploys.images.format import require_whole
+from groundplane_deploys.images.signature import require_signed
+from groundplane_deploys.locks import lock_file
+from groundplane_deploys.process import ProcessFailed, run
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from groundplane.rendering import render_template
+from groundplane.deploy_api import render_template
 
 LABEL: Final = "gp-root"
 """Of the root file system."""

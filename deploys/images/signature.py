@@ -7,10 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from deploys.images.download import read_small
-from deploys.images.errors import ImageError
-from deploys.process import attempt, explain
-from groundplane.documents.machine import Signature
+from groundplane.deploy_api import Signature
+from groundplane_deploys.images.download import read_small
+from groundplane_deploys.images.errors import ImageError
+from groundplane_deploys.process import attempt, explain
 
 _BEGIN: Final = b"-----BEGIN PGP "
 _END: Final = b"-----END PGP "

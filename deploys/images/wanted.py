@@ -1,7 +1,6 @@
 """Which images a hypervisor has to have; pure."""
 
-from groundplane.documents.catalog import Catalog
-from groundplane.documents.machine import Image
+from groundplane.deploy_api import Catalog, Image
 
 
 def images_of(catalog: Catalog, hypervisor: str) -> list[Image]:

@@ -1,11 +1,11 @@
 """Real machines to deploy to, on one machine: systemd-nspawn nodes on a network of their own."""
 
-from deploys.lab.command import LabError
-from deploys.lab.lifecycle import NodeStatus, down, status, stop, up
-from deploys.lab.model import Lab, LabNode
-from deploys.lab.namespace import enter, entered
-from deploys.lab.preflight import PreflightError, preflight
-from deploys.lab.ssh import client_key, known_hosts, ssh_config
+from groundplane_deploys.lab.command import LabError
+from groundplane_deploys.lab.lifecycle import NodeStatus, down, status, stop, up
+from groundplane_deploys.lab.model import Lab, LabNode
+from groundplane_deploys.lab.namespace import enter, entered
+from groundplane_deploys.lab.preflight import PreflightError, preflight
+from groundplane_deploys.lab.ssh import client_key, known_hosts, ssh_config
 
 __all__ = [
     "Lab",

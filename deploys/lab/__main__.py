@@ -1,4 +1,4 @@
-"""The lab: python -m deploys.lab up|site|example|stop|down|status|tour|preflight.
+"""The lab: python -m groundplane_deploys.lab up|site|example|stop|down|status|tour|preflight.
 
 Its nodes are those of the catalog in $GROUNDPLANE_SOURCE, or of the example's; others are given
 with --node n1=192.168.50.11/24,fd50::11/64.
@@ -9,12 +9,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploys.catalog import read_source, source_directory, source_files
-from deploys.lab import Lab, LabError, LabNode, down, preflight, status, stop, up
-from deploys.lab.repository import ensure_repository, update_repository
-from deploys.lab.site import has_example_servers, lab_of, own_lab
-from deploys.lab.tour import tour
-from groundplane.errors import GroundplaneError
+from groundplane.deploy_api import GroundplaneError
+from groundplane_deploys.catalog import read_source, source_directory, source_files
+from groundplane_deploys.lab import Lab, LabError, LabNode, down, preflight, status, stop, up
+from groundplane_deploys.lab.repository import ensure_repository, update_repository
+from groundplane_deploys.lab.site import has_example_servers, lab_of, own_lab
+from groundplane_deploys.lab.tour import tour
 
 
 def parse_node(text: str) -> LabNode:
@@ -25,7 +25,7 @@ def parse_node(text: str) -> LabNode:
 
 def parse_arguments(argv: Sequence[str]) -> tuple[str, Lab]:
     default = own_lab()
-    parser = argparse.ArgumentParser(prog="python -m deploys.lab", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m groundplane_deploys.lab", description=__doc__)
     parser.add_argument(
         "verb", choices=("up", "site", "example", "stop", "down", "status", "tour", "preflight")
     )

@@ -1,6 +1,6 @@
 """A lab of network namespaces alone: the dataplane and its agents, without systemd, ssh or BIND.
 
-    python -m deploys.lab.bare up|tour|down
+    python -m groundplane_deploys.lab.bare up|tour|down
 
 It is up in seconds, needs no base tree, and has the site of $GROUNDPLANE_SOURCE, or the example's.
 A node is a namespace with the links that a deploy would make, and an agent; a workload is another,
@@ -16,11 +16,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from deploys.catalog import compiled_site, node_state, read_source, source_directory
-from deploys.lab.command import LabError, run, say
-from deploys.lab.model import Lab
-from deploys.lab.mounts import remove_tree
-from deploys.lab.network import (
+from groundplane.deploy_api import (
+    BRIDGE,
+    OVERLAY,
+    PORT,
+    GroundplaneError,
+    LocalWorkload,
+    NodeBase,
+    compiled,
+    entry_of,
+    family_of,
+    own_command,
+)
+from groundplane_deploys.catalog import (
+    ROOT,
+    compiled_site,
+    node_state,
+    read_source,
+    source_directory,
+)
+from groundplane_deploys.lab.command import LabError, run, say
+from groundplane_deploys.lab.model import Lab
+from groundplane_deploys.lab.mounts import remove_tree
+from groundplane_deploys.lab.network import (
     ensure_lab_network,
     inside,
     namespace_path,
@@ -29,17 +47,10 @@ from deploys.lab.network import (
     remove_lab_network,
     unplug_node,
 )
-from deploys.lab.preflight import require_root
-from deploys.lab.services import ROOT, Services, services
-from deploys.lab.site import has_example_servers, lab_of
-from deploys.lab.tour import Request, requests
-from groundplane.errors import GroundplaneError
-from groundplane.kernel.owned import BRIDGE, OVERLAY
-from groundplane.net.address import family_of
-from groundplane.node.workload_netns import PORT, entry_of
-from groundplane.processes.own_command import own_command
-from groundplane.project.state import LocalWorkload, NodeBase
-from groundplane.site import compiled
+from groundplane_deploys.lab.preflight import require_root
+from groundplane_deploys.lab.services import Services, services
+from groundplane_deploys.lab.site import has_example_servers, lab_of
+from groundplane_deploys.lab.tour import Request, requests
 
 PREFIX = "gp-netns"
 SERVER = ROOT / "examples" / "lab" / "workload.py"
@@ -224,7 +235,9 @@ def _batch(namespace: str, lines: Iterator[str]) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Exit 0 when done, 1 with the reason on stderr."""
-    parser = argparse.ArgumentParser(prog="python -m deploys.lab.bare", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m groundplane_deploys.lab.bare", description=__doc__
+    )
     parser.add_argument("verb", choices=("up", "tour", "down"))
     try:
         {"up": up, "tour": tour, "down": down}[parser.parse_args(argv).verb]()

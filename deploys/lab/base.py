@@ -9,12 +9,17 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from deploys.debian.apt import NoMirror, choose_mirror, format_sources, read_machine_sources
-from deploys.debian.bootstrap import compose_debootstrap
-from deploys.lab.command import LabError, run, say
-from deploys.lab.model import Tree
-from deploys.lab.mounts import remove_tree
-from deploys.locks import lock_file
+from groundplane_deploys.debian.apt import (
+    NoMirror,
+    choose_mirror,
+    format_sources,
+    read_machine_sources,
+)
+from groundplane_deploys.debian.bootstrap import compose_debootstrap
+from groundplane_deploys.lab.command import LabError, run, say
+from groundplane_deploys.lab.model import Tree
+from groundplane_deploys.lab.mounts import remove_tree
+from groundplane_deploys.locks import lock_file
 
 SUITES: Mapping[Tree, str] = {"node": "bookworm", "node-13": "trixie", "hypervisor": "bookworm"}
 

@@ -11,8 +11,8 @@ import signal
 import time
 from pathlib import Path
 
-from deploys.lab.command import LabError
-from deploys.lab.mounts import read_mounts
+from groundplane_deploys.lab.command import LabError
+from groundplane_deploys.lab.mounts import read_mounts
 
 
 def parse_hierarchies(mountinfo: str) -> tuple[Path, ...]:

@@ -4,8 +4,8 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
-from deploys import process
-from deploys.process import explain
+from groundplane_deploys import process
+from groundplane_deploys.process import explain
 
 __all__ = ["LabError", "attempt", "explain", "run", "say"]
 

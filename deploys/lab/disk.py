@@ -8,10 +8,10 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from deploys.lab.command import run, say
-from deploys.lab.files import NodeFile
-from deploys.lab.model import Lab
-from deploys.lab.mounts import find_mounts, remove_tree, unmount_all
+from groundplane_deploys.lab.command import run, say
+from groundplane_deploys.lab.files import NodeFile
+from groundplane_deploys.lab.model import Lab
+from groundplane_deploys.lab.mounts import find_mounts, remove_tree, unmount_all
 
 
 def root_of(lab: Lab, name: str) -> Path:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from deploys.lab.model import Lab, LabNode, Tree
+from groundplane_deploys.lab.model import Lab, LabNode, Tree
 
 
 @dataclass(frozen=True)

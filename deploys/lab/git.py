@@ -10,12 +10,20 @@ import shutil
 import time
 from pathlib import Path
 
-from deploys.lab.command import LabError, attempt
-from deploys.lab.model import GIT, Lab
-from deploys.lab.namespace import entered
-from deploys.lab.network import inside
-from deploys.lab.services import Services
-from deploys.lab.ssh import answers, client_key, host_key, make_key, public, ssh_config, tail
+from groundplane_deploys.lab.command import LabError, attempt
+from groundplane_deploys.lab.model import GIT, Lab
+from groundplane_deploys.lab.namespace import entered
+from groundplane_deploys.lab.network import inside
+from groundplane_deploys.lab.services import Services
+from groundplane_deploys.lab.ssh import (
+    answers,
+    client_key,
+    host_key,
+    make_key,
+    public,
+    ssh_config,
+    tail,
+)
 
 BRANCH = "main"
 _PATH = "/site.git"  # as a client names it

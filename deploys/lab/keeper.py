@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from deploys.lab.network import namespace_path, node_namespace, plug_node
+from groundplane_deploys.lab.network import namespace_path, node_namespace, plug_node
 
 _REBOOT = 133
 

@@ -9,16 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploys.lab import ssh
-from deploys.lab.base import ensure_base
-from deploys.lab.command import LabError, attempt, run, say
-from deploys.lab.disk import attach_disk, detach_disk, is_attached, is_current, root_of
-from deploys.lab.files import NodeFile, compose_files
-from deploys.lab.git import serves_git, start_git_server, wait_for_git_server
-from deploys.lab.model import GIT, RESOLVER, SERVERS, Lab, LabNode, Tree
-from deploys.lab.mounts import remove_tree
-from deploys.lab.namespace import entered
-from deploys.lab.network import (
+from groundplane_deploys.lab import ssh
+from groundplane_deploys.lab.base import ensure_base
+from groundplane_deploys.lab.command import LabError, attempt, run, say
+from groundplane_deploys.lab.disk import attach_disk, detach_disk, is_attached, is_current, root_of
+from groundplane_deploys.lab.files import NodeFile, compose_files
+from groundplane_deploys.lab.git import serves_git, start_git_server, wait_for_git_server
+from groundplane_deploys.lab.model import GIT, RESOLVER, SERVERS, Lab, LabNode, Tree
+from groundplane_deploys.lab.mounts import remove_tree
+from groundplane_deploys.lab.namespace import entered
+from groundplane_deploys.lab.network import (
     ensure_lab_network,
     inside,
     list_plugged,
@@ -27,11 +27,11 @@ from deploys.lab.network import (
     remove_lab_network,
     unplug_node,
 )
-from deploys.lab.preflight import preflight, require_root
-from deploys.lab.repository import remove_clone
-from deploys.lab.resolver import start_resolver, wait_for_resolver
-from deploys.lab.services import Services, services
-from deploys.locks import lock_file
+from groundplane_deploys.lab.preflight import preflight, require_root
+from groundplane_deploys.lab.repository import remove_clone
+from groundplane_deploys.lab.resolver import start_resolver, wait_for_resolver
+from groundplane_deploys.lab.services import Services, services
+from groundplane_deploys.locks import lock_file
 
 _SAVE = "for each in $(virsh list --name); do virsh managedsave $each || exit; done"
 # Where systemd-nspawn keeps a directory and a lock per machine.
@@ -180,7 +180,8 @@ def _locked_out(lab: Lab, running: set[str], keeper: Services) -> set[str]:
 
 def _start(lab: Lab, node: LabNode, base: Path, keeper: Services) -> None:
     root = attach_disk(lab, node.name, base, _files(lab, node))
-    program = [sys.executable, "-P", "-m", "deploys.lab.keeper"]  # deploys is on PYTHONPATH
+    # This package is on PYTHONPATH.
+    program = [sys.executable, "-P", "-m", "groundplane_deploys.lab.keeper"]
     argv = [*program, lab.prefix, node.name, str(root), node.tree]
     keeper.start(node.name, argv, lab.log(node.name))
 

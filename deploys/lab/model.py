@@ -7,7 +7,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
 from typing import Final, Literal
 
-from deploys.lab.command import LabError
+from groundplane_deploys.lab.command import LabError
 
 # The cgroups, the units and the logs of the site's servers lie beside those of the nodes.
 RESOLVER = "resolver"
@@ -16,7 +16,7 @@ SERVERS = frozenset({RESOLVER, GIT})
 
 Tree = Literal["node", "node-13", "hypervisor"]  # node-13: with Debian 13, the others with 12
 PYTHONS: Final = {"node": "3.11", "node-13": "3.13", "hypervisor": "3.11"}
-"""What a node's disk begins as: see deploys.lab.base."""
+"""What a node's disk begins as: see groundplane_deploys.lab.base."""
 
 _LABEL = "[a-z]([a-z0-9-]*[a-z0-9])?"
 _PREFIX = re.compile(f"(?=.{{1,32}}$){_LABEL}")

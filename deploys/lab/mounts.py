@@ -4,7 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
-from deploys.lab.command import LabError, attempt, explain
+from groundplane_deploys.lab.command import LabError, attempt, explain
 
 _OCTAL = re.compile(r"\\([0-7]{3})")
 

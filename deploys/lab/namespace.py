@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from deploys.lab.command import LabError
-from deploys.lab.model import Lab
-from deploys.lab.network import namespace_path
+from groundplane_deploys.lab.command import LabError
+from groundplane_deploys.lab.model import Lab
+from groundplane_deploys.lab.network import namespace_path
 
 _CLONE_NEWNET = 0x40000000
 _LIBC = ctypes.CDLL(None, use_errno=True)

@@ -4,8 +4,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from deploys.lab.command import attempt, run
-from deploys.lab.model import Lab, derive_mac
+from groundplane_deploys.lab.command import attempt, run
+from groundplane_deploys.lab.model import Lab, derive_mac
 
 BRIDGE = "br0"
 _NAMESPACES = Path("/run/netns")

@@ -7,10 +7,10 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from deploys.lab.cgroups import hierarchies
-from deploys.lab.command import LabError, attempt, explain
-from deploys.lab.model import Lab, Tree
-from deploys.lab.services import services
+from groundplane_deploys.lab.cgroups import hierarchies
+from groundplane_deploys.lab.command import LabError, attempt, explain
+from groundplane_deploys.lab.model import Lab, Tree
+from groundplane_deploys.lab.services import services
 
 # Each program, and the Debian package that brings it.
 PROGRAMS = {

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploys.catalog import tree_files
-from deploys.lab.command import attempt, run, say
-from deploys.lab.git import BRANCH, clone_ssh, clone_url, repository
-from deploys.lab.model import Lab, LabNode
-from deploys.lab.network import namespace_path
-from deploys.lab.ssh import ssh_config
+from groundplane_deploys.catalog import tree_files
+from groundplane_deploys.lab.command import attempt, run, say
+from groundplane_deploys.lab.git import BRANCH, clone_ssh, clone_url, repository
+from groundplane_deploys.lab.model import Lab, LabNode
+from groundplane_deploys.lab.network import namespace_path
+from groundplane_deploys.lab.ssh import ssh_config
 
 # Whoever commits in the lab need not have told git who they are.
 _NOBODY = {"user.name": "groundplane lab", "user.email": "lab@groundplane.invalid"}

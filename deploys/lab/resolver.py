@@ -5,12 +5,12 @@ import socket
 import time
 from pathlib import Path
 
-from deploys.lab.command import LabError
-from deploys.lab.model import RESOLVER, Lab
-from deploys.lab.namespace import entered
-from deploys.lab.network import inside
-from deploys.lab.services import Services
-from deploys.lab.ssh import tail
+from groundplane_deploys.lab.command import LabError
+from groundplane_deploys.lab.model import RESOLVER, Lab
+from groundplane_deploys.lab.namespace import entered
+from groundplane_deploys.lab.network import inside
+from groundplane_deploys.lab.services import Services
+from groundplane_deploys.lab.ssh import tail
 
 ZONE = "example.test"
 

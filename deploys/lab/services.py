@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
-from deploys.lab import cgroups
-from deploys.lab.command import attempt, run
+from groundplane_deploys.lab import cgroups
+from groundplane_deploys.lab.command import attempt, run
 
 # `deploys` is a folder of the checkout, so a module of it runs from there.
-ROOT = Path(__file__).parents[2]
+PACKAGES = Path(__file__).parents[2]  # where a process of its own finds this package
 
 # How long a node may take to shut down in order.
 STOP_LIMIT = 10.0
@@ -51,7 +51,7 @@ class CgroupServices:
         launcher = str(Path(__file__).with_name("launch.py"))
         run(
             [sys.executable, "-P", "-S", launcher, str(log), *groups, "--", *argv],
-            env={"PYTHONPATH": str(ROOT)},
+            env={"PYTHONPATH": str(PACKAGES)},
         )
 
     def is_running(self, name: str) -> bool:
@@ -94,7 +94,7 @@ class SystemdServices:
             "TasksMax=infinity",
             f"StandardOutput=append:{log}",
             f"StandardError=append:{log}",
-            f"Environment=PYTHONPATH={ROOT}",
+            f"Environment=PYTHONPATH={PACKAGES}",
         )
         options = [f"--property={each}" for each in properties]
         run(["systemd-run", "--quiet", f"--unit={self._unit(name)}", *options, "--", *argv])

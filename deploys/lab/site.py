@@ -4,12 +4,9 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from deploys.lab.model import Lab, LabNode
-from deploys.lab.services import ROOT
-from groundplane.documents.catalog import Catalog
-from groundplane.documents.machine import Hypervisor
-from groundplane.documents.site import Node
-from groundplane.net.address import family_of
+from groundplane.deploy_api import Catalog, Hypervisor, Node, family_of
+from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.lab.model import Lab, LabNode
 
 SERVERS = "lab/servers"  # "example" on a Cluster: its workloads are the example's servers
 DEBIAN = "lab/debian"  # the label that says which Debian a node of the lab has: 12 or 13

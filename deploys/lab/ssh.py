@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from deploys.lab.command import LabError, attempt, run
-from deploys.lab.model import GIT, Lab, LabNode
-from deploys.lab.namespace import entered
-from deploys.vm_keys import pinned_file
+from groundplane_deploys.lab.command import LabError, attempt, run
+from groundplane_deploys.lab.model import GIT, Lab, LabNode
+from groundplane_deploys.lab.namespace import entered
+from groundplane_deploys.vm_keys import pinned_file
 
 
 def ssh_config(lab: Lab) -> Path:

@@ -4,14 +4,14 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from deploys.catalog import compiled_site, read_source, source_directory
-from deploys.lab.command import LabError
-from deploys.lab.model import Lab
-from deploys.lab.namespace import entered
-from deploys.lab.site import has_example_servers
-from deploys.lab.ssh import ssh_config
-from groundplane.cli import main as groundplane
-from groundplane.site import compiled
+from groundplane.deploy_api import compiled
+from groundplane.deploy_api import main as groundplane
+from groundplane_deploys.catalog import compiled_site, read_source, source_directory
+from groundplane_deploys.lab.command import LabError
+from groundplane_deploys.lab.model import Lab
+from groundplane_deploys.lab.namespace import entered
+from groundplane_deploys.lab.site import has_example_servers
+from groundplane_deploys.lab.ssh import ssh_config
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """What a node has to be, VM or bare: one module for each concern, in the order of `node`."""
 
-from deploys.machine.agent import agent
-from deploys.machine.firewall import firewall
-from deploys.machine.fitness import is_fit
-from deploys.machine.links import links
-from deploys.machine.name_server import name_server
-from deploys.machine.system import system
-from deploys.machine.uplink import uplink
-from deploys.machine.workloads import workloads
+from groundplane_deploys.machine.agent import agent
+from groundplane_deploys.machine.firewall import firewall
+from groundplane_deploys.machine.fitness import is_fit
+from groundplane_deploys.machine.links import links
+from groundplane_deploys.machine.name_server import name_server
+from groundplane_deploys.machine.system import system
+from groundplane_deploys.machine.uplink import uplink
+from groundplane_deploys.machine.workloads import workloads
 
 __all__ = ["agent", "firewall", "links", "name_server", "node", "system", "uplink", "workloads"]
 

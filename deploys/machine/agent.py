@@ -9,18 +9,18 @@ from pyinfra.api.operation import OperationMeta
 from pyinfra.facts.server import Arch
 from pyinfra.operations import files, server, systemd
 
-from deploys.catalog import node_state, revision, source_files
-from deploys.exec_probes import exec_helper
-from deploys.facts.agent import DeclaredRevision
-from deploys.facts.files import PythonVersion
-from deploys.machine.defaults import DEFAULTS
-from deploys.operations import catalog, environment, trust, workload_links
-from deploys.settings import BadAddress, listening_address
-from deploys.settings import environment as environment_file
-from deploys.source import TRUST_DIRECTORY, BadSource, Source, source_of
-from deploys.units import put_unit
-from deploys.wheelhouse import wheelhouse_for
-from groundplane.rendering import render_template
+from groundplane.deploy_api import render_template
+from groundplane_deploys.catalog import node_state, revision, source_files
+from groundplane_deploys.exec_probes import exec_helper
+from groundplane_deploys.facts.agent import DeclaredRevision
+from groundplane_deploys.facts.files import PythonVersion
+from groundplane_deploys.machine.defaults import DEFAULTS
+from groundplane_deploys.operations import catalog, environment, trust, workload_links
+from groundplane_deploys.plan.settings import BadAddress, listening_address
+from groundplane_deploys.plan.settings import environment as environment_file
+from groundplane_deploys.plan.source import TRUST_DIRECTORY, BadSource, Source, source_of
+from groundplane_deploys.units import put_unit
+from groundplane_deploys.wheelhouse import wheelhouse_for
 
 
 @deploy("Agent", data_defaults=DEFAULTS)

@@ -8,14 +8,13 @@ from pyinfra.api.operation import OperationMeta
 from pyinfra.facts.files import File
 from pyinfra.operations import files, server, systemd
 
-from deploys.answering import LINK, Answering, answering, node_with
-from deploys.catalog import compiled_site, read_source
-from deploys.facts.machine import LinkAddresses, Routes
-from deploys.operations.refusal import refuse
-from deploys.units import put_unit, remove_unit
-from deploys.uploads import keep_uploads_private
-from groundplane.kernel.owned import ROUTE_PROTOCOL
-from groundplane.rendering import render_template
+from groundplane.deploy_api import ROUTE_PROTOCOL, render_template
+from groundplane_deploys.catalog import compiled_site, read_source
+from groundplane_deploys.facts.machine import LinkAddresses, Routes
+from groundplane_deploys.operations.refusal import refuse
+from groundplane_deploys.plan.answering import LINK, Answering, answering, node_with
+from groundplane_deploys.units import put_unit, remove_unit
+from groundplane_deploys.uploads import keep_uploads_private
 
 UNIT = "groundplane-backend.service"
 SCRIPT = "/etc/groundplane/backend"

@@ -1,6 +1,6 @@
 """What host and group data may say otherwise."""
 
-from groundplane.agent.store import SERIALS_FILE
+from groundplane.deploy_api import SERIALS_FILE
 
 STATE_DIRECTORY = "/var/lib/groundplane"
 SERIALS = f"{STATE_DIRECTORY}/{SERIALS_FILE}"

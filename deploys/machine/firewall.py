@@ -3,10 +3,10 @@
 from pyinfra import host
 from pyinfra.api import deploy
 
-from deploys.catalog import compiled_site, node_state
-from deploys.firewall import openings
-from deploys.machine.defaults import DEFAULTS
-from deploys.operations.firewall import opened
+from groundplane_deploys.catalog import compiled_site, node_state
+from groundplane_deploys.machine.defaults import DEFAULTS
+from groundplane_deploys.operations.firewall import opened
+from groundplane_deploys.plan.firewall import openings
 
 
 @deploy("Firewall", data_defaults={**DEFAULTS, "open_firewall": True})

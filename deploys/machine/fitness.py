@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pyinfra import host
 from pyinfra.facts.server import Arch
 
-from deploys.catalog import node_state
-from deploys.facts.files import BindVersion, GlobalNameServers, PythonVersion
-from deploys.operations.refusal import refuse
-from deploys.wheelhouse import WheelhouseError, wheelhouse_for
+from groundplane_deploys.catalog import node_state
+from groundplane_deploys.facts.files import BindVersion, GlobalNameServers, PythonVersion
+from groundplane_deploys.operations.refusal import refuse
+from groundplane_deploys.wheelhouse import WheelhouseError, wheelhouse_for
 
 _PYTHON = (3, 11)
 _TLS_TO_FORWARDERS = (9, 20)  # the first BIND that asks them so

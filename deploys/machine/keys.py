@@ -1,6 +1,6 @@
 """Keys of nodes for WireGuard, made before the catalog can name their public halves.
 
-`pyinfra INVENTORY deploys.machine.keys.wireguard_keys` makes those that are not there, and prints
+`pyinfra INVENTORY groundplane_deploys.machine.keys.wireguard_keys` makes those that are not there, and prints
 the public half of each.
 """
 
@@ -8,9 +8,9 @@ from pyinfra import host, logger
 from pyinfra.api import deploy
 from pyinfra.operations import apt, python
 
-from deploys.facts.machine import WireGuardKey
-from deploys.operations import links, packages
-from groundplane.dataplanes.links.units import WIREGUARD_KEY
+from groundplane.deploy_api import WIREGUARD_KEY
+from groundplane_deploys.facts.machine import WireGuardKey
+from groundplane_deploys.operations import links, packages
 
 
 @deploy("WireGuard's keys")

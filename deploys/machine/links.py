@@ -7,15 +7,20 @@ from pyinfra import host
 from pyinfra.api import deploy
 from pyinfra.operations import files, server, systemd
 
-from deploys.catalog import compiled_site, node_state
-from deploys.facts.machine import LearnsRoutes, NetworkFiles, SettableNumber
-from deploys.machine.defaults import DEFAULTS
-from deploys.operations import links as own
-from deploys.units import put_unit, remove_unit
-from groundplane.dataplanes.links import network_units, overlay_unit
-from groundplane.kernel.owned import BRIDGE, OVERLAY, ROUTE_PROTOCOL
-from groundplane.project.state import NodeBase
-from groundplane.proxies import proxy_of
+from groundplane.deploy_api import (
+    BRIDGE,
+    OVERLAY,
+    ROUTE_PROTOCOL,
+    NodeBase,
+    network_units,
+    overlay_unit,
+    proxy_of,
+)
+from groundplane_deploys.catalog import compiled_site, node_state
+from groundplane_deploys.facts.machine import LearnsRoutes, NetworkFiles, SettableNumber
+from groundplane_deploys.machine.defaults import DEFAULTS
+from groundplane_deploys.operations import links as own
+from groundplane_deploys.units import put_unit, remove_unit
 
 SYSCTLS = {
     "net.ipv4.ip_forward": 1,

@@ -8,28 +8,30 @@ from pyinfra.api.operation import OperationMeta
 from pyinfra.facts.files import Link
 from pyinfra.operations import files, systemd
 
-from deploys.catalog import node_state
-from deploys.facts.files import FirstSerials
-from deploys.machine.defaults import DEFAULTS, SERIALS
-from deploys.operations import dns
-from deploys.units import put_unit
-from groundplane.dataplanes.dns.config import (
+from groundplane.deploy_api import (
     CONFIG_FILE,
+    JOURNAL_DIRECTORY,
     KEY_FILE,
     KEY_NAME,
+    LOCAL_DIRECTORY,
     REBUILD_REQUEST,
     REBUILD_SCRIPT,
+    ZONE_DIRECTORY,
+    NodeBase,
+    NodeState,
+    local_files,
     negative_trust_anchors,
     rebuild_script,
+    render_template,
     resolved_conf,
     server_config,
+    zone_files,
 )
-from groundplane.dataplanes.dns.local import LOCAL_DIRECTORY, local_files
-from groundplane.dataplanes.dns.zones import JOURNAL_DIRECTORY, ZONE_DIRECTORY
-from groundplane.node.config_files import zone_files
-from groundplane.project import NodeState
-from groundplane.project.state import NodeBase
-from groundplane.rendering import render_template
+from groundplane_deploys.catalog import node_state
+from groundplane_deploys.facts.files import FirstSerials
+from groundplane_deploys.machine.defaults import DEFAULTS, SERIALS
+from groundplane_deploys.operations import dns
+from groundplane_deploys.units import put_unit
 
 REBUILD_SERVICE, REBUILD_PATH = "groundplane-zones.service", "groundplane-zones.path"
 JOURNALS_UNIT = "var-lib-bind-groundplane-journals.mount"  # systemd.mount(5): as the path

@@ -8,22 +8,26 @@ from pyinfra.api import deploy
 from pyinfra.facts.files import File
 from pyinfra.operations import files, server, systemd
 
-from deploys.catalog import read_source
-from deploys.exec_probes import UNIT as EXEC_UNIT
-from deploys.exec_probes import USER as EXEC_USER
-from deploys.facts.machine import NetnsUnits
-from deploys.machine.defaults import DEFAULTS, STATE_DIRECTORY
-from deploys.machine.links import CONNTRACK_FILE, OVERLAY_UNIT
-from deploys.machine.name_server import JOURNALS_UNIT, REBUILD_PATH, REBUILD_SERVICE
-from deploys.operations import dns
-from deploys.operations import links as link_operations
-from deploys.operations.firewall import closed
-from deploys.operations.refusal import refuse
-from deploys.units import remove_unit
-from groundplane.dataplanes.dns.config import CONFIG_FILE, KEY_FILE
-from groundplane.dataplanes.dns.local import LOCAL_DIRECTORY
-from groundplane.dataplanes.dns.zones import ZONE_DIRECTORY
-from groundplane.kernel.owned import BRIDGE, OVERLAY
+from groundplane.deploy_api import (
+    BRIDGE,
+    CONFIG_FILE,
+    KEY_FILE,
+    LOCAL_DIRECTORY,
+    OVERLAY,
+    ZONE_DIRECTORY,
+)
+from groundplane_deploys.catalog import read_source
+from groundplane_deploys.exec_probes import UNIT as EXEC_UNIT
+from groundplane_deploys.exec_probes import USER as EXEC_USER
+from groundplane_deploys.facts.machine import NetnsUnits
+from groundplane_deploys.machine.defaults import DEFAULTS, STATE_DIRECTORY
+from groundplane_deploys.machine.links import CONNTRACK_FILE, OVERLAY_UNIT
+from groundplane_deploys.machine.name_server import JOURNALS_UNIT, REBUILD_PATH, REBUILD_SERVICE
+from groundplane_deploys.operations import dns
+from groundplane_deploys.operations import links as link_operations
+from groundplane_deploys.operations.firewall import closed
+from groundplane_deploys.operations.refusal import refuse
+from groundplane_deploys.units import remove_unit
 
 AGENT = "groundplane-agent.service"
 _AGENT_FILE = f"/etc/systemd/system/{AGENT}"

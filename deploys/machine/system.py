@@ -6,14 +6,12 @@ from pyinfra import host
 from pyinfra.api import deploy
 from pyinfra.operations import apt, files, server, systemd
 
-from deploys.catalog import node_state
-from deploys.facts.machine import TimeServices
-from deploys.machine.agent import central_source
-from deploys.machine.defaults import DEFAULTS, STATE_DIRECTORY
-from deploys.operations import packages as own
-from groundplane.project.state import NodeBase
-from groundplane.proxies import proxy_of
-from groundplane.rendering import render_template
+from groundplane.deploy_api import NodeBase, proxy_of, render_template
+from groundplane_deploys.catalog import node_state
+from groundplane_deploys.facts.machine import TimeServices
+from groundplane_deploys.machine.agent import central_source
+from groundplane_deploys.machine.defaults import DEFAULTS, STATE_DIRECTORY
+from groundplane_deploys.operations import packages as own
 
 
 @deploy("System", data_defaults=DEFAULTS)

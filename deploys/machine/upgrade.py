@@ -10,11 +10,11 @@ from pyinfra import host, inventory, state
 from pyinfra.api import DeployError, Host, OperationError, deploy
 from pyinfra.operations import apt, python
 
-from deploys.catalog import read_source
-from deploys.machine.defaults import DEFAULTS
-from deploys.machine.system import versions
-from deploys.operations import boot
-from deploys.operations import packages as own
+from groundplane_deploys.catalog import read_source
+from groundplane_deploys.machine.defaults import DEFAULTS
+from groundplane_deploys.machine.system import versions
+from groundplane_deploys.operations import boot
+from groundplane_deploys.operations import packages as own
 
 UPGRADE_DEFAULTS = {
     **DEFAULTS,

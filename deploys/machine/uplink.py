@@ -3,15 +3,15 @@
 from pyinfra import host
 from pyinfra.api import deploy
 
-from deploys import uplink as wanted
-from deploys.bridging import networkd
-from deploys.bridging.errors import BridgeError
-from deploys.catalog import read_source
-from deploys.facts.bridging import LinkManagers, Links
-from deploys.facts.files import DirectoryDigests
-from deploys.machine.defaults import DEFAULTS
-from deploys.operations import bridging, refusal
-from deploys.undo import can_undo
+from groundplane_deploys.catalog import read_source
+from groundplane_deploys.facts.bridging import LinkManagers, Links
+from groundplane_deploys.facts.files import DirectoryDigests
+from groundplane_deploys.machine.defaults import DEFAULTS
+from groundplane_deploys.operations import bridging, refusal
+from groundplane_deploys.plan import uplink as wanted
+from groundplane_deploys.plan.bridging import networkd
+from groundplane_deploys.plan.bridging.errors import BridgeError
+from groundplane_deploys.undo import can_undo
 
 
 @deploy("Uplink", data_defaults={**DEFAULTS, "bridge_timeout": 60})

@@ -3,10 +3,10 @@
 from pyinfra import host
 from pyinfra.api import deploy
 
-from deploys.catalog import compiled_site, node_state
-from deploys.machine.defaults import DEFAULTS
-from deploys.operations import tunnels
-from groundplane.project.sent_on import sent_on
+from groundplane.deploy_api import sent_on
+from groundplane_deploys.catalog import compiled_site, node_state
+from groundplane_deploys.machine.defaults import DEFAULTS
+from groundplane_deploys.operations import tunnels
 
 
 @deploy("Workloads", data_defaults=DEFAULTS)

@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 from pyinfra.api import FunctionCommand, Host, OperationError, State, StringCommand, operation
 
-from deploys.facts.machine import BootIdentity
+from groundplane_deploys.facts.machine import BootIdentity
 
 
 @operation(is_idempotent=False)

@@ -16,9 +16,9 @@ from pyinfra.api import (
 )
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
 
-from deploys.bridging.change import Change
-from deploys.facts.bridging import Links
-from deploys.facts.files import FileDigests
+from groundplane_deploys.facts.bridging import Links
+from groundplane_deploys.facts.files import FileDigests
+from groundplane_deploys.plan.bridging.change import Change
 
 PROGRAM = "/usr/local/sbin/groundplane-bridge"
 STATE_DIRECTORY = "/var/lib/groundplane-bridge"

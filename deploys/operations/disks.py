@@ -6,13 +6,13 @@ from collections.abc import Generator
 from pyinfra import host, logger
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
-from deploys.facts.files import RealPath
-from deploys.facts.libvirt import Domains, PublicKeys, SeedDigests, Volumes
-from deploys.libvirt import paths
-from deploys.libvirt.identity import pool_name
-from deploys.libvirt.machine import Machine
-from deploys.libvirt.seed import LABEL, seed_of
-from deploys.operations.virsh import virsh
+from groundplane_deploys.facts.files import RealPath
+from groundplane_deploys.facts.libvirt import Domains, PublicKeys, SeedDigests, Volumes
+from groundplane_deploys.operations.virsh import virsh
+from groundplane_deploys.plan.libvirt import paths
+from groundplane_deploys.plan.libvirt.identity import pool_name
+from groundplane_deploys.plan.libvirt.machine import Machine
+from groundplane_deploys.plan.libvirt.seed import LABEL, seed_of
 
 Commands = Generator[FileUploadCommand | StringCommand]
 

@@ -10,7 +10,7 @@ from pyinfra import host
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 from pyinfra.facts.files import File
 
-from deploys.facts.files import FileDigests, NameServers
+from groundplane_deploys.facts.files import FileDigests, NameServers
 
 LOCAL = "127.0.0.1"
 

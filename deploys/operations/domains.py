@@ -5,14 +5,21 @@ from collections.abc import Generator, Iterable
 from pyinfra import host, logger
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
-from deploys.facts.libvirt import VIRSH, DomainKind, Domains, FoundDomain, OfferedKeys, PublicKeys
-from deploys.libvirt import paths
-from deploys.libvirt.domains import differences, domain_xml, read_domain
-from deploys.libvirt.greeting import wait_script
-from deploys.libvirt.identity import pool_name
-from deploys.libvirt.machine import Machine
-from deploys.libvirt.seed import seed_of
-from deploys.operations.virsh import Restart, define, refused, shut_down, virsh
+from groundplane_deploys.facts.libvirt import (
+    VIRSH,
+    DomainKind,
+    Domains,
+    FoundDomain,
+    OfferedKeys,
+    PublicKeys,
+)
+from groundplane_deploys.operations.virsh import Restart, define, refused, shut_down, virsh
+from groundplane_deploys.plan.libvirt import paths
+from groundplane_deploys.plan.libvirt.domains import differences, domain_xml, read_domain
+from groundplane_deploys.plan.libvirt.greeting import wait_script
+from groundplane_deploys.plan.libvirt.identity import pool_name
+from groundplane_deploys.plan.libvirt.machine import Machine
+from groundplane_deploys.plan.libvirt.seed import seed_of
 
 Commands = Generator[FileUploadCommand | StringCommand]
 

@@ -9,7 +9,7 @@ from pyinfra import host
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 from pyinfra.facts.files import Link
 
-from deploys.wheelhouse import Wheelhouse
+from groundplane_deploys.wheelhouse import Wheelhouse
 
 
 @operation()

@@ -5,9 +5,9 @@ from collections.abc import Generator, Iterable
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from deploys import firewall
-from deploys.facts.firewall import FirewalldDenies, UfwDenies, UfwRules
-from deploys.firewall import Openings
+from groundplane_deploys.facts.firewall import FirewalldDenies, UfwDenies, UfwRules
+from groundplane_deploys.plan import firewall
+from groundplane_deploys.plan.firewall import Openings
 
 
 @operation()

@@ -6,9 +6,9 @@ from collections.abc import Collection, Generator
 from pyinfra import host
 from pyinfra.api import FileUploadCommand, FunctionCommand, QuoteString, StringCommand, operation
 
-from deploys.facts.images import BackingFiles, FreeBytes, StoredImages
-from deploys.images.local import LocalImage
-from deploys.operations.refusal import refusal
+from groundplane_deploys.facts.images import BackingFiles, FreeBytes, StoredImages
+from groundplane_deploys.images.local import LocalImage
+from groundplane_deploys.operations.refusal import refusal
 
 _MIB = 1 << 20
 _RESERVE = 64 * _MIB  # of the disk, for the host itself

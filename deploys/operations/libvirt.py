@@ -5,21 +5,28 @@ from collections.abc import Generator
 from pyinfra import host, logger
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
-from deploys.facts.libvirt import Domains, Filters, LibvirtFault, Networks, Pools, Volumes
-from deploys.libvirt import paths
-from deploys.libvirt.domains import read_domain
-from deploys.libvirt.identity import pool_name
-from deploys.libvirt.machine import Machine
-from deploys.libvirt.networks import (
+from groundplane.deploy_api import Network
+from groundplane_deploys.facts.libvirt import (
+    Domains,
+    Filters,
+    LibvirtFault,
+    Networks,
+    Pools,
+    Volumes,
+)
+from groundplane_deploys.operations.virsh import Restart, define, refused, shut_down, virsh
+from groundplane_deploys.plan.libvirt import paths
+from groundplane_deploys.plan.libvirt.domains import read_domain
+from groundplane_deploys.plan.libvirt.identity import pool_name
+from groundplane_deploys.plan.libvirt.machine import Machine
+from groundplane_deploys.plan.libvirt.networks import (
     Reservation,
     network_xml,
     other_differences,
     read_network,
 )
-from deploys.libvirt.obstacles import obstacles
-from deploys.libvirt.pools import pool_xml
-from deploys.operations.virsh import Restart, define, refused, shut_down, virsh
-from groundplane.documents.machine import Network
+from groundplane_deploys.plan.libvirt.obstacles import obstacles
+from groundplane_deploys.plan.libvirt.pools import pool_xml
 
 Commands = Generator[FileUploadCommand | StringCommand]
 

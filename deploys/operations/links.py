@@ -5,23 +5,24 @@ from collections.abc import Generator
 from pyinfra import host
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
 
-from deploys.facts.machine import LinkNames, WireGuardKey
-from deploys.operations.refusal import refusal
-from groundplane.dataplanes.links.units import WIREGUARD_KEY
+from groundplane.deploy_api import WIREGUARD_KEY
+from groundplane_deploys.facts.machine import LinkNames, WireGuardKey
+from groundplane_deploys.operations.refusal import refusal
 
 
 @operation()
 def wireguard_key(public: str) -> Generator[FunctionCommand]:
     """Have the private key of *public* on the host; fail with the one that it really has.
 
-    It is made by `deploys.machine.keys`, and its public half written into the catalog; it is never
-    read by anyone but networkd.
+    It is made by `groundplane_deploys.machine.keys`, and its public half written into the catalog; it
+    is never read by anyone but networkd.
     """
     there = host.get_fact(WireGuardKey, path=WIREGUARD_KEY)
     if not there:
         yield refusal(
-            "the node has no key for WireGuard yet: run deploys.machine.keys.wireguard_keys, which "
-            "makes it and prints its public half for spec.wireguard.publicKey"
+            "the node has no key for WireGuard yet: run "
+            "groundplane_deploys.machine.keys.wireguard_keys, which makes it and prints its public "
+            "half for spec.wireguard.publicKey"
         )
     elif there != public:
         yield refusal(

@@ -5,9 +5,9 @@ from collections.abc import Generator, Mapping
 from pyinfra import host
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
 
-from deploys.debian.pins import Versions, by_source, choose, is_kept, pins_of
-from deploys.facts.packages import OnHold, PackageSources, PackageVersions, UpgradeWaits
-from deploys.operations.refusal import refusal
+from groundplane_deploys.debian.pins import Versions, by_source, choose, is_kept, pins_of
+from groundplane_deploys.facts.packages import OnHold, PackageSources, PackageVersions, UpgradeWaits
+from groundplane_deploys.operations.refusal import refusal
 
 # Files of /etc stay as they are. Only a pin may have apt take an older version.
 _INSTALL = (

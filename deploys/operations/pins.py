@@ -6,10 +6,10 @@ from pathlib import Path
 from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
 
-from deploys.facts.libvirt import PublicKeys
-from deploys.libvirt import paths
-from deploys.vm_keys import format_known_hosts, pin
-from groundplane.documents.catalog import Catalog
+from groundplane.deploy_api import Catalog
+from groundplane_deploys.facts.libvirt import PublicKeys
+from groundplane_deploys.plan.libvirt import paths
+from groundplane_deploys.vm_keys import format_known_hosts, pin
 
 
 @operation()

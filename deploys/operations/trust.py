@@ -8,7 +8,7 @@ from pathlib import Path
 from pyinfra import host
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
-from deploys.facts.files import DirectoryDigests, Permissions
+from groundplane_deploys.facts.files import DirectoryDigests, Permissions
 
 
 @operation()

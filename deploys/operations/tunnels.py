@@ -5,7 +5,7 @@ from collections.abc import Generator, Mapping, Sequence
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from deploys.facts.machine import TunnelAddresses
+from groundplane_deploys.facts.machine import TunnelAddresses
 
 
 @operation()

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from pyinfra import host
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
-from deploys.facts.files import FileDigests
+from groundplane_deploys.facts.files import FileDigests
 
 DIRECTORY = "/etc/systemd/system"
 STAGE = "/run/groundplane-units"

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand
 
-from deploys.facts.libvirt import VIRSH
+from groundplane_deploys.facts.libvirt import VIRSH
 
 Restart = Literal["now", "later"]
 """Whether what takes effect at a restart only is given one."""

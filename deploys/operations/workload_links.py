@@ -5,8 +5,8 @@ from collections.abc import Generator, Sequence
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
 
-from deploys.facts.machine import BridgeEntries, LinkNames
-from groundplane.project.state import LocalWorkload
+from groundplane.deploy_api import LocalWorkload
+from groundplane_deploys.facts.machine import BridgeEntries, LinkNames
 
 
 @operation()

@@ -3,16 +3,16 @@
 from pyinfra import host
 from pyinfra.api import deploy
 
-from deploys.bridging import networkd
-from deploys.bridging.errors import BridgeError
-from deploys.bridging.plan import plan
-from deploys.bridging.wanted import bridges_of
-from deploys.facts.bridge_filter import DroppedFrames
-from deploys.facts.bridging import LinkManagers, Links
-from deploys.facts.files import DirectoryDigests
-from deploys.operations import bridging, refusal
-from deploys.undo import can_undo
-from deploys.virtualization.declared import DEFAULTS, declared
+from groundplane_deploys.facts.bridge_filter import DroppedFrames
+from groundplane_deploys.facts.bridging import LinkManagers, Links
+from groundplane_deploys.facts.files import DirectoryDigests
+from groundplane_deploys.operations import bridging, refusal
+from groundplane_deploys.plan.bridging import networkd
+from groundplane_deploys.plan.bridging.errors import BridgeError
+from groundplane_deploys.plan.bridging.plan import plan
+from groundplane_deploys.plan.bridging.wanted import bridges_of
+from groundplane_deploys.undo import can_undo
+from groundplane_deploys.virtualization.declared import DEFAULTS, declared
 
 
 @deploy("Bridges of a hypervisor", data_defaults=DEFAULTS)

@@ -3,9 +3,9 @@
 from pyinfra import host
 from pyinfra.api import DeployError
 
-from deploys.catalog import read_source
-from deploys.vm_keys import DIRECTORY
-from groundplane.documents.machine import Hypervisor
+from groundplane.deploy_api import Hypervisor
+from groundplane_deploys.catalog import read_source
+from groundplane_deploys.vm_keys import DIRECTORY
 
 DEFAULTS = {
     "hypervisor_packages": [

@@ -5,14 +5,14 @@ from functools import cache
 from pyinfra import host
 from pyinfra.api import deploy
 
-from deploys.catalog import read_source, source_directory
-from deploys.images.cache import cache_directory
-from deploys.images.errors import ImageError
-from deploys.images.local import LocalImage, ensure_local
-from deploys.images.wanted import images_of
-from deploys.operations import images as image_operations
-from deploys.operations import refusal
-from deploys.virtualization.declared import DEFAULTS, declared
+from groundplane_deploys.catalog import read_source, source_directory
+from groundplane_deploys.images.cache import cache_directory
+from groundplane_deploys.images.errors import ImageError
+from groundplane_deploys.images.local import LocalImage, ensure_local
+from groundplane_deploys.images.wanted import images_of
+from groundplane_deploys.operations import images as image_operations
+from groundplane_deploys.operations import refusal
+from groundplane_deploys.virtualization.declared import DEFAULTS, declared
 
 
 @deploy("Images of a hypervisor", data_defaults=DEFAULTS)

@@ -4,8 +4,8 @@ from pyinfra import host
 from pyinfra.api import deploy
 from pyinfra.operations import apt, systemd
 
-from deploys.operations import packages as own
-from deploys.virtualization.declared import DEFAULTS
+from groundplane_deploys.operations import packages as own
+from groundplane_deploys.virtualization.declared import DEFAULTS
 
 
 @deploy("Packages of a hypervisor", data_defaults=DEFAULTS)

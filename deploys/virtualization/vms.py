@@ -6,14 +6,14 @@ from pathlib import Path
 from pyinfra import host
 from pyinfra.api import deploy
 
-from deploys.catalog import read_source
-from deploys.libvirt.machine import Machine, machines_of
-from deploys.libvirt.networks import reservations
-from deploys.operations import disks, domains, libvirt, pins
-from deploys.operations.virsh import Restart
-from deploys.virtualization.declared import DEFAULTS, declared
-from deploys.vm_keys import pinned_file
-from groundplane.documents.machine import Network
+from groundplane.deploy_api import Network
+from groundplane_deploys.catalog import read_source
+from groundplane_deploys.operations import disks, domains, libvirt, pins
+from groundplane_deploys.operations.virsh import Restart
+from groundplane_deploys.plan.libvirt.machine import Machine, machines_of
+from groundplane_deploys.plan.libvirt.networks import reservations
+from groundplane_deploys.virtualization.declared import DEFAULTS, declared
+from groundplane_deploys.vm_keys import pinned_file
 
 
 @deploy("VMs", data_defaults=DEFAULTS)

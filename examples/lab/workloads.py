@@ -11,10 +11,10 @@ from pyinfra import host, logger
 from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import files, systemd
 
-from deploys.catalog import read_source
-from deploys.lab.site import SERVERS, has_example_servers
 from groundplane.documents.catalog import Catalog
 from groundplane.documents.site import Workload
+from groundplane_deploys.catalog import read_source
+from groundplane_deploys.lab.site import SERVERS, has_example_servers
 
 HERE = Path(__file__).resolve().parent
 

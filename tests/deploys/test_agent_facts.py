@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploys.facts.agent import DeclaredRevision
+from groundplane_deploys.facts.agent import DeclaredRevision
 
 
 @pytest.mark.parametrize(

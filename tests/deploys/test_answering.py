@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from deploys.answering import LINK, Answering, answering, node_with
 from groundplane.net.proxy import Forwarding
 from groundplane.site import compiled
 from groundplane.site.compiled import FORMAT, Endpoint, Node, Port, Service, columns
+from groundplane_deploys.plan.answering import LINK, Answering, answering, node_with
 from tests.kernel import spaces
 from tests.kernel.world import ip, run, sysctl
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploys.facts.bridge_filter import DroppedFrames
+from groundplane_deploys.facts.bridge_filter import DroppedFrames
 
 DROP = "program iptables\n*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [7:420]\n"
 USER = ":DOCKER-USER - [0:0]\n-A FORWARD -j DOCKER-USER\n"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deploys.catalog import source_files
+from groundplane_deploys.catalog import source_files
 from tests.catalogs import write
 
 

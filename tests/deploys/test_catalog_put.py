@@ -6,7 +6,7 @@ import pytest
 from pyinfra.api import State
 from pyinfra.api.operation import add_op
 
-from deploys.operations import catalog
+from groundplane_deploys.operations import catalog
 from tests.deploys.runs import run
 
 pytestmark = pytest.mark.slow

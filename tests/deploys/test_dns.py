@@ -7,10 +7,10 @@ import pytest
 from pyinfra.api import State
 from pyinfra.api.operation import add_op
 
-from deploys.operations import dns
 from groundplane.dataplanes.dns import local_files, server_config, zone_file, zones_of
 from groundplane.project.state import NodeBase
 from groundplane.site.compiled import StubZone
+from groundplane_deploys.operations import dns
 from tests.deploys.runs import run
 from tests.kernel.named import KEY, SECRET
 from tests.kernel.spaces import based

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deploys.facts.files import (
+from groundplane.dataplanes.dns.serials import Serials
+from groundplane_deploys.facts.files import (
     BindVersion,
     DirectoryDigests,
     FirstSerials,
@@ -17,7 +18,6 @@ from deploys.facts.files import (
     Permissions,
     PythonVersion,
 )
-from groundplane.dataplanes.dns.serials import Serials
 
 
 def _answer(command: object) -> list[str]:

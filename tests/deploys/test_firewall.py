@@ -6,9 +6,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from deploys.catalog import ROOT
-from deploys.facts.firewall import UfwRules
-from deploys.firewall import (
+from groundplane.compile.pipeline import compile_source
+from groundplane.diagnosis import ufw as ufw_files
+from groundplane.diagnosis.facts import Exposed
+from groundplane.project.node import project_base
+from groundplane.proxies import proxy_of
+from groundplane.site.compiled import Overlay
+from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.facts.firewall import UfwRules
+from groundplane_deploys.plan.firewall import (
     Openings,
     firewalld,
     firewalld_without,
@@ -16,12 +22,6 @@ from deploys.firewall import (
     ufw,
     ufw_without,
 )
-from groundplane.compile.pipeline import compile_source
-from groundplane.diagnosis import ufw as ufw_files
-from groundplane.diagnosis.facts import Exposed
-from groundplane.project.node import project_base
-from groundplane.proxies import proxy_of
-from groundplane.site.compiled import Overlay
 from tests.kernel.spaces import based
 
 PAGE = (ROOT / "docs/coexistence.md").read_text()

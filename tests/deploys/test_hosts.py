@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from deploys.hosts import KNOWN_HOSTS, groups_of, pin_host_keys
 from groundplane.load import load
+from groundplane_deploys.hosts import KNOWN_HOSTS, groups_of, pin_host_keys
 
 CATALOG = """
 apiVersion: groundplane/v1

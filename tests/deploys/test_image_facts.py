@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from deploys.facts.images import BackingFiles, FreeBytes, Stored, StoredImages
+from groundplane_deploys.facts.images import BackingFiles, FreeBytes, Stored, StoredImages
 
 
 def answer(command: object) -> list[str]:

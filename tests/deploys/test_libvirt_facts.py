@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deploys.facts.libvirt import (
+from groundplane_deploys.facts.libvirt import (
     Domains,
     Filters,
     Found,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploys.machine.links import configures_links_of_others
+from groundplane_deploys.machine.links import configures_links_of_others
 
 OURS = [
     "/etc/systemd/network/60-groundplane0.network",

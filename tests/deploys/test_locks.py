@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploys.locks import lock_file
+from groundplane_deploys.locks import lock_file
 
 
 def test_the_second_waits_for_the_first_and_says_so(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploys.facts.machine import (
+from groundplane_deploys.facts.machine import (
     BridgeEntries,
     LearnsRoutes,
     LinkAddresses,

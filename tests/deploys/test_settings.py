@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploys.settings import BadAddress, environment, listening_address
+from groundplane_deploys.plan.settings import BadAddress, environment, listening_address
 
 
 @pytest.mark.parametrize(

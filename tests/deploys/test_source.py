@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploys.source import BadSource, Source, source_of
+from groundplane_deploys.plan.source import BadSource, Source, source_of
 
 GIT = "git+ssh://git@git.example/site.git?ref=main"
 

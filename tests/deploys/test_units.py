@@ -7,9 +7,9 @@ import pytest
 from pyinfra.api import State
 from pyinfra.api.operation import add_op
 
-from deploys.machine.name_server import JOURNALS_UNIT, REBUILD_PATH, REBUILD_SERVICE
-from deploys.operations import units
 from groundplane.rendering import render_template
+from groundplane_deploys.machine.name_server import JOURNALS_UNIT, REBUILD_PATH, REBUILD_SERVICE
+from groundplane_deploys.operations import units
 from tests.deploys.runs import run
 
 pytestmark = [

@@ -10,7 +10,7 @@ from pyinfra.api.operation import add_op
 from pyinfra.connectors.fake import FakeConnector
 from pyinfra.operations import server
 
-from deploys.machine.upgrade import begin
+from groundplane_deploys.machine.upgrade import begin
 from tests.deploys.runs import run
 
 CHANGE = "systemctl restart something"

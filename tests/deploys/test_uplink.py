@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 
-from deploys.bridging.change import Made, digest
-from deploys.bridging.errors import BridgeError
-from deploys.facts.bridging import Link, Managers
-from deploys.uplink import files, plan
 from groundplane.documents.machine import Bond, Uplink
+from groundplane_deploys.facts.bridging import Link, Managers
+from groundplane_deploys.plan.bridging.change import Made, digest
+from groundplane_deploys.plan.bridging.errors import BridgeError
+from groundplane_deploys.plan.uplink import files, plan
 
 ADDRESSES = ("192.0.2.1", "2001:db8::1")
 CIDRS = ("192.0.2.0/24", "2001:db8::/64")

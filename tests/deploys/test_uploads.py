@@ -38,7 +38,7 @@ spec:
 """
 INVENTORY = """\
 from pathlib import Path
-from deploys.hosts import groups_of
+from groundplane_deploys.hosts import groups_of
 from groundplane.compile.pipeline import read_catalog
 pinned = {{"ssh_known_hosts_file": "{directory}/known hosts"}}
 nodes = [

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deploys.vm_keys import format_known_hosts, pin, pinned_file, read_pinned
+from groundplane_deploys.vm_keys import format_known_hosts, pin, pinned_file, read_pinned
 from tests.catalogs import read
 
 NODES = """\

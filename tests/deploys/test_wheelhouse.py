@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from deploys import wheelhouse
-from deploys.catalog import ROOT
-from deploys.wheelhouse import wheelhouse_for
+from groundplane_deploys import wheelhouse
+from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.wheelhouse import wheelhouse_for
 
 
 def test_every_requirement_has_a_hash_and_a_wheel() -> None:
@@ -53,9 +53,10 @@ def test_a_second_call_finds_the_same() -> None:
 @pytest.mark.slow
 def test_deploys_that_run_at_the_same_time_find_the_same() -> None:
     script = (
-        "from deploys.wheelhouse import wheelhouse_for\nprint(wheelhouse_for(*sys.argv[1:]).digest)"
+        "import sys; from groundplane_deploys.wheelhouse import wheelhouse_for; "
+        "print(wheelhouse_for(*sys.argv[1:]).digest)"
     )
-    command = [sys.executable, "-c", f"import sys\n{script}", "3.11", platform.machine()]
+    command = [sys.executable, "-c", script, "3.11", platform.machine()]
     running = [
         subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE) for _ in range(3)
     ]

@@ -18,10 +18,10 @@ import dns.query
 import dns.rcode
 import pytest
 
-from deploys.debian.apt import choose_mirror, read_machine_sources
-from deploys.lab import Lab
-from deploys.locks import lock_file
 from groundplane.dataplanes.dns import server_config, zone_file, zones_of
+from groundplane_deploys.debian.apt import choose_mirror, read_machine_sources
+from groundplane_deploys.lab import Lab
+from groundplane_deploys.locks import lock_file
 from tests.kernel.named import KEY, PORT, SECRET
 from tests.kernel.spaces import based, namespace
 from tests.kernel.world import ip, within

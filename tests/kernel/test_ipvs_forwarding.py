@@ -22,9 +22,6 @@ import msgspec
 import pytest
 from pyinfra.api.operation import add_op
 
-from deploys.answering import answering
-from deploys.machine.backend import SYSCTLS
-from deploys.operations import tunnels
 from groundplane.allocate import Lock, allocate
 from groundplane.check import check
 from groundplane.compile.resolve import compile_site
@@ -33,6 +30,9 @@ from groundplane.net.address import family_of
 from groundplane.net.protocols import Family
 from groundplane.node.workload_netns import answer_for
 from groundplane.site import compiled
+from groundplane_deploys.machine.backend import SYSCTLS
+from groundplane_deploys.operations import tunnels
+from groundplane_deploys.plan.answering import answering
 from tests.deploys.runs import run as deploy
 from tests.kernel.echo import connect, echo, lives
 from tests.kernel.ipvs import need_ipvs

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from deploys.lab.disk import root_of
+from groundplane_deploys.lab.disk import root_of
 from tests.nodes.conftest import Deployed
 
 _WHERE = "/opt/lab/archive"

@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from deploys.catalog import ROOT
-from deploys.lab import Lab, down, preflight, ssh_config, up
-from deploys.lab.git import BRANCH, repository, start_git_server, wait_for_git_server
-from deploys.lab.model import GIT
-from deploys.lab.preflight import PreflightError
-from deploys.lab.repository import ensure_repository
-from deploys.lab.services import services
-from deploys.lab.site import lab_of
 from groundplane.compile.pipeline import compile_source, read_catalog
 from groundplane.site import compiled
+from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.lab import Lab, down, preflight, ssh_config, up
+from groundplane_deploys.lab.git import BRANCH, repository, start_git_server, wait_for_git_server
+from groundplane_deploys.lab.model import GIT
+from groundplane_deploys.lab.preflight import PreflightError
+from groundplane_deploys.lab.repository import ensure_repository
+from groundplane_deploys.lab.services import services
+from groundplane_deploys.lab.site import lab_of
 from tests.waiting import PATIENCE, until
 
 PREFIX = os.environ.get("GROUNDPLANE_TEST_LAB", "gp-test")

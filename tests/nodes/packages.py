@@ -4,9 +4,9 @@ import shlex
 import shutil
 from pathlib import Path
 
-from deploys.lab import Lab
-from deploys.lab.command import attempt, explain
-from deploys.lab.disk import root_of
+from groundplane_deploys.lab import Lab
+from groundplane_deploys.lab.command import attempt, explain
+from groundplane_deploys.lab.disk import root_of
 from tests.nodes.conftest import Deployed
 
 

@@ -10,9 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from deploys.catalog import ROOT
-from deploys.lab import Lab, LabNode, client_key, down, entered, known_hosts, ssh_config, up
 from groundplane.compile.pipeline import compile_source
+from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.lab import (
+    Lab,
+    LabNode,
+    client_key,
+    down,
+    entered,
+    known_hosts,
+    ssh_config,
+    up,
+)
 from tests.sites import CLUSTER
 
 pytestmark = pytest.mark.nodes

@@ -13,8 +13,8 @@ from threading import Event
 
 import pytest
 
-from deploys.catalog import ROOT
-from deploys.lab.network import BRIDGE, node_namespace
+from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.lab.network import BRIDGE, node_namespace
 from tests.nodes.bonding import needs_bonds
 from tests.sites import CLUSTER, Site, site_of
 from tests.waiting import until
@@ -22,7 +22,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.nodes
 
 PREFIX = "gp-testbond"
-UPLINK = "deploys.machine.uplink.uplink"
+UPLINK = "groundplane_deploys.machine.uplink.uplink"
 NO_CHANGE = r"Grand total +\d+ +- +- +\d+"
 SITE = (
     CLUSTER
@@ -46,10 +46,10 @@ LACP = SITE.replace("active-backup", "802.3ad")
 TAGGED = LACP.replace("    mtu: 1400", "    mtu: 1400\n    vlan: 7")
 # No wheels are built, as for what installs the agent.
 INVENTORY = """\
-from deploys.catalog import read_source
-from deploys.hosts import groups_of
-from deploys.lab import client_key, enter, known_hosts
-from deploys.lab.site import lab_of
+from groundplane_deploys.catalog import read_source
+from groundplane_deploys.hosts import groups_of
+from groundplane_deploys.lab import client_key, enter, known_hosts
+from groundplane_deploys.lab.site import lab_of
 
 lab = lab_of(read_source())
 enter(lab)

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from deploys.catalog import ROOT
-from deploys.firewall import firewalld_without
+from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.plan.firewall import firewalld_without
 from tests.nodes.conftest import EVERY_WEB, WEB, Deployed
 from tests.nodes.packages import NoPackages, install, remove
 from tests.nodes.traffic import cluster_ip, standing
@@ -67,7 +67,7 @@ def says(section: str) -> list[str]:
 def deploy(site: Deployed) -> list[str]:
     """Deploy what the node's firewall has to let through; return the operations that did something."""
     command = ("pyinfra", "-y", "--json", "--limit", NODE, "inventories/lab.py")
-    done = json.loads(site.run(*command, "deploys.machine.firewall.firewall"))
+    done = json.loads(site.run(*command, "groundplane_deploys.machine.firewall.firewall"))
     operations = done["results"]["operations"]
     return [each["name"] for each in operations if each["success"]]
 

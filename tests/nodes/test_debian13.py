@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploys.lab.site import DEBIAN, SERVERS
+from groundplane_deploys.lab.site import DEBIAN, SERVERS
 from tests.sites import Site, site_of
 
 pytestmark = pytest.mark.nodes

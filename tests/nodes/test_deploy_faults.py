@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from deploys.catalog import ROOT
-from deploys.lab import known_hosts
+from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.lab import known_hosts
 from tests.nodes.conftest import PREFIX, Deployed
 from tests.nodes.test_upgrade import pyinfra
 

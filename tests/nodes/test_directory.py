@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from deploys.catalog import ROOT
+from groundplane_deploys.catalog import ROOT
 from tests.nodes.conftest import CATALOG, EVERY_WEB, WEB, Deployed
 
 pytestmark = pytest.mark.nodes

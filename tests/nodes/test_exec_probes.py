@@ -35,7 +35,7 @@ def probed(site: Deployed) -> Iterator[Deployed]:
         )
         yield site
     finally:
-        site.deploy("deploys.machine.agent.agent")
+        site.deploy("groundplane_deploys.machine.agent.agent")
         site.restore()
         site.on("n1", f"rm -f {PROGRAM} /opt/lab/ready")
 
@@ -49,7 +49,7 @@ def test_an_exec_probe_is_run_where_it_is_allowed(
 ) -> None:
     assert 0 == _failing(probed, "n1")  # it is off, and fails nowhere
 
-    with_data(f"exec_probes = ['{PROGRAM}']").deploy("deploys.machine.agent.agent")
+    with_data(f"exec_probes = ['{PROGRAM}']").deploy("groundplane_deploys.machine.agent.agent")
     probed.wait(lambda: _failing(probed, "n1") == 1, 10, "it fails")
     others = {"web-2", "web-3"}
     probed.wait(lambda: others == set(probed.connect("n1", "", WEB, 80, count=60)), 5, "others")
@@ -58,14 +58,16 @@ def test_an_exec_probe_is_run_where_it_is_allowed(
     probed.wait(lambda: _failing(probed, "n1") == 0, 10, "it passes")
     probed.wait(lambda: EVERY_WEB == set(probed.connect("n1", "", WEB, 80, count=60)), 5, "all")
 
-    again = with_data(f"exec_probes = ['{PROGRAM}']").deploy("deploys.machine.agent.agent")
+    again = with_data(f"exec_probes = ['{PROGRAM}']").deploy(
+        "groundplane_deploys.machine.agent.agent"
+    )
     done = again["results"]["operations"]
     assert [] == [each["name"] for each in done if each["success"] or each["error"]]
 
-    with_data("exec_probes = ['/usr/bin/true']").deploy("deploys.machine.agent.agent")
+    with_data("exec_probes = ['/usr/bin/true']").deploy("groundplane_deploys.machine.agent.agent")
     probed.wait(lambda: _failing(probed, "n1") == 1, 10, "what is not listed is not run")
     assert "is not listed" in probed.on("n1", "groundplane events")
 
-    probed.deploy("deploys.machine.agent.agent")
+    probed.deploy("groundplane_deploys.machine.agent.agent")
     probed.wait(lambda: _failing(probed, "n1") == 0, 10, "it is off again")
     assert "" == probed.on("n1", "ls /etc/systemd/system | grep groundplane-exec", check=False)

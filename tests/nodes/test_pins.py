@@ -12,7 +12,7 @@ from tests.nodes.test_upgrade import pyinfra
 
 pytestmark = pytest.mark.nodes
 
-SYSTEM = ("inventories/lab.py", "deploys.machine.system.system")
+SYSTEM = ("inventories/lab.py", "groundplane_deploys.machine.system.system")
 UPGRADE = ("inventories/lab.py", "deploys/upgrade.py")
 With = Callable[[str], Deployed]
 

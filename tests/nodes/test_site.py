@@ -32,7 +32,7 @@ def test_the_site_is_as_declared(site: Deployed) -> None:
 
 
 def test_the_tour_shows_every_service_and_its_requests_are_answered(site: Deployed) -> None:
-    output = site.run("python", "-m", "deploys.lab", "tour")
+    output = site.run("python", "-m", "groundplane_deploys.lab", "tour")
     services = [each.name for each in compile_source(site.source).services]
     assert [] == [name for name in services if f" {name} " not in output]
     assert 9 == output.count(

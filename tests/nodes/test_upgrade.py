@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from deploys.catalog import ROOT
 from groundplane.compile.pipeline import compile_source
 from groundplane.project import project
+from groundplane_deploys.catalog import ROOT
 from tests.before.ruleset import one_table
 from tests.nodes.conftest import EVERY_WEB, WEB, Deployed
 from tests.nodes.traffic import cluster_ip, standing

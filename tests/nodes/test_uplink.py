@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from deploys.catalog import ROOT
-from deploys.lab.disk import root_of
+from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.lab.disk import root_of
 from tests.sites import CLUSTER, Site, site_of
 from tests.waiting import until
 
 pytestmark = pytest.mark.nodes
 
 PREFIX = "gp-testup"
-UPLINK = "deploys.machine.uplink.uplink"
-LINKS = "deploys.machine.links.links"
+UPLINK = "groundplane_deploys.machine.uplink.uplink"
+LINKS = "groundplane_deploys.machine.links.links"
 SITE = (
     CLUSTER
     + """\

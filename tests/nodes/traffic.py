@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from deploys.lab import ssh_config
+from groundplane_deploys.lab import ssh_config
 from tests.nodes.conftest import EVERY_WEB, PREFIX, Deployed
 
 _STANDING: Final = Path(__file__).with_name("standing.py").read_text()

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import testinfra
 
-from deploys.catalog import compiled_site, node_state, read_source
-from deploys.hosts import groups_of
-from deploys.lab import enter, ssh_config
-from deploys.lab.site import lab_of
 from groundplane.project import NodeState
 from groundplane.site import compiled
+from groundplane_deploys.catalog import compiled_site, node_state, read_source
+from groundplane_deploys.hosts import groups_of
+from groundplane_deploys.lab import enter, ssh_config
+from groundplane_deploys.lab.site import lab_of
 from tests.verify.report import Reach, Result, page
 
 PROBE = Path(__file__).with_name("probe.py").read_text()

@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 
 import jinja2
 
-from deploys.catalog import ROOT
 from groundplane.site import compiled
+from groundplane_deploys.catalog import ROOT
 
 Outcome = Literal["passed", "failed", "skipped"]
 _WORST: tuple[Outcome, ...] = ("failed", "passed", "skipped")

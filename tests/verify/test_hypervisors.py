@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from deploys.catalog import read_source
-from deploys.libvirt.identity import mac_of
 from groundplane.documents.machine import Hypervisor, Network
 from groundplane.documents.site import Node
+from groundplane_deploys.catalog import read_source
+from groundplane_deploys.plan.libvirt.identity import mac_of
 
 
 @pytest.fixture

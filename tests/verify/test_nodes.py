@@ -10,9 +10,6 @@ from typing import Any
 
 import pytest
 
-from deploys.catalog import read_source
-from deploys.machine.defaults import PACKAGES, SERIALS
-from deploys.machine.links import LIBERAL, SYSCTLS
 from groundplane.dataplanes import links
 from groundplane.dataplanes.dns.serials import first_serials
 from groundplane.dataplanes.dns.wire import later
@@ -22,6 +19,9 @@ from groundplane.net.address import network
 from groundplane.node.config_files import node_files, zone_files
 from groundplane.project import NodeState
 from groundplane.proxies import proxy_of
+from groundplane_deploys.catalog import read_source
+from groundplane_deploys.machine.defaults import PACKAGES, SERIALS
+from groundplane_deploys.machine.links import LIBERAL, SYSCTLS
 
 _PIECE = 96 << 10  # bytes of one argument: the kernel takes 128 KiB (execve(2), MAX_ARG_STRLEN)
 

@@ -12,9 +12,9 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from deploys.images.cache import cache_directory
-from deploys.locks import lock_file
-from deploys.process import run
+from groundplane_deploys.images.cache import cache_directory
+from groundplane_deploys.locks import lock_file
+from groundplane_deploys.process import run
 from tests.vms.guest import boot, kernel_directory
 
 _PACKAGES: Final = ("apparmor", "udev")

@@ -11,11 +11,20 @@ from typing import Any
 
 import pytest
 
-from deploys.catalog import ROOT
-from deploys.lab import Lab, LabNode, client_key, down, known_hosts, preflight, ssh_config, up
-from deploys.lab.disk import root_of
-from deploys.lab.preflight import PreflightError
-from deploys.vm_keys import pinned_file
+from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.lab import (
+    Lab,
+    LabNode,
+    client_key,
+    down,
+    known_hosts,
+    preflight,
+    ssh_config,
+    up,
+)
+from groundplane_deploys.lab.disk import root_of
+from groundplane_deploys.lab.preflight import PreflightError
+from groundplane_deploys.vm_keys import pinned_file
 
 PREFIX = "gp-vmtest"
 HOSTS = {"hv1": "192.168.78.11", "hv2": "192.168.78.12"}
@@ -68,7 +77,7 @@ spec:
 
 INVENTORY = """\
 from pathlib import Path
-from deploys.lab import Lab, enter
+from groundplane_deploys.lab import Lab, enter
 enter(Lab(prefix={prefix!r}, state=Path({state!r})))
 hypervisors = {hosts!r}
 """
@@ -127,7 +136,7 @@ class Hypervisors:
         self.project("groundplane", "allocate", str(self.directory))
 
     def deploy(
-        self, *data: str, what: str = "deploys.virtualization.vms", hosts: str = "hv1"
+        self, *data: str, what: str = "groundplane_deploys.virtualization.vms", hosts: str = "hv1"
     ) -> Run:
         """Run pyinfra on *hosts* with *data*, each as in "purge=true"."""
         options = [word for each in data for word in ("--data", each)]

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from deploys.process import run
+from groundplane_deploys.process import run
 from tests.vms.kernels import kept, unpack
 
 # What the first program has to load before it sees this machine's files.

@@ -6,9 +6,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from deploys.images.cache import cache_directory
-from deploys.locks import lock_file
-from deploys.process import run
+from groundplane_deploys.images.cache import cache_directory
+from groundplane_deploys.locks import lock_file
+from groundplane_deploys.process import run
 
 
 def kept(name: str, make: Callable[[Path], None]) -> Path:

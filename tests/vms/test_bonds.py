@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from deploys.catalog import ROOT
-from deploys.lab.base import ensure_base
-from deploys.lab.model import Lab
+from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.lab.base import ensure_base
+from groundplane_deploys.lab.model import Lab
 from tests.vms.booted import run_booted
 
 pytestmark = [pytest.mark.vms, pytest.mark.slow]

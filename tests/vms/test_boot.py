@@ -5,10 +5,10 @@ import subprocess
 
 import pytest
 
-from deploys.images.build import ensure_built
-from deploys.images.cache import cache_directory
-from deploys.lab import client_key, ssh_config
 from groundplane.documents.machine import ImageBuild
+from groundplane_deploys.images.build import ensure_built
+from groundplane_deploys.images.cache import cache_directory
+from groundplane_deploys.lab import client_key, ssh_config
 from tests.vms.conftest import POOL, PREFIX, Hypervisors
 
 pytestmark = [pytest.mark.vms, pytest.mark.slow]

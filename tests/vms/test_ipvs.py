@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from deploys.catalog import ROOT
+from groundplane_deploys.catalog import ROOT
 from tests.vms.guest import keep_bytecode, run_in_guest
 
 pytestmark = pytest.mark.vms

@@ -7,10 +7,10 @@ import platform
 
 import pytest
 
-from deploys.catalog import ROOT
-from deploys.lab.base import ensure_base
-from deploys.lab.model import PYTHONS, Lab
-from deploys.wheelhouse import wheelhouse_for
+from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.lab.base import ensure_base
+from groundplane_deploys.lab.model import PYTHONS, Lab
+from groundplane_deploys.wheelhouse import wheelhouse_for
 from tests.sites import CLUSTER
 from tests.vms.booted import run_booted
 
@@ -81,9 +81,9 @@ done
 echo "n2 booted: $boot, then $now"
 systemctl kill --signal=KILL gp-lab-n1.service
 sleep 1
-.venv/bin/python -m deploys.lab status || true
-.venv/bin/python -m deploys.lab up
-.venv/bin/python -m deploys.lab status
+.venv/bin/python -m groundplane_deploys.lab status || true
+.venv/bin/python -m groundplane_deploys.lab up
+.venv/bin/python -m groundplane_deploys.lab status
 make down
 traces >/tmp/after || true
 diff /tmp/before /tmp/after

@@ -10,8 +10,8 @@ from functools import partial
 
 import pytest
 
-from deploys.catalog import ROOT
-from deploys.lab import stop, up
+from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.lab import stop, up
 from tests.sites import Site, site_of
 from tests.waiting import until
 
@@ -102,7 +102,7 @@ def test_vms_that_are_saved_go_on_where_they_were(site: Site) -> None:
 
 
 def test_wireguard_between_them(site: Site) -> None:
-    keys = "deploys.machine.keys.wireguard_keys"
+    keys = "groundplane_deploys.machine.keys.wireguard_keys"
     site.run("pyinfra", "-y", "inventories/lab.py", "--limit", "nodes", keys)
     machines = site.source / "machines.yaml"
     text = machines.read_text()
@@ -114,8 +114,8 @@ def test_wireguard_between_them(site: Site) -> None:
     machines.write_text(text)
     cluster = site.source / "cluster.yaml"
     cluster.write_text(cluster.read_text() + "  overlay: {mode: wireguard}\n")
-    site.deploy("nodes", "deploys.machine.links.links")
-    site.deploy("nodes", "deploys.machine.agent.agent")
+    site.deploy("nodes", "groundplane_deploys.machine.links.links")
+    site.deploy("nodes", "groundplane_deploys.machine.agent.agent")
     eventually(lambda: {"web-1", "web-2"} == site.answers("v1", 20), 120, "both answer")
     peers = site.on("v1", "wg show groundplane1 transfer").split()
     assert int(peers[1]) > 0 < int(peers[2])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from deploys.libvirt.identity import mac_of
-from deploys.libvirt.paths import disk
+from groundplane_deploys.plan.libvirt.identity import mac_of
+from groundplane_deploys.plan.libvirt.paths import disk
 from tests.vms.conftest import POOL, Hypervisors
 
 pytestmark = pytest.mark.vms
@@ -155,14 +155,14 @@ def test_a_snapshot_is_made_once_and_reverted_to(lab: Hypervisors) -> None:
     lab.deploy()
     script = lab.directory / "snapshots.py"
     script.write_text(
-        "from deploys.operations import domains\n"
+        "from groundplane_deploys.operations import domains\n"
         'domains.snapshot(name="There is a snapshot", domain="v1", snapshot="first")\n'
     )
     assert len(lab.deploy(what=str(script)).changed) == 1
     assert lab.deploy(what=str(script)).changed == ()
     lab.on("hv1", "virsh destroy v1")
     script.write_text(
-        "from deploys.operations import domains\n"
+        "from groundplane_deploys.operations import domains\n"
         'domains.reverted(name="It is as it was", domain="v1", snapshot="first")\n'
     )
     assert lab.deploy(what=str(script)).ok

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from deploys.bridging.cloud_init import PATH, files, is_written_by_it
-from deploys.bridging.errors import BridgeError
-from deploys.bridging.plan import plan
-from deploys.bridging.wanted import Bridge
-from deploys.facts.bridging import Link, Managers
+from groundplane_deploys.facts.bridging import Link, Managers
+from groundplane_deploys.plan.bridging.cloud_init import PATH, files, is_written_by_it
+from groundplane_deploys.plan.bridging.errors import BridgeError
+from groundplane_deploys.plan.bridging.plan import plan
+from groundplane_deploys.plan.bridging.wanted import Bridge
 
 DEFINING = {"/etc/netplan/50-cloud-init.yaml": "network: {}\n"}
 BASE = {"/etc/cloud/cloud.cfg": "# no network here\nusers: [default]\n"}

@@ -2,8 +2,15 @@
 
 from dataclasses import replace
 
-from deploys.bridging.ifupdown import PATH, bond_of, defining, files, links_of, without
-from deploys.bridging.wanted import Bridge
+from groundplane_deploys.plan.bridging.ifupdown import (
+    PATH,
+    bond_of,
+    defining,
+    files,
+    links_of,
+    without,
+)
+from groundplane_deploys.plan.bridging.wanted import Bridge
 
 INTERFACES = """\
 source /etc/network/interfaces.d/*

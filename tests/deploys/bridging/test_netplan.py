@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploys.bridging.errors import BridgeError
-from deploys.bridging.netplan import PATH, defining, files, links_of
-from deploys.bridging.wanted import Bridge
+from groundplane_deploys.plan.bridging.errors import BridgeError
+from groundplane_deploys.plan.bridging.netplan import PATH, defining, files, links_of
+from groundplane_deploys.plan.bridging.wanted import Bridge
 
 INSTALLED = """\
 network:

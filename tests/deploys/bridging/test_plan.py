@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from deploys.bridging.change import Change
-from deploys.bridging.errors import BridgeError
-from deploys.bridging.plan import manager_of, plan
-from deploys.bridging.wanted import bridges_of, uplinks_of, vlan_link
-from deploys.facts.bridging import Link, LinkManagers, Links, Managers
 from groundplane.documents.machine import Network
+from groundplane_deploys.facts.bridging import Link, LinkManagers, Links, Managers
+from groundplane_deploys.plan.bridging.change import Change
+from groundplane_deploys.plan.bridging.errors import BridgeError
+from groundplane_deploys.plan.bridging.plan import manager_of, plan
+from groundplane_deploys.plan.bridging.wanted import bridges_of, uplinks_of, vlan_link
 
 NETWORKD = Managers({"eno1": "/etc/systemd/network/20-wired.network"}, True, False, {}, {})
 LINKS = {

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from deploys.bridging.change import Change
-from deploys.texts import decoded
 from groundplane.rendering import render_template
+from groundplane_deploys.plan.bridging.change import Change
+from groundplane_deploys.plan.texts import decoded
 
 
 def test_the_program_is_valid_and_explains_itself(tmp_path: Path) -> None:

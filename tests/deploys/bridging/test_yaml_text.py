@@ -7,8 +7,8 @@ import yaml
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from deploys.bridging.errors import BridgeError
-from deploys.bridging.yaml_text import Document, Node
+from groundplane_deploys.plan.bridging.errors import BridgeError
+from groundplane_deploys.plan.bridging.yaml_text import Document, Node
 
 GOING = frozenset(("addresses", "routes", "gateway4"))
 STAYING = ("mtu", "macaddress", "wakeonlan", "dhcp4")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deploys.debian.apt import (
+from groundplane_deploys.debian.apt import (
     AptSource,
     NoMirror,
     choose_mirror,

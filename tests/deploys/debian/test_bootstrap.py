@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deploys.debian.bootstrap import compose_debootstrap, compose_script
+from groundplane_deploys.debian.bootstrap import compose_debootstrap, compose_script
 
 ALONE = {"--mount", "--pid", "--kill-child"}
 

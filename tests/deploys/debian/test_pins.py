@@ -2,8 +2,8 @@
 
 import pytest
 
-from deploys.debian.pins import Versions, by_source, choose, is_kept, pins_of
-from deploys.facts.packages import OnHold, PackageSources, PackageVersions, UpgradeWaits
+from groundplane_deploys.debian.pins import Versions, by_source, choose, is_kept, pins_of
+from groundplane_deploys.facts.packages import OnHold, PackageSources, PackageVersions, UpgradeWaits
 
 POLICY = """\
 bind9:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploys.images.build import ensure_built
-from deploys.images.cache import cache_directory
 from groundplane.documents.machine import ImageBuild
+from groundplane_deploys.images.build import ensure_built
+from groundplane_deploys.images.cache import cache_directory
 from tests.deploys.images.booted import Machine, booted
 
 pytestmark = [pytest.mark.vms, pytest.mark.slow]

@@ -2,7 +2,7 @@
 
 import struct
 
-from deploys.images.disk import boot_sector, file_system_size
+from groundplane_deploys.images.disk import boot_sector, file_system_size
 
 MIB = 1 << 20
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deploys.images.download import read_small, take
-from deploys.images.errors import ImageError
+from groundplane_deploys.images.download import read_small, take
+from groundplane_deploys.images.errors import ImageError
 from tests.sources.pki import authority, signed
 from tests.sources.web import Handler, Web, web
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from deploys.images.errors import ImageError
-from deploys.images.format import require_whole
-from deploys.images.local import ensure_local
 from groundplane.documents.machine import Image, ImageSpec
 from groundplane.documents.meta import ObjectMeta
+from groundplane_deploys.images.errors import ImageError
+from groundplane_deploys.images.format import require_whole
+from groundplane_deploys.images.local import ensure_local
 
 
 def qemu_img(*arguments: str | Path) -> None:

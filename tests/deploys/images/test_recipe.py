@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploys.images.recipe import LABEL, Recipe, UnknownArchitecture
+from groundplane_deploys.images.recipe import LABEL, Recipe, UnknownArchitecture
 
 
 def test_the_key_stands_for_all_that_decides() -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from deploys.images.errors import ImageError
-from deploys.images.signature import dearmored, require_signed
 from groundplane.documents.machine import Signature
+from groundplane_deploys.images.errors import ImageError
+from groundplane_deploys.images.signature import dearmored, require_signed
 
 
 def gpg(home: Path, *arguments: str) -> None:

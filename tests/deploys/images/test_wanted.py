@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from deploys.images.wanted import images_of
 from groundplane.compile.pipeline import read_catalog
+from groundplane_deploys.images.wanted import images_of
 from tests.deploys.virtualization.hosts import SITE
 
 NETWORK = "networks: [{name: br0, cidrs: [198.51.100.0/24]}]"

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from deploys.catalog import ROOT
-from deploys.lab.bare import PREFIX, connection, links, settings
 from groundplane.site.compiled import Overlay
+from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.lab.bare import PREFIX, connection, links, settings
 from tests.kernel.spaces import based
 from tests.states import BASE
 
@@ -44,7 +44,7 @@ def test_it_goes_up_answers_and_leaves_nothing() -> None:
     environment = os.environ | {"GROUNDPLANE_SOURCE": str(ROOT / "examples" / "lab")}
 
     def lab(verb: str) -> str:
-        command = [sys.executable, "-m", "deploys.lab.bare", verb]
+        command = [sys.executable, "-m", "groundplane_deploys.lab.bare", verb]
         done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True)
         assert 0 == done.returncode, done.stdout + done.stderr
         return done.stdout

@@ -1,6 +1,6 @@
 """What decides the name of the base tree."""
 
-from deploys.lab.base import base_key
+from groundplane_deploys.lab.base import base_key
 
 
 def test_the_key_does_not_depend_on_the_order_of_packages() -> None:

@@ -1,7 +1,12 @@
 """The texts of the files that make a node."""
 
-from deploys.lab.files import compose_files, format_hosts, format_network, format_resolv_conf
-from deploys.lab.model import Lab, LabNode
+from groundplane_deploys.lab.files import (
+    compose_files,
+    format_hosts,
+    format_network,
+    format_resolv_conf,
+)
+from groundplane_deploys.lab.model import Lab, LabNode
 
 N1 = LabNode("n1", ("192.168.50.11/24", "fd50::11/64"))
 N2 = LabNode("n2", ("192.168.50.12/24",))

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from deploys.lab.git import format_authorized_keys, format_session, node_url
-from deploys.lab.model import Lab, LabNode
-from deploys.lab.repository import PRE_RECEIVE, format_hook, remove_clone
 from groundplane.sources.url import GitUrl, parse
+from groundplane_deploys.lab.git import format_authorized_keys, format_session, node_url
+from groundplane_deploys.lab.model import Lab, LabNode
+from groundplane_deploys.lab.repository import PRE_RECEIVE, format_hook, remove_clone
 
 LAB = Lab(
     nodes=(LabNode("n1", ("192.168.50.11/24",)), LabNode("n2", ("192.168.50.12/24",))),

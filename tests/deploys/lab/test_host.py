@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from deploys.lab.__main__ import parse_arguments
-from deploys.lab.cgroups import parse_hierarchies
-from deploys.lab.command import LabError
-from deploys.lab.keeper import compose_boot, devices_of
-from deploys.lab.model import Lab, LabNode
-from deploys.lab.mounts import read_mounts
-from deploys.lab.preflight import KERNEL, NFT, parse_version
+from groundplane_deploys.lab.__main__ import parse_arguments
+from groundplane_deploys.lab.cgroups import parse_hierarchies
+from groundplane_deploys.lab.command import LabError
+from groundplane_deploys.lab.keeper import compose_boot, devices_of
+from groundplane_deploys.lab.model import Lab, LabNode
+from groundplane_deploys.lab.mounts import read_mounts
+from groundplane_deploys.lab.preflight import KERNEL, NFT, parse_version
 
 HYBRID = """\
 25 1 0:23 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from deploys.lab.command import LabError
-from deploys.lab.model import Lab, LabNode, derive_mac
+from groundplane_deploys.lab.command import LabError
+from groundplane_deploys.lab.model import Lab, LabNode, derive_mac
 
 N1 = LabNode("n1", ("192.168.50.11/24", "fd50::11/64"))
 

@@ -15,12 +15,22 @@ from pathlib import Path
 
 import pytest
 
-from deploys.lab import Lab, LabError, LabNode, down, entered, ssh_config, status, stop, up
-from deploys.lab.cgroups import hierarchies
-from deploys.lab.git import repository, serves_git
-from deploys.lab.model import SERVERS
-from deploys.lab.network import node_namespace
-from deploys.lab.services import services
+from groundplane_deploys.lab import (
+    Lab,
+    LabError,
+    LabNode,
+    down,
+    entered,
+    ssh_config,
+    status,
+    stop,
+    up,
+)
+from groundplane_deploys.lab.cgroups import hierarchies
+from groundplane_deploys.lab.git import repository, serves_git
+from groundplane_deploys.lab.model import SERVERS
+from groundplane_deploys.lab.network import node_namespace
+from groundplane_deploys.lab.services import services
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.nodes
@@ -328,7 +338,9 @@ def test_a_node_that_does_not_boot_is_explained_and_can_be_taken_down() -> None:
     try:
         down(broken)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("deploys.lab.lifecycle.ensure_base", lambda cache, _tree: cache)
+            patch.setattr(
+                "groundplane_deploys.lab.lifecycle.ensure_base", lambda cache, _tree: cache
+            )
             with pytest.raises(LabError) as caught:
                 up(broken)
         assert "n1: it ended while booting" in str(caught.value)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deploys.lab.base import TREES
-from deploys.lab.preflight import INOTIFY, check_inotify, count_inotify
+from groundplane_deploys.lab.base import TREES
+from groundplane_deploys.lab.preflight import INOTIFY, check_inotify, count_inotify
 
 
 @pytest.mark.parametrize(

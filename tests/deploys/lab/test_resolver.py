@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from deploys.lab import resolver
-from deploys.lab.model import Lab
-from deploys.lab.resolver import format_config, format_zone
+from groundplane_deploys.lab import resolver
+from groundplane_deploys.lab.model import Lab
+from groundplane_deploys.lab.resolver import format_config, format_zone
 
 LAB = Lab(state=Path("/var/lib/lab"))
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from deploys.lab import ssh
-from deploys.lab.command import LabError
-from deploys.lab.model import Lab, LabNode
-from deploys.lab.ssh import format_config, format_known_hosts, tail
+from groundplane_deploys.lab import ssh
+from groundplane_deploys.lab.command import LabError
+from groundplane_deploys.lab.model import Lab, LabNode
+from groundplane_deploys.lab.ssh import format_config, format_known_hosts, tail
 
 N1 = LabNode("n1", ("192.168.50.11/24", "fd50::11/64"))
 LAB = Lab(nodes=(N1,), state=Path("/var/lib/lab"))

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from deploys.libvirt.machine import Machine
 from groundplane.documents.machine import Network
+from groundplane_deploys.plan.libvirt.machine import Machine
 
 NAT = Network(name="vms", cidrs=("10.77.0.0/24", "fd77::/64"), mode="nat")
 BRIDGE = Network(

@@ -10,8 +10,8 @@ import pytest
 from pyinfra.api import State
 from pyinfra.api.operation import add_op
 
-from deploys.libvirt.machine import Machine
-from deploys.operations import disks
+from groundplane_deploys.operations import disks
+from groundplane_deploys.plan.libvirt.machine import Machine
 from tests.deploys.libvirt.machines import V1
 from tests.deploys.runs import run
 

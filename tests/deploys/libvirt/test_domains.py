@@ -5,8 +5,13 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from deploys.libvirt.domains import DomainType, differences, domain_xml, read_domain
-from deploys.libvirt.machine import Machine
+from groundplane_deploys.plan.libvirt.domains import (
+    DomainType,
+    differences,
+    domain_xml,
+    read_domain,
+)
+from groundplane_deploys.plan.libvirt.machine import Machine
 from tests.deploys.libvirt.machines import BRIDGE, ON_BRIDGE, V1, machines
 
 # As libvirt 9 shows it while it runs, shortened where it repeats itself.

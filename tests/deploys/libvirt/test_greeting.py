@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploys.libvirt.greeting import wait_script
+from groundplane_deploys.plan.libvirt.greeting import wait_script
 from tests.deploys.libvirt.machines import V1
 
 KEYSCAN = """\

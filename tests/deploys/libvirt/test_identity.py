@@ -1,6 +1,6 @@
 """Names of our own making are always the same, and different for everything."""
 
-from deploys.libvirt.identity import mac_of, uuid_of
+from groundplane_deploys.plan.libvirt.identity import mac_of, uuid_of
 
 
 def test_a_hardware_address_is_that_of_the_name() -> None:

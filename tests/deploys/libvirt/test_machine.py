@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deploys.libvirt.machine import Machine, machines_of
+from groundplane_deploys.plan.libvirt.machine import Machine, machines_of
 from tests.catalogs import PUBLIC_KEY, read
 
 SITE = """\

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from deploys.libvirt.networks import (
+from groundplane.documents.machine import Network
+from groundplane_deploys.plan.libvirt.networks import (
     Reservation,
     gateways,
     network_xml,
@@ -12,7 +13,6 @@ from deploys.libvirt.networks import (
     read_network,
     reservations,
 )
-from groundplane.documents.machine import Network
 from tests.deploys.libvirt.machines import BRIDGE, NAT, ON_BRIDGE, V1
 
 LEASED = replace(V1, addressing="dhcp")

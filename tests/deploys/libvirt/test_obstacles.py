@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from deploys.libvirt.domains import domain_xml
-from deploys.libvirt.machine import Machine
-from deploys.libvirt.networks import network_xml
-from deploys.libvirt.obstacles import obstacles
-from deploys.libvirt.pools import pool_xml
+from groundplane_deploys.plan.libvirt.domains import domain_xml
+from groundplane_deploys.plan.libvirt.machine import Machine
+from groundplane_deploys.plan.libvirt.networks import network_xml
+from groundplane_deploys.plan.libvirt.obstacles import obstacles
+from groundplane_deploys.plan.libvirt.pools import pool_xml
 from tests.deploys.libvirt.machines import NAT, V1
 
 OURS = domain_xml(V1, "qemu", "")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploys.libvirt.probe import EXIT_STATUS, SECTOR, guest_command, probe_script
+from groundplane_deploys.plan.libvirt.probe import EXIT_STATUS, SECTOR, guest_command, probe_script
 
 needs_qemu = pytest.mark.skipif(not shutil.which("qemu-system-x86_64"), reason="needs qemu")
 

@@ -7,9 +7,9 @@ import pytest
 import yaml
 from hypothesis import given
 
-from deploys.libvirt.machine import Machine
-from deploys.libvirt.seed import seed_of
 from groundplane.documents.machine import Network
+from groundplane_deploys.plan.libvirt.machine import Machine
+from groundplane_deploys.plan.libvirt.seed import seed_of
 from tests.deploys.libvirt.machines import KEY, NAT, ON_BRIDGE, V1, machines
 
 LEASED = replace(V1, addressing="dhcp")

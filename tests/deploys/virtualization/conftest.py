@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploys.lab import PreflightError, down, preflight, up
+from groundplane_deploys.lab import PreflightError, down, preflight, up
 from tests.deploys.virtualization.hosts import LAB
 
 

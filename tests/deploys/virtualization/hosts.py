@@ -10,10 +10,18 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploys.catalog import ROOT
-from deploys.lab import Lab, LabNode, client_key, entered, known_hosts, ssh_config, status
-from deploys.lab.disk import root_of
-from deploys.lab.network import node_namespace
+from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.lab import (
+    Lab,
+    LabNode,
+    client_key,
+    entered,
+    known_hosts,
+    ssh_config,
+    status,
+)
+from groundplane_deploys.lab.disk import root_of
+from groundplane_deploys.lab.network import node_namespace
 from tests.nodes.packages import fetch
 
 SUBNET = "192.168.71"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deploys.lab import up
-from deploys.lab.disk import root_of
+from groundplane_deploys.lab import up
+from groundplane_deploys.lab.disk import root_of
 from tests.deploys.virtualization.hosts import (
     LAB,
     SUBNET,
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.nodes, pytest.mark.usefixtures("lab")]
 PENDING = "var/lib/groundplane-bridge/pending"
 
 
-BRIDGES = "deploys.virtualization.bridges"
+BRIDGES = "groundplane_deploys.virtualization.bridges"
 
 
 def good(node: str, *more: str) -> str:

@@ -11,7 +11,7 @@ from tests.deploys.virtualization.hosts import bridge, hypervisor, on, run, writ
 
 pytestmark = [pytest.mark.nodes, pytest.mark.usefixtures("lab")]
 
-IMAGES = "deploys.virtualization.images"
+IMAGES = "groundplane_deploys.virtualization.images"
 NETWORK = bridge("br9", None, "192.168.79.0/24", "192.168.79.1")
 
 IMAGE = """\

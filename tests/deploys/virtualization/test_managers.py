@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploys.lab import up
+from groundplane_deploys.lab import up
 from tests.deploys.virtualization.hosts import (
     LAB,
     SUBNET,
@@ -21,7 +21,7 @@ from tests.nodes.packages import NoPackages
 
 pytestmark = [pytest.mark.nodes, pytest.mark.usefixtures("lab")]
 
-BRIDGES = "deploys.virtualization.bridges"
+BRIDGES = "groundplane_deploys.virtualization.bridges"
 NO_CHANGE = r"Grand total +\d+ +- +- +\d+"
 
 INTERFACES = f"""\

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from deploys.catalog import ROOT
-from deploys.images.build import ensure_built
-from deploys.images.cache import cache_directory
 from groundplane.documents.machine import ImageBuild
+from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.images.build import ensure_built
+from groundplane_deploys.images.cache import cache_directory
 from tests.deploys.images.booted import PORT, PREFIX, USER, Machine, booted
 from tests.deploys.virtualization.hosts import HYPERVISOR, bridge, write_site
 
@@ -48,7 +48,7 @@ def deploy(machine: Machine, directory: Path) -> str:
     inventory.write_text(f"hosts = {[('vm', data)]!r}\n")
     done = subprocess.run(
         ["nsenter", f"--net=/run/netns/{PREFIX}", str(Path(sys.executable).with_name("pyinfra")),
-         "-y", str(inventory), "deploys.virtualization.bridges"],
+         "-y", str(inventory), "groundplane_deploys.virtualization.bridges"],
         cwd=ROOT,
         env=os.environ | {"GROUNDPLANE_SOURCE": str(source)},
         text=True,

@@ -7,7 +7,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from deploys.firewall import openings
 from groundplane.agent.proxy_health import proxy_health
 from groundplane.agent.status import PlaneStatus
 from groundplane.check import check, warnings
@@ -24,6 +23,7 @@ from groundplane.proxies.node import planes, rules_of
 from groundplane.site import compiled
 from groundplane.site.encoding import encode
 from groundplane.site.snapshot import decode
+from groundplane_deploys.plan.firewall import openings
 from tests.catalogs import SITE, read
 from tests.conformance.running import served, site_of
 from tests.kernel.ipvs import in_mode

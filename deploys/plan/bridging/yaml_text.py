@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import yaml
 
-from deploys.bridging.errors import BridgeError
+from groundplane_deploys.plan.bridging.errors import BridgeError
 
 _BREAKS: Final = "\r\n\x85\u2028\u2029"
 _REST_OF_LINE: Final = re.compile(rf"[ \t]*(?:#[^{_BREAKS}]*)?(?P<end>\r\n|[{_BREAKS}]|\Z)")

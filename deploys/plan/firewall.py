@@ -7,12 +7,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from groundplane.doctor import exposed
-from groundplane.kernel.owned import BRIDGE, OVERLAY
-from groundplane.project.state import NodeBase
-from groundplane.proxies import Openings as OfModes
-from groundplane.proxies import proxies
-from groundplane.site import compiled
+from groundplane.deploy_api import BRIDGE, OVERLAY, NodeBase, compiled, exposed, proxies
+from groundplane.deploy_api import Openings as OfModes
 
 _NOTHING: Final = OfModes()
 

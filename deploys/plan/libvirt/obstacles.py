@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from deploys.libvirt import paths
-from deploys.libvirt.domains import read_domain
-from deploys.libvirt.identity import pool_name
-from deploys.libvirt.machine import Machine
-from deploys.libvirt.networks import read_network
-from deploys.libvirt.pools import read_pool
-from groundplane.documents.machine import Network
+from groundplane.deploy_api import Network
+from groundplane_deploys.plan.libvirt import paths
+from groundplane_deploys.plan.libvirt.domains import read_domain
+from groundplane_deploys.plan.libvirt.identity import pool_name
+from groundplane_deploys.plan.libvirt.machine import Machine
+from groundplane_deploys.plan.libvirt.networks import read_network
+from groundplane_deploys.plan.libvirt.pools import read_pool
 
 
 def obstacles(

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from groundplane.errors import SourceError
-from groundplane.sources.url import GitUrl, parse
+from groundplane.deploy_api import GitUrl, SourceError
+from groundplane.deploy_api import parse_source as parse
 
 TRUST_DIRECTORY = "/etc/groundplane/trust"
 TRUST_FILES = ("ssh_key", "known_hosts", "ca.pem", "client.pem", "client.key", "token")

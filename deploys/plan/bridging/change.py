@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from deploys.facts.bridging import Link
-from deploys.texts import encoded
+from groundplane_deploys.facts.bridging import Link
+from groundplane_deploys.plan.texts import encoded
 
 
 class Made(NamedTuple):

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from ipaddress import ip_interface, ip_network
 from typing import Final, Literal
 
-from deploys.libvirt import paths
-from deploys.libvirt.identity import mac_of, uuid_of
-from groundplane.documents.catalog import Catalog
-from groundplane.documents.machine import Hypervisor, Network, Vm, quantity
-from groundplane.documents.site import Node
+from groundplane.deploy_api import Catalog, Hypervisor, Network, Node, Vm, quantity
+from groundplane_deploys.plan.libvirt import paths
+from groundplane_deploys.plan.libvirt.identity import mac_of, uuid_of
 
 _MEBIBYTE: Final = 1 << 20
 

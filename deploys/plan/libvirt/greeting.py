@@ -2,7 +2,7 @@
 
 import shlex
 
-from deploys.libvirt.machine import Machine
+from groundplane_deploys.plan.libvirt.machine import Machine
 
 _SCRIPT = """\
 domain={domain} address={address} key_file={key_file}

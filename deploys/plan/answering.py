@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from ipaddress import ip_interface
 from typing import Final
 
-from groundplane.kernel.owned import ROUTE_PROTOCOL
-from groundplane.net.address import BITS, family_of
-from groundplane.node.workload_netns import TUNNELS
-from groundplane.project.sent_on import sent_on
-from groundplane.rendering import render_template
-from groundplane.site import compiled
+from groundplane.deploy_api import (
+    BITS,
+    ROUTE_PROTOCOL,
+    TUNNELS,
+    compiled,
+    family_of,
+    render_template,
+    sent_on,
+)
 
 LINK: Final = "groundplane2"
 _NOBODY: Final = "127.0.0.71/32"  # of the end of tunnels: an address that nothing on any link has

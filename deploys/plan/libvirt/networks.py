@@ -8,11 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_interface, ip_network
 
-from deploys.libvirt.identity import NAMESPACE, digest_of, owner_of, uuid_of
-from deploys.libvirt.machine import Machine
-from deploys.libvirt.xml import attribute, parse
-from groundplane.documents.machine import Network
-from groundplane.rendering import render_template
+from groundplane.deploy_api import Network, render_template
+from groundplane_deploys.plan.libvirt.identity import NAMESPACE, digest_of, owner_of, uuid_of
+from groundplane_deploys.plan.libvirt.machine import Machine
+from groundplane_deploys.plan.libvirt.xml import attribute, parse
 
 
 @dataclass(frozen=True, order=True)

@@ -1,6 +1,6 @@
 """Where a hypervisor has what belongs to its VMs: all of it below the directory of its pool."""
 
-from groundplane.documents.machine import Hypervisor, Image
+from groundplane.deploy_api import Hypervisor, Image
 
 
 def base_image_path(hypervisor: Hypervisor, image: Image) -> str:

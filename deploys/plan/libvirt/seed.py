@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import yaml
 
-from deploys.libvirt.identity import digest_of
-from deploys.libvirt.machine import Machine
-from deploys.libvirt.networks import gateways
+from groundplane_deploys.plan.libvirt.identity import digest_of
+from groundplane_deploys.plan.libvirt.machine import Machine
+from groundplane_deploys.plan.libvirt.networks import gateways
 
 LABEL: Final = "cidata"
 """The name of the file system that cloud-init looks for."""

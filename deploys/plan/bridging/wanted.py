@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
-from groundplane.documents.machine import Network
+from groundplane.deploy_api import Network
 
 _LONGEST = 15  # characters of a link's name (IFNAMSIZ)
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from deploys.bridging.errors import BridgeError
-from deploys.bridging.yaml_text import Document
+from groundplane_deploys.plan.bridging.errors import BridgeError
+from groundplane_deploys.plan.bridging.yaml_text import Document
 
 PATH: Final = "/etc/cloud/cloud.cfg.d/99-groundplane-network.cfg"
 _TEXT: Final = """\

@@ -4,7 +4,7 @@ import hashlib
 import uuid
 from typing import Final
 
-from deploys.libvirt.xml import Element
+from groundplane_deploys.plan.libvirt.xml import Element
 
 NAMESPACE: Final = "urn:groundplane:libvirt:1"
 """The XML namespace of the mark, which names the site, and a digest of what it asked for."""

@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from deploys.bridging.wanted import Bridge, uplinks_of
-from deploys.bridging.yaml_text import Document, Node
+from groundplane_deploys.plan.bridging.wanted import Bridge, uplinks_of
+from groundplane_deploys.plan.bridging.yaml_text import Document, Node
 
 PATH: Final = "/etc/netplan/90-groundplane-bridges.yaml"
 _HEAD: Final = "# Written by groundplane; changes are overwritten.\n"

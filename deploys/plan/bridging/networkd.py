@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
-from deploys.bridging.errors import BridgeError
-from deploys.bridging.wanted import Bridge, Uplink, uplinks_of
-from groundplane.rendering import render_template
+from groundplane.deploy_api import render_template
+from groundplane_deploys.plan.bridging.errors import BridgeError
+from groundplane_deploys.plan.bridging.wanted import Bridge, Uplink, uplinks_of
 
 DIRECTORY: Final = "/etc/systemd/network"
 # networkd takes the first file that matches a link: ours come before those of installers.

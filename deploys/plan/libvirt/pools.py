@@ -1,8 +1,8 @@
 """The pool: the directory of the disks, so that libvirt's own tools show them."""
 
-from deploys.libvirt.identity import pool_name, uuid_of
-from deploys.libvirt.xml import parse
-from groundplane.rendering import render_template
+from groundplane.deploy_api import render_template
+from groundplane_deploys.plan.libvirt.identity import pool_name, uuid_of
+from groundplane_deploys.plan.libvirt.xml import parse
 
 
 def pool_xml(site: str, path: str) -> str:

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from deploys.bridging import cloud_init, ifupdown, netplan, networkd
-from deploys.bridging.change import Change, Made
-from deploys.bridging.errors import BridgeError
-from deploys.bridging.wanted import Bridge, uplinks_of
-from deploys.facts.bridging import Link, Managers
+from groundplane_deploys.facts.bridging import Link, Managers
+from groundplane_deploys.plan.bridging import cloud_init, ifupdown, netplan, networkd
+from groundplane_deploys.plan.bridging.change import Change, Made
+from groundplane_deploys.plan.bridging.errors import BridgeError
+from groundplane_deploys.plan.bridging.wanted import Bridge, uplinks_of
 
 
 def manager_of(found: Managers, uplinks: Iterable[str]) -> str:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from deploys.bridging.wanted import Bridge, uplinks_of
-from groundplane.rendering import render_template
+from groundplane.deploy_api import render_template
+from groundplane_deploys.plan.bridging.wanted import Bridge, uplinks_of
 
 PATH: Final = "/etc/network/interfaces.d/groundplane-bridges"
 _STANZA: Final = re.compile(r"\s*(iface|mapping|auto|allow-\S+|no-\S+|source\S*|rename|template)\b")

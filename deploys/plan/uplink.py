@@ -8,13 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
-from deploys.bridging import networkd
-from deploys.bridging.change import Change, Made, digest
-from deploys.bridging.errors import BridgeError
-from deploys.bridging.plan import manager_of
-from deploys.facts.bridging import Link, Managers
-from groundplane.documents.machine import Uplink
-from groundplane.rendering import render_template
+from groundplane.deploy_api import Uplink, render_template
+from groundplane_deploys.facts.bridging import Link, Managers
+from groundplane_deploys.plan.bridging import networkd
+from groundplane_deploys.plan.bridging.change import Change, Made, digest
+from groundplane_deploys.plan.bridging.errors import BridgeError
+from groundplane_deploys.plan.bridging.plan import manager_of
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ in the metadata.
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from deploys.libvirt.identity import NAMESPACE, digest_of, owner_of
-from deploys.libvirt.machine import Machine
-from deploys.libvirt.xml import Element, attribute, parse
-from groundplane.rendering import render_template
+from groundplane.deploy_api import render_template
+from groundplane_deploys.plan.libvirt.identity import NAMESPACE, digest_of, owner_of
+from groundplane_deploys.plan.libvirt.machine import Machine
+from groundplane_deploys.plan.libvirt.xml import Element, attribute, parse
 
 DomainType = Literal["kvm", "qemu"]
 

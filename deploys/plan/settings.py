@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from groundplane.net.address import pack
+from groundplane.deploy_api import pack
 
 OWN = "node"  # in place of an address: the first one of the node's document
 
