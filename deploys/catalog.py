@@ -4,6 +4,7 @@ import os
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 from groundplane.deploy_api import (
     Catalog,
@@ -21,11 +22,20 @@ from groundplane.deploy_api import (
 )
 
 ROOT = Path(__file__).resolve().parents[1]
+IS_CHECKOUT: Final = (ROOT / "uv.lock").is_file()  # and no installed package
+KEPT: Final = ROOT / ".cache" if IS_CHECKOUT else Path.home() / ".cache" / "groundplane"
+"""What deploys keep on this machine: wheels, images, and the host keys that they have pinned."""
 
 
 def source_directory() -> Path:
-    """Return the catalog's directory: $GROUNDPLANE_SOURCE, or the example's."""
-    return Path(os.environ.get("GROUNDPLANE_SOURCE", ROOT / "examples" / "lab"))
+    """Return the catalog's directory: $GROUNDPLANE_SOURCE, or in a checkout the example's.
+
+    End the program where there is neither.
+    """
+    given = os.environ.get("GROUNDPLANE_SOURCE", "")
+    if not (given or IS_CHECKOUT):
+        sys.exit("GROUNDPLANE_SOURCE is not set: the directory of your catalog")
+    return Path(given or ROOT / "examples" / "lab")
 
 
 @cache

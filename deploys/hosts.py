@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from groundplane.deploy_api import Catalog, Host, groups, hosts, known_hosts
-from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.catalog import KEPT
 from groundplane_deploys.uploads import keep_uploads_private
 from groundplane_deploys.vm_keys import read_pinned
 
 Hosts = list[tuple[str, dict[str, Any]]]
 
-KNOWN_HOSTS = ROOT / ".cache" / "known_hosts"
+KNOWN_HOSTS = KEPT / "known_hosts"
 
 
 def groups_of(catalog: Catalog) -> dict[str, Hosts]:

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from groundplane.deploy_api import Catalog
-from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.catalog import KEPT
 
-DIRECTORY = ROOT / ".cache" / "vm_keys"
+DIRECTORY = KEPT / "vm_keys"
 
 
 def format_known_hosts(catalog: Catalog, keys: Mapping[str, str]) -> str:

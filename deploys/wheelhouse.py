@@ -9,15 +9,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from groundplane_deploys.catalog import ROOT
+from groundplane_deploys.catalog import IS_CHECKOUT, KEPT, ROOT
 from groundplane_deploys.locks import lock_file
+from groundplane_deploys.own_wheel import installed_files, repack
 
-_CACHE = ROOT / ".cache" / "wheels"
+_CACHE = KEPT / "wheels"
+# With uv.lock and pyproject.toml: what is installed has copies of them.
+_LOCKED = ROOT if IS_CHECKOUT else Path(__file__).parent / "locked"
 # The tags that pip accepts on a machine with glibc 2.28 or newer: every target has that.
 _PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014", "manylinux_2_5", "manylinux1")
 
@@ -43,7 +46,8 @@ class WheelhouseError(Exception):
 def wheelhouse_for(python: str, machine: str) -> Wheelhouse:
     """Return the wheels for *python* ("3.11") on *machine* (as uname -m says)."""
     _CACHE.mkdir(parents=True, exist_ok=True)
-    made = _CACHE / f"of-{_digest_of_sources(python, machine)}"
+    sources = _sources(ROOT) if IS_CHECKOUT else installed_files()
+    made = _CACHE / f"of-{_digest_of(sources, python, machine)}"
     with lock_file(_CACHE / "lock", "another deploy that makes wheels"):
         if not made.is_file() or not (_CACHE / made.read_text()).is_dir():
             made.write_text(_make(python, machine))
@@ -70,26 +74,29 @@ def _make(python: str, machine: str) -> str:
     return digest
 
 
-def _digest_of_sources(python: str, machine: str) -> str:
+def _digest_of(sources: Iterable[tuple[str, Path]], python: str, machine: str) -> str:
     """Return a digest of all that decides what the wheels are: to build one takes a second."""
     total = hashlib.sha256(f"{python} {machine}".encode())
-    for each in sorted(_sources()):
-        total.update(f"\n{each.relative_to(ROOT)} {_digest(each)}".encode())
+    for name, path in sorted(sources):
+        total.update(f"\n{name} {_digest(path)}".encode())
     return total.hexdigest()[:12]
 
 
-def _sources() -> Iterator[Path]:
+def _sources(root: Path) -> Iterator[tuple[str, Path]]:
     for name in ("pyproject.toml", "uv.lock", "README.md", "LICENSE"):
-        yield ROOT / name
-    for tree in ("agent/groundplane", "templates"):
-        for path in (ROOT / tree).rglob("*"):
+        yield name, root / name
+    for tree in ("agent/groundplane", "deploys", "templates"):
+        for path in (root / tree).rglob("*"):
             if path.is_file() and path.suffix != ".pyc":
-                yield path
+                yield str(path.relative_to(root)), path
 
 
 def _locked(*more: str) -> str:
     """Return what the agent needs, and *more* groups, as pip's requirements with their hashes."""
-    return _run([*_uv(), "export", "--quiet", "--locked", "--no-default-groups", *more,
+    # What is installed has no sources, by which uv would see whether the lock is up to date.
+    checked = "--locked" if IS_CHECKOUT else "--frozen"
+    return _run([*_uv(), "export", "--quiet", checked, f"--project={_LOCKED}",
+                 "--no-default-groups", *more,
                  "--no-emit-project", "--no-header", "--format=requirements-txt"])  # fmt: skip
 
 
@@ -106,6 +113,8 @@ def _download(directory: Path, requirements: str, python: str, machine: str) -> 
 
 
 def _own_wheel(out: Path) -> Path:
+    if not IS_CHECKOUT:
+        return repack(out)
     _run(
         [
             *_uv(),
@@ -123,9 +132,11 @@ def _own_wheel(out: Path) -> Path:
 
 def _uv() -> list[str]:
     bundled = ROOT / ".cache" / "uv" / "bin" / "uv"
-    found = shutil.which("uv") or (str(bundled) if bundled.exists() else None)
+    beside = Path(sys.executable).with_name("uv")
+    found = shutil.which("uv") or next((str(e) for e in (bundled, beside) if e.exists()), None)
     if found is None:
-        raise WheelhouseError("uv is not installed; `make setup` does that")
+        how = "`make setup` does that" if IS_CHECKOUT else "install groundplane[deploy]"
+        raise WheelhouseError(f"uv is not installed; {how}")
     return [found]
 
 

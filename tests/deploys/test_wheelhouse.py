@@ -31,16 +31,18 @@ def test_what_only_the_deploys_need_is_not_among_them() -> None:
     assert names.isdisjoint({"pyinfra", "paramiko", "pytest", "hypothesis", "mypy"})
 
 
-def test_another_source_is_another_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_source_is_another_wheel(tmp_path: Path) -> None:
+    def digest(python: str = "3.11") -> str:
+        return wheelhouse._digest_of(wheelhouse._sources(tmp_path), python, "x86_64")
+
     for name in ("pyproject.toml", "uv.lock", "README.md", "LICENSE"):
         (tmp_path / name).touch()
     source = tmp_path / "agent" / "groundplane" / "a.py"
     source.parent.mkdir(parents=True)
     source.write_text("one")
-    monkeypatch.setattr(wheelhouse, "ROOT", tmp_path)
-    digests = [wheelhouse._digest_of_sources("3.11", "x86_64")]
+    digests = [digest()]
     source.write_text("two")
-    digests += [wheelhouse._digest_of_sources(python, "x86_64") for python in ("3.11", "3.13")]
+    digests += [digest(), digest("3.13")]
     assert 3 == len(set(digests))
 
 
