@@ -3,24 +3,12 @@
 import base64
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from pyinfra.api import FactBase
 
+from groundplane_deploys.plan.bridging.found import Link, Managers
 from groundplane_deploys.plan.texts import decoded
-
-
-@dataclass(frozen=True)
-class Link:
-    """A link as the kernel has it; *addresses* have their prefix lengths, without link-local ones."""
-
-    name: str
-    mac: str
-    mtu: int
-    kind: str
-    master: str
-    addresses: frozenset[str]
 
 
 class Links(FactBase[dict[str, Link]]):
@@ -34,22 +22,6 @@ class Links(FactBase[dict[str, Link]]):
     def process(self, output: Iterable[str]) -> dict[str, Link]:
         found = [_link(each) for each in json.loads("".join(output) or "[]") if each]
         return {link.name: link for link in found}
-
-
-@dataclass(frozen=True)
-class Managers:
-    """What configures links: *networkd* has the file used (or "") of each link that it knows.
-
-    *cloud_config* are the files of cloud-init's configuration that mention a network.
-    """
-
-    networkd: dict[str, str]
-    networkd_runs: bool
-    network_manager_runs: bool
-    netplan: dict[str, str]
-    interfaces: dict[str, str]
-    cloud_init_runs: bool = False
-    cloud_config: dict[str, str] = field(default_factory=dict)
 
 
 class LinkManagers(FactBase[Managers]):

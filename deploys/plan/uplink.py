@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from groundplane.deploy_api import Uplink, render_template
-from groundplane_deploys.facts.bridging import Link, Managers
 from groundplane_deploys.plan.bridging import networkd
 from groundplane_deploys.plan.bridging.change import Change, Made, digest
 from groundplane_deploys.plan.bridging.errors import BridgeError
+from groundplane_deploys.plan.bridging.found import Link, Managers
 from groundplane_deploys.plan.bridging.plan import manager_of
 
 

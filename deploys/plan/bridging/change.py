@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from groundplane_deploys.facts.bridging import Link
+from groundplane_deploys.plan.bridging.found import Link
 from groundplane_deploys.plan.texts import encoded
 
 

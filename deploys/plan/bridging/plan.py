@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from groundplane_deploys.facts.bridging import Link, Managers
 from groundplane_deploys.plan.bridging import cloud_init, ifupdown, netplan, networkd
 from groundplane_deploys.plan.bridging.change import Change, Made
 from groundplane_deploys.plan.bridging.errors import BridgeError
+from groundplane_deploys.plan.bridging.found import Link, Managers
 from groundplane_deploys.plan.bridging.wanted import Bridge, uplinks_of
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from groundplane.documents.machine import Network
 from groundplane_deploys.plan.libvirt.machine import Machine
 from groundplane_deploys.plan.libvirt.seed import seed_of
-from tests.deploys.libvirt.machines import KEY, NAT, ON_BRIDGE, V1, machines
+from tests.deploys.plan.libvirt.machines import KEY, NAT, ON_BRIDGE, V1, machines
 
 LEASED = replace(V1, addressing="dhcp")
 

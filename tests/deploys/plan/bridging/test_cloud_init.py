@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from groundplane_deploys.facts.bridging import Link, Managers
 from groundplane_deploys.plan.bridging.cloud_init import PATH, files, is_written_by_it
 from groundplane_deploys.plan.bridging.errors import BridgeError
+from groundplane_deploys.plan.bridging.found import Link, Managers
 from groundplane_deploys.plan.bridging.plan import plan
 from groundplane_deploys.plan.bridging.wanted import Bridge
 

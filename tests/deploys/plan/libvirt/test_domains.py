@@ -12,7 +12,7 @@ from groundplane_deploys.plan.libvirt.domains import (
     read_domain,
 )
 from groundplane_deploys.plan.libvirt.machine import Machine
-from tests.deploys.libvirt.machines import BRIDGE, ON_BRIDGE, V1, machines
+from tests.deploys.plan.libvirt.machines import BRIDGE, ON_BRIDGE, V1, machines
 
 # As libvirt 9 shows it while it runs, shortened where it repeats itself.
 ADDED = """\

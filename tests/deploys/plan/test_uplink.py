@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from groundplane.documents.machine import Bond, Uplink
-from groundplane_deploys.facts.bridging import Link, Managers
 from groundplane_deploys.plan.bridging.change import Made, digest
 from groundplane_deploys.plan.bridging.errors import BridgeError
+from groundplane_deploys.plan.bridging.found import Link, Managers
 from groundplane_deploys.plan.uplink import files, plan
 
 ADDRESSES = ("192.0.2.1", "2001:db8::1")

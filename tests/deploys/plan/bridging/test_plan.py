@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from groundplane.documents.machine import Network
-from groundplane_deploys.facts.bridging import Link, LinkManagers, Links, Managers
+from groundplane_deploys.facts.bridging import LinkManagers, Links
 from groundplane_deploys.plan.bridging.change import Change
 from groundplane_deploys.plan.bridging.errors import BridgeError
+from groundplane_deploys.plan.bridging.found import Link, Managers
 from groundplane_deploys.plan.bridging.plan import manager_of, plan
 from groundplane_deploys.plan.bridging.wanted import bridges_of, uplinks_of, vlan_link
 

@@ -12,7 +12,7 @@ from pyinfra.api.operation import add_op
 
 from groundplane_deploys.operations import disks
 from groundplane_deploys.plan.libvirt.machine import Machine
-from tests.deploys.libvirt.machines import V1
+from tests.deploys.plan.libvirt.machines import V1
 from tests.deploys.runs import run
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from groundplane_deploys.plan.libvirt.greeting import wait_script
-from tests.deploys.libvirt.machines import V1
+from tests.deploys.plan.libvirt.machines import V1
 
 KEYSCAN = """\
 #!/bin/sh

@@ -13,7 +13,7 @@ from groundplane_deploys.plan.libvirt.networks import (
     read_network,
     reservations,
 )
-from tests.deploys.libvirt.machines import BRIDGE, NAT, ON_BRIDGE, V1
+from tests.deploys.plan.libvirt.machines import BRIDGE, NAT, ON_BRIDGE, V1
 
 LEASED = replace(V1, addressing="dhcp")
 ROUTED = Network(name="vms", cidrs=NAT.cidrs, mode="route")

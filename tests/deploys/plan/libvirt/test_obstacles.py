@@ -7,7 +7,7 @@ from groundplane_deploys.plan.libvirt.machine import Machine
 from groundplane_deploys.plan.libvirt.networks import network_xml
 from groundplane_deploys.plan.libvirt.obstacles import obstacles
 from groundplane_deploys.plan.libvirt.pools import pool_xml
-from tests.deploys.libvirt.machines import NAT, V1
+from tests.deploys.plan.libvirt.machines import NAT, V1
 
 OURS = domain_xml(V1, "qemu", "")
 

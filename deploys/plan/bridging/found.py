@@ -1,0 +1,31 @@
+"""What a host has: its links, and what configures them."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link as the kernel has it; *addresses* have their prefix lengths, without link-local ones."""
+
+    name: str
+    mac: str
+    mtu: int
+    kind: str
+    master: str
+    addresses: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Managers:
+    """What configures links: *networkd* has the file used (or "") of each link that it knows.
+
+    *cloud_config* are the files of cloud-init's configuration that mention a network.
+    """
+
+    networkd: dict[str, str]
+    networkd_runs: bool
+    network_manager_runs: bool
+    netplan: dict[str, str]
+    interfaces: dict[str, str]
+    cloud_init_runs: bool = False
+    cloud_config: dict[str, str] = field(default_factory=dict)
