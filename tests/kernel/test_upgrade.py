@@ -1,12 +1,16 @@
 """The version before had one table; this one has two: they change in one transaction, under traffic."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import sleep
 from typing import Self
 
 import pytest
 
+from groundplane.dataplanes.nftables.netlink import Connection
+from groundplane.kernel.tables import BatchMessage
 from groundplane.project import project
 from tests.before.ruleset import one_table
 from tests.conformance.running import site_of
@@ -15,6 +19,7 @@ from tests.kernel.segments import Echo, broken, connected
 from tests.kernel.spaces import based, namespace, own
 from tests.kernel.world import World, run, world
 from tests.states import state
+from tests.waiting import until
 
 pytestmark = pytest.mark.kernel
 
@@ -80,6 +85,7 @@ class Connecting:
         self._thread.join()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["IPv4", "IPv6"])
 @pytest.mark.parametrize("path", PATHS)
 def test_no_connection_is_lost(net: World, path: str, family: str, tmp_path: Path) -> None:
@@ -100,6 +106,48 @@ def test_no_connection_is_lost(net: World, path: str, family: str, tmp_path: Pat
         each.close()
     tables = run(net.node("n1"), "nft", "list", "tables")
     assert "table ip groundplane-services" in tables
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["IPv4", "IPv6"])
+@pytest.mark.parametrize("path", PATHS)
+def test_what_is_missed_meanwhile_is_sent_again(net: World, path: str, family: str) -> None:
+    """A packet may pass the new chain before it has rules, and the old one when it has none any more.
+
+    Passed on untranslated, its connection would stay so for as long as its client tries.
+    """
+    upgrade(net)
+    place, address = net.place(PATHS[path][0]), address_of(net, path, family)
+    node = net.node("n1")
+    ip = "ip" if family == "IPv4" else "ip6"
+    run(node, "nft", f"flush chain {ip} groundplane-services nat-prerouting")
+    with ThreadPoolExecutor(1) as pool:
+        begun = pool.submit(connected, place, address, 80, 1)
+        until(lambda: "SYN-SENT" in run(place, "ss", "-tn", "state", "all"))
+        sleep(0.1)
+        upgrade(net)
+        for each in begun.result():
+            each.close()
+
+
+def test_sets_lose_their_elements_with_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a packet in the old rules finds the address of its service, but no port, and is refused."""
+    with namespace("emptied") as netns:
+        node, sent = Node(netns), list[str]()
+        commit = Connection.commit
+
+        def record(connection: Connection, messages: Sequence[BatchMessage]) -> None:
+            sent.extend(each.what for each in messages)
+            commit(connection, messages)
+
+        node.apply(state(A, base=based(affinity_timeouts=(60,))))
+        monkeypatch.setattr(Connection, "commit", record)
+        node.apply(state(A, base=based()))
+        node.close()
+    tables = ("ip groundplane-services", "ip6 groundplane-services")
+    emptied = [f"all elements of {table} service_addresses" for table in tables]
+    assert emptied == [what for what in sent if what.startswith("all elements")]
+    assert sent.index(emptied[0]) < sent.index("removal of table ip groundplane-services")
 
 
 def test_it_is_one_transaction_and_clients_stay_where_they_were(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ IPVS_TABLE: Final = "groundplane-ipvs"  # of ip and ip6; there where marked pack
 
 # Where our chains are asked at a hook; names of nft stand for 0 (filter), -100 (dstnat) and so on.
 TRANSLATED_AT: Final = -100  # with kube-proxy's and Docker's: the first that translates decides
+MISSED_AT: Final = -99  # behind these: what was missed while tables are replaced
 MASQUERADED_AT: Final = 99  # services' connections, before the plumbing's own rules at srcnat (100)
 GUARDED_AT: Final = -310  # before br_netfilter shows a frame to IP's own rules, and before raw
 IPVS_LED_AT: Final = -110  # after conntrack, before addresses are translated

@@ -102,6 +102,14 @@ def encode(delta: Delta[Element, bytes]) -> list[BatchMessage]:
     return [*_messages(_DELETE_ELEMENTS, 0, gone), *_messages(_NEW_ELEMENTS, CREATE, new)]
 
 
+def emptying(table: Table, name: str) -> BatchMessage:
+    """Return the message that deletes all elements of the set *name*."""
+    names = (_TABLE, table.name), (_SET, name)
+    body = b"".join(attribute(kind, text.encode() + b"\0") for kind, text in names)
+    what = f"all elements of {table} {name}"
+    return BatchMessage(_DELETE_ELEMENTS, 0, netfilter(FAMILIES[table.family]) + body, what)
+
+
 def encode_expiring(kept: Iterable[ExpiringElement]) -> list[BatchMessage]:
     """Return the messages that add the elements *kept* with what is left of their time."""
     new: dict[int, list[bytes]] = defaultdict(list)

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from groundplane.dataplanes import Drift
 from groundplane.dataplanes.diff import Delta, pieces
-from groundplane.dataplanes.nftables.batch import encode, encode_expiring
+from groundplane.dataplanes.nftables.batch import emptying, encode, encode_expiring
 from groundplane.dataplanes.nftables.maps import Element, Elements, Map, map_of
 from groundplane.dataplanes.nftables.monitor import Monitor
 from groundplane.dataplanes.nftables.netlink import Connection
@@ -194,6 +194,7 @@ class Nftables:
         try:
             self._connection.commit(
                 [
+                    *self._emptying(base),
                     *removal(TABLES),
                     *compile_ruleset(self._framework_of(base)),
                     *encode(delta),
@@ -202,6 +203,14 @@ class Nftables:
             )
         except ChangeRejected as rejected:  # no part of it can be written alone
             raise KernelRefused(str(rejected)) from None
+
+    def _emptying(self, base: NodeBase) -> Iterator[BatchMessage]:
+        """Yield what empties sets of the tables that are there, of this version or another."""
+        names = [name for each in self._rules_of(base) for name in each.emptied]
+        for table in TABLES:
+            for name in names:
+                if self._connection.has_set(table, name):
+                    yield emptying(table, name)
 
     def _framework_of(self, base: NodeBase) -> str:
         return framework(self._rules_of(base), base)

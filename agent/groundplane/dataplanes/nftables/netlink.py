@@ -29,7 +29,7 @@ from groundplane.kernel.tables import (
     transaction,
 )
 
-_GET_GENERATION: Final = SUBSYSTEM << 8 | 16
+_GET_SET, _GET_GENERATION = SUBSYSTEM << 8 | 10, SUBSYSTEM << 8 | 16
 _USERDATA: Final = 6  # NFTA_TABLE_USERDATA
 
 
@@ -74,6 +74,17 @@ class Connection:
     def has_table(self, table: Table) -> bool:
         """Return whether *table* is there, whoever made it."""
         return has_table(self._netlink, FAMILIES[table.family], table.name)
+
+    def has_set(self, table: Table, name: str) -> bool:
+        """Return whether *table* is there and has a set or map *name*."""
+        names = (1, table.name), (2, name)  # NFTA_SET_TABLE, NFTA_SET_NAME
+        body = b"".join(attribute(kind, text.encode() + b"\0") for kind, text in names)
+        try:
+            return bool(
+                list(self._netlink.ask(_GET_SET, 0, netfilter(FAMILIES[table.family]) + body))
+            )
+        except FileNotFoundError:
+            return False
 
     def framework_there(self, table: Table, constant: Sequence[str]) -> bytes:
         """Return a digest of what *table* is but for the elements that we change.

@@ -26,6 +26,12 @@ class Rules:
     maps: Callable[[NodeBase], Sequence[Map]]
     render: Callable[[NodeBase, Part], Elements]
     constant: tuple[str, ...] = ()
+    emptied: tuple[str, ...] = ()
+    """Sets whose elements have to go with those of maps when tables are replaced.
+
+    A packet that is in the rules then finds nothing in their maps any more (Linux 6.9), while a set
+    has its elements for a moment longer.
+    """
     kept: Callable[[NodeBase], Sequence[Map]] = _none
     """The maps that packets write: what is in them outlives a replacement of the tables."""
     required: Callable[[NodeBase, Delta[Element, bytes]], Sequence[Table]] = _none

@@ -13,6 +13,8 @@ from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
 from groundplane.site.map_sizes import RANGE_STEP
 
+# A packet that no longer finds its service must not find its address, and be refused.
+EMPTIED: Final = ("service_addresses",)
 CONSTANT: Final = ("classes", "service_cidrs", "own_workloads", "workload_cidrs")
 _COMPLAINTS: Final[dict[Family, str]] = {  # what ICMP says of a packet that it shows
     "IPv4": "{ destination-unreachable, time-exceeded, parameter-problem }",

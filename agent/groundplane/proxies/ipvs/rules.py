@@ -12,7 +12,7 @@ from groundplane.kernel.tables import Table
 from groundplane.project.state import NodeBase
 from groundplane.proxies.frontends.handle import DROP, LOCAL_POOL, REFUSE
 from groundplane.proxies.frontends.maps import MAPS as FRONTENDS
-from groundplane.proxies.frontends.rules import CONSTANT, service_rules, service_tables
+from groundplane.proxies.frontends.rules import CONSTANT, EMPTIED, service_rules, service_tables
 from groundplane.proxies.ipvs.frontends import BALANCED, leads_to_ipvs, render_frontends
 from groundplane.proxies.ipvs.maps import MAPS
 
@@ -44,6 +44,7 @@ RULES: Final = Rules(
     text=_text,
     maps=_maps,
     render=render_frontends,
+    emptied=EMPTIED,
     constant=CONSTANT,
     required=_required,
 )

@@ -8,7 +8,7 @@ from groundplane.dataplanes.nftables.rules import Rules
 from groundplane.project.state import NodeBase
 from groundplane.proxies.frontends.handle import DROP, LOCAL_POOL, REFUSE
 from groundplane.proxies.frontends.maps import MAPS as FRONTENDS
-from groundplane.proxies.frontends.rules import CONSTANT, service_rules, service_tables
+from groundplane.proxies.frontends.rules import CONSTANT, EMPTIED, service_rules, service_tables
 from groundplane.proxies.nftables.classes import DRAWS, EXACT, HASH, SIZES, TIMEOUT_SHIFT
 from groundplane.proxies.nftables.maps import MAPS
 from groundplane.proxies.nftables.render import render
@@ -62,6 +62,7 @@ RULES: Final = Rules(
     text=_text,
     maps=_maps,
     render=render,
+    emptied=EMPTIED,
     constant=(*CONSTANT, "choose"),
     kept=_kept,
 )
