@@ -29,7 +29,7 @@ from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.node.config_files import zone_files
 from groundplane.project.extent import Only
 from groundplane.project.persistent_map import changed
-from groundplane.project.state import Member, NodeBase, NodeState, ServicePort, VirtualService
+from groundplane.project.state import Member, NodeBase, NodeState, VirtualPort, VirtualService
 from groundplane.site.compiled import Sizes
 
 PORT: Final = 5300
@@ -53,14 +53,14 @@ class Change(NamedTuple):
 def standing(number: int) -> VirtualService:
     high, low = divmod(number, 1 << 16)
     ip = f"10.{96 + high}.{low >> 8}.{low & 255}"
-    return VirtualService("default", f"s{number}", (ip,), (ServicePort("http", "TCP", 80, 0),))
+    return VirtualService("default", f"s{number}", (ip,), (VirtualPort("http", "TCP", 80, 0),))
 
 
 def moving(number: int, version: int) -> VirtualService:
     """Return a service whose only endpoint has another address in each *version*."""
     address = f"10.244.{number}.{1 + version % 250}"
     member = Member("db-0", address, (5432,))
-    ports = (ServicePort("sql", "TCP", 5432, 0),)
+    ports = (VirtualPort("sql", "TCP", 5432, 0),)
     return VirtualService("default", f"m{number}", (), ports, (member,))
 
 

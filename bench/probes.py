@@ -24,7 +24,7 @@ from contextlib import suppress
 
 from bench.network import new_network
 from groundplane.agent import loop  # noqa: F401  (its memory is the agent's)
-from groundplane.probes import Key, Prober, Verdict
+from groundplane.probes import ProbeKey, Prober, Verdict
 from groundplane.site.compiled import Probe, ProbeKind
 
 PORTS = range(8000, 8008)
@@ -78,7 +78,7 @@ async def cost(count: int, kind: ProbeKind, seconds: float) -> None:
     """Print what *count* probes of *kind* take, from the second period on."""
     changes = 0
 
-    def changed(found: Mapping[Key, Verdict]) -> None:
+    def changed(found: Mapping[ProbeKey, Verdict]) -> None:
         nonlocal changes
         changes += len(found)
 
@@ -111,7 +111,7 @@ async def cost(count: int, kind: ProbeKind, seconds: float) -> None:
 
 async def kills(count: int) -> None:
     """Print how long after its death a backend is told, beside *count* others that are probed."""
-    told: dict[Key, float] = {}
+    told: dict[ProbeKey, float] = {}
     prober = Prober("n0", lambda found: told.update(
         (key, time.perf_counter()) for key, each in found.items() if not each.passing
     ))  # fmt: skip

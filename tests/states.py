@@ -17,8 +17,8 @@ from groundplane.project.state import (
     NodeState,
     NodeWorkloads,
     Peer,
-    ServicePort,
     Targets,
+    VirtualPort,
     VirtualService,
 )
 from groundplane.site import compiled
@@ -93,7 +93,7 @@ def service(
         name,
         tuple(ips),
         (
-            ServicePort(
+            VirtualPort(
                 "http",
                 protocol,
                 port,
@@ -106,7 +106,7 @@ def service(
 
 
 def headless(name: str, *members: Member) -> VirtualService:
-    return VirtualService("default", name, (), (ServicePort("http", "TCP", 80, 0),), members)
+    return VirtualService("default", name, (), (VirtualPort("http", "TCP", 80, 0),), members)
 
 
 def external_name(name: str, target: str) -> VirtualService:

@@ -11,7 +11,7 @@ from groundplane.kernel import netlink
 from groundplane.kernel.netlink import (
     ACK,
     DUMP,
-    Message,
+    NetlinkMessage,
     Socket,
     acknowledging,
     attribute,
@@ -47,7 +47,7 @@ def test_nested_attributes() -> None:
 @given(bodies=st.lists(st.binary(max_size=40).map(lambda body: body + bytes(-len(body) % 4))))
 def test_messages_are_read_as_they_are_written(bodies: list[bytes]) -> None:
     datagram = b"".join(message(KIND, 3, 7, body) for body in bodies)
-    assert [Message(KIND, 3, body) for body in bodies] == [*messages(datagram)]
+    assert [NetlinkMessage(KIND, 3, body) for body in bodies] == [*messages(datagram)]
 
 
 @pytest.mark.parametrize("broken", [bytes(4), bytes(16), b"\2\0\0\0" + bytes(12), b"\1"])

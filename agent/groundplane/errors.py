@@ -13,12 +13,12 @@ GroundplaneError
 """
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+FieldFaults = Iterator[tuple[str, str]]  # the path of a field, and what is wrong with it
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-
-
 _LONG = 400  # characters: of what is longer, the beginning and the end are shown
 _TAIL: Final = 40  # characters, at most, for what is said of those that are left out
 MAX_TEXT: Final = 64 << 10  # characters of one text that an agent keeps: some hundred faults

@@ -12,7 +12,7 @@ from groundplane.deploy_api import ROUTE_PROTOCOL, render_template
 from groundplane_deploys.catalog import compiled_site, read_source
 from groundplane_deploys.facts.machine import LinkAddresses, Routes
 from groundplane_deploys.operations.refusal import refuse
-from groundplane_deploys.plan.answering import LINK, Answering, answering, node_with
+from groundplane_deploys.plan.dsr import LINK, DirectReturn, direct_return, node_with
 from groundplane_deploys.units import put_unit, remove_unit
 from groundplane_deploys.uploads import keep_uploads_private
 
@@ -35,7 +35,7 @@ def backend() -> None:
             name="The host is not a node", reason=f"it is Node/{node}: deploys/node.py is for it"
         )
         return
-    wanted = answering(site, links)
+    wanted = direct_return(site, links)
     if wanted.addresses:
         _have(wanted, links.get(LINK, []))
     elif host.get_fact(File, path=SCRIPT):
@@ -48,7 +48,7 @@ def backend() -> None:
         )
 
 
-def _have(wanted: Answering, there: list[str]) -> None:
+def _have(wanted: DirectReturn, there: list[str]) -> None:
     for key, value in SYSCTLS.items():
         server.sysctl(
             name=f"{key} is {value}",
@@ -71,7 +71,7 @@ def _have(wanted: Answering, there: list[str]) -> None:
     systemd.service(name="It does after a boot, too", service=UNIT, running=True, enabled=True)
 
 
-def _put(wanted: Answering) -> OperationMeta:
+def _put(wanted: DirectReturn) -> OperationMeta:
     return files.put(
         name=f"{SCRIPT} says what comes to the host",
         src=StringIO(wanted.script),
@@ -81,7 +81,7 @@ def _put(wanted: Answering) -> OperationMeta:
 
 
 def _remove() -> None:
-    _put(Answering())
+    _put(DirectReturn())
     server.shell(name="The host answers by no service's address", commands=[SCRIPT])
     remove_unit(UNIT)
     for path in (SCRIPT, SYSCTL_FILE):

@@ -3,7 +3,7 @@
 from pyinfra import host
 from pyinfra.api import deploy
 
-from groundplane.deploy_api import sent_on
+from groundplane.deploy_api import dsr_addresses
 from groundplane_deploys.catalog import compiled_site, node_state
 from groundplane_deploys.machine.defaults import DEFAULTS
 from groundplane_deploys.operations import tunnels
@@ -17,6 +17,7 @@ def workloads() -> None:
     tunnels.answered(
         name="Workloads answer by the addresses that come to them in tunnels",
         wanted={
-            each.instance: list(sent_on(site, "tunnel", each.addresses)) for each in base.workloads
+            each.instance: list(dsr_addresses(site, "tunnel", each.addresses))
+            for each in base.workloads
         },
     )

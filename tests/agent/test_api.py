@@ -12,7 +12,7 @@ import pytest
 
 from groundplane.agent.api import Api
 from groundplane.agent.exchanges import Response
-from groundplane.agent.http import Request
+from groundplane.agent.http import ApiRequest
 from groundplane.agent.report import Report
 from groundplane.agent.status import PlaneStatus, Status
 from tests.states import BASE
@@ -35,10 +35,10 @@ class Asked:
     def local(
         self, path: str, method: str = "GET", query: Mapping[str, str] | None = None
     ) -> Response:
-        return asyncio.run(self._answers.local(Request(method, path, query or {})))
+        return asyncio.run(self._answers.local(ApiRequest(method, path, query or {})))
 
     def observed(self, path: str, method: str = "GET") -> Response:
-        return asyncio.run(self._answers.observed(Request(method, path, {})))
+        return asyncio.run(self._answers.observed(ApiRequest(method, path, {})))
 
     def behind(self, plane: str, seconds: float) -> None:
         """Let *plane* be behind since *seconds* ago."""

@@ -19,7 +19,7 @@ from groundplane.dataplanes import Drift
 from groundplane.dataplanes.diff import Delta
 from groundplane.errors import KernelRefused
 from groundplane.project.extent import All, Extent, Only, Repair
-from groundplane.project.state import NodeBase, NodeState, ServicePort, VirtualService
+from groundplane.project.state import NodeBase, NodeState, VirtualPort, VirtualService
 from groundplane.site.encoding import encode
 from tests.agent.fakes import FILES, Plane
 from tests.catalogs import write
@@ -46,7 +46,7 @@ class Hanging(Plane):
 
 
 def service(name: str, ip: str) -> VirtualService:
-    return VirtualService("default", name, (ip,), (ServicePort("", "TCP", 80, 1),))
+    return VirtualService("default", name, (ip,), (VirtualPort("", "TCP", 80, 1),))
 
 
 def states(count: int) -> Iterator[tuple[NodeState, Extent]]:

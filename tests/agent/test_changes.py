@@ -7,7 +7,7 @@ import pytest
 from groundplane.agent.changes import Told, emptied_events, endpoint_events, service_events
 from groundplane.net.address import pack
 from groundplane.project.extent import All, Extent, Only
-from groundplane.project.state import Member, NodeState, ServicePort, Targets, VirtualService
+from groundplane.project.state import Member, NodeState, Targets, VirtualPort, VirtualService
 from tests.states import BASE
 
 Key = tuple[str, str]
@@ -24,7 +24,7 @@ def targets(*places: str) -> Targets:
 def service(name: str, *places: str, ip: str = "10.96.0.5", port: int = 80) -> VirtualService:
     found = targets(*(place for place in places if ":" not in place))
     found6 = targets(*(place for place in places if ":" in place))
-    ports = (ServicePort("http", "TCP", port, 1, found, found6),)
+    ports = (VirtualPort("http", "TCP", port, 1, found, found6),)
     return VirtualService("default", name, (ip,), ports)
 
 

@@ -11,12 +11,12 @@ import pytest
 
 from groundplane.agent import http
 from groundplane.agent.exchanges import Response
-from groundplane.agent.http import Request, Server, parse
+from groundplane.agent.http import ApiRequest, Server, parse
 
 HELLO = Response(200, b"hello\n", "text/plain")
 
 
-async def hello(request: Request) -> Response:
+async def hello(request: ApiRequest) -> Response:
     if request.path == "/wrong":
         raise ValueError("a defect")
     return HELLO
@@ -116,7 +116,7 @@ def test_who_asks_too_slowly_is_hung_up_on(tmp_path: Path) -> None:
 def test_who_does_not_take_the_answer_holds_no_connection(tmp_path: Path) -> None:
     size = 16 << 20
 
-    async def long(_: Request) -> Response:
+    async def long(_: ApiRequest) -> Response:
         return Response(200, size * b"x")
 
     async def steps() -> None:
@@ -217,6 +217,6 @@ def test_why_an_address_cannot_be_had_is_said(tmp_path: Path) -> None:
 
 
 def test_of_a_name_that_is_given_twice_the_last_value_counts() -> None:
-    expected = Request("GET", "/events", {"since": "2", "about": "Service/a b"})
+    expected = ApiRequest("GET", "/events", {"since": "2", "about": "Service/a b"})
     head = b"GET /events?since=1&since=2&about=Service%2Fa+b HTTP/1.1\r\n\r\n"
     assert expected == parse(head)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.allocate import Allocations, Lock, allocate, require_current
-from groundplane.documents.catalog import Catalog, Key, Object
+from groundplane.documents.catalog import Catalog, DocumentKey, Object
 from groundplane.errors import LockOutdated
 from groundplane.net.address import bridge_address
 from tests.catalogs import catalog, cluster, node, service, workload
@@ -198,14 +198,14 @@ def test_a_headless_service_has_no_address() -> None:
         Lock(),
     )
     assert found.cluster_ips == {("default", "web"): ()}
-    assert Key("Service", "default", "web") not in found.lock.held
+    assert DocumentKey("Service", "default", "web") not in found.lock.held
 
 
 def test_an_external_name_has_no_address() -> None:
     web = service("web", type="ExternalName", external_name="a.example", selector={"a": "b"})
     found = allocate(catalog(cluster("10.96.0.0/24"), node("n1", "192.0.2.1"), web), Lock())
     assert found.cluster_ips == {("default", "web"): ()}
-    assert Key("Service", "default", "web") not in found.lock.held
+    assert DocumentKey("Service", "default", "web") not in found.lock.held
 
 
 def test_a_workload_on_the_hosts_network_has_no_address_of_its_own() -> None:
@@ -234,7 +234,7 @@ def test_an_explicit_address_may_come_from_anywhere_in_the_range() -> None:
 
 def test_an_explicit_address_wins_over_the_locks() -> None:
     nodes: list[Object] = [cluster("10.96.0.0/24"), node("n1", "192.0.2.1")]
-    lock = Lock({Key("Service", "default", "web"): ("10.96.0.99",)})
+    lock = Lock({DocumentKey("Service", "default", "web"): ("10.96.0.99",)})
     found = allocate(catalog(*nodes, service("web", cluster_ip="10.96.0.7")), lock)
     assert found.cluster_ips["default", "web"] == ("10.96.0.7",)
     assert found.lock.released == {"10.96.0.99": 1}

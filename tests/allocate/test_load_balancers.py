@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.allocate import Allocations, Lock, allocate
-from groundplane.documents.catalog import Catalog, Key, Object
+from groundplane.documents.catalog import Catalog, DocumentKey, Object
 from groundplane.documents.service import LOAD_BALANCER_CLASS
 from groundplane.documents.site import Cluster, Dns
 from tests.allocate.balanced import (
@@ -33,7 +33,9 @@ WEB, DB = ("default", "web"), ("default", "db")
 
 def held(**given_: str) -> Lock:
     """Return a lock in which load balancers have addresses."""
-    return Lock({Key("LoadBalancer", "default", name): (text,) for name, text in given_.items()})
+    return Lock(
+        {DocumentKey("LoadBalancer", "default", name): (text,) for name, text in given_.items()}
+    )
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def test_a_service_has_an_address_of_each_of_its_families_in_its_order() -> None
     first, second = found.load_balancers[WEB]
     assert ip_address(first) in ip_network(POOL6)
     assert ip_address(second) in ip_network(POOL4)
-    assert found.lock.held[Key("LoadBalancer", *WEB)] == (first, second)
+    assert found.lock.held[DocumentKey("LoadBalancer", *WEB)] == (first, second)
 
 
 @pytest.mark.parametrize(

@@ -7,17 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.allocate import Lock, format_lock, parse_lock
-from groundplane.documents.catalog import Key
+from groundplane.documents.catalog import DocumentKey
 from groundplane.errors import CatalogError, printable
 
 LOCK = Lock(
     held={
-        Key("Workload", "default", "web-1"): ("10.244.17.66",),
-        Key("Service", "default", "web"): ("10.96.131.7", "fd00:10:96::8d2"),
-        Key("Node", "", "n1"): ("10.244.17.0/24",),
-        Key("NodePort", "default", "web/TCP/80"): ("30080",),
-        Key("HealthCheck", "default", "web"): ("31999",),
-        Key("LoadBalancer", "default", "web"): ("203.0.113.10", "2001:db8:1::10"),
+        DocumentKey("Workload", "default", "web-1"): ("10.244.17.66",),
+        DocumentKey("Service", "default", "web"): ("10.96.131.7", "fd00:10:96::8d2"),
+        DocumentKey("Node", "", "n1"): ("10.244.17.0/24",),
+        DocumentKey("NodePort", "default", "web/TCP/80"): ("30080",),
+        DocumentKey("HealthCheck", "default", "web"): ("31999",),
+        DocumentKey("LoadBalancer", "default", "web"): ("203.0.113.10", "2001:db8:1::10"),
     },
     released={"10.96.4.5": 12, "10.96.4.4": 2, "30090": 3},
 )
@@ -59,10 +59,12 @@ _PORTS = st.builds(
     "{}/{}/{}".format, _NAMES, st.sampled_from(["TCP", "UDP", "SCTP"]), st.integers(1, 65535)
 )
 _KEYS = st.one_of(
-    st.builds(Key, st.sampled_from(["Service", "Workload", "LoadBalancer"]), _NAMES, _NAMES),
-    st.builds(Key, st.just("HealthCheck"), _NAMES, _NAMES),
-    st.builds(Key, st.just("NodePort"), _NAMES, _PORTS),
-    st.builds(Key, st.just("Node"), st.just(""), _NAMES),
+    st.builds(
+        DocumentKey, st.sampled_from(["Service", "Workload", "LoadBalancer"]), _NAMES, _NAMES
+    ),
+    st.builds(DocumentKey, st.just("HealthCheck"), _NAMES, _NAMES),
+    st.builds(DocumentKey, st.just("NodePort"), _NAMES, _PORTS),
+    st.builds(DocumentKey, st.just("Node"), st.just(""), _NAMES),
 )
 _ADDRESSES = (st.ip_addresses(v=4), st.ip_addresses(network="fd00::/8"))
 
@@ -76,7 +78,7 @@ def locks(draw: st.DrawFn) -> Lock:
     )
     ports = iter(draw(st.lists(st.integers(1, 65535), unique=True, min_size=12, max_size=12)))
 
-    def texts(key: Key) -> tuple[str, ...]:
+    def texts(key: DocumentKey) -> tuple[str, ...]:
         if key.kind in ("NodePort", "HealthCheck"):
             return (str(next(ports)),)
         found = [next(each) for each in draw(st.sampled_from([(four,), (six,), (four, six)]))]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.allocate import Allocations, Lock, allocate
-from groundplane.documents.catalog import Catalog, Key, Object
+from groundplane.documents.catalog import Catalog, DocumentKey, Object
 from groundplane.documents.site import WorkloadPort
 from tests.allocate.balanced import NODE, allocated, faults, load_balancer, on_nodes, ports, site
 from tests.catalogs import catalog, service, workload
@@ -184,9 +184,9 @@ def test_the_lock_holds_each_port_of_a_service() -> None:
     assert {
         key: given_ for key, given_ in held.items() if key.kind in ("NodePort", "HealthCheck")
     } == {
-        Key("NodePort", "default", "web/TCP/80"): ("30080",),
-        Key("NodePort", "default", "web/UDP/53"): ("30053",),
-        Key("HealthCheck", "default", "web"): ("30001",),
+        DocumentKey("NodePort", "default", "web/TCP/80"): ("30080",),
+        DocumentKey("NodePort", "default", "web/UDP/53"): ("30053",),
+        DocumentKey("HealthCheck", "default", "web"): ("30001",),
     }
 
 
@@ -234,7 +234,10 @@ def test_what_is_released_by_all_protocols_is_released_once() -> None:
 def held(**numbers: int) -> Lock:
     """Return a lock in which port 80 of each service of *numbers* has a node port."""
     return Lock(
-        {Key("NodePort", "default", f"{name}/TCP/80"): (str(n),) for name, n in numbers.items()}
+        {
+            DocumentKey("NodePort", "default", f"{name}/TCP/80"): (str(n),)
+            for name, n in numbers.items()
+        }
     )
 
 

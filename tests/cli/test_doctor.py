@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from groundplane.agent.store import save_site
 from groundplane.compile.pipeline import compile_source
-from groundplane.doctor import Address, Facts
+from groundplane.doctor import AddressFact, Facts
 from groundplane.site.encoding import encode
 from tests.catalogs import write
 from tests.cli.run import FILES, Command, Done
@@ -20,9 +20,9 @@ TABLES = tuple({"table": {"family": table.family, "name": table.name}} for table
 GOOD = Facts(
     interfaces={"groundplane0": True},
     addresses=(
-        Address("uplink", "192.0.2.1", 24),
-        Address("groundplane0", "10.244.1.1", 24),
-        Address("groundplane0", "fd00:244:0:1::1", 64),
+        AddressFact("uplink", "192.0.2.1", 24),
+        AddressFact("groundplane0", "10.244.1.1", 24),
+        AddressFact("groundplane0", "fd00:244:0:1::1", 64),
     ),
     ruleset=TABLES,
 )
@@ -132,7 +132,7 @@ def test_what_is_not_there_is_one_line(
 def test_another_machine_is_told_to_name_its_node(
     groundplane: Command, site: Path, facts: list[Facts]
 ) -> None:
-    facts.append(replace(GOOD, addresses=(Address("eth0", "198.51.100.7", 24),)))
+    facts.append(replace(GOOD, addresses=(AddressFact("eth0", "198.51.100.7", 24),)))
     told = "error: no Node has an address of this machine; set --node\n"
     assert Done(1, "", told) == groundplane("doctor", "site")
 

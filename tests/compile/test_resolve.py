@@ -8,7 +8,7 @@ import pytest
 
 from groundplane.compile.pipeline import allocate_source
 from groundplane.compile.resolve import compile_site
-from groundplane.project.select_endpoints import NOWHERE, Place, choose
+from groundplane.project.select_endpoints import NOWHERE, Place, select_endpoints
 from groundplane.site import compiled
 from groundplane.site.compiled import Endpoint, columns
 from tests.catalogs import DUAL, DUAL_WITHOUT_DNS, SITE, WITHOUT_DNS, read
@@ -192,13 +192,13 @@ def test_traffic_goes_to_ready_endpoints_and_else_to_serving_terminating_ones(
 ) -> None:
     """KEP-1669; a workload whose probe fails is neither. Established flows go on with all of them."""
     service = web(*of)
-    chosen = choose(service, NOWHERE, {("default", name) for name in failing})
+    chosen = select_endpoints(service, NOWHERE, {("default", name) for name in failing})
     assert expected == names(service, chosen.cluster)
     assert serving == names(service, chosen.serving)
 
 
 def test_a_failing_workload_of_another_namespace_does_not_count() -> None:
-    assert [0] == [*choose(web(READY), NOWHERE, {("shop", "ready")}).cluster]
+    assert [0] == [*select_endpoints(web(READY), NOWHERE, {("shop", "ready")}).cluster]
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_service_may_keep_its_endpoints_where_all_fail(
     """All come back, those that failed first included, each as its conditions say."""
     service = web(READY, OTHER, DRAINING, keep_last_endpoints=True)
     failed = {("default", name) for name in failing}
-    assert cluster == names(service, choose(service, NOWHERE, failed).cluster)
+    assert cluster == names(service, select_endpoints(service, NOWHERE, failed).cluster)
 
 
 def test_the_annotation_says_which_service_keeps_its_endpoints(source: Path) -> None:
@@ -229,7 +229,7 @@ def test_the_annotation_says_which_service_keeps_its_endpoints(source: Path) -> 
 
 def test_publish_not_ready_addresses_takes_all_as_ready() -> None:
     service = web(READY, DRAINING, GONE, NOT_READY, publish_not_ready=True)
-    assert [0, 1, 2, 3] == [*choose(service, NOWHERE, {("default", "ready")}).cluster]
+    assert [0, 1, 2, 3] == [*select_endpoints(service, NOWHERE, {("default", "ready")}).cluster]
 
 
 N1, N2 = Place("n1", "east"), Place("n2", "west")
@@ -250,8 +250,8 @@ def test_local_endpoints_are_chosen_apart(
     of: tuple[Endpoint, ...], place: Place, expected: tuple[str, ...]
 ) -> None:
     service = web(*of, external_local=True)
-    assert expected == names(service, choose(service, place, frozenset()).local)
-    assert ("ready",) == names(service, choose(service, place, frozenset()).cluster)[:1]
+    assert expected == names(service, select_endpoints(service, place, frozenset()).local)
+    assert ("ready",) == names(service, select_endpoints(service, place, frozenset()).cluster)[:1]
 
 
 EAST, WEST = ("east",), ("west",)
@@ -282,12 +282,14 @@ def test_hints_prefer_a_node_else_a_zone_where_every_endpoint_has_one(
         for each, (zones, nodes) in zip((READY, OTHER), hints, strict=True)
     )
     service = web(*of)
-    assert expected == names(service, choose(service, place, frozenset()).cluster)
+    assert expected == names(service, select_endpoints(service, place, frozenset()).cluster)
 
 
 def test_hints_of_endpoints_that_are_not_ready_do_not_count() -> None:
     service = web(READY._replace(for_zones=EAST), OTHER, NOT_READY)
-    assert ("other",) == names(service, choose(service, N1, {("default", "ready")}).cluster)
+    assert ("other",) == names(
+        service, select_endpoints(service, N1, {("default", "ready")}).cluster
+    )
 
 
 ZONES = FIXED.replace("{name: n1}", "{name: n1, labels: {topology.kubernetes.io/zone: east}}")

@@ -19,7 +19,7 @@ from groundplane.errors import KernelRefused
 from groundplane.net.address import pack
 from groundplane.project.extent import Only
 from groundplane.project.state import NodeBase, NodeState, NodeWorkloads, Part
-from groundplane.proxies.ipvs.plane import Ipvs
+from groundplane.proxies.ipvs.plane import IpvsPlane
 from groundplane.proxies.ipvs.render import render as render_ipvs
 from tests.rulesets import MAPS, framework_digest, render
 from tests.states import BASE, of_family, service, state, states
@@ -217,7 +217,7 @@ def test_after_any_sequence_of_states_the_plane_holds_the_last(
 
 REAL: dict[str, Callable[[], InMemory[Any, Any]]] = {
     "links": lambda: InMemory("links", links.render),
-    "ipvs": lambda: InMemory("ipvs", render_ipvs, Ipvs().context),
+    "ipvs": lambda: InMemory("ipvs", render_ipvs, IpvsPlane().context),
     "nftables": lambda: InMemory(
         "nftables", render, lambda base: (framework_digest(base), *base.addresses)
     ),

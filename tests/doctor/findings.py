@@ -5,12 +5,12 @@ import re
 from msgspec.structs import replace
 
 from groundplane.doctor import (
-    Address,
+    AddressFact,
     Exposed,
     Facts,
     Finding,
     Listener,
-    Route,
+    RouteFact,
     diagnose,
 )
 from groundplane.project.state import NodeBase
@@ -40,21 +40,21 @@ GOOD = Facts(
     },
     interfaces={"lo": True, "uplink": True, "groundplane0": True},
     addresses=(
-        Address("lo", "127.0.0.1", 8),
-        Address("uplink", "192.0.2.1", 24),
-        Address("uplink", "2001:db8::1", 64),
-        Address("groundplane0", "10.244.1.1", 24),
-        Address("groundplane0", "fd00:244:0:1::1", 64),
+        AddressFact("lo", "127.0.0.1", 8),
+        AddressFact("uplink", "192.0.2.1", 24),
+        AddressFact("uplink", "2001:db8::1", 64),
+        AddressFact("groundplane0", "10.244.1.1", 24),
+        AddressFact("groundplane0", "fd00:244:0:1::1", 64),
     ),
     routes=(
-        Route("0.0.0.0/0", "uplink", "192.0.2.254", 3),
-        Route("::/0", "uplink", "2001:db8::fe", 3),
-        Route("192.0.2.0/24", "uplink", protocol=2),
-        Route("10.244.1.0/24", "groundplane0", protocol=2),
-        Route("10.244.1.1/32", "groundplane0", protocol=2, kind="local"),
-        Route("10.96.0.0/24", "groundplane0", protocol=71),
-        Route("10.244.2.0/24", "uplink", "192.0.2.2", 71),
-        Route("10.0.0.0/8", "uplink", "192.0.2.254", 3),  # wider than ours
+        RouteFact("0.0.0.0/0", "uplink", "192.0.2.254", 3),
+        RouteFact("::/0", "uplink", "2001:db8::fe", 3),
+        RouteFact("192.0.2.0/24", "uplink", protocol=2),
+        RouteFact("10.244.1.0/24", "groundplane0", protocol=2),
+        RouteFact("10.244.1.1/32", "groundplane0", protocol=2, kind="local"),
+        RouteFact("10.96.0.0/24", "groundplane0", protocol=71),
+        RouteFact("10.244.2.0/24", "uplink", "192.0.2.2", 71),
+        RouteFact("10.0.0.0/8", "uplink", "192.0.2.254", 3),  # wider than ours
     ),
     listeners=(Listener("TCP", "0.0.0.0", 22), Listener("UDP", "127.0.0.1", 30053)),
     ruleset=OURS,

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from groundplane.doctor import (
-    Address,
+    AddressFact,
     Exposed,
     Facts,
     HostPort,
@@ -328,8 +328,8 @@ def with_overlay(facts: Facts) -> Facts:
         interfaces={**facts.interfaces, "groundplane1": True},
         addresses=(
             *facts.addresses,
-            Address("groundplane1", "10.244.1.1", 32),
-            Address("groundplane1", "fd00:244:0:1::1", 128),
+            AddressFact("groundplane1", "10.244.1.1", 32),
+            AddressFact("groundplane1", "fd00:244:0:1::1", 128),
         ),
     )
 

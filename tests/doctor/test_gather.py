@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from groundplane.doctor import Address, Listener, Route, gather
+from groundplane.doctor import AddressFact, Listener, RouteFact, gather
 from groundplane.doctor.gather import addresses, parse_routes, parse_sockets
 from groundplane.errors import KernelRefused
 from groundplane.kernel.tables import Table
@@ -52,22 +52,22 @@ UDP6 = """\
 
 
 def test_addresses() -> None:
-    assert [Address("lo", "127.0.0.1", 8), Address("lo", "::1", 128)] == [*addresses(LINKS)]
+    assert [AddressFact("lo", "127.0.0.1", 8), AddressFact("lo", "::1", 128)] == [*addresses(LINKS)]
 
 
 def test_routes_of_the_main_and_the_local_table() -> None:
     assert [
-        Route("0.0.0.0/0", "uplink", "192.0.2.254", 3),
-        Route("10.96.0.0/24", "groundplane0", "", 71),
-        Route("10.244.1.7/32", "eth1", "", 2),
-        Route("127.0.0.1/32", "lo", "", 2, "local"),
-        Route("10.0.0.0/8", "", "", 3, "blackhole"),
+        RouteFact("0.0.0.0/0", "uplink", "192.0.2.254", 3),
+        RouteFact("10.96.0.0/24", "groundplane0", "", 71),
+        RouteFact("10.244.1.7/32", "eth1", "", 2),
+        RouteFact("127.0.0.1/32", "lo", "", 2, "local"),
+        RouteFact("10.0.0.0/8", "", "", 3, "blackhole"),
     ] == [*parse_routes(json.dumps(ROUTES), "0.0.0.0/0")]
 
 
 def test_routes_of_ipv6() -> None:
     listed = [{"dst": "default", "dev": "uplink", "protocol": "9"}, {"dst": "fd00::1", "dev": "lo"}]
-    assert [Route("::/0", "uplink", "", 9), Route("fd00::1/128", "lo", "", 3)] == [
+    assert [RouteFact("::/0", "uplink", "", 9), RouteFact("fd00::1/128", "lo", "", 3)] == [
         *parse_routes(json.dumps(listed), "::/0")
     ]
     assert [] == [*parse_routes("", "::/0")]

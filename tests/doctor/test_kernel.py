@@ -4,9 +4,9 @@ import pytest
 from msgspec.structs import replace
 
 from groundplane.doctor import (
-    Address,
+    AddressFact,
     Facts,
-    Route,
+    RouteFact,
     diagnose,
 )
 from tests.doctor.findings import EXPOSED, GOOD, commands, found, sysctls, the
@@ -90,7 +90,9 @@ def test_a_site_of_one_family_needs_no_forwarding_of_the_other() -> None:
     assert [] == found(sysctls(net__ipv6__conf__all__forwarding="0"), base=base)
 
 
-TWO_WAYS = replace(GOOD, routes=(*GOOD.routes, Route("198.51.100.0/24", "eth1", "192.0.2.9", 3)))
+TWO_WAYS = replace(
+    GOOD, routes=(*GOOD.routes, RouteFact("198.51.100.0/24", "eth1", "192.0.2.9", 3))
+)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ def test_strict_reverse_paths(facts: Facts, expected: list[str]) -> None:
 def test_a_default_route_that_forwarding_lets_expire(
     accept_ra: str, protocol: int, expected: int
 ) -> None:
-    routes = (Route("::/0", "uplink", "fe80::1", protocol),)
+    routes = (RouteFact("::/0", "uplink", "fe80::1", protocol),)
     facts = sysctls(
         replace(GOOD, routes=routes),
         net__ipv6__conf__uplink__accept_ra=accept_ra,
@@ -151,7 +153,7 @@ def test_ports_of_the_node_itself(local: str, reserved: str, command: str | None
 
 
 def test_a_setting_of_an_interface_with_a_dot_is_named_so_that_sysctl_takes_it() -> None:
-    addresses = (Address("eth0.7", "192.0.2.1", 24), *GOOD.addresses[2:])
+    addresses = (AddressFact("eth0.7", "192.0.2.1", 24), *GOOD.addresses[2:])
     facts = sysctls(replace(GOOD, addresses=addresses))
     facts = replace(facts, sysctls={**facts.sysctls, "net/ipv4/conf/eth0.7/forwarding": "0"})
     assert ["sysctl -w net/ipv4/conf/eth0.7/forwarding=1"] == commands(the(facts))

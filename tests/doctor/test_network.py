@@ -5,9 +5,9 @@ import pytest
 from msgspec.structs import replace
 
 from groundplane.doctor import (
-    Address,
+    AddressFact,
     Listener,
-    Route,
+    RouteFact,
     diagnose,
 )
 from groundplane.site.compiled import Overlay
@@ -34,8 +34,8 @@ TUNNELS = replace(
     interfaces={**GOOD.interfaces, "groundplane1": True},
     addresses=(
         *GOOD.addresses,
-        Address("groundplane1", "10.244.1.1", 32),
-        Address("groundplane1", "fd00:244:0:1::1", 128),
+        AddressFact("groundplane1", "10.244.1.1", 32),
+        AddressFact("groundplane1", "fd00:244:0:1::1", 128),
     ),
 )
 
@@ -56,16 +56,16 @@ def test_the_overlay() -> None:
 @pytest.mark.parametrize(
     ("address", "severity", "told"),
     [
-        (Address("lo", "10.96.0.10", 32), "error", "service range 10.96.0.0/24"),
-        (Address("lo", "fd00:96::10", 128), "error", "service range fd00:96::/112"),
-        (Address("eth1", "10.244.2.9", 24), "error", "workloads of Node/n2"),
-        (Address("eth1", "10.244.1.9", 24), "error", "this node's workloads"),
-        (Address("eth1", "192.0.2.3", 24), "error", "the address of Node/n3"),
-        (Address("uplink", "203.0.113.9", 32), "warning", "a service's external address"),
+        (AddressFact("lo", "10.96.0.10", 32), "error", "service range 10.96.0.0/24"),
+        (AddressFact("lo", "fd00:96::10", 128), "error", "service range fd00:96::/112"),
+        (AddressFact("eth1", "10.244.2.9", 24), "error", "workloads of Node/n2"),
+        (AddressFact("eth1", "10.244.1.9", 24), "error", "this node's workloads"),
+        (AddressFact("eth1", "192.0.2.3", 24), "error", "the address of Node/n3"),
+        (AddressFact("uplink", "203.0.113.9", 32), "warning", "a service's external address"),
     ],
 )
-def test_addresses(address: Address, severity: str, told: str) -> None:
-    local = Route(f"{address.address}/{128 if ':' in address.address else 32}", kind="local")
+def test_addresses(address: AddressFact, severity: str, told: str) -> None:
+    local = RouteFact(f"{address.address}/{128 if ':' in address.address else 32}", kind="local")
     facts = replace(GOOD, addresses=(*GOOD.addresses, address), routes=(*GOOD.routes, local))
     finding = the(facts, EXPOSED)
     assert severity == finding.severity
@@ -78,50 +78,50 @@ def test_addresses(address: Address, severity: str, told: str) -> None:
     ("route", "severity", "told", "command"),
     [
         (
-            Route("10.96.0.128/25", "tun0", "192.0.2.9", 3),
+            RouteFact("10.96.0.128/25", "tun0", "192.0.2.9", 3),
             "warning",
             "service range",
             "ip route del 10.96.0.128/25 dev tun0",
         ),
         (
-            Route("10.96.0.0/24", "tun0"),
+            RouteFact("10.96.0.0/24", "tun0"),
             "error",
             "service range",
             "ip route del 10.96.0.0/24 dev tun0",
         ),
         (
-            Route("10.96.0.0/25", "lo", kind="local"),
+            RouteFact("10.96.0.0/25", "lo", kind="local"),
             "error",
             "service range",
             "ip route del local 10.96.0.0/25 dev lo",
         ),
         (
-            Route("fd00:96::/120", "", protocol=3, kind="blackhole"),
+            RouteFact("fd00:96::/120", "", protocol=3, kind="blackhole"),
             "warning",
             "service range",
             "ip -6 route del blackhole fd00:96::/120",
         ),
         (
-            Route("10.244.2.0/25", "br-1", protocol=2),
+            RouteFact("10.244.2.0/25", "br-1", protocol=2),
             "error",
             "workloads of Node/n2",
             "ip route del 10.244.2.0/25 dev br-1",
         ),
         (
-            Route("10.244.1.7/32", "eth1"),
+            RouteFact("10.244.1.7/32", "eth1"),
             "error",
             "workloads of Node/n1",
             "ip route del 10.244.1.7/32 dev eth1",
         ),
         (
-            Route("10.244.9.0/24", "br-1", protocol=2),
+            RouteFact("10.244.9.0/24", "br-1", protocol=2),
             "warning",
             "workload range 10.244.0.0/16",
             "ip route del 10.244.9.0/24 dev br-1",
         ),
     ],
 )
-def test_routes(route: Route, severity: str, told: str, command: str) -> None:
+def test_routes(route: RouteFact, severity: str, told: str, command: str) -> None:
     finding = the(replace(GOOD, routes=(*GOOD.routes, route)))
     assert (severity, [command]) == (finding.severity, commands(finding))
     assert told in finding.message

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from groundplane.diagnosis.packet import Packet, looked_up, matches
+from groundplane.diagnosis.packet import KnownPacket, looked_up, matches
 
-PACKET = Packet(
+PACKET = KnownPacket(
     family="ip", protocol="tcp", source="10.244.1.10", destination="10.244.1.11",
     incoming="groundplane0", outgoing="uplink", port=8080, local=False,
 )  # fmt: skip
-ICMPV6 = Packet(
+ICMPV6 = KnownPacket(
     family="ip6", protocol="icmpv6", source="fd00:244::1", destination="fd00:244::2",
     incoming="groundplane0", type="nd-neighbor-solicit",
 )  # fmt: skip

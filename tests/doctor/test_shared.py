@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from groundplane.diagnosis.facts import Finding
-from groundplane.diagnosis.ruleset import Chain, Rule, Ruleset
+from groundplane.diagnosis.ruleset import ListedChain, ListedRule, Ruleset
 from groundplane.doctor.shared import shared
 
 CHAIN = ("inet", "theirs", "marking")
@@ -14,9 +14,9 @@ PRIORITY = {"meta": {"key": "priority"}}
 
 def found(key: Any, value: Any, *, table: str = "theirs") -> list[Finding]:
     chain = (CHAIN[0], table, CHAIN[2])
-    rule = Rule(chain, ({"mangle": {"key": key, "value": value}},))
+    rule = ListedRule(chain, ({"mangle": {"key": key, "value": value}},))
     tables = frozenset({chain[:2]})
-    return list(shared(Ruleset({chain: Chain(chain)}, {chain: (rule,)}, {}, tables)))
+    return list(shared(Ruleset({chain: ListedChain(chain)}, {chain: (rule,)}, {}, tables)))
 
 
 @pytest.mark.parametrize("label", [14, 15, "15", [3, 15]])

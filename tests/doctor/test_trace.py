@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from groundplane.diagnosis.packet import Packet
-from groundplane.diagnosis.ruleset import Chain, Ruleset, parse
-from groundplane.doctor.trace import fate, outcomes
+from groundplane.diagnosis.packet import KnownPacket
+from groundplane.diagnosis.ruleset import ListedChain, Ruleset, parse
+from groundplane.doctor.trace import final_verdict, outcomes
 
-PACKET = Packet(
+PACKET = KnownPacket(
     family="ip", protocol="tcp", source="10.244.1.10", destination="10.244.1.11", incoming="a"
 )
 YES = {"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "a"}}
@@ -35,7 +35,9 @@ def vmap(*choices: tuple[str, dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def ruleset(policy: str = "drop", **chains: list[list[dict[str, Any]]]) -> tuple[Ruleset, Chain]:
+def ruleset(
+    policy: str = "drop", **chains: list[list[dict[str, Any]]]
+) -> tuple[Ruleset, ListedChain]:
     """Return the ruleset of *chains*; `base` is a base chain of *policy*."""
     place = {"family": "ip", "table": "t"}
     objects: list[dict[str, Any]] = [{"table": {"family": "ip", "name": "t"}}]
@@ -50,7 +52,7 @@ def ruleset(policy: str = "drop", **chains: list[list[dict[str, Any]]]) -> tuple
 
 def end(policy: str = "drop", **chains: list[list[dict[str, Any]]]) -> tuple[str, bool]:
     """Return what becomes of the packet, and whether by the policy."""
-    found = fate(outcomes(*ruleset(policy, **chains), PACKET))
+    found = final_verdict(outcomes(*ruleset(policy, **chains), PACKET))
     return found.verdict, found.rule is None
 
 
@@ -130,4 +132,7 @@ def test_elements_of_named_maps() -> None:
         base=[[{"vmap": {"key": {"meta": {"key": "iifname"}}, "data": "@verdicts"}}]]
     )
     elements = {("ip", "t", "verdicts"): (["a", ACCEPT],), ("ip6", "t", "verdicts"): (["a", DROP],)}
-    assert "accept" == fate(outcomes(found._replace(elements=elements), chain, PACKET)).verdict
+    assert (
+        "accept"
+        == final_verdict(outcomes(found._replace(elements=elements), chain, PACKET)).verdict
+    )

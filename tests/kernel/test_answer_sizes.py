@@ -11,7 +11,7 @@ import pytest
 from groundplane.check import answer_warnings, check_answers
 from groundplane.documents.catalog import Catalog
 from groundplane.errors import Fault
-from groundplane.project.state import Member, NodeState, ServicePort, VirtualService
+from groundplane.project.state import Member, NodeState, VirtualPort, VirtualService
 from groundplane.site.compiled import Endpoint, Port, Service, Site, columns
 from tests import catalogs
 from tests.kernel.named import Server
@@ -76,7 +76,7 @@ def most(check: Check, *, ipv6: bool, label: str) -> int:
 
 
 def served(count: int, ipv6: bool, label: str) -> NodeState:
-    port = ServicePort("http", "TCP", 80, 0)
+    port = VirtualPort("http", "TCP", 80, 0)
     found = tuple(members(count, ipv6, label))
     return state(VirtualService("default", "many", (), (port,), found))
 

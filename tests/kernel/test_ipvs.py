@@ -14,7 +14,7 @@ from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.errors import KernelRefused, ObjectsRefused
 from groundplane.net.proxy import Forwarding
 from groundplane.project import NodeState
-from groundplane.proxies.ipvs.plane import Ipvs
+from groundplane.proxies.ipvs.plane import IpvsPlane
 from groundplane.proxies.ipvs.render import render
 from groundplane.proxies.ipvs.text import rules
 from groundplane.site.compiled import Ipvs as Settings
@@ -40,7 +40,7 @@ class Node:
 
     def __init__(self, netns: str) -> None:
         self.netns, self.now = netns, 0.0
-        self.plane = Ipvs(lambda: self.now)
+        self.plane = IpvsPlane(lambda: self.now)
         self.reconciler = Reconciler(self.plane)
 
     def close(self) -> None:

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 
 from groundplane.project.state import NodeState
 from groundplane.proxies.ipvs import messages
-from groundplane.proxies.ipvs.connection import Command, Connection
+from groundplane.proxies.ipvs.connection import Command, IpvsConnection
 from groundplane.proxies.ipvs.objects import (
-    Key,
     Scheduling,
+    ServerKey,
     Value,
     destination_value,
     is_destination,
@@ -37,9 +37,9 @@ class Place:
 
     def __init__(self, netns: str) -> None:
         self.netns = netns
-        self.connection: Connection = within(netns, Connection)
+        self.connection: IpvsConnection = within(netns, IpvsConnection)
 
-    def run(self, service: int, destination: int, objects: dict[Key, Value]) -> None:
+    def run(self, service: int, destination: int, objects: dict[ServerKey, Value]) -> None:
         """Send one command for each of *objects*, by what it is."""
         commands = [
             Command(destination if is_destination(key) else service, key, value)
@@ -47,9 +47,9 @@ class Place:
         ]
         within(self.netns, partial(self.connection.run, commands))
 
-    def read(self) -> dict[Key, Value]:
+    def read(self) -> dict[ServerKey, Value]:
         """Return what there is, as the dataplane reads it."""
-        found: dict[Key, Value] = dict(self.connection.servers())
+        found: dict[ServerKey, Value] = dict(self.connection.servers())
         for server in tuple(found):
             listed = self.connection.destinations(server)
             assert [(each.key, each.value) for each in listed] == self.connection.weighted(server)
@@ -69,7 +69,7 @@ def place() -> Iterator[Place]:
         made.connection.close()
 
 
-def objects_of(drawn: NodeState) -> dict[Key, Value]:
+def objects_of(drawn: NodeState) -> dict[ServerKey, Value]:
     """Return the servers and destinations of a node with that mode, servers first."""
     wanted = NodeState(
         msgspec.structs.replace(drawn.base, proxy_mode="ipvs"), drawn.services, drawn.workloads

@@ -32,7 +32,7 @@ from groundplane.node.workload_netns import answer_for
 from groundplane.site import compiled
 from groundplane_deploys.machine.backend import SYSCTLS
 from groundplane_deploys.operations import tunnels
-from groundplane_deploys.plan.answering import answering
+from groundplane_deploys.plan.dsr import direct_return
 from tests.deploys.runs import run as deploy
 from tests.kernel.echo import connect, echo, lives
 from tests.kernel.ipvs import need_ipvs
@@ -152,7 +152,7 @@ def host_of(net: World, site: compiled.Site) -> str:
         f"-n {name} address add fd77::50/64 dev eth0 nodad",
     )
     sysctl(name, **{key.replace(".", "__"): value for key, value in SYSCTLS.items()})
-    script = answering(site, {"eth0": ["192.168.77.50/24", "fd77::50/64"]}).script
+    script = direct_return(site, {"eth0": ["192.168.77.50/24", "fd77::50/64"]}).script
     run(name, "sh", "-c", script)
     return name
 

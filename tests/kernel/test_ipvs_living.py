@@ -16,7 +16,7 @@ import pytest
 from groundplane.errors import KernelRefused
 from groundplane.node.support_bundle import collect, commands_of_a_node
 from groundplane.project import project
-from groundplane.proxies.ipvs.plane import Ipvs
+from groundplane.proxies.ipvs.plane import IpvsPlane
 from groundplane.site import compiled
 from groundplane.site.compiled import Ipvs as Settings
 from tests.kernel.echo import connect, echo, lives
@@ -195,7 +195,7 @@ def test_without_ipvs_the_rules_of_the_other_mode_stay(net: World) -> None:
 
 def test_what_leads_to_ipvs_is_put_back(net: World) -> None:
     netns = net.node("n1")
-    ipvs = next(r for r in net.planes["n1"] if isinstance(r.plane, Ipvs))
+    ipvs = next(r for r in net.planes["n1"] if isinstance(r.plane, IpvsPlane))
     for damage in (
         ("nft", "flush", "ruleset"),
         ("ip", "rule", "del", "priority", "471"),
@@ -242,7 +242,7 @@ def test_a_node_that_does_without_ipvs_is_left_with_nothing_of_it(net: World) ->
 def expire(net: World, node: str) -> None:
     """Let the time be over that what is leaving has."""
     for reconciler in net.planes[node]:
-        if isinstance(reconciler.plane, Ipvs):
+        if isinstance(reconciler.plane, IpvsPlane):
             reconciler.plane._clock = partial(_later, reconciler.plane._clock)
     settle(net, node)
 

@@ -9,14 +9,14 @@ import dns.rcode
 import dns.rdatatype
 import pytest
 
-from groundplane.project.state import Member, NodeState, ServicePort, VirtualService
+from groundplane.project.state import Member, NodeState, VirtualPort, VirtualService
 from tests.kernel.named import Server
 from tests.kernel.spaces import namespace
 from tests.states import BASE, WORKLOADS, external_name, headless, service
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
-PORTS = (ServicePort("sql", "TCP", 5432, 0), ServicePort("", "TCP", 9000, 0))
+PORTS = (VirtualPort("sql", "TCP", 5432, 0), VirtualPort("", "TCP", 9000, 0))
 DB = VirtualService(
     "store",
     "db",
@@ -44,7 +44,7 @@ STATE = NodeState.of(
         DB,
         headless("nobody"),
         VirtualService("empty", "nobody", (), PORTS),
-        VirtualService("default", "wordy", ("10.96.0.7",), (ServicePort("p" * 63, "TCP", 80, 0),)),
+        VirtualService("default", "wordy", ("10.96.0.7",), (VirtualPort("p" * 63, "TCP", 80, 0),)),
         headless("many", *MANY),
         external_name("inside", "web.default.svc.cluster.local"),
     ],

@@ -9,7 +9,7 @@ from typing import Self
 
 import pytest
 
-from groundplane.dataplanes.nftables.netlink import Connection
+from groundplane.dataplanes.nftables.netlink import NftConnection
 from groundplane.kernel.tables import BatchMessage
 from groundplane.project import project
 from tests.before.ruleset import one_table
@@ -134,14 +134,14 @@ def test_sets_lose_their_elements_with_maps(monkeypatch: pytest.MonkeyPatch) -> 
     """Else a packet in the old rules finds the address of its service, but no port, and is refused."""
     with namespace("emptied") as netns:
         node, sent = Node(netns), list[str]()
-        commit = Connection.commit
+        commit = NftConnection.commit
 
-        def record(connection: Connection, messages: Sequence[BatchMessage]) -> None:
+        def record(connection: NftConnection, messages: Sequence[BatchMessage]) -> None:
             sent.extend(each.what for each in messages)
             commit(connection, messages)
 
         node.apply(state(A, base=based(affinity_timeouts=(60,))))
-        monkeypatch.setattr(Connection, "commit", record)
+        monkeypatch.setattr(NftConnection, "commit", record)
         node.apply(state(A, base=based()))
         node.close()
     tables = ("ip groundplane-services", "ip6 groundplane-services")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundplane.load import load, stamp_of
+from groundplane.load import fingerprint_of, load
 from groundplane.load.ignore import Ignore, PatternError
 from groundplane.load.tree import tree_of
 from tests.catalogs import SITE, faults, write
@@ -83,9 +83,9 @@ def test_messages_about_files_of_others_tell_of_it(source: Path) -> None:
 
 def test_a_change_of_it_is_a_change_of_the_source(source: Path) -> None:
     write(source, {"site.yaml": SITE, ".groundplaneignore": "a.yaml\n"})
-    before = stamp_of(source)
+    before = fingerprint_of(source)
     write(source, {".groundplaneignore": "a.yaml\nb.yaml\n"})
-    assert stamp_of(source) != before
+    assert fingerprint_of(source) != before
 
 
 _NAMES = st.sampled_from(["a", "b", "ab", "a.yaml", "b.yaml", "ab.yaml"])

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from groundplane.agent.status import PlaneStatus, Status
-from groundplane.node.fleet import Answer, compare, table
+from groundplane.node.fleet import NodeAnswer, compare, table
 
 GOOD = Status(
     "n1", "1.0", 7, 0.0, "/src", "abc", 1, 100.0, 3, source_revision="0123456789abcdef",
@@ -12,8 +12,8 @@ GOOD = Status(
 )  # fmt: skip
 
 
-def answer(**changes: object) -> Answer:
-    return Answer(msgspec.structs.replace(GOOD, **changes), running=True)
+def answer(**changes: object) -> NodeAnswer:
+    return NodeAnswer(msgspec.structs.replace(GOOD, **changes), running=True)
 
 
 def test_nodes_with_the_newest_revision_are_well() -> None:
@@ -57,7 +57,10 @@ def test_what_is_wrong_is_told_in_the_words_of_the_agent(
 
 def test_a_node_that_says_nothing_and_one_whose_agent_is_stopped() -> None:
     silent, stopped = compare(
-        {"n1": Answer(None, error="refused"), "n2": Answer(GOOD, running=False, error="gone")},
+        {
+            "n1": NodeAnswer(None, error="refused"),
+            "n2": NodeAnswer(GOOD, running=False, error="gone"),
+        },
         200.0,
     )
     assert ("no answer", None, "refused") == (silent.state, silent.lag, silent.detail)

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 
-from groundplane.probes.outcome import Outcome
-from groundplane.probes.poller import Check, Poller
+from groundplane.probes.outcome import ProbeOutcome
+from groundplane.probes.poller import PolledCheck, Poller
 from groundplane.probes.talk import conversation
 from groundplane.site.compiled import Probe, ProbeKind
 
@@ -77,13 +77,13 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def checked(asked: Probe, patience: float = 3) -> Outcome | None:
+def checked(asked: Probe, patience: float = 3) -> ProbeOutcome | None:
     """Return how one check of *asked* ends, None when it has not after *patience* seconds."""
 
-    async def run() -> Outcome | None:
-        ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    async def run() -> ProbeOutcome | None:
+        ended: asyncio.Future[ProbeOutcome] = asyncio.get_running_loop().create_future()
         poller = Poller(lambda: None)
-        check = Check(conversation(asked), poller, ended.set_result)
+        check = PolledCheck(conversation(asked), poller, ended.set_result)
         check.step()
         try:
             return await asyncio.wait_for(ended, patience)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.probes.grpc import HealthCheck
-from groundplane.probes.outcome import Outcome
+from groundplane.probes.outcome import ProbeOutcome
 from tests.probes.servers import OK, answering, checked, probe, served
 
 STATUS = health_pb2.HealthCheckResponse
@@ -39,15 +39,15 @@ def port() -> Iterator[int]:
 @pytest.mark.parametrize(
     ("service", "expected"),
     [
-        ("", Outcome(True, "SERVING")),
-        ("web", Outcome(True, "SERVING")),
-        ("x" * 200, Outcome(True, "SERVING")),
-        ("down", Outcome(False, "NOT_SERVING")),
-        ("new", Outcome(False, "UNKNOWN")),
-        ("nobody", Outcome(False, "gRPC NOT_FOUND")),
+        ("", ProbeOutcome(True, "SERVING")),
+        ("web", ProbeOutcome(True, "SERVING")),
+        ("x" * 200, ProbeOutcome(True, "SERVING")),
+        ("down", ProbeOutcome(False, "NOT_SERVING")),
+        ("new", ProbeOutcome(False, "UNKNOWN")),
+        ("nobody", ProbeOutcome(False, "gRPC NOT_FOUND")),
     ],
 )
-def test_serving_passes(port: int, service: str, expected: Outcome) -> None:
+def test_serving_passes(port: int, service: str, expected: ProbeOutcome) -> None:
     assert expected == checked(probe(port, "grpc", service=service))
 
 
@@ -55,7 +55,7 @@ def test_a_server_without_health_checks_says_so() -> None:
     server = grpc.server(ThreadPoolExecutor(1))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    assert Outcome(False, "the server has no grpc.health.v1") == checked(probe(port, "grpc"))
+    assert ProbeOutcome(False, "the server has no grpc.health.v1") == checked(probe(port, "grpc"))
     server.stop(None).wait()
 
 
@@ -66,7 +66,7 @@ def test_who_speaks_http_1_has_none() -> None:
 
     with served(script) as port:
         found = checked(probe(port, "grpc"))
-    assert Outcome(False, "no HTTP/2: b'HTTP/1.1 200 OK\\r\\nCon'") == found
+    assert ProbeOutcome(False, "no HTTP/2: b'HTTP/1.1 200 OK\\r\\nCon'") == found
 
 
 def test_who_hangs_up_has_none() -> None:

@@ -6,15 +6,15 @@ import pytest
 from msgspec.structs import replace
 
 from groundplane.probes.guard import doubtful
-from groundplane.probes.prober import Key
+from groundplane.probes.prober import ProbeKey
 from tests.probes.servers import probe
 
 
-def key(name: str) -> Key:
+def key(name: str) -> ProbeKey:
     return "default", name
 
 
-def services(workloads: Collection[Key]) -> set[str]:
+def services(workloads: Collection[ProbeKey]) -> set[str]:
     """A workload's service is the letter that its name begins with."""
     return {name[0] for _, name in workloads}
 

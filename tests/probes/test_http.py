@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane import __version__
-from groundplane.probes.http import BODY_BYTES, HEAD_BYTES, REDIRECTS, Answer, Request
-from groundplane.probes.outcome import Outcome
+from groundplane.probes.http import BODY_BYTES, HEAD_BYTES, REDIRECTS, HttpAnswer, HttpRequest
+from groundplane.probes.outcome import ProbeOutcome
 
-ASKED = Request(tls=False, address="10.0.0.1", port=8080, path="/a/b?c", host="web.example")
+ASKED = HttpRequest(tls=False, address="10.0.0.1", port=8080, path="/a/b?c", host="web.example")
 CUT = "the answer is cut off"
 
 
-def judged(*pieces: bytes, request: Request = ASKED) -> Outcome | Request | None:
+def judged(*pieces: bytes, request: HttpRequest = ASKED) -> ProbeOutcome | HttpRequest | None:
     """Return what *pieces* come to, b"" being the end of the connection."""
-    answer = Answer(request)
+    answer = HttpAnswer(request)
     for piece in pieces:
         if (found := answer.received(piece)) is not None:
             return found
@@ -39,7 +39,7 @@ def test_what_is_asked() -> None:
 
 def test_headers_of_the_probe_are_before_ours() -> None:
     headers = (("user-agent", "me"), ("X-A", "1"), ("X-A", "2"))
-    lines = Request(False, "10.0.0.1", 80, "/", "h", headers).encoded().decode().split("\r\n")
+    lines = HttpRequest(False, "10.0.0.1", 80, "/", "h", headers).encoded().decode().split("\r\n")
     assert ["Accept: */*", "user-agent: me", "X-A: 1", "X-A: 2"] == lines[2:6]
 
 
@@ -49,7 +49,7 @@ def head(status: int, *headers: str) -> bytes:
 
 @pytest.mark.parametrize("status", [200, 204, 226, 300, 304, 305, 399, 400, 404, 500, 503])
 def test_200_to_399_passes(status: int) -> None:
-    assert Outcome(status < 400, f"HTTP {status}") == judged(head(status, "Content-Length: 0"))
+    assert ProbeOutcome(status < 400, f"HTTP {status}") == judged(head(status, "Content-Length: 0"))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_200_to_399_passes(status: int) -> None:
 )
 def test_an_answer_is_waited_for(pieces: tuple[bytes, ...], expected: str | None) -> None:
     passes = expected is not None and expected.startswith("HTTP ")
-    assert (expected and Outcome(passes, expected)) == judged(*pieces)
+    assert (expected and ProbeOutcome(passes, expected)) == judged(*pieces)
 
 
 @given(
@@ -110,8 +110,8 @@ def test_pieces_are_as_good_as_the_whole(answer: bytes, cuts: list[int]) -> None
     places = sorted({min(cut, len(answer)) for cut in cuts} | {0, len(answer)})
     pieces = [answer[a:b] for a, b in pairwise(places)]
     whole, parts = judged(answer, b""), judged(*pieces, b"")
-    assert isinstance(whole, Outcome)
-    assert isinstance(parts, Outcome)
+    assert isinstance(whole, ProbeOutcome)
+    assert isinstance(parts, ProbeOutcome)
     assert whole.passed == parts.passed
     if not whole.reason.startswith("no HTTP"):
         assert whole.reason == parts.reason
@@ -119,7 +119,7 @@ def test_pieces_are_as_good_as_the_whole(answer: bytes, cuts: list[int]) -> None
 
 @given(st.binary(max_size=300))
 def test_whatever_comes_it_is_judged(data: bytes) -> None:
-    assert isinstance(judged(data or b"x", b""), Outcome | Request)
+    assert isinstance(judged(data or b"x", b""), ProbeOutcome | HttpRequest)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_redirect_on_the_same_host_is_followed(
 ) -> None:
     """net/http: a Host header of the probe's own goes along with a relative redirect alone."""
     found = judged(head(status, f"Location: {location}"))
-    assert Request(tls, "10.0.0.1", port, path, host, (), 1) == found
+    assert HttpRequest(tls, "10.0.0.1", port, path, host, (), 1) == found
 
 
 @pytest.mark.parametrize(
@@ -149,23 +149,23 @@ def test_a_redirect_on_the_same_host_is_followed(
 )
 def test_one_to_another_host_passes_with_a_word(location: str) -> None:
     """pkg/probe/http: RedirectChecker with followNonLocalRedirects false."""
-    expected = Outcome(True, "HTTP 302 to another host, which is not asked")
+    expected = ProbeOutcome(True, "HTTP 302 to another host, which is not asked")
     assert expected == judged(head(302, f"Location: {location}"))
 
 
 def test_redirects_have_an_end() -> None:
     request, steps = ASKED, 0
-    while isinstance(found := judged(head(302, "Location: /"), request=request), Request):
+    while isinstance(found := judged(head(302, "Location: /"), request=request), HttpRequest):
         request, steps = found, steps + 1
-    assert (Outcome(False, "stopped after 10 redirects"), REDIRECTS - 1) == (found, steps)
+    assert (ProbeOutcome(False, "stopped after 10 redirects"), REDIRECTS - 1) == (found, steps)
 
 
 @pytest.mark.parametrize("headers", [(), ("Location:",)])
 def test_a_redirect_to_nowhere_is_an_answer(headers: tuple[str, ...]) -> None:
-    assert Outcome(True, "HTTP 302") == judged(head(302, *headers, "Content-Length: 0"))
+    assert ProbeOutcome(True, "HTTP 302") == judged(head(302, *headers, "Content-Length: 0"))
 
 
 def test_no_redirect_can_say_more_than_a_path() -> None:
     found = judged(head(302, "Location: /a\tb HTTP/1.1"))
-    assert isinstance(found, Request)
+    assert isinstance(found, HttpRequest)
     assert re.fullmatch(r"[!-~]+", found.path)

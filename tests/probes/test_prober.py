@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 import pytest
 from msgspec.structs import replace
 
-from groundplane.probes import Key, Prober, Verdict
+from groundplane.probes import ProbeKey, Prober, Verdict
 from groundplane.probes.schedule import phase
 from groundplane.site.compiled import Probe
 from tests.probes.servers import descriptors, free_port, probe
@@ -20,7 +20,7 @@ from tests.waiting import PATIENCE
 pytestmark = pytest.mark.slow
 
 NODE = "n1"
-Changes = list[tuple[float, Mapping[Key, Verdict]]]
+Changes = list[tuple[float, Mapping[ProbeKey, Verdict]]]
 
 
 def early(count: int, below: float = 0.05) -> list[str]:
@@ -55,7 +55,7 @@ def running(steps: Callable[[Prober, Changes], Awaitable[None]], **options: obje
         gc.enable()
 
 
-def wanted(*probes: Probe) -> dict[Key, Probe]:
+def wanted(*probes: Probe) -> dict[ProbeKey, Probe]:
     return {each.key: each for each in probes}
 
 

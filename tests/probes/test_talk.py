@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from groundplane.probes.outcome import Outcome
+from groundplane.probes.outcome import ProbeOutcome
 from groundplane.site.compiled import ProbeKind
 from tests.probes.servers import (
     OK,
@@ -61,19 +61,19 @@ def informing(connection: socket.socket) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_port_without_a_listener_refuses(kind: ProbeKind) -> None:
-    assert Outcome(False, "connection refused") == checked(probe(free_port(), kind))
+    assert ProbeOutcome(False, "connection refused") == checked(probe(free_port(), kind))
 
 
 @pytest.mark.parametrize("script", [silent, answering()])
 def test_a_connection_is_enough_for_tcp(script: Script) -> None:
     with served(script) as port:
-        assert Outcome(True, "connected") == checked(probe(port))
+        assert ProbeOutcome(True, "connected") == checked(probe(port))
 
 
 def test_ipv6() -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
         port = listener.getsockname()[1]
-        assert Outcome(True, "connected") == checked(probe(port, address="::1"))
+        assert ProbeOutcome(True, "connected") == checked(probe(port, address="::1"))
 
 
 def test_a_check_leaves_no_connection_in_time_wait() -> None:
@@ -87,22 +87,22 @@ def test_a_check_leaves_no_connection_in_time_wait() -> None:
 @pytest.mark.parametrize(
     ("script", "expected"),
     [
-        (answering(OK), Outcome(True, "HTTP 200")),
-        (answering(OK[:20], OK[20:-1], OK[-1:]), Outcome(True, "HTTP 200")),
-        (answering(OK.replace(b"200", b"503")), Outcome(False, "HTTP 503")),
-        (endless, Outcome(True, "HTTP 200")),
-        (informing, Outcome(False, "an answer without end")),
-        (resetting, Outcome(False, "connection reset")),
-        (answering(), Outcome(False, "the connection ends without an answer")),
-        (answering(OK[:-1]), Outcome(False, "the answer is cut off")),
-        (answering(b"220 smtp.example ESMTP\r\n"), Outcome(False, "no HTTP: b'220 smtp.example ESM'")),
+        (answering(OK), ProbeOutcome(True, "HTTP 200")),
+        (answering(OK[:20], OK[20:-1], OK[-1:]), ProbeOutcome(True, "HTTP 200")),
+        (answering(OK.replace(b"200", b"503")), ProbeOutcome(False, "HTTP 503")),
+        (endless, ProbeOutcome(True, "HTTP 200")),
+        (informing, ProbeOutcome(False, "an answer without end")),
+        (resetting, ProbeOutcome(False, "connection reset")),
+        (answering(), ProbeOutcome(False, "the connection ends without an answer")),
+        (answering(OK[:-1]), ProbeOutcome(False, "the answer is cut off")),
+        (answering(b"220 smtp.example ESMTP\r\n"), ProbeOutcome(False, "no HTTP: b'220 smtp.example ESM'")),
         (
             answering(b"HTTP/1.1 302 Found\r\nLocation: http://web.example/\r\n\r\n"),
-            Outcome(True, "HTTP 302 to another host, which is not asked"),
+            ProbeOutcome(True, "HTTP 302 to another host, which is not asked"),
         ),
     ],
 )  # fmt: skip
-def test_http(script: Script, expected: Outcome) -> None:
+def test_http(script: Script, expected: ProbeOutcome) -> None:
     with served(script) as port:
         assert expected == checked(probe(port, "http"))
 
@@ -143,7 +143,7 @@ def test_redirects_are_followed_on_connections_of_their_own() -> None:
         connection.sendall(OK if number == 4 else to.encode())
 
     with served(script) as port:
-        assert Outcome(True, "HTTP 200") == checked(probe(port, "http", path="/"))
+        assert ProbeOutcome(True, "HTTP 200") == checked(probe(port, "http", path="/"))
     assert [b"/", b"/1", b"/2", b"/3"] == paths
 
 
@@ -171,17 +171,17 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
 
 def test_https_takes_any_certificate(tls: ssl.SSLContext) -> None:
     with served(answering(OK), tls) as port:
-        assert Outcome(True, "HTTP 200") == checked(probe(port, "https"))
+        assert ProbeOutcome(True, "HTTP 200") == checked(probe(port, "https"))
 
 
 def test_https_reads_a_large_answer_to_what_is_wanted(tls: ssl.SSLContext) -> None:
     with served(endless, tls) as port:
-        assert Outcome(True, "HTTP 200") == checked(probe(port, "https"))
+        assert ProbeOutcome(True, "HTTP 200") == checked(probe(port, "https"))
 
 
 def test_https_takes_what_ends_without_a_closing_alert(tls: ssl.SSLContext) -> None:
     with served(answering(b"HTTP/1.0 200 OK\r\n\r\nok"), tls) as port:
-        assert Outcome(True, "HTTP 200") == checked(probe(port, "https"))
+        assert ProbeOutcome(True, "HTTP 200") == checked(probe(port, "https"))
 
 
 def test_https_to_who_speaks_http_is_no_tls() -> None:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from groundplane.net.protocols import Family
-from groundplane.project.select_endpoints import Place, choose
+from groundplane.project.select_endpoints import Place, select_endpoints
 from groundplane.project.state import Targets
 from groundplane.project.targets import targets
 from groundplane.site import compiled
@@ -44,7 +44,7 @@ def of(
         "default", "web", ("IPv4", "IPv6"), ("10.96.0.5", "fd00::5"), (port,), columns(endpoints)
     )
     service = msgspec.structs.replace(plain, **fields)
-    chosen = choose(service, HERE, frozenset({("default", failing)} if failing else ()))
+    chosen = select_endpoints(service, HERE, frozenset({("default", failing)} if failing else ()))
     (found,) = targets(service, family, HERE, chosen)
     return found
 
@@ -63,7 +63,7 @@ def test_each_port_has_its_own_target_port() -> None:
     service = compiled.Service(
         "default", "web", ("IPv4",), ("10.96.0.5",), (TCP, UDP, TCP), columns(rows)
     )
-    every = targets(service, "IPv4", HERE, choose(service, HERE, frozenset()))
+    every = targets(service, "IPv4", HERE, select_endpoints(service, HERE, frozenset()))
     assert [
         (target("10.244.1.10:8080"), target("10.244.1.11:8081")),
         (target("10.244.1.10:5353"), target("10.244.1.11:5353")),

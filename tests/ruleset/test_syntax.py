@@ -3,13 +3,13 @@
 import pytest
 
 from groundplane.kernel.ruleset.syntax import (
-    Chain,
-    Elements,
-    Hook,
+    ChainDeclaration,
+    ElementsDeclaration,
+    HookDeclaration,
     Line,
     RulesetError,
     Set,
-    Table,
+    TableDeclaration,
     milliseconds,
     parse,
     split,
@@ -36,7 +36,7 @@ add element ip groundplane classes { 0x1 : goto other, 2 : drop }
 
 def test_every_part_of_a_table_is_found() -> None:
     table, elements = parse(TEXT)
-    assert isinstance(table, Table)
+    assert isinstance(table, TableDeclaration)
     assert ("ip", "groundplane", "0123") == (table.family, table.name, table.comment)
     classes, ranges, kept = table.sets
     assert (("meta", "priority"), ("verdict",), 8) == (classes.key, classes.data, classes.size)
@@ -44,16 +44,16 @@ def test_every_part_of_a_table_is_found() -> None:
     assert [("10.0.0.0/8",), ("192.0.2.0/24",)] == ranges.elements
     assert (("dynamic", "timeout"), "3h") == (kept.flags, kept.timeout)
     output, other = table.chains
-    assert Hook("nat", "output", "-100") == output.hook
+    assert HookDeclaration("nat", "output", "-100") == output.hook
     assert [Line(10, ("ip", "daddr", "@ranges", "goto", "other"))] == output.rules
-    assert Chain("other") == other
-    assert isinstance(elements, Elements)
+    assert ChainDeclaration("other") == other
+    assert isinstance(elements, ElementsDeclaration)
     assert [("0x1", ":", "goto", "other"), ("2", ":", "drop")] == elements.elements
 
 
 def test_a_set_is_without_what_is_not_said() -> None:
     (table,) = parse("table bridge t {\n  set s { typeof ether saddr; }\n}\n")
-    assert isinstance(table, Table)
+    assert isinstance(table, TableDeclaration)
     (found,) = table.sets
     assert Set("s", found.line, ("ether", "saddr")) == found
 

@@ -161,7 +161,7 @@ def test_an_address_of_the_service_range_that_nobody_has_is_dropped() -> None:
 def test_what_is_no_services_is_left_alone(destination: str, port: int) -> None:
     found = send(simulated(OWN), NODE, destination, port)
     assert ("untouched", f"{destination} is not an address of a service") == verdict(found)
-    assert found.entrance is None
+    assert found.frontend is None
 
 
 def test_a_headless_service_has_no_address() -> None:
@@ -278,8 +278,8 @@ def test_a_hashed_client_has_one_endpoint_whatever_it_asks(destination: str, por
     many = [endpoint(f"10.244.2.{n}", "n2") for n in range(10, 20)]
     node = simulated(*many, consistent_hash=True)
     found = send(node, OUTSIDE, destination, port)
-    assert found.entrance is not None
-    slot = found.entrance.port.ipv4.cluster[slot_of(pack(OUTSIDE), HASH_SEED, HASH_SLOTS)]
+    assert found.frontend is not None
+    slot = found.frontend.port.ipv4.cluster[slot_of(pack(OUTSIDE), HASH_SEED, HASH_SLOTS)]
     assert {Target(f"10.244.2.{slot[3]}", 8080)} == found.targets.keys()
     assert "the endpoint that the client's address hashes to" == found.reason
     clients = (f"198.51.100.{n}" for n in range(40))
@@ -298,6 +298,10 @@ def test_a_hashed_client_has_one_endpoint_whatever_it_asks(destination: str, por
 def test_it_is_told_which_address_of_which_service_was_asked(
     destination: str, port: int, way: str
 ) -> None:
-    entrance = send(simulated(OWN), OUTSIDE, destination, port).entrance
-    assert entrance is not None
-    assert ("web", "http", way) == (entrance.service.name, entrance.port.name, entrance.way)
+    frontend = send(simulated(OWN), OUTSIDE, destination, port).frontend
+    assert frontend is not None
+    assert ("web", "http", way) == (
+        frontend.service.name,
+        frontend.port.name,
+        frontend.address_kind,
+    )

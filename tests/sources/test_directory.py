@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from groundplane.load import stamp_of
+from groundplane.load import fingerprint_of
 from groundplane.sources import Content, source_of
 from tests.sources.conftest import SITE, look
 
@@ -14,10 +14,10 @@ def test_a_directory_is_what_it_has_now(source: Path, cache: Path) -> None:
     found = source_of("site", cache)
     assert ("site", source) == (found.name, found.watched)
     before = look(found)
-    assert Content(stamp_of(source), "", source, None, "site") == before
+    assert Content(fingerprint_of(source), "", source, None, "site") == before
     assert before == look(found)
     os.utime(source / "addresses.lock", (1, 1))
-    assert before.stamp != look(found).stamp
+    assert before.fingerprint != look(found).fingerprint
     assert not cache.exists()
 
 

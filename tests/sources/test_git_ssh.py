@@ -52,7 +52,7 @@ def test_a_change_comes(source: Source, served: Repository) -> None:
     before = look(source)
     served.commit(SITE | {"web.yaml": "kind: Service\n"}, parent=first)
     after = look(source)
-    assert before.stamp != after.stamp
+    assert before.fingerprint != after.fingerprint
     assert SITE | {"web.yaml": "kind: Service\n"} == files(after)
     assert SITE == files(before)
 

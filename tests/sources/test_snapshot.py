@@ -79,7 +79,7 @@ def test_a_server_without_etags_will_do(source: Source, server: Web) -> None:
     found = look(source)
     assert found is look(source)
     server.answer = gives(TWO)
-    assert found.stamp != look(source).stamp
+    assert found.fingerprint != look(source).fingerprint
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from groundplane.net.address import family_of
 from groundplane.project import NodeState
-from groundplane.project.select_endpoints import NOWHERE, choose
+from groundplane.project.select_endpoints import NOWHERE, select_endpoints
 from groundplane.simulate import Packet, Simulator
 from groundplane.site import compiled
 from tests.verify.conftest import Probes, Reached
@@ -56,7 +56,7 @@ def test_name_resolves_to_its_addresses(
     if service.external_name:
         pytest.skip("an ExternalName's addresses are not ours to tell")
     rows = service.endpoints.rows()
-    chosen = [rows[index] for index in choose(service, NOWHERE, frozenset()).cluster]
+    chosen = [rows[index] for index in select_endpoints(service, NOWHERE, frozenset()).cluster]
     members = {each.address(f) for each in chosen for f in service.families} - {""}
     expected = sorted(service.cluster_ips or members)
     for place in _places(site, node):

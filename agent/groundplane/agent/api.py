@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from groundplane.agent.exchanges import Response
-from groundplane.agent.http import Request
+from groundplane.agent.http import ApiRequest
 from groundplane.agent.metrics import Metrics
 from groundplane.agent.proxy_health import proxy_health
 from groundplane.agent.report import Report
@@ -38,7 +38,7 @@ class Api:
         self._report, self._metrics, self._poke = report, metrics, poke
         self._unhealthy_after = timings.unhealthy_after
 
-    async def local(self, request: Request) -> Response:
+    async def local(self, request: ApiRequest) -> Response:
         """Answer a command of this node."""
         match request.method, request.path:
             case "GET" | "HEAD", "/status":
@@ -54,7 +54,7 @@ class Api:
                 return await self.observed(request)
         return Response(405, b"this is not to be done here\n", "text/plain")
 
-    async def observed(self, request: Request) -> Response:
+    async def observed(self, request: ApiRequest) -> Response:
         """Answer a monitoring system."""
         if request.method not in ("GET", "HEAD"):
             return Response(405, b"only GET is answered\n", "text/plain")
@@ -72,7 +72,7 @@ class Api:
         named = tuple(left[:MAX_FAULTS])  # of hundreds, an operator looks at the node
         return msgspec.structs.replace(status, leftover_workloads=named) if left else status
 
-    def _events(self, request: Request) -> Response:
+    def _events(self, request: ApiRequest) -> Response:
         since = request.query.get("since", "0")
         if not (since.isdecimal() and len(since) <= _DIGITS):
             return Response(400, b"since is the number of an event\n", "text/plain")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from groundplane.project.extent import All, Extent
-from groundplane.project.select_endpoints import NOWHERE, Failing, choose
+from groundplane.project.select_endpoints import NOWHERE, Failing, select_endpoints
 from groundplane.site.blocks import Key
 from groundplane.site.compiled import Service
 from groundplane.site.snapshot import Snapshot
@@ -47,7 +47,7 @@ class EndpointCounts:
             if service is None or service.external_name:
                 self._samples.pop(key, None)
                 continue
-            ready = len(choose(service, NOWHERE, failing).ready)
+            ready = len(select_endpoints(service, NOWHERE, failing).ready)
             labels = f'namespace="{key[0]}",service="{key[1]}"'
             self._samples[key] = (
                 f'{NAME}{{{labels},state="ready"}} {ready}\n'

@@ -19,7 +19,7 @@ _CONNECTIONS: Final = 100  # at a time: descriptors are needed for other things
 _OF_A_CLIENT: Final = 50
 
 
-class Request(NamedTuple):
+class ApiRequest(NamedTuple):
     """What is asked; *query* has the last value of each name."""
 
     method: str
@@ -27,7 +27,7 @@ class Request(NamedTuple):
     query: Mapping[str, str]
 
 
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[ApiRequest], Awaitable[Response]]
 
 
 class Server:
@@ -90,10 +90,10 @@ class Server:
         return encoded(response, body=request.method != "HEAD")
 
 
-def parse(head: bytes) -> Request:
+def parse(head: bytes) -> ApiRequest:
     """Return the request that *head* begins with; ValueError when it is none."""
     words = head.split(b"\r\n", 1)[0].decode("ascii", errors="replace").split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1.") or not words[1].startswith("/"):
         raise ValueError("no HTTP/1.1 request")
     target = urlsplit(words[1])
-    return Request(words[0], target.path, dict(parse_qsl(target.query)))
+    return ApiRequest(words[0], target.path, dict(parse_qsl(target.query)))

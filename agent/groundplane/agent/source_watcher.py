@@ -31,7 +31,7 @@ class _Refusal(NamedTuple):
 class _Refused(NamedTuple):
     """Content that was refused, and until when it is not compiled again: that costs a process."""
 
-    stamp: Hashable
+    fingerprint: Hashable
     refusal: _Refusal
     until: float
 
@@ -51,7 +51,7 @@ class SourceWatcher:
         self._source, self._controller, self._report = source, controller, report
         self._state_directory, self._poll_s = state_directory, poll_s
         self._timings = timings
-        self._stamp: Hashable = ()  # of the content that the revision in use was made of
+        self._fingerprint: Hashable = ()  # of the content that the revision in use was made of
         self._saved = ""  # the revision that the state directory is known to hold
         self._unsaved: bytes | None = None  # the site in use, until it is kept
         self._refused = _Refused((), _Refusal(), 0.0)
@@ -117,13 +117,16 @@ class SourceWatcher:
         forgotten, self._forgotten = self._forgotten, False
         try:
             content = await self._source.look()
-            if content.stamp and not forgotten:
-                if content.stamp == self._stamp:
+            if content.fingerprint and not forgotten:
+                if content.fingerprint == self._fingerprint:
                     await self._save()
                     return _Refusal()
-                if content.stamp == self._refused.stamp and time.monotonic() < self._refused.until:
+                if (
+                    content.fingerprint == self._refused.fingerprint
+                    and time.monotonic() < self._refused.until
+                ):
                     return self._refused.refusal
-            self._stamp = ()
+            self._fingerprint = ()
             refusal = await self._take(content)
         except (GroundplaneError, OSError) as problem:
             return _Refusal(str(problem))
@@ -132,9 +135,9 @@ class SourceWatcher:
             return _Refusal(f"{type(problem).__name__}: {problem}")
         if refusal.why:
             until = time.monotonic() + self._timings.refused_source
-            self._refused = _Refused(content.stamp, refusal, until)
+            self._refused = _Refused(content.fingerprint, refusal, until)
         else:
-            self._stamp = content.stamp
+            self._fingerprint = content.fingerprint
         return refusal
 
     async def _take(self, content: Content) -> _Refusal:

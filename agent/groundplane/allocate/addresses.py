@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from groundplane.allocate.asks import Ask, Round, ask_address
 from groundplane.allocate.lock import LOCK_NAME
 from groundplane.allocate.pool import Pool, band_of
+from groundplane.allocate.requests import AddressRequest, AllocationContext, request_address
 from groundplane.documents import dns
 from groundplane.documents.catalog import Catalog, key_of
 from groundplane.documents.families import families_of
@@ -17,66 +17,68 @@ DNS_HOLDER: Final = "the site's DNS service (spec.dns.clusterIPs of the Cluster)
 Name = tuple[str, str]  # namespace, name
 
 
-def subnets(work: Round) -> dict[str, tuple[str, ...]]:
+def subnets(context: AllocationContext) -> dict[str, tuple[str, ...]]:
     """Return the subnet of each family that each node has."""
-    given: dict[str, list[str]] = {name: [] for name in sorted(work.catalog.nodes)}
-    listed = work.catalog.cluster.spec.workload_cidrs
+    given: dict[str, list[str]] = {name: [] for name in sorted(context.catalog.nodes)}
+    listed = context.catalog.cluster.spec.workload_cidrs
     ranges = {address.family_of(each.cidr): each for each in listed}
-    for family in work.families:
+    for family in context.families:
         each = ranges[family]
         first, last = address.first_last(each.cidr)
         size = 1 << (address.BITS[family] - each.node_prefix)
         pool = Pool(f"{each.cidr} (subnets of nodes)", 0, (last - first) // size)
         pool.released = {
             (address.first_last(text)[0] - first) // size: turn
-            for text, turn in work.lock.released.items()
+            for text, turn in context.lock.released.items()
             if "/" in text and address.overlap(text, each.cidr)
         }
         asks = []
-        for node in work.catalog.nodes.values():
+        for node in context.catalog.nodes.values():
             key = key_of(node)
             index, fixed = of_family(node.spec.workload_subnets, family)
-            text = fixed or work.held(key, family)
+            text = fixed or context.held(key, family)
             if text and address.network(text).prefixlen != each.node_prefix:
                 message = (
                     f"{text}, which {LOCK_NAME} gives it, is not a /{each.node_prefix}; "
                     f"to have a new one, delete its line in {LOCK_NAME}"
                 )
-                work.fault(key, "", message)
+                context.fault(key, "", message)
                 continue
             number = (address.first_last(text)[0] - first) // size if text else None
             path = f"spec.workloadSubnets[{index}]"
-            asks.append(Ask(key, key, number if fixed else None, number, text or "", path))
-        for key, number in work.serve(pool, family, asks).items():
+            asks.append(
+                AddressRequest(key, key, number if fixed else None, number, text or "", path)
+            )
+        for key, number in context.serve(pool, family, asks).items():
             subnet = address.from_int(first + number * size, family)
             given[key.name].append(f"{subnet}/{each.node_prefix}")
     return {name: tuple(texts) for name, texts in given.items()}
 
 
-def cluster_ips(work: Round) -> dict[Name, tuple[str, ...]]:
+def cluster_ips(context: AllocationContext) -> dict[Name, tuple[str, ...]]:
     """Return the cluster IPs of each service, primary family first."""
     wanted = {
-        name: () if service.headless else families_of(service, work.catalog.cluster)
-        for name, service in work.catalog.services.items()
+        name: () if service.headless else families_of(service, context.catalog.cluster)
+        for name, service in context.catalog.services.items()
     }
     given: dict[Name, dict[Family, str]] = {name: {} for name in wanted}
-    for cidr in work.catalog.cluster.spec.service_cidrs:
+    for cidr in context.catalog.cluster.spec.service_cidrs:
         family = address.family_of(cidr)
         pool = _hosts(cidr, f"the service range {cidr}", skip=1)
         pool.band = band_of(address.network(cidr).size)
-        _reserve_dns(work, family, pool)
-        pool.released = work.released(family)
+        _reserve_dns(context, family, pool)
+        pool.released = context.released(family)
         asks = []
         for name, families in wanted.items():
             if family not in families:
                 continue
-            service = work.catalog.services[name]
+            service = context.catalog.services[name]
             key = key_of(service)
             index, fixed = of_family(service.explicit_cluster_ips, family)
             listed = bool(service.spec.cluster_ips)
             path = f"spec.clusterIPs[{index}]" if listed else "spec.clusterIP"
-            asks.append(ask_address(key, key, fixed, work.held(key, family), path))
-        for key, number in work.serve(pool, family, asks).items():
+            asks.append(request_address(key, key, fixed, context.held(key, family), path))
+        for key, number in context.serve(pool, family, asks).items():
             given[key.namespace, key.name][family] = address.from_int(number, family)
     return {
         name: tuple(given[name][family] for family in families if family in given[name])
@@ -84,19 +86,19 @@ def cluster_ips(work: Round) -> dict[Name, tuple[str, ...]]:
     }
 
 
-def _reserve_dns(work: Round, family: Family, pool: Pool) -> None:
+def _reserve_dns(context: AllocationContext, family: Family, pool: Pool) -> None:
     """Keep the DNS service's address for it, unless it is the default and a service has it."""
-    others = () if dns.is_declared(work.catalog.cluster) else _taken(work, family)
-    for text in dns.wanted_addresses(work.catalog.cluster):
+    others = () if dns.is_declared(context.catalog.cluster) else _taken(context, family)
+    for text in dns.wanted_addresses(context.catalog.cluster):
         if address.family_of(text) == family and text not in others:
             pool.take(address.to_int(text), DNS_HOLDER)
 
 
-def _taken(work: Round, family: Family) -> set[str]:
+def _taken(context: AllocationContext, family: Family) -> set[str]:
     """Return the cluster IPs of *family* that services name or hold."""
-    services = work.catalog.services.values()
+    services = context.catalog.services.values()
     named = {address.canonical(text) for each in services for text in each.explicit_cluster_ips}
-    return named | {held for each in services if (held := work.held(key_of(each), family))}
+    return named | {held for each in services if (held := context.held(key_of(each), family))}
 
 
 def dns_addresses(cluster: Cluster, cluster_ips: Mapping[Name, tuple[str, ...]]) -> tuple[str, ...]:
@@ -105,29 +107,31 @@ def dns_addresses(cluster: Cluster, cluster_ips: Mapping[Name, tuple[str, ...]])
     return tuple(text for text in dns.wanted_addresses(cluster) if text not in taken)
 
 
-def workloads(work: Round, subnets: Mapping[str, tuple[str, ...]]) -> dict[Name, tuple[str, ...]]:
+def workloads(
+    context: AllocationContext, subnets: Mapping[str, tuple[str, ...]]
+) -> dict[Name, tuple[str, ...]]:
     """Return each workload's own addresses, of its node's subnet of each family."""
-    given: dict[Name, list[str]] = {name: [] for name in work.catalog.workloads}
-    own = [each for each in work.catalog.workloads.values() if not each.spec.host_network]
-    for family in work.families:
-        released, avoided = work.released(family), endpoint_numbers(work.catalog, family)
-        asks: dict[str, list[Ask]] = {name: [] for name in subnets}
+    given: dict[Name, list[str]] = {name: [] for name in context.catalog.workloads}
+    own = [each for each in context.catalog.workloads.values() if not each.spec.host_network]
+    for family in context.families:
+        released, avoided = context.released(family), endpoint_numbers(context.catalog, family)
+        asks: dict[str, list[AddressRequest]] = {name: [] for name in subnets}
         for workload in own:
             key = key_of(workload)
             index, fixed = of_family(workload.spec.addresses, family)
-            held = work.held(key, family)
+            held = context.held(key, family)
             node = workload.spec.node
             subnet = next(s for s in subnets[node] if address.family_of(s) == family)
             # A workload that moved to another node leaves its old address behind.
             if held is not None and not address.contains(subnet, held):
                 held = None
-            asks[node].append(ask_address(key, key, fixed, held, f"spec.addresses[{index}]"))
+            asks[node].append(request_address(key, key, fixed, held, f"spec.addresses[{index}]"))
         for node, node_asks in asks.items():
             subnet = next(s for s in subnets[node] if address.family_of(s) == family)
             # The first address is the bridge's own.
             pool = _hosts(subnet, f"{subnet}, the subnet of Node/{node}", skip=2)
             pool.released, pool.avoided = released, avoided
-            for key, number in work.serve(pool, family, node_asks).items():
+            for key, number in context.serve(pool, family, node_asks).items():
                 given[key.namespace, key.name].append(address.from_int(number, family))
     return {name: tuple(texts) for name, texts in given.items()}
 

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from groundplane.allocate.addresses import Name, cluster_ips, dns_addresses, subnets, workloads
-from groundplane.allocate.asks import Round
 from groundplane.allocate.load_balancers import load_balancers
 from groundplane.allocate.lock import LOCK_NAME, Lock
 from groundplane.allocate.pool import merge_released
 from groundplane.allocate.ports import node_port_key, ports
-from groundplane.documents.catalog import Catalog, Key
+from groundplane.allocate.requests import AllocationContext
+from groundplane.documents.catalog import Catalog, DocumentKey
 from groundplane.errors import CatalogError, LockOutdated
 from groundplane.net import address
 
@@ -49,21 +49,21 @@ def allocate(catalog: Catalog, lock: Lock) -> Allocations:
 
     Raises CatalogError when one is taken, outside its range, or a range is exhausted.
     """
-    work = Round(catalog, lock)
-    of_nodes = subnets(work)
-    every_node = not work.faults
-    node_ports, health_checks = ports(work)
+    context = AllocationContext(catalog, lock)
+    of_nodes = subnets(context)
+    every_node = not context.faults
+    node_ports, health_checks = ports(context)
     found = Allocations(
         subnets=of_nodes,
-        cluster_ips=cluster_ips(work),
+        cluster_ips=cluster_ips(context),
         node_ports=node_ports,
         health_checks=health_checks,
-        load_balancers=load_balancers(work),
-        workloads=workloads(work, of_nodes) if every_node else {},
+        load_balancers=load_balancers(context),
+        workloads=workloads(context, of_nodes) if every_node else {},
         lock=lock,
     )
-    if work.faults:
-        raise CatalogError(work.faults)
+    if context.faults:
+        raise CatalogError(context.faults)
     found = replace(found, dns=dns_addresses(catalog.cluster, found.cluster_ips))
     held = _held(catalog, found)
     in_use = {text for given in held.values() for text in given}
@@ -72,21 +72,21 @@ def allocate(catalog: Catalog, lock: Lock) -> Allocations:
     return replace(found, lock=Lock(held, merge_released(released, sorted(freed))))
 
 
-def _held(catalog: Catalog, found: Allocations) -> dict[Key, tuple[str, ...]]:
+def _held(catalog: Catalog, found: Allocations) -> dict[DocumentKey, tuple[str, ...]]:
     """Return what the lock says of *found*, object by object."""
-    held = {Key("Node", "", name): given for name, given in found.subnets.items()}
+    held = {DocumentKey("Node", "", name): given for name, given in found.subnets.items()}
     for kind, addresses in (
         ("Service", found.cluster_ips),
         ("LoadBalancer", found.load_balancers),
         ("Workload", found.workloads),
     ):
-        held |= {Key(kind, *name): given for name, given in addresses.items() if given}
+        held |= {DocumentKey(kind, *name): given for name, given in addresses.items() if given}
     for name, numbers in found.node_ports.items():
         if any(numbers):
             listed = zip(catalog.services[name].spec.ports, numbers, strict=True)
             held |= {node_port_key(name, port): (str(n),) for port, n in listed if n}
     held |= {
-        Key("HealthCheck", *name): (str(port),)
+        DocumentKey("HealthCheck", *name): (str(port),)
         for name, port in found.health_checks.items()
         if port
     }

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from groundplane.allocate.addresses import Name, endpoint_numbers
-from groundplane.allocate.asks import Ask, Round, ask_address
 from groundplane.allocate.pool import Pool, longest_released
-from groundplane.documents.catalog import Key, key_of
+from groundplane.allocate.requests import AddressRequest, AllocationContext, request_address
+from groundplane.documents.catalog import DocumentKey, key_of
 from groundplane.documents.external import external_ranges, fixed_load_balancer_ips, pinned_pool
 from groundplane.documents.families import families_of
 from groundplane.documents.service import Service
@@ -15,19 +15,19 @@ from groundplane.net import address
 from groundplane.net.protocols import Family
 
 
-def load_balancers(work: Round) -> dict[Name, tuple[str, ...]]:
+def load_balancers(context: AllocationContext) -> dict[Name, tuple[str, ...]]:
     """Return the addresses of each load balancer, primary family first; () for other services."""
-    given: dict[Name, tuple[str, ...]] = dict.fromkeys(work.catalog.services, ())
+    given: dict[Name, tuple[str, ...]] = dict.fromkeys(context.catalog.services, ())
     balanced = {
-        name: families_of(service, work.catalog.cluster)
-        for name, service in work.catalog.services.items()
+        name: families_of(service, context.catalog.cluster)
+        for name, service in context.catalog.services.items()
         if service.ours_to_balance
     }
     if not balanced:
         return given
     by_family = {
-        family: _serve(work, family, [name for name in balanced if family in balanced[name]])
-        for family in work.families
+        family: _serve(context, family, [name for name in balanced if family in balanced[name]])
+        for family in context.families
     }
     for name, families in balanced.items():
         found = [by_family[family].get(name) for family in families]
@@ -41,37 +41,39 @@ class _Taken:
 
     holders: dict[int, str] = field(default_factory=dict)
     fixed: set[int] = field(default_factory=set)
-    external: dict[int, tuple[Key, str, str]] = field(default_factory=dict)  # externalIPs
+    external: dict[int, tuple[DocumentKey, str, str]] = field(default_factory=dict)  # externalIPs
 
 
-def _serve(work: Round, family: Family, names: Iterable[Name]) -> dict[Name, str]:
-    taken, released = _taken(work, family), work.released(family)
-    avoided = endpoint_numbers(work.catalog, family)
+def _serve(context: AllocationContext, family: Family, names: Iterable[Name]) -> dict[Name, str]:
+    taken, released = _taken(context, family), context.released(family)
+    avoided = endpoint_numbers(context.catalog, family)
     spans = {
         pool.name: list(_spans(pool, family, taken.holders, released, avoided))
-        for pool in work.catalog.cluster.spec.load_balancer_pools
+        for pool in context.catalog.cluster.spec.load_balancer_pools
     }
     asks = []
     for name in names:
-        service = work.catalog.services[name]
-        ask = _ask(work, service, family)
-        usable = {each.name: spans[each.name] for each in _pools(work, service)}
+        service = context.catalog.services[name]
+        ask = _ask(context, service, family)
+        usable = {each.name: spans[each.name] for each in _pools(context, service)}
         usable = {pool: ranges for pool, ranges in usable.items() if ranges}
         if usable or ask.wanted is not None:
             asks.append((ask, usable))
     given: dict[Name, str] = {}
     for ask, usable in sorted(asks, key=lambda each: each[0].order):
         try:
-            number = _pick(ask, family, usable) if ask.wanted is None else _keep(work, ask, taken)
+            number = (
+                _pick(ask, family, usable) if ask.wanted is None else _keep(context, ask, taken)
+            )
         except ValueError as error:
-            work.refused(ask, error)
+            context.refused(ask, error)
             continue
         taken.holders.setdefault(number, str(ask.document))
         given[ask.key.namespace, ask.key.name] = address.from_int(number, family)
     return given
 
 
-def _keep(work: Round, ask: Ask, taken: _Taken) -> int:
+def _keep(context: AllocationContext, ask: AddressRequest, taken: _Taken) -> int:
     """Return the number that *ask* fixes or holds; ValueError says why it cannot have it."""
     number, holder = ask.wanted or 0, taken.holders.get(ask.wanted or 0)
     if ask.fixed is not None:
@@ -81,17 +83,17 @@ def _keep(work: Round, ask: Ask, taken: _Taken) -> int:
         taken.fixed.add(number)
     elif number in taken.external:
         document, path, text = taken.external[number]
-        work.fault(document, path, f"{text} is taken by {ask.document}")
+        context.fault(document, path, f"{text} is taken by {ask.document}")
     elif holder:
         raise ValueError(f"is taken by {holder}")
     elif not any(
-        address.contains(cidr, ask.text) for _, cidr in external_ranges(work.catalog.cluster)
+        address.contains(cidr, ask.text) for _, cidr in external_ranges(context.catalog.cluster)
     ):
         raise ValueError("is in no load-balancer pool and no range of externalIPCIDRs")
     return number
 
 
-def _pick(ask: Ask, family: Family, usable: Mapping[str, list[Pool]]) -> int:
+def _pick(ask: AddressRequest, family: Family, usable: Mapping[str, list[Pool]]) -> int:
     spans = [span for pool in usable.values() for span in pool]
     seed = f"{ask.key}/{family}"
     number = next((n for span in spans if (n := span.never_used(seed)) is not None), None)
@@ -103,23 +105,23 @@ def _pick(ask: Ask, family: Family, usable: Mapping[str, list[Pool]]) -> int:
     return number
 
 
-def _ask(work: Round, service: Service, family: Family) -> Ask:
+def _ask(context: AllocationContext, service: Service, family: Family) -> AddressRequest:
     document = key_of(service)
     key = document._replace(kind="LoadBalancer")
-    held = work.held(key, family)
+    held = context.held(key, family)
     # Who names another pool wants an address of that one.
     if held and pinned_pool(service) is not None:
-        cidrs = [cidr for pool in _pools(work, service) for cidr in pool.cidrs]
+        cidrs = [cidr for pool in _pools(context, service) for cidr in pool.cidrs]
         held = held if any(address.contains(cidr, held) for cidr in cidrs) else None
     fixed = (each for each in fixed_load_balancer_ips(service) if _of(each[1], family))
     path, text = next(fixed, ("", None))
-    return ask_address(key, document, text, held, path)
+    return request_address(key, document, text, held, path)
 
 
-def _pools(work: Round, service: Service) -> list[LoadBalancerPool]:
+def _pools(context: AllocationContext, service: Service) -> list[LoadBalancerPool]:
     """Return the pools that *service* may have an address of."""
     named = pinned_pool(service)
-    pools = work.catalog.cluster.spec.load_balancer_pools
+    pools = context.catalog.cluster.spec.load_balancer_pools
     return [pool for pool in pools if named in (None, pool.name)]
 
 
@@ -144,9 +146,9 @@ def _spans(
         yield Pool(pool.name, first, last, 0, holders, released, avoided)
 
 
-def _taken(work: Round, family: Family) -> _Taken:
+def _taken(context: AllocationContext, family: Family) -> _Taken:
     """Return what no load balancer gets by itself: addresses of nodes, forwarders, externalIPs."""
-    taken, catalog = _Taken(), work.catalog
+    taken, catalog = _Taken(), context.catalog
     for node in catalog.nodes.values():
         for text in node.spec.addresses:
             if _of(text, family):

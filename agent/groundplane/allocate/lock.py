@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from groundplane.documents.catalog import Key
+from groundplane.documents.catalog import DocumentKey
 from groundplane.errors import CatalogError, Fault, Origin
 from groundplane.net import address
 
@@ -47,7 +47,7 @@ _SETTLE: Final = "a merge conflict is left here; settle it, then run `groundplan
 class Lock:
     """*held* maps an object to its addresses, ranges (a Node's) or port; *released* one to its turn."""
 
-    held: Mapping[Key, tuple[str, ...]] = field(default_factory=dict)
+    held: Mapping[DocumentKey, tuple[str, ...]] = field(default_factory=dict)
     released: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -73,7 +73,7 @@ class _Reading:
 
     def __init__(self, lines: Sequence[str]) -> None:
         self.lines = lines
-        self.held: dict[Key, tuple[str, ...]] = {}
+        self.held: dict[DocumentKey, tuple[str, ...]] = {}
         self.released: dict[str, int] = {}
         self._first: dict[str, int] = {}  # the first line of each address and each object
 
@@ -116,7 +116,7 @@ def _form(text: str) -> str:
     return kind
 
 
-def _key(name: str, given: Sequence[str], kinds: Sequence[str]) -> Key:
+def _key(name: str, given: Sequence[str], kinds: Sequence[str]) -> DocumentKey:
     kind, *names = name.split("/")
     count, wanted = _HOLDS.get(kind, (-1, ""))
     if len(names) != count or not all(names) or (count == 4 and not _PORT.fullmatch(name)):
@@ -125,7 +125,7 @@ def _key(name: str, given: Sequence[str], kinds: Sequence[str]) -> Key:
         _check_kinds(name, wanted, given, kinds)
         if len({address.family_of(each) for each in given}) < len(given):
             raise ValueError(f"{name} has two of one family: delete what is not its own")
-    return Key(kind, names[0] if count > 1 else "", "/".join(names[count > 1 :]))
+    return DocumentKey(kind, names[0] if count > 1 else "", "/".join(names[count > 1 :]))
 
 
 def _check_kinds(name: str, wanted: str, given: Sequence[str], kinds: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from groundplane.documents.catalog import Catalog, key_of
 from groundplane.errors import Fault
 from groundplane.net.dns_names import MAX_ALIASES, service_name
 
-Name = tuple[str, str]  # namespace and name of a service
+AliasName = tuple[str, str]  # namespace and name of a service
 
 
 def check_aliases(catalog: Catalog) -> Iterator[Fault]:
@@ -27,7 +27,7 @@ def check_aliases(catalog: Catalog) -> Iterator[Fault]:
         yield catalog.fault(key_of(catalog.services[name]), "spec.externalName", message)
 
 
-def _targets(catalog: Catalog) -> dict[Name, Name]:
+def _targets(catalog: Catalog) -> dict[AliasName, AliasName]:
     """Return the Service that each ExternalName leads to, ("", "") for a name of no such Service."""
     domain = catalog.cluster.spec.cluster_domain.removesuffix(".")
     names = {service_name(domain, *name).removesuffix("."): name for name in catalog.services}
@@ -38,11 +38,11 @@ def _targets(catalog: Catalog) -> dict[Name, Name]:
     }
 
 
-def _ends(targets: Mapping[Name, Name]) -> dict[Name, int | None]:
+def _ends(targets: Mapping[AliasName, AliasName]) -> dict[AliasName, int | None]:
     """Return how many aliases follow from each of *targets* on, None where they have no end."""
-    known: dict[Name, int | None] = {}
+    known: dict[AliasName, int | None] = {}
     for first in targets:
-        chain: dict[Name, None] = {}
+        chain: dict[AliasName, None] = {}
         at = first
         while at in targets and at not in known and at not in chain:
             chain[at] = None

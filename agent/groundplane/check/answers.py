@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from groundplane.documents.catalog import Catalog, Key
+from groundplane.documents.catalog import Catalog, DocumentKey
 from groundplane.errors import Fault
 from groundplane.net import dns_names
 from groundplane.net.address import dashed
@@ -32,7 +32,7 @@ class _Set(NamedTuple):
     *compressed* is what an answer has of them.
     """
 
-    key: Key
+    key: DocumentKey
     owner: str
     type: str
     records: int
@@ -85,7 +85,7 @@ def _sets(site: Site) -> Iterator[_Set]:
 
 def _of_service(domain: str, service: Service) -> Iterator[_Set]:
     """Yield the sets of the name of *service*, and of its ports. Those of its endpoints are parts."""
-    key = Key("Service", *service.key)
+    key = DocumentKey("Service", *service.key)
     name = dns_names.service_name(domain, *service.key)
     members = list(_members(service))
     for family in service.families:
@@ -113,7 +113,7 @@ def _pointers(domain: str, services: Iterable[Service]) -> Iterator[_Set]:
     for address, found in names.items():
         if len(found) <= _FEW:
             continue
-        first = Key("Service", *min(found)[:2])
+        first = DocumentKey("Service", *min(found)[:2])
         data = compressed = 0
         namespaces = set()
         for namespace, name, label in found:

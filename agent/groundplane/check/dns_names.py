@@ -5,7 +5,7 @@ from typing import Final
 
 from groundplane.check.endpoints import Slices
 from groundplane.documents import dns
-from groundplane.documents.catalog import Catalog, Key, key_of
+from groundplane.documents.catalog import Catalog, DocumentKey, key_of
 from groundplane.documents.families import site_families
 from groundplane.documents.selector import LabelIndex
 from groundplane.documents.service import ACCEPTED, TOP_LEVEL_DOMAIN, Service
@@ -63,7 +63,7 @@ def namespace_warnings(catalog: Catalog) -> Iterator[Fault]:
                 f"service and not that host; use another name, or write the annotation "
                 f"{TOP_LEVEL_DOMAIN}: {ACCEPTED} into a Namespace document"
             )
-            key = Key("Service", namespace, name)
+            key = DocumentKey("Service", namespace, name)
             yield catalog.fault(key, "metadata.namespace", message)
 
 
@@ -141,7 +141,7 @@ def _length(name: str) -> tuple[int, str]:
     return len(name), name
 
 
-def _measured(catalog: Catalog, key: Key, path: str, name: str) -> Iterator[Fault]:
+def _measured(catalog: Catalog, key: DocumentKey, path: str, name: str) -> Iterator[Fault]:
     if dns_names.too_long(name):
         shown = name.removesuffix(".")
         message = (

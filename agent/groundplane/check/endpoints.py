@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
-from groundplane.documents.catalog import Catalog, Key, key_of
+from groundplane.documents.catalog import Catalog, DocumentKey, key_of
 from groundplane.documents.selector import LabelIndex
 from groundplane.documents.service import (
     KUBERNETES,
@@ -34,7 +34,7 @@ def slices_by_service(catalog: Catalog) -> Slices:
 
 
 def check_endpoints(
-    catalog: Catalog, key: Key, service: Service, index: LabelIndex, slices: Slices
+    catalog: Catalog, key: DocumentKey, service: Service, index: LabelIndex, slices: Slices
 ) -> Iterator[Fault]:
     """Yield the faults of *service* that its endpoints bring to light."""
     workloads = index.matching(service.metadata.namespace, service.spec.selector)
@@ -70,7 +70,7 @@ def _limit(service: Service) -> tuple[int, str]:
 
 
 def _targets(
-    catalog: Catalog, key: Key, service: Service, workloads: list[Workload]
+    catalog: Catalog, key: DocumentKey, service: Service, workloads: list[Workload]
 ) -> Iterator[Fault]:
     """Yield a fault for each named target port that none of *workloads* has."""
     for number, port in enumerate(service.spec.ports):

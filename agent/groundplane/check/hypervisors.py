@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from groundplane.check.management import management_faults
 from groundplane.check.metadata import check_metadata
 from groundplane.check.ranges import own_ranges, range_fault
-from groundplane.check.segments import Found, link_name, segment, vlan_number, within
+from groundplane.check.segments import link_name, segment, vlan_number, within
 from groundplane.documents.catalog import Catalog, key_of
 from groundplane.documents.machine import Hypervisor, Network
-from groundplane.errors import Fault
+from groundplane.errors import Fault, FieldFaults
 from groundplane.net import address
 
 
@@ -21,7 +21,7 @@ def check_hypervisors(catalog: Catalog) -> Iterator[Fault]:
             yield catalog.fault(key_of(hypervisor), path, message)
 
 
-def _hypervisor(catalog: Catalog, hypervisor: Hypervisor) -> Found:
+def _hypervisor(catalog: Catalog, hypervisor: Hypervisor) -> FieldFaults:
     spec = hypervisor.spec
     yield from _management(hypervisor)
     if not re.fullmatch(r"(/[A-Za-z0-9_.-]+)+", spec.pool) or "/.." in spec.pool:
@@ -39,7 +39,7 @@ def _hypervisor(catalog: Catalog, hypervisor: Hypervisor) -> Found:
             yield f"{path}.{field}", message
 
 
-def _management(hypervisor: Hypervisor) -> Found:
+def _management(hypervisor: Hypervisor) -> FieldFaults:
     management = hypervisor.spec.management
     if management.host is None:
         yield "spec.management.host", "it is needed: how the deploy reaches this hypervisor"
@@ -47,7 +47,7 @@ def _management(hypervisor: Hypervisor) -> Found:
         yield f"spec.management.{field}", message
 
 
-def _network(network: Network, own: list[tuple[str, str]]) -> Found:
+def _network(network: Network, own: list[tuple[str, str]]) -> FieldFaults:
     yield from segment(network.cidrs, network.gateways, network.nameservers, network.mtu)
     for index, cidr in enumerate(network.cidrs):
         for _, other in own if range_fault(cidr) is None else ():
@@ -56,13 +56,13 @@ def _network(network: Network, own: list[tuple[str, str]]) -> Found:
     yield from (_bridge if network.mode == "bridge" else _routed)(network)
 
 
-def _routed(network: Network) -> Found:
+def _routed(network: Network) -> FieldFaults:
     for field in ("uplink", "vlan", "addresses", "gateways"):
         if getattr(network, field):
             yield field, f"it is of a bridge, and this is a network with mode {network.mode}"
 
 
-def _bridge(network: Network) -> Found:
+def _bridge(network: Network) -> FieldFaults:
     if network.uplink is not None and (fault := link_name(network.uplink)):
         yield "uplink", fault
     if network.vlan is not None:

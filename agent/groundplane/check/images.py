@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from groundplane.check.metadata import check_metadata
-from groundplane.check.segments import Found
 from groundplane.documents.catalog import Catalog, key_of
 from groundplane.documents.machine import Image
-from groundplane.errors import Fault
+from groundplane.errors import Fault, FieldFaults
 
 # Debian Policy 5.6.7. A hyphen at the end would have apt remove the package.
 _PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]\Z")
@@ -23,7 +22,7 @@ def check_images(catalog: Catalog) -> Iterator[Fault]:
             yield catalog.fault(key_of(image), path, message)
 
 
-def _origin(image: Image) -> Found:
+def _origin(image: Image) -> FieldFaults:
     spec = image.spec
     if (spec.source is None) == (spec.build is None):
         yield "spec", "one of source and build is needed, and not both"
@@ -39,7 +38,7 @@ def _origin(image: Image) -> Found:
         yield "spec.checksum", "expected sha256: and 64, or sha512: and 128 lower-case hex digits"
 
 
-def _signature(image: Image) -> Found:
+def _signature(image: Image) -> FieldFaults:
     signature = image.spec.signature
     if signature is None:
         return
@@ -49,7 +48,7 @@ def _signature(image: Image) -> Found:
         yield "spec.signature.keyring", fault
 
 
-def _packages(image: Image) -> Found:
+def _packages(image: Image) -> FieldFaults:
     for index, package in enumerate(image.spec.build.packages if image.spec.build else ()):
         if not _PACKAGE.match(package):
             yield (

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from groundplane.check.public_keys import public_key_fault
-from groundplane.check.segments import Found, addresses_on, link_name, segment, vlan_number
+from groundplane.check.segments import addresses_on, link_name, segment, vlan_number
 from groundplane.documents.catalog import Catalog, key_of
 from groundplane.documents.machine import Uplink, Vm, quantity
 from groundplane.documents.site import Node
-from groundplane.errors import Fault
+from groundplane.errors import Fault, FieldFaults
 from groundplane.hint import Work, did_you_mean
 from groundplane.net import names
 
@@ -27,7 +27,7 @@ def check_machines(catalog: Catalog) -> Iterator[Fault]:
         yield catalog.fault(key_of(catalog.cluster), path, message)
 
 
-def _overlay(catalog: Catalog) -> Found:
+def _overlay(catalog: Catalog) -> FieldFaults:
     overlay = catalog.cluster.spec.overlay
     if not 1 <= overlay.vni < 1 << 24:
         yield "spec.overlay.vni", f"{overlay.vni} is not a VNI: 1 to {(1 << 24) - 1}"
@@ -35,7 +35,7 @@ def _overlay(catalog: Catalog) -> Found:
         yield "spec.overlay.port", fault
 
 
-def _node(catalog: Catalog, node: Node, work: Work) -> Found:
+def _node(catalog: Catalog, node: Node, work: Work) -> FieldFaults:
     spec = node.spec
     if spec.segment and (fault := names.dns_label(spec.segment)):
         yield "spec.segment", fault
@@ -52,7 +52,7 @@ def _node(catalog: Catalog, node: Node, work: Work) -> Found:
     yield from _wireguard(catalog, node)
 
 
-def _vm(catalog: Catalog, node: Node, vm: Vm, work: Work) -> Found:
+def _vm(catalog: Catalog, node: Node, vm: Vm, work: Work) -> FieldFaults:
     if vm.image not in catalog.images:
         hint = did_you_mean(vm.image, catalog.images, work)
         yield "image", f'there is no Image "{vm.image}"{hint}'
@@ -72,7 +72,7 @@ def _vm(catalog: Catalog, node: Node, vm: Vm, work: Work) -> Found:
     yield from _carrier(catalog, node, vm, work)
 
 
-def _carrier(catalog: Catalog, node: Node, vm: Vm, work: Work) -> Found:
+def _carrier(catalog: Catalog, node: Node, vm: Vm, work: Work) -> FieldFaults:
     hypervisor = catalog.hypervisors.get(vm.hypervisor)
     if hypervisor is None:
         hint = did_you_mean(vm.hypervisor, catalog.hypervisors, work)
@@ -89,7 +89,7 @@ def _carrier(catalog: Catalog, node: Node, vm: Vm, work: Work) -> Found:
     yield from addresses_on(node.spec.addresses, network.cidrs, f'the network "{network.name}"')
 
 
-def _uplink(node: Node, uplink: Uplink) -> Found:
+def _uplink(node: Node, uplink: Uplink) -> FieldFaults:
     yield from segment(uplink.cidrs, uplink.gateways, uplink.nameservers, uplink.mtu)
     yield from addresses_on(node.spec.addresses, uplink.cidrs, "spec.uplink.cidrs")
     if fault := link_name(uplink.device):
@@ -109,7 +109,7 @@ def _uplink(node: Node, uplink: Uplink) -> Found:
                 yield f"bond.members[{index}]", f'"{member}" is named twice'
 
 
-def _wireguard(catalog: Catalog, node: Node) -> Found:
+def _wireguard(catalog: Catalog, node: Node) -> FieldFaults:
     wanted = catalog.cluster.spec.overlay.mode == "wireguard"
     if node.spec.wireguard is None:
         if wanted and len(catalog.nodes) > 1:

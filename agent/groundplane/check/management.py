@@ -9,8 +9,8 @@ import re
 from typing import Final
 
 from groundplane.check.public_keys import public_key_fault
-from groundplane.check.segments import Found
 from groundplane.documents.machine import Management
+from groundplane.errors import FieldFaults
 from groundplane.net import address, names
 
 # No capitals: sudo takes such a name for a group of users, and ALL for every user.
@@ -19,7 +19,7 @@ _USER: Final = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 _SPECIAL: Final = frozenset("\"'`\\$%{}")
 
 
-def management_faults(management: Management) -> Found:
+def management_faults(management: Management) -> FieldFaults:
     """Yield the faults of a document's spec.management, by its fields."""
     if management.host is not None and (fault := host_fault(management.host)):
         yield "host", fault

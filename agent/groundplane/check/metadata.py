@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from groundplane.documents.catalog import Catalog, Key, Object, key_of
+from groundplane.documents.catalog import Catalog, DocumentKey, Object, key_of
 from groundplane.documents.path import join
 from groundplane.errors import Fault
 from groundplane.net import names
@@ -28,7 +28,9 @@ def check_metadata(catalog: Catalog, document: Object) -> Iterator[Fault]:
     yield from check_labels(catalog, key, "metadata.labels", meta.labels)
 
 
-def check_labels(catalog: Catalog, key: Key, path: str, labels: dict[str, str]) -> Iterator[Fault]:
+def check_labels(
+    catalog: Catalog, key: DocumentKey, path: str, labels: dict[str, str]
+) -> Iterator[Fault]:
     """Yield the faults of the pairs *labels* that stand at *path*."""
     for name, value in labels.items():
         for fault in (names.label_key(name), names.label_value(value)):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from groundplane.check.ranges import host_fault
-from groundplane.documents.catalog import Catalog, Key, key_of
+from groundplane.documents.catalog import Catalog, DocumentKey, key_of
 from groundplane.documents.site import Probe, Workload
 from groundplane.errors import Fault
 from groundplane.net import names
@@ -16,7 +16,9 @@ _MOST: Final = (1 << 31) - 1  # of Kubernetes' int32
 _HANDLERS: Final = "httpGet, tcpSocket, exec and grpc"
 
 
-def check_probe(catalog: Catalog, key: Key, workload: Workload, probe: Probe) -> Iterator[Fault]:
+def check_probe(
+    catalog: Catalog, key: DocumentKey, workload: Workload, probe: Probe
+) -> Iterator[Fault]:
     """Yield the faults of *probe*, which is the readinessProbe of *workload*."""
     for path, message in (*_probe(workload, probe), *_hosts(catalog, workload, probe)):
         yield catalog.fault(key, f"spec.readinessProbe{path}", message)

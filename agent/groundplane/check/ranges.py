@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Iterator
 
-from groundplane.documents.catalog import Catalog, Key
+from groundplane.documents.catalog import Catalog, DocumentKey
 from groundplane.errors import Fault
 from groundplane.net import address
 
@@ -48,7 +48,7 @@ def own_ranges(catalog: Catalog) -> list[tuple[str, str]]:
     return [(path, cidr) for path, cidr in listed if range_fault(cidr) is None]
 
 
-def outside_ranges(catalog: Catalog, key: Key, path: str, text: str) -> Iterator[Fault]:
+def outside_ranges(catalog: Catalog, key: DocumentKey, path: str, text: str) -> Iterator[Fault]:
     """Yield a fault when *text* is not an address of a host, or lies in a range of the Cluster."""
     if fault := host_fault(text):
         yield catalog.fault(key, path, fault)

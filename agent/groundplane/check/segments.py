@@ -1,14 +1,13 @@
 """What is said of a layer-2 segment and of links, wherever it is said: on hypervisors and nodes."""
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
 from groundplane.check.ranges import host_fault, range_fault
+from groundplane.errors import FieldFaults
 from groundplane.kernel.owned import LINKS
 from groundplane.net import address
 
-Found = Iterator[tuple[str, str]]
 """Pairs of a path and what is wrong there."""
 
 _DEVICE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}\Z")
@@ -18,7 +17,7 @@ _MOST_MTU: Final = 65535
 
 def segment(
     cidrs: tuple[str, ...], gateways: tuple[str, ...], nameservers: tuple[str, ...], mtu: int
-) -> Found:
+) -> FieldFaults:
     """Yield the faults of a segment with the ranges *cidrs*, by their fields."""
     if not cidrs:
         yield "cidrs", "at least one range is needed"
@@ -37,7 +36,7 @@ def segment(
             yield f"nameservers[{index}]", fault
 
 
-def within(field: str, given: tuple[str, ...], cidrs: tuple[str, ...]) -> Found:
+def within(field: str, given: tuple[str, ...], cidrs: tuple[str, ...]) -> FieldFaults:
     """Yield faults of *given* that are no addresses of *cidrs*, or two of a family."""
     valid = [cidr for cidr in cidrs if range_fault(cidr) is None]
     families = [address.family_of(each) for each in given]
@@ -50,7 +49,7 @@ def within(field: str, given: tuple[str, ...], cidrs: tuple[str, ...]) -> Found:
             yield f"{field}[{index}]", f"{each} lies in none of the segment's ranges"
 
 
-def addresses_on(addresses: tuple[str, ...], cidrs: tuple[str, ...], what: str) -> Found:
+def addresses_on(addresses: tuple[str, ...], cidrs: tuple[str, ...], what: str) -> FieldFaults:
     """Yield a fault for each of a node's *addresses* that lies in no range of *what*."""
     valid = [cidr for cidr in cidrs if range_fault(cidr) is None]
     for each in addresses:

@@ -12,7 +12,7 @@ from groundplane.check.metadata import check_labels, check_metadata
 from groundplane.check.pins import check_pins
 from groundplane.check.service_types import check_type
 from groundplane.documents import dns
-from groundplane.documents.catalog import Catalog, Key, key_of
+from groundplane.documents.catalog import Catalog, DocumentKey, key_of
 from groundplane.documents.families import FamilyError, families_of
 from groundplane.documents.selector import LabelIndex
 from groundplane.documents.service import Service, ServicePort
@@ -57,7 +57,7 @@ def _node_ports(catalog: Catalog) -> tuple[int, int] | None:
         return None  # a fault of the Cluster
 
 
-def _own_dns(catalog: Catalog, key: Key) -> Iterator[Fault]:
+def _own_dns(catalog: Catalog, key: DocumentKey) -> Iterator[Fault]:
     """Yield a fault for a service that has the name of the site's own DNS service."""
     if (key.namespace, key.name) == dns.NAME and catalog.cluster.spec.dns.cluster_ips != ():
         message = (
@@ -67,7 +67,7 @@ def _own_dns(catalog: Catalog, key: Key) -> Iterator[Fault]:
         yield catalog.fault(key, "metadata.name", message)
 
 
-def _cluster_ips(catalog: Catalog, key: Key, service: Service) -> Iterator[Fault]:
+def _cluster_ips(catalog: Catalog, key: DocumentKey, service: Service) -> Iterator[Fault]:
     spec = service.spec
     if spec.cluster_ip and spec.cluster_ips and spec.cluster_ip != spec.cluster_ips[0]:
         yield catalog.fault(key, "spec.clusterIPs[0]", "it must be the same as spec.clusterIP")
@@ -101,7 +101,7 @@ def _cluster_ips(catalog: Catalog, key: Key, service: Service) -> Iterator[Fault
             yield catalog.fault(key, path, message)
 
 
-def _ports(catalog: Catalog, key: Key, service: Service) -> Iterator[Fault]:
+def _ports(catalog: Catalog, key: DocumentKey, service: Service) -> Iterator[Fault]:
     ports = service.spec.ports
     if not ports and not service.headless and not service.external:
         yield catalog.fault(key, "spec.ports", "at least one port is needed")
@@ -137,7 +137,7 @@ def _port(port: ServicePort, *, alone: bool) -> Iterator[tuple[str, str]]:
 
 
 def _on_nodes(
-    catalog: Catalog, key: Key, service: Service, node_ports: tuple[int, int]
+    catalog: Catalog, key: DocumentKey, service: Service, node_ports: tuple[int, int]
 ) -> Iterator[Fault]:
     """Yield the faults of ports that are to be open on every node."""
     spec, (first, last) = service.spec, node_ports

@@ -23,10 +23,8 @@ from groundplane.documents.tenant import (
     tenant_of,
     tenants_by_path,
 )
-from groundplane.errors import Fault
+from groundplane.errors import Fault, FieldFaults
 from groundplane.net import address
-
-Found = Iterator[tuple[str, str]]  # path and message
 
 _INSTEAD: Final = "groundplane/load-balancer-pool"
 
@@ -89,7 +87,7 @@ def _of_tenants(catalog: Catalog) -> Iterator[tuple[Tenant, Object]]:
             yield tenant, document
 
 
-def _document(catalog: Catalog, tenant: Tenant, document: Object, hosts: LabelIndex) -> Found:
+def _document(catalog: Catalog, tenant: Tenant, document: Object, hosts: LabelIndex) -> FieldFaults:
     if document.kind not in tenant.kinds:
         yield "kind", _refusal(tenant, f"have a {document.kind}", "kinds", tenant.kinds)
     namespace = document.metadata.namespace
@@ -108,7 +106,7 @@ def _document(catalog: Catalog, tenant: Tenant, document: Object, hosts: LabelIn
         yield from _workload(tenant, document)
 
 
-def _service(catalog: Catalog, tenant: Tenant, service: Service) -> Found:
+def _service(catalog: Catalog, tenant: Tenant, service: Service) -> FieldFaults:
     spec = service.spec
     name = (spec.external_name or "").removesuffix(".")
     if service.external and not matches(name, tenant.external_names):
@@ -127,7 +125,7 @@ def _service(catalog: Catalog, tenant: Tenant, service: Service) -> Found:
         yield from _node_ports(catalog, tenant, service)
 
 
-def _load_balancer(catalog: Catalog, tenant: Tenant, service: Service) -> Found:
+def _load_balancer(catalog: Catalog, tenant: Tenant, service: Service) -> FieldFaults:
     pools = catalog.cluster.spec.load_balancer_pools
     granted = tenant.load_balancer_pools
     ranges = [cidr for pool in pools if pool.name in granted for cidr in pool.cidrs]
@@ -145,7 +143,7 @@ def _load_balancer(catalog: Catalog, tenant: Tenant, service: Service) -> Found:
         yield "spec.type", _refusal(tenant, what, "loadBalancerPools", granted)
 
 
-def _node_ports(catalog: Catalog, tenant: Tenant, service: Service) -> Found:
+def _node_ports(catalog: Catalog, tenant: Tenant, service: Service) -> FieldFaults:
     """Yield the node ports that are not the tenant's; one that is not fixed may be any."""
     spec, granted = service.spec, tenant.node_ports
     listed = [
@@ -163,7 +161,7 @@ def _node_ports(catalog: Catalog, tenant: Tenant, service: Service) -> Found:
             yield path, _refusal(tenant, what, "nodePorts", granted)
 
 
-def _host_targets(tenant: Tenant, service: Service, hosts: LabelIndex) -> Found:
+def _host_targets(tenant: Tenant, service: Service, hosts: LabelIndex) -> FieldFaults:
     """Yield target ports that are ports of nodes, since a workload of the service has its node's."""
     if not hosts.matching(service.metadata.namespace, service.spec.selector):
         return
@@ -174,7 +172,7 @@ def _host_targets(tenant: Tenant, service: Service, hosts: LabelIndex) -> Found:
             yield path, _refusal(tenant, what, "hostPorts", tenant.host_ports)
 
 
-def _workload(tenant: Tenant, workload: Workload) -> Found:
+def _workload(tenant: Tenant, workload: Workload) -> FieldFaults:
     spec, granted = workload.spec, tenant.host_ports
     if not matches(spec.node, tenant.nodes):
         yield "spec.node", _refusal(tenant, f"use Node/{spec.node}", "nodes", tenant.nodes)
@@ -192,7 +190,7 @@ def _workload(tenant: Tenant, workload: Workload) -> Found:
     yield from _probe(tenant, workload)
 
 
-def _probe(tenant: Tenant, workload: Workload) -> Found:
+def _probe(tenant: Tenant, workload: Workload) -> FieldFaults:
     probe, path = workload.spec.readiness_probe, "spec.readinessProbe"
     if probe is None:
         return

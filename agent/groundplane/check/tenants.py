@@ -14,11 +14,9 @@ from groundplane.documents.tenant import (
     tenants_by_path,
     with_parents,
 )
-from groundplane.errors import Fault
+from groundplane.errors import Fault, FieldFaults
 from groundplane.hint import did_you_mean
 from groundplane.net import names
-
-Found = Iterator[tuple[str, str]]  # path and message
 
 _PATTERN_LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.*")
 
@@ -62,7 +60,7 @@ def file_in_source(catalog: Catalog, file: str) -> str:
     return normal(file.removeprefix(catalog.source))
 
 
-def _paths(tenant: Tenant, paths: Counter[str]) -> Found:
+def _paths(tenant: Tenant, paths: Counter[str]) -> FieldFaults:
     if not tenant.paths:
         yield "paths", "at least one path is needed"
     for index, text in enumerate(tenant.paths):
@@ -78,7 +76,7 @@ def _paths(tenant: Tenant, paths: Counter[str]) -> Found:
             yield f"paths[{index}]", f'"{text}" is a path of two tenants, or twice of one'
 
 
-def _listed(tenant: Tenant) -> Found:
+def _listed(tenant: Tenant) -> FieldFaults:
     for field, patterns in (
         ("namespaces", tenant.namespaces),
         ("nodes", tenant.nodes),
@@ -99,7 +97,7 @@ def _listed(tenant: Tenant) -> Found:
                 yield f"{field}[{index}]", f'"{port}" is neither a port nor a range as in 8000-8010'
 
 
-def _pools(tenant: Tenant, pools: list[str]) -> Found:
+def _pools(tenant: Tenant, pools: list[str]) -> FieldFaults:
     for index, name in enumerate(tenant.load_balancer_pools):
         if name not in pools:
             message = f'there is no pool "{name}"{did_you_mean(name, pools)}'

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from groundplane.check.metadata import check_metadata
 from groundplane.check.probes import check_probe
-from groundplane.documents.catalog import Catalog, Key, key_of
+from groundplane.documents.catalog import Catalog, DocumentKey, key_of
 from groundplane.documents.families import site_families
 from groundplane.documents.site import Workload
 from groundplane.errors import Fault
@@ -47,7 +47,7 @@ def _workload(catalog: Catalog, workload: Workload, work: Work) -> Iterator[Faul
         yield from check_probe(catalog, key, workload, spec.readiness_probe)
 
 
-def _addresses(catalog: Catalog, key: Key, workload: Workload) -> Iterator[Fault]:
+def _addresses(catalog: Catalog, key: DocumentKey, workload: Workload) -> Iterator[Fault]:
     families: list[Family] = []
     for index, each in enumerate(workload.spec.addresses):
         path = f"spec.addresses[{index}]"
@@ -64,7 +64,7 @@ def _addresses(catalog: Catalog, key: Key, workload: Workload) -> Iterator[Fault
         families.append(family)
 
 
-def _ports(catalog: Catalog, key: Key, workload: Workload) -> Iterator[Fault]:
+def _ports(catalog: Catalog, key: DocumentKey, workload: Workload) -> Iterator[Fault]:
     named: set[str] = set()
     for index, port in enumerate(workload.spec.ports):
         path = f"spec.ports[{index}]"

@@ -18,7 +18,7 @@ _EVERY_S: Final = 0.2
 _STAYS_S: Final = 10.0  # an error of the source that stays so long does not go by itself
 
 
-class Told(NamedTuple):
+class Waited(NamedTuple):
     """What the agent says, or said last where it does not run."""
 
     status: "Status"
@@ -93,7 +93,7 @@ def wait(runtime_directory: Path, within: float, revision: str) -> int:
     return 1
 
 
-def _is_refused(found: Told, began: float) -> bool:
+def _is_refused(found: Waited, began: float) -> bool:
     """Return whether the agent has looked, and refuses what it found; a server may come back."""
     status = found.status
     if status.source_checked < began or not status.source_error:
@@ -101,7 +101,7 @@ def _is_refused(found: Told, began: float) -> bool:
     return status.source.startswith("/") or status.change_held
 
 
-def _missing(found: Told, began: float, revision: str) -> str:
+def _missing(found: Waited, began: float, revision: str) -> str:
     """Return what keeps the agent from being as declared, "" where it is."""
     status = found.status
     if not found.running:
@@ -115,7 +115,7 @@ def _missing(found: Told, began: float, revision: str) -> str:
     return ""
 
 
-def asked(runtime_directory: Path) -> Told:
+def asked(runtime_directory: Path) -> Waited:
     """Return what the agent says, or said last; StateError where it has never said anything."""
     import msgspec
 
@@ -125,8 +125,8 @@ def asked(runtime_directory: Path) -> Told:
     try:
         said = msgspec.json.decode(ask(runtime_directory, "/status"), type=Status)
     except NoAgent:
-        return Told(read_status(runtime_directory), running=False)
-    return Told(said, running=True)
+        return Waited(read_status(runtime_directory), running=False)
+    return Waited(said, running=True)
 
 
 def described(status: "Status", *, running: bool) -> Iterator[str]:

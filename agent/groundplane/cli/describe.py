@@ -11,7 +11,7 @@ from groundplane.cli.arguments import bounded, failing_workloads, live_name, nam
 from groundplane.cli.output import note, print_json, print_yaml
 
 if TYPE_CHECKING:
-    from groundplane.cli.explain import Verdict
+    from groundplane.cli.explain import EndpointStatus
     from groundplane.documents.catalog import Catalog
     from groundplane.site import compiled
 
@@ -114,7 +114,7 @@ def _lines(
     catalog: "Catalog",
     site: "compiled.Site",
     service: "compiled.Service",
-    found: "Sequence[Verdict]",
+    found: "Sequence[EndpointStatus]",
 ) -> Iterator[str]:
     from groundplane.cli.services import described, rows_of_modes
     from groundplane.documents.catalog import key_of
@@ -139,7 +139,7 @@ def _lines(
 
 
 def _endpoints(
-    catalog: "Catalog", service: "compiled.Service", found: "Sequence[Verdict]"
+    catalog: "Catalog", service: "compiled.Service", found: "Sequence[EndpointStatus]"
 ) -> Iterator[str]:
     from groundplane.check.selectors import nearest_labels
     from groundplane.documents.selector import LabelIndex
@@ -155,7 +155,7 @@ def _endpoints(
 
 
 def _endpoint_lines(
-    service: "compiled.Service", found: "Sequence[Verdict]", hint: str
+    service: "compiled.Service", found: "Sequence[EndpointStatus]", hint: str
 ) -> Iterator[str]:
     """Yield a line for each endpoint; *hint* says why there is none."""
     from groundplane.documents import dns

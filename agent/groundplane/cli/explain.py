@@ -6,11 +6,11 @@ from typing import NamedTuple
 from groundplane.documents.catalog import Catalog
 from groundplane.documents.selector import LabelIndex
 from groundplane.documents.service import KEEP_LAST
-from groundplane.project.select_endpoints import NOWHERE, Failing, choose
+from groundplane.project.select_endpoints import NOWHERE, Failing, select_endpoints
 from groundplane.site.compiled import Endpoint, Service
 
 
-class Verdict(NamedTuple):
+class EndpointStatus(NamedTuple):
     """One place that might answer for a service: whether traffic goes there, and why."""
 
     workload: str
@@ -21,7 +21,7 @@ class Verdict(NamedTuple):
     reason: str
 
 
-def verdicts(catalog: Catalog, service: Service, failing: Failing) -> list[Verdict]:
+def verdicts(catalog: Catalog, service: Service, failing: Failing) -> list[EndpointStatus]:
     """Return every endpoint of *service*, and every workload it selects that is none."""
     draining = {node.name for node in catalog.nodes.values() if node.spec.state == "drain"}
     found = endpoint_verdicts(service, failing, draining)
@@ -31,15 +31,17 @@ def verdicts(catalog: Catalog, service: Service, failing: Failing) -> list[Verdi
     for workload in labels.matching(service.namespace, document.spec.selector):
         if workload.metadata.name not in present:
             name, reason = workload.metadata.name, "its state is off"
-            found.append(Verdict(name, workload.spec.node, (), (), counts=False, reason=reason))
+            found.append(
+                EndpointStatus(name, workload.spec.node, (), (), counts=False, reason=reason)
+            )
     return found
 
 
 def endpoint_verdicts(
     service: Service, failing: Failing, draining: Collection[str]
-) -> list[Verdict]:
+) -> list[EndpointStatus]:
     """Return every endpoint of *service*, where the nodes *draining* drain."""
-    chosen = choose(service, NOWHERE, failing)
+    chosen = select_endpoints(service, NOWHERE, failing)
     counting = set(chosen.cluster if service.cluster_ips else chosen.ready)
     found = []
     rows = service.endpoints.rows()
@@ -57,7 +59,9 @@ def endpoint_verdicts(
         if counts and not endpoint.weight and any(rows[each].weight for each in counting):
             reason = f"{reason}, but its weight is 0: it keeps what it has, and gets no new ones"
         found.append(
-            Verdict(endpoint.workload, endpoint.node, addresses, endpoint.targets, counts, reason)
+            EndpointStatus(
+                endpoint.workload, endpoint.node, addresses, endpoint.targets, counts, reason
+            )
         )
     return found
 

@@ -11,7 +11,7 @@ from groundplane.agent.store import load_site
 from groundplane.agent.workload_health import WorkloadHealth
 from groundplane.cli.agent_status import instant
 from groundplane.cli.ask import ask
-from groundplane.cli.explain import Verdict, endpoint_verdicts
+from groundplane.cli.explain import EndpointStatus, endpoint_verdicts
 from groundplane.cli.services import UNHEARD, cluster_ip_text
 from groundplane.cli.tables import Row, endpoint_documents, targets_text
 from groundplane.project.select_endpoints import Failing
@@ -32,13 +32,13 @@ class Live:
         found = self.health.values()
         return frozenset(each.key for each in found if not each.passing and not each.held)
 
-    def verdicts(self, service: compiled.Service) -> list[Verdict]:
+    def verdicts(self, service: compiled.Service) -> list[EndpointStatus]:
         """Return every endpoint of *service*, with the answers of their probes."""
         draining = {node.name for node in self.site.head.nodes if node.draining}
         found = endpoint_verdicts(service, self.failing, draining)
         return [self._answered(service.namespace, each) for each in found]
 
-    def _answered(self, namespace: str, verdict: Verdict) -> Verdict:
+    def _answered(self, namespace: str, verdict: EndpointStatus) -> EndpointStatus:
         health = self.health.get((namespace, verdict.workload))
         if health is None:
             return verdict

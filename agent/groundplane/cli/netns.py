@@ -27,15 +27,15 @@ def up(instance: str, node: str, state_directory: Path) -> None:
     """Make the namespace, the link, the addresses and the routes of a workload of this node."""
     from groundplane.agent.store import load_site
     from groundplane.node import workload_netns as links
+    from groundplane.project.dsr import dsr_addresses
     from groundplane.project.node import project_base
-    from groundplane.project.sent_on import sent_on
     from groundplane.site.snapshot import decode
 
     site = decode(load_site(state_directory)).site(node)
     base = project_base(site, node)
     workload = links.find(base, instance)
     links.up(base, workload)
-    links.answer_for(instance, sent_on(site, "tunnel", workload.addresses))
+    links.answer_for(instance, dsr_addresses(site, "tunnel", workload.addresses))
 
 
 @netns.command()

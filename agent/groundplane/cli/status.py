@@ -15,7 +15,7 @@ from groundplane.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from groundplane.inventory import Host
-    from groundplane.node.fleet import Answer, NodeRow
+    from groundplane.node.fleet import NodeAnswer, NodeRow
 
 _AT_ONCE: Final = 64  # ssh clients
 _ANSWER_BYTES: Final = 8 << 20  # of a status: an agent bounds its own to less
@@ -98,7 +98,7 @@ async def _ask_all(listed: "Sequence[Host]", config: Path | None, within: float)
         pinned.write(known_hosts(tuple(listed)))
         pinned.flush()
 
-        async def one(host: "Host") -> "Answer":
+        async def one(host: "Host") -> "NodeAnswer":
             nonlocal answered
             async with turns:
                 answer = await _ask(_ssh(host, config, pinned.name), within)
@@ -140,11 +140,11 @@ def _ssh(host: "Host", config: Path | None, pinned: str) -> list[str]:
     ]
 
 
-async def _ask(command: list[str], within: float) -> "Answer":
+async def _ask(command: list[str], within: float) -> "NodeAnswer":
     import msgspec
 
     from groundplane.agent.status import Status
-    from groundplane.node.fleet import Answer
+    from groundplane.node.fleet import NodeAnswer
     from groundplane.processes.streams import TooLong, all_of, end, last_of
 
     pipe = asyncio.subprocess.PIPE
@@ -160,9 +160,9 @@ async def _ask(command: list[str], within: float) -> "Answer":
                 all_of(child.stdout, _ANSWER_BYTES, child.kill), last_of(child.stderr), child.wait()
             )
     except TimeoutError:
-        return Answer(None, error=f"no answer within {within:g} s")
+        return NodeAnswer(None, error=f"no answer within {within:g} s")
     except TooLong:
-        return Answer(None, error=f"the answer has more than {_ANSWER_BYTES >> 20} MiB")
+        return NodeAnswer(None, error=f"the answer has more than {_ANSWER_BYTES >> 20} MiB")
     finally:
         await end(child)
     first, _, rest = output.decode(errors="replace").partition("\n")
@@ -170,6 +170,6 @@ async def _ask(command: list[str], within: float) -> "Answer":
         found = msgspec.json.decode(rest, type=Status)
     except msgspec.DecodeError:
         said = errors.decode(errors="replace").strip().splitlines() or [first or "no answer"]
-        return Answer(None, error=said[-1])
+        return NodeAnswer(None, error=said[-1])
     running = first == "running"
-    return Answer(found, running, "" if running else f"it does not answer: {first}")
+    return NodeAnswer(found, running, "" if running else f"it does not answer: {first}")

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from groundplane.cli.explain import Verdict, verdicts
+from groundplane.cli.explain import EndpointStatus, verdicts
 from groundplane.cli.services import (
     cluster_ip_text,
     external_text,
@@ -45,7 +45,7 @@ def rows(plural: str, catalog: Catalog, site: compiled.Site, failing: Failing) -
     return _nodes(catalog, site)
 
 
-def targets_text(found: Sequence[Verdict]) -> str:
+def targets_text(found: Sequence[EndpointStatus]) -> str:
     """Return where traffic goes, as kubectl writes it: address:port, comma-separated."""
     shown = [
         f"[{address}]:{target}" if ":" in address else f"{address}:{target}"
@@ -62,7 +62,7 @@ def targets_text(found: Sequence[Verdict]) -> str:
 
 def service_verdicts(
     catalog: Catalog, service: compiled.Service, failing: Failing
-) -> list[Verdict]:
+) -> list[EndpointStatus]:
     """Return what may answer for *service*: nothing where it is a name for a host outside."""
     return [] if service.external_name else verdicts(catalog, service, failing)
 
@@ -86,7 +86,7 @@ def _service(catalog: Catalog, service: compiled.Service, failing: Failing) -> R
     )
 
 
-def endpoint_documents(found: Sequence[Verdict]) -> list[dict[str, Any]]:
+def endpoint_documents(found: Sequence[EndpointStatus]) -> list[dict[str, Any]]:
     return [
         {
             "workload": verdict.workload,

@@ -46,7 +46,7 @@ from groundplane.node.config_files import zone_files
 from groundplane.node.workload_netns import PORT, TUNNELS, entry_of
 from groundplane.processes.own_command import own_command
 from groundplane.project import NodeState, project
-from groundplane.project.sent_on import sent_on
+from groundplane.project.dsr import dsr_addresses
 from groundplane.project.state import LocalWorkload, NodeBase
 from groundplane.proxies import Openings, proxies, proxy_of
 from groundplane.rendering import render_template
@@ -89,7 +89,7 @@ __all__ = [  # noqa: RUF022 - in groups
     # What a node has to be.
     "NodeState",
     "project",
-    "sent_on",
+    "dsr_addresses",
     "LocalWorkload",
     "NodeBase",
     "exposed",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from groundplane.diagnosis.facts import Facts
-from groundplane.diagnosis.packet import Packet
+from groundplane.diagnosis.packet import KnownPacket
 from groundplane.kernel.owned import OVERLAY
 from groundplane.net.address import bridge_address, family_of, from_int, network
 from groundplane.net.protocols import Family
@@ -42,9 +42,9 @@ def receiving(of: Examples) -> str:
     return f"-d {of.workloads}"
 
 
-def request(of: Examples) -> Packet:
+def request(of: Examples) -> KnownPacket:
     """Return what a workload sends to its neighbour."""
-    return Packet(
+    return KnownPacket(
         family=of.ip,
         protocol="tcp",
         source=of.own,

@@ -10,7 +10,7 @@ from groundplane.net.protocols import Family
 Severity = Literal["error", "warning", "info"]
 
 
-class Address(msgspec.Struct, frozen=True):
+class AddressFact(msgspec.Struct, frozen=True):
     """An address of an interface, and the length of its prefix."""
 
     interface: str
@@ -18,7 +18,7 @@ class Address(msgspec.Struct, frozen=True):
     length: int
 
 
-class Route(msgspec.Struct, frozen=True):
+class RouteFact(msgspec.Struct, frozen=True):
     """A route; *destination* is a range, *protocol* its number (rtnetlink(7), RTPROT_)."""
 
     destination: str
@@ -67,8 +67,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     sysctls: Mapping[str, str] = {}
     interfaces: Mapping[str, bool] = {}
-    addresses: tuple[Address, ...] = ()
-    routes: tuple[Route, ...] = ()
+    addresses: tuple[AddressFact, ...] = ()
+    routes: tuple[RouteFact, ...] = ()
     policy_rules: tuple[PolicyRule, ...] = ()
     listeners: tuple[Listener, ...] = ()
     ruleset: tuple[dict[str, Any], ...] | None = None

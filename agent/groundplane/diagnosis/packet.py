@@ -18,7 +18,7 @@ _PROTOCOLS: Final = {
 }  # fmt: skip
 
 
-class Packet(msgspec.Struct, frozen=True, kw_only=True):
+class KnownPacket(msgspec.Struct, frozen=True, kw_only=True):
     """The first packet of a connection, or with *state* established an answer.
 
     *incoming* and *outgoing* are interfaces, "" where the hook has none. None is "not known".
@@ -55,10 +55,10 @@ class _Special(Enum):
 
 _MARK_BITS: Final = 32  # the one number that nft writes as a prefix where a rule has a mask
 
-Elements = Mapping[str, tuple[Any, ...]]  # of the named sets and maps of a table
+SetElements = Mapping[str, tuple[Any, ...]]  # of the named sets and maps of a table
 
 
-def matches(packet: Packet, match: Mapping[str, Any], elements: Elements) -> bool | None:
+def matches(packet: KnownPacket, match: Mapping[str, Any], elements: SetElements) -> bool | None:
     """Return whether the expression `match` holds for *packet*."""
     value = _value(packet, match["left"])
     if value is _Special.ABSENT:
@@ -67,7 +67,7 @@ def matches(packet: Packet, match: Mapping[str, Any], elements: Elements) -> boo
 
 
 def looked_up(
-    packet: Packet, vmap: Mapping[str, Any], elements: Elements
+    packet: KnownPacket, vmap: Mapping[str, Any], elements: SetElements
 ) -> list[tuple[bool | None, Any]]:
     """Return the elements of a verdict map that *packet* may have, with their verdicts.
 
@@ -86,7 +86,7 @@ def looked_up(
     return found
 
 
-def _listed(data: Any, elements: Elements) -> tuple[Any, ...] | None:
+def _listed(data: Any, elements: SetElements) -> tuple[Any, ...] | None:
     if isinstance(data, str) and data.startswith("@"):
         return elements.get(data[1:])
     if isinstance(data, Mapping) and "set" in data:
@@ -99,7 +99,7 @@ def _listed(data: Any, elements: Elements) -> tuple[Any, ...] | None:
 # The left side: a field of the packet.
 
 
-def _value(packet: Packet, left: Any) -> Any:
+def _value(packet: KnownPacket, left: Any) -> Any:
     if isinstance(left, Mapping):
         for kind, content in left.items():
             if kind == "meta":
@@ -123,7 +123,7 @@ def _known(value: object) -> Any:
     return _Special.UNKNOWN if value is None else value
 
 
-def _meta(packet: Packet, key: str) -> Any:
+def _meta(packet: KnownPacket, key: str) -> Any:
     fields: dict[str, Any] = {
         "iifname": packet.incoming,
         "iif": packet.incoming,
@@ -138,7 +138,7 @@ def _meta(packet: Packet, key: str) -> Any:
     return _known(fields.get(key))
 
 
-def _payload(packet: Packet, content: Mapping[str, Any]) -> Any:
+def _payload(packet: KnownPacket, content: Mapping[str, Any]) -> Any:
     protocol, field = content.get("protocol", ""), content.get("field", "")
     if protocol in ("ip", "ip6"):
         if protocol != packet.family:
@@ -164,7 +164,7 @@ def _payload(packet: Packet, content: Mapping[str, Any]) -> Any:
     return _Special.UNKNOWN
 
 
-def _conntrack(packet: Packet, content: Mapping[str, Any]) -> Any:
+def _conntrack(packet: KnownPacket, content: Mapping[str, Any]) -> Any:
     key = content["key"]
     if key == "state":
         return packet.state
@@ -177,7 +177,7 @@ def _conntrack(packet: Packet, content: Mapping[str, Any]) -> Any:
     return _Special.UNKNOWN
 
 
-def _fib(packet: Packet, content: Mapping[str, Any]) -> Any:
+def _fib(packet: KnownPacket, content: Mapping[str, Any]) -> Any:
     flags = content.get("flags", ())
     if content.get("result") == "type" and "daddr" in flags and packet.local is not None:
         return "local" if packet.local else "unicast"
@@ -188,7 +188,7 @@ def _fib(packet: Packet, content: Mapping[str, Any]) -> Any:
 # The right side: a value, a range, or many.
 
 
-def _compared(op: str, value: Any, right: Any, elements: Elements) -> bool | None:
+def _compared(op: str, value: Any, right: Any, elements: SetElements) -> bool | None:
     if value is _Special.UNKNOWN:
         return None
     if isinstance(value, frozenset):  # bits, of which only some are known
@@ -213,7 +213,7 @@ def _any(answers: list[bool | None]) -> bool | None:
     return True if True in answers else None if None in answers else False
 
 
-def _equal(value: Any, right: Any, elements: Elements) -> bool | None:
+def _equal(value: Any, right: Any, elements: SetElements) -> bool | None:
     """Return whether *value* is *right*, or one of those that *right* stands for."""
     if value is _Special.UNKNOWN:
         return True if right == "*" else None
@@ -231,7 +231,7 @@ def _equal(value: Any, right: Any, elements: Elements) -> bool | None:
     return _plain(value, right)
 
 
-def _composed(value: Any, right: Mapping[str, Any], elements: Elements) -> bool | None:
+def _composed(value: Any, right: Mapping[str, Any], elements: SetElements) -> bool | None:
     ((kind, content),) = list(right.items())[:1]
     if kind == "set":
         listed = content if isinstance(content, list | tuple) else [content]

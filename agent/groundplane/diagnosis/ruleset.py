@@ -6,23 +6,23 @@ from typing import Any, Final, NamedTuple
 from groundplane.kernel import owned
 
 Expression = Mapping[str, Any]  # one expression or statement of a rule: its kind, and its content
-Key = tuple[str, str, str]  # family, table, name
+ChainKey = tuple[str, str, str]  # family, table, name
 
 IP_FAMILIES: Final = {"ip": ("IPv4",), "ip6": ("IPv6",), "inet": ("IPv4", "IPv6")}
 
 
-class Rule(NamedTuple):
+class ListedRule(NamedTuple):
     """A rule, as the expressions and statements that it has from left to right."""
 
-    chain: Key
+    chain: ChainKey
     expressions: tuple[Expression, ...]
     handle: int = 0
 
 
-class Chain(NamedTuple):
+class ListedChain(NamedTuple):
     """A chain; one without *hook* is only reached from others. *policy* is accept or drop."""
 
-    key: Key
+    key: ChainKey
     kind: str = ""
     hook: str = ""
     priority: int = 0
@@ -41,12 +41,12 @@ class Chain(NamedTuple):
 class Ruleset(NamedTuple):
     """Chains and rules of all tables; *elements* are those of named sets and maps, where known."""
 
-    chains: Mapping[Key, Chain]
-    rules: Mapping[Key, tuple[Rule, ...]]
-    elements: Mapping[Key, tuple[Any, ...]]
+    chains: Mapping[ChainKey, ListedChain]
+    rules: Mapping[ChainKey, tuple[ListedRule, ...]]
+    elements: Mapping[ChainKey, tuple[Any, ...]]
     tables: frozenset[tuple[str, str]]
 
-    def foreign(self) -> Iterable[Chain]:
+    def foreign(self) -> Iterable[ListedChain]:
         """Yield the chains that are not ours."""
         return (chain for chain in self.chains.values() if not owned.is_our_table(chain.key[1]))
 
@@ -59,7 +59,7 @@ class Ruleset(NamedTuple):
                     if isinstance(mangle, dict):
                         yield str(chain), mangle
 
-    def base_chains(self, kind: str, *hooks: str) -> list[Chain]:
+    def base_chains(self, kind: str, *hooks: str) -> list[ListedChain]:
         """Return the chains of others of *kind* at one of *hooks* that see IP packets."""
         return [
             chain
@@ -74,9 +74,9 @@ class Ruleset(NamedTuple):
 
 def parse(objects: Iterable[Mapping[str, Any]]) -> Ruleset:
     """Return the ruleset that *objects* list; what is neither chain, rule, set nor map is left out."""
-    chains: dict[Key, Chain] = {}
-    rules: dict[Key, list[Rule]] = {}
-    elements: dict[Key, tuple[Any, ...]] = {}
+    chains: dict[ChainKey, ListedChain] = {}
+    rules: dict[ChainKey, list[ListedRule]] = {}
+    elements: dict[ChainKey, tuple[Any, ...]] = {}
     tables = set()
     for each in objects:
         for what, content in each.items():
@@ -88,7 +88,7 @@ def parse(objects: Iterable[Mapping[str, Any]]) -> Ruleset:
             elif what == "rule":
                 key = (content["family"], content["table"], content["chain"])
                 rules.setdefault(key, []).append(
-                    Rule(key, tuple(content.get("expr", ())), content.get("handle", 0))
+                    ListedRule(key, tuple(content.get("expr", ())), content.get("handle", 0))
                 )
             elif what in ("set", "map") and "elem" in content:
                 key = (content["family"], content["table"], content["name"])
@@ -97,8 +97,8 @@ def parse(objects: Iterable[Mapping[str, Any]]) -> Ruleset:
     return Ruleset(chains, listed, elements, frozenset(tables))
 
 
-def _chain(content: Mapping[str, Any]) -> Chain:
-    return Chain(
+def _chain(content: Mapping[str, Any]) -> ListedChain:
+    return ListedChain(
         (content["family"], content["table"], content["name"]),
         content.get("type", ""),
         content.get("hook", ""),

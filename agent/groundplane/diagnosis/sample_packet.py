@@ -3,10 +3,10 @@
 from typing import Final, Literal, NamedTuple
 
 from groundplane.diagnosis.facts import HostPort
-from groundplane.diagnosis.packet import Packet
+from groundplane.diagnosis.packet import KnownPacket
 from groundplane.kernel.owned import BRIDGE, TRANSLATED_AT
 
-Hook = Literal["prerouting", "input", "forward", "output"]
+PacketHook = Literal["prerouting", "input", "forward", "output"]
 
 
 class SamplePacket(NamedTuple):
@@ -18,17 +18,17 @@ class SamplePacket(NamedTuple):
     and *ufw* are the commands that open them, where that is not told by the packet.
     """
 
-    hook: Hook
+    hook: PacketHook
     what: str
-    packet: Packet
+    packet: KnownPacket
     nft: str
     iptables: str
-    early: Packet | None = None
+    early: KnownPacket | None = None
     outside: bool = False
     firewalld: tuple[str, ...] = ()
     ufw: tuple[str, ...] = ()
 
-    def at(self, priority: int) -> Packet:
+    def at(self, priority: int) -> KnownPacket:
         """Return the packet as a chain of *priority* at the hook sees it."""
         return self.early if self.early and priority < TRANSLATED_AT else self.packet
 
@@ -41,7 +41,7 @@ TO_BRIDGE: Final = f"oifname {BRIDGE}"
 def to_host_port(family: Literal["ip", "ip6"], to: HostPort) -> SamplePacket:
     """Return what a service sends to an endpoint on the node's own network; from where is left open."""
     protocol, port = to.protocol.lower(), to.port
-    packet = Packet(
+    packet = KnownPacket(
         family=family,
         protocol=protocol,
         source=None,

@@ -3,19 +3,27 @@
 `gather` reads the node, `diagnose` judges what was read.
 """
 
-from groundplane.diagnosis.facts import Address, Exposed, Facts, Finding, HostPort, Listener, Route
+from groundplane.diagnosis.facts import (
+    AddressFact,
+    Exposed,
+    Facts,
+    Finding,
+    HostPort,
+    Listener,
+    RouteFact,
+)
 from groundplane.doctor.diagnose import diagnose
 from groundplane.doctor.exposed import exposed
 from groundplane.doctor.gather import gather
 
 __all__ = [
-    "Address",
+    "AddressFact",
     "Exposed",
     "Facts",
     "Finding",
     "HostPort",
     "Listener",
-    "Route",
+    "RouteFact",
     "diagnose",
     "exposed",
     "gather",

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from groundplane.diagnosis import ufw
 from groundplane.diagnosis.facts import Exposed, Facts, Finding
-from groundplane.diagnosis.ruleset import Chain, Ruleset
+from groundplane.diagnosis.ruleset import ListedChain, Ruleset
 from groundplane.diagnosis.sample_packet import SamplePacket
 from groundplane.diagnosis.translated import TRANSLATED
 from groundplane.doctor.sample_packets import probes
-from groundplane.doctor.trace import fate, outcomes
+from groundplane.doctor.trace import final_verdict, outcomes
 from groundplane.kernel.owned import BRIDGE
 from groundplane.project.state import NodeBase
 
@@ -29,16 +29,16 @@ class Owner(Enum):
     UFW = "ufw"
 
 
-class Loss(NamedTuple):
+class Drop(NamedTuple):
     """A chain, and what it drops; *doubtful* where a rule that cannot be judged may accept it."""
 
-    chain: Chain
+    chain: ListedChain
     probes: tuple[SamplePacket, ...]
     by_policy: bool
     doubtful: bool
 
 
-def owner(ruleset: Ruleset, chain: Chain) -> Owner:
+def owner(ruleset: Ruleset, chain: ListedChain) -> Owner:
     """Return who writes *chain*, told by the names in its table."""
     family, table, name = chain.key
     if table == "firewalld":
@@ -54,7 +54,7 @@ def owner(ruleset: Ruleset, chain: Chain) -> Owner:
     return Owner.HAND
 
 
-def losses(ruleset: Ruleset, tried: Sequence[SamplePacket]) -> Iterator[Loss]:
+def drops(ruleset: Ruleset, tried: Sequence[SamplePacket]) -> Iterator[Drop]:
     """Yield the chains of others that drop some of *tried*, those that may do so apart."""
     for chain in ruleset.base_chains("filter", "prerouting", "input", "forward", "output"):
         lost: dict[bool, list[tuple[SamplePacket, bool]]] = {False: [], True: []}
@@ -63,19 +63,19 @@ def losses(ruleset: Ruleset, tried: Sequence[SamplePacket]) -> Iterator[Loss]:
             if probe.hook != chain.hook or packet.ip_family not in chain.families:
                 continue
             ways = list(outcomes(ruleset, chain, packet))
-            end = fate(ways)
+            end = final_verdict(ways)
             if end.verdict == "drop":
                 doubtful = any(each.verdict == "accept" for each in ways)
                 lost[doubtful].append((probe, end.rule is None))
         for doubtful, found in lost.items():
             if found:
                 by_policy = any(policy for _, policy in found)
-                yield Loss(chain, tuple(probe for probe, _ in found), by_policy, doubtful)
+                yield Drop(chain, tuple(probe for probe, _ in found), by_policy, doubtful)
 
 
 def filters(base: NodeBase, facts: Facts, exposed: Exposed, ruleset: Ruleset) -> Iterator[Finding]:
     """Yield a finding for each chain of others that drops what has to pass."""
-    for loss in losses(ruleset, probes(base, facts, exposed)):
+    for loss in drops(ruleset, probes(base, facts, exposed)):
         families = " and ".join(sorted({each.packet.ip_family for each in loss.probes}))
         whats = "; ".join(dict.fromkeys(each.what for each in loss.probes))
         how = "by its policy drop" if loss.by_policy else "by a drop or reject rule"
@@ -104,7 +104,7 @@ def _bridged(facts: Facts, ruleset: Ruleset, tried: Sequence[SamplePacket]) -> I
             if each.packet.incoming == each.packet.outgoing == BRIDGE
             and each.packet.ip_family == family
         ]
-        for loss in losses(ruleset, through):
+        for loss in drops(ruleset, through):
             if loss.chain.policy != "drop" or loss.doubtful:
                 continue
             name = sysctl.replace("/", ".")
@@ -120,7 +120,7 @@ def _bridged(facts: Facts, ruleset: Ruleset, tried: Sequence[SamplePacket]) -> I
 # ------------------------------------------------------------------------------------------------
 
 
-def _remedy(by: Owner, loss: Loss) -> str:
+def _remedy(by: Owner, loss: Drop) -> str:
     if by is Owner.FIREWALLD:
         return _by_firewalld(loss)
     if by is Owner.UFW:
@@ -137,7 +137,7 @@ def _run(commands: Sequence[str]) -> str:
     return f"Run {', '.join(most)} and {last}" if most else f"Run {last}"
 
 
-def _by_nft(loss: Loss) -> str:
+def _by_nft(loss: Drop) -> str:
     family, table, chain = loss.chain.key
     # In front of all rules: behind the last one nothing may be reached any more.
     commands = [
@@ -146,7 +146,7 @@ def _by_nft(loss: Loss) -> str:
     return f"{_run(commands)}, and add the rules where that table is written."
 
 
-def _by_iptables(loss: Loss, chain: str) -> str:
+def _by_iptables(loss: Drop, chain: str) -> str:
     table = "" if loss.chain.key[1] == "filter" else f"-t {loss.chain.key[1]} "
     command = "iptables" if loss.chain.key[0] == "ip" else "ip6tables"
     commands = [f"{command} {table}-I {chain} {each.iptables} -j ACCEPT" for each in loss.probes]
@@ -164,7 +164,7 @@ _POLICY = (
 )
 
 
-def _by_firewalld(loss: Loss) -> str:
+def _by_firewalld(loss: Drop) -> str:
     commands: list[str] = []
     for probe in loss.probes:
         if probe.firewalld:
@@ -183,7 +183,7 @@ def _by_firewalld(loss: Loss) -> str:
     return _run([*commands, "firewall-cmd --reload"]) + "."
 
 
-def _by_ufw(loss: Loss) -> str:
+def _by_ufw(loss: Drop) -> str:
     commands: list[str] = []
     for probe in loss.probes:
         packet = probe.packet

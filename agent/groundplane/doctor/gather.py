@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from groundplane.diagnosis.facts import Address, Facts, Listener, PolicyRule, Route
+from groundplane.diagnosis.facts import AddressFact, Facts, Listener, PolicyRule, RouteFact
 from groundplane.doctor.extensions import has_extensions, spelled_out
 from groundplane.doctor.leftovers import found_here
 from groundplane.errors import KernelRefused
@@ -63,7 +63,7 @@ def gather(sysctls: Path = _SYSCTLS, sockets: Path = _SOCKETS) -> Facts:
     *sysctls* and *sockets* are the directories of the kernel's settings and of its lists of sockets.
     """
     links = json.loads(_output("ip", "-j", "address", "show") or "[]")
-    routes: list[Route] = []
+    routes: list[RouteFact] = []
     rules: list[PolicyRule] = []
     families: tuple[tuple[Family, str, str], ...] = (
         ("IPv4", "-4", "0.0.0.0/0"),
@@ -126,12 +126,12 @@ def _sysctls(directory: Path, interfaces: Iterable[str]) -> Iterator[tuple[str, 
             continue
 
 
-def addresses(links: Iterable[dict[str, Any]]) -> Iterator[Address]:
+def addresses(links: Iterable[dict[str, Any]]) -> Iterator[AddressFact]:
     """Yield the addresses that `ip -j address` lists."""
     for link in links:
         for each in link.get("addr_info", ()):
             if "local" in each:
-                yield Address(link["ifname"], each["local"], each["prefixlen"])
+                yield AddressFact(link["ifname"], each["local"], each["prefixlen"])
 
 
 def parse_rules(
@@ -172,7 +172,7 @@ def _range(destination: str, default: str) -> str:
     return f"{destination}/{128 if ':' in destination else 32}"
 
 
-def parse_routes(text: str, default: str) -> Iterator[Route]:
+def parse_routes(text: str, default: str) -> Iterator[RouteFact]:
     """Yield the routes of the main and the local table that `ip -N -j route show table all` lists.
 
     *default* is the range of a default route of the family listed.
@@ -180,7 +180,7 @@ def parse_routes(text: str, default: str) -> Iterator[Route]:
     for each in json.loads(text or "[]"):
         if int(each.get("table", _MAIN)) not in _TABLES:
             continue
-        yield Route(
+        yield RouteFact(
             _range(each["dst"], default),
             each.get("dev", ""),
             each.get("gateway", ""),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from groundplane.diagnosis.facts import Address, Exposed, Facts, Finding, Route
+from groundplane.diagnosis.facts import AddressFact, Exposed, Facts, Finding, RouteFact
 from groundplane.doctor.leftovers import REMEDY
 from groundplane.kernel.owned import BRIDGE, OVERLAY, ROUTE_PROTOCOL
 from groundplane.net.address import contains, family_of, first_last
@@ -120,7 +120,7 @@ def _addresses(base: NodeBase, facts: Facts, exposed: Exposed) -> Iterator[Findi
             )
 
 
-def _taken(base: NodeBase, each: Address) -> str:
+def _taken(base: NodeBase, each: AddressFact) -> str:
     """Return why the address *each* may not be on its interface, "" when it may."""
     for cidr in base.service_cidrs:
         if contains(cidr, each.address):
@@ -185,7 +185,7 @@ def _routes(base: NodeBase, facts: Facts) -> Iterator[Finding]:
             yield from _unused(base, route, subject, remedy)
 
 
-def _unused(base: NodeBase, route: Route, subject: str, remedy: str) -> Iterator[Finding]:
+def _unused(base: NodeBase, route: RouteFact, subject: str, remedy: str) -> Iterator[Finding]:
     """Yield a route into the workload range outside of all nodes' subnets."""
     for cidr in base.workload_cidrs:
         if _inside(route.destination, cidr):
@@ -198,7 +198,7 @@ def _unused(base: NodeBase, route: Route, subject: str, remedy: str) -> Iterator
             )
 
 
-def _is_of_an_address(facts: Facts, route: Route) -> bool:
+def _is_of_an_address(facts: Facts, route: RouteFact) -> bool:
     """Whether *route* is there since an interface has that address: the address is told already."""
     address, _, length = route.destination.partition("/")
     if route.kind not in ("local", "broadcast", "multicast", "anycast"):

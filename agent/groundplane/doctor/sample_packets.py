@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from groundplane.diagnosis.examples import Examples, examples, receiving, request, sending, uplink
 from groundplane.diagnosis.facts import Exposed, Facts, HostPort
-from groundplane.diagnosis.packet import Packet
+from groundplane.diagnosis.packet import KnownPacket
 from groundplane.diagnosis.sample_packet import FROM_BRIDGE, TO_BRIDGE, SamplePacket, to_host_port
 from groundplane.kernel.owned import BRIDGE
 from groundplane.net.address import family_of
@@ -112,7 +112,7 @@ def _tunnels(base: NodeBase, facts: Facts) -> Iterator[SamplePacket]:
     own = next(each for each in base.addresses if family_of(each) == family_of(peer))
     link, port = uplink([own], facts), base.overlay.port
     accepting = f"udp dport {port}", f"-p udp --dport {port}"
-    arriving = Packet(
+    arriving = KnownPacket(
         family="ip" if family_of(peer) == "IPv4" else "ip6",
         protocol="udp",
         source=peer,

@@ -7,11 +7,11 @@ marked as uncertain.
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
-from groundplane.diagnosis.packet import Packet, looked_up, matches
-from groundplane.diagnosis.ruleset import Chain, Expression, Key, Rule, Ruleset
+from groundplane.diagnosis.packet import KnownPacket, looked_up, matches
+from groundplane.diagnosis.ruleset import ChainKey, Expression, ListedChain, ListedRule, Ruleset
 
-Verdict = Literal["accept", "drop", "translate", "notrack"]
-Step = Verdict | Literal["return", "jump", "goto"]
+RuleVerdict = Literal["accept", "drop", "translate", "notrack"]
+Step = RuleVerdict | Literal["return", "jump", "goto"]
 
 _DEEPEST: Final = 16  # nested jumps, as in the kernel (NFT_JUMP_STACK_SIZE)
 # Statements after which the rest of the rule is reached in any case.
@@ -30,43 +30,43 @@ _TARGETS: Final[Mapping[str, Step]] = {  # of iptables
 }  # fmt: skip
 
 
-class Outcome(NamedTuple):
+class Traced(NamedTuple):
     """What *rule* does with the packet, None for the chain's policy."""
 
-    verdict: Verdict
-    rule: Rule | None
+    verdict: RuleVerdict
+    rule: ListedRule | None
     certain: bool
 
 
 # Where a walk through a chain ends: the packet's way is over, or it goes on in the calling chain,
 # or that cannot be told.
 _End = Literal["over", "returned"]
-_Walk = Generator[Outcome, None, _End]
+_Walk = Generator[Traced, None, _End]
 
 
-def outcomes(ruleset: Ruleset, chain: Chain, packet: Packet) -> Iterator[Outcome]:
+def outcomes(ruleset: Ruleset, chain: ListedChain, packet: KnownPacket) -> Iterator[Traced]:
     """Yield what may become of *packet* in the base chain *chain*, in the order of its rules.
 
     The last is the policy, unless a rule ends its way for certain.
     """
     end = yield from _Tracer(ruleset, packet).walk(chain.key, certain=True, depth=0)
     if end == "returned":
-        yield Outcome("drop" if chain.policy == "drop" else "accept", None, certain=True)
+        yield Traced("drop" if chain.policy == "drop" else "accept", None, certain=True)
 
 
-def fate(ways: Iterable[Outcome]) -> Outcome:
+def final_verdict(ways: Iterable[Traced]) -> Traced:
     """Return the one of a packet's `outcomes` that is its end by those rules that surely match."""
     return next(found for found in ways if found.certain and found.verdict != "notrack")
 
 
 class _Tracer:
-    def __init__(self, ruleset: Ruleset, packet: Packet) -> None:
+    def __init__(self, ruleset: Ruleset, packet: KnownPacket) -> None:
         self._ruleset, self._packet = ruleset, packet
         self._elements: dict[tuple[str, str], dict[str, tuple[Any, ...]]] = {}
         for (family, table, name), listed in ruleset.elements.items():
             self._elements.setdefault((family, table), {})[name] = listed
 
-    def walk(self, key: Key, *, certain: bool, depth: int) -> _Walk:
+    def walk(self, key: ChainKey, *, certain: bool, depth: int) -> _Walk:
         for rule in self._ruleset.rules.get(key, ()):
             end = yield from self._rule(rule, certain=certain, depth=depth)
             if end is not None:
@@ -74,8 +74,8 @@ class _Tracer:
         return "returned"
 
     def _rule(
-        self, rule: Rule, *, certain: bool, depth: int
-    ) -> Generator[Outcome, None, _End | None]:
+        self, rule: ListedRule, *, certain: bool, depth: int
+    ) -> Generator[Traced, None, _End | None]:
         """Follow one rule; None when the packet goes on to the next one, for all that is known."""
         elements = self._elements.get(rule.chain[:2], {})
         holds = True  # the rule matches for certain, as far as it is read
@@ -96,8 +96,8 @@ class _Tracer:
         return None
 
     def _decide(
-        self, rule: Rule, expression: Expression, *, certain: bool, depth: int
-    ) -> Generator[Outcome, None, _End | None]:
+        self, rule: ListedRule, expression: Expression, *, certain: bool, depth: int
+    ) -> Generator[Traced, None, _End | None]:
         """Follow a verdict or a verdict map; None when the packet, for certain or not, goes on."""
         elements = self._elements.get(rule.chain[:2], {})
         choices: list[tuple[bool | None, Expression]] = [(True, expression)]
@@ -110,8 +110,8 @@ class _Tracer:
         return None
 
     def _obey(
-        self, rule: Rule, expression: Expression, *, certain: bool, depth: int
-    ) -> Generator[Outcome, None, _End | None]:
+        self, rule: ListedRule, expression: Expression, *, certain: bool, depth: int
+    ) -> Generator[Traced, None, _End | None]:
         verdict = _verdict(expression)
         if verdict == "return":
             return "returned"
@@ -123,7 +123,7 @@ class _Tracer:
             return end if verdict == "goto" or end == "over" else None
         if verdict is None:  # an element of a verdict map that says continue
             return None
-        yield Outcome(verdict, rule, certain)
+        yield Traced(verdict, rule, certain)
         return None if verdict == "notrack" else "over"
 
 

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from groundplane.diagnosis.examples import Examples, examples
 from groundplane.diagnosis.facts import Exposed, Facts, Finding
-from groundplane.diagnosis.packet import Packet
-from groundplane.diagnosis.ruleset import Chain, Key, Ruleset
-from groundplane.doctor.trace import Outcome, outcomes
+from groundplane.diagnosis.packet import KnownPacket
+from groundplane.diagnosis.ruleset import ChainKey, ListedChain, Ruleset
+from groundplane.doctor.trace import Traced, outcomes
 from groundplane.kernel.owned import BRIDGE, TRANSLATED_AT
 from groundplane.net.address import family_of
 from groundplane.project.state import NodeBase
@@ -63,12 +63,12 @@ def translations(
             )
 
 
-Asked = tuple[str, str, bool, Packet]
+AskedPacket = tuple[str, str, bool, KnownPacket]
 
 
 def _met(
-    ruleset: Ruleset, chain: Chain, asked: list[Asked], verdict: str
-) -> Iterator[tuple[str, Outcome]]:
+    ruleset: Ruleset, chain: ListedChain, asked: list[AskedPacket], verdict: str
+) -> Iterator[tuple[str, Traced]]:
     """Yield what of *asked* meets *verdict* in *chain*, and how."""
     for hook, what, certain_only, packet in asked:
         if hook != chain.hook or packet.ip_family not in chain.families:
@@ -78,23 +78,25 @@ def _met(
                 yield what, each
 
 
-def _place(met: list[tuple[str, Outcome]]) -> Key:
+def _place(met: list[tuple[str, Traced]]) -> ChainKey:
     """Return the chain of the first rule that is met."""
     return next(each.rule.chain for _, each in met if each.rule)
 
 
-def _listed(met: list[tuple[str, Outcome]]) -> str:
+def _listed(met: list[tuple[str, Traced]]) -> str:
     return ", ".join(dict.fromkeys(what for what, _ in met))
 
 
-def _entering(of: Examples, exposed: Exposed) -> Iterator[Asked]:
+def _entering(of: Examples, exposed: Exposed) -> Iterator[AskedPacket]:
     """Yield hook, name and packet of what our translation is meant to see first.
 
     The third says that only a rule that matches for certain is of interest: what a rule for a
     port that another program publishes says beyond the port cannot always be read, and service
     addresses are not what it is about.
     """
-    first = Packet(family=of.ip, protocol="tcp", source=None, destination=of.service, local=False)
+    first = KnownPacket(
+        family=of.ip, protocol="tcp", source=None, destination=of.service, local=False
+    )
     places: list[tuple[str, str, bool | None]] = [("service addresses", of.service, False)]
     places += [
         (address, address, None)  # it may be on an interface, or only be routed here
@@ -114,7 +116,7 @@ def _entering(of: Examples, exposed: Exposed) -> Iterator[Asked]:
             yield hook, f"node port {port}/{protocol}", False, way
 
 
-def _ways(of: Examples, packet: Packet) -> Iterator[tuple[str, Packet]]:
+def _ways(of: Examples, packet: KnownPacket) -> Iterator[tuple[str, KnownPacket]]:
     """Yield the hooks where *packet* enters, from outside, from a workload, and from the node."""
     yield "prerouting", replace(packet, incoming=of.uplink)
     yield "prerouting", replace(packet, incoming=BRIDGE, source=of.own)

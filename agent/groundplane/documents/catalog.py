@@ -15,7 +15,7 @@ Object = (
 )
 
 
-class Key(NamedTuple):
+class DocumentKey(NamedTuple):
     """What makes an object the only one of its kind; *namespace* is "" for those of the whole site."""
 
     kind: str
@@ -29,10 +29,10 @@ class Key(NamedTuple):
 CLUSTER_SCOPED = frozenset({"Cluster", "Node", "Hypervisor", "Image", "Namespace"})
 
 
-def key_of(document: Object) -> Key:
+def key_of(document: Object) -> DocumentKey:
     """Return the key under which *document* stands in a catalog."""
     namespace = "" if document.kind in CLUSTER_SCOPED else document.metadata.namespace
-    return Key(document.kind, namespace, document.metadata.name)
+    return DocumentKey(document.kind, namespace, document.metadata.name)
 
 
 class PodTemplate(NamedTuple):
@@ -62,19 +62,19 @@ class Catalog:
     namespaces: Mapping[str, Namespace]
     hypervisors: Mapping[str, Hypervisor]
     images: Mapping[str, Image]
-    origins: Mapping[Key, Origin] = field(compare=False)
+    origins: Mapping[DocumentKey, Origin] = field(compare=False)
     endpoints: Mapping[tuple[str, str], Endpoints] = field(default_factory=dict)
-    mirrors: Mapping[Key, Mirror] = field(default_factory=dict)
+    mirrors: Mapping[DocumentKey, Mirror] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     pod_templates: tuple[PodTemplate, ...] = ()
     source: str = ""
 
-    def fault(self, key: Key, path: str, message: str) -> Fault:
+    def fault(self, key: DocumentKey, path: str, message: str) -> Fault:
         """Return a fault of the object *key*, placed at its document."""
         if mirror := self.mirrors.get(key):
-            key, path = Key("Endpoints", key.namespace, mirror.name), mirror.written(path)
+            key, path = DocumentKey("Endpoints", key.namespace, mirror.name), mirror.written(path)
         return Fault(self.origins[key], str(key), path, message)
 
     def written(self) -> Iterator[Object]:

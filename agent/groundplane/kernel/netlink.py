@@ -32,7 +32,7 @@ _nlattr = struct.Struct("=HH")
 _nfgenmsg = struct.Struct(">BBH")
 
 
-class Message(NamedTuple):
+class NetlinkMessage(NamedTuple):
     """An answer; *body* is what follows the netlink header."""
 
     kind: int
@@ -71,14 +71,14 @@ def message(kind: int, flags: int, sequence: int, body: bytes) -> bytes:
     return _nlmsghdr.pack(16 + len(body), kind, flags, sequence, 0) + body
 
 
-def messages(datagram: bytes) -> Iterator[Message]:
+def messages(datagram: bytes) -> Iterator[NetlinkMessage]:
     """Yield the messages of a datagram."""
     start, end = 0, len(datagram)
     while start + 16 <= end:
         length, kind, flags, _, _ = _nlmsghdr.unpack_from(datagram, start)
         if length < 16:
             return
-        yield Message(kind, flags, datagram[start + 16 : start + length])
+        yield NetlinkMessage(kind, flags, datagram[start + 16 : start + length])
         start += (length + 3) & ~3
 
 
@@ -88,7 +88,7 @@ def acknowledging(sent: bytes) -> bytes:
     return _nlmsghdr.pack(length, kind, flags | ACK, sequence, port) + sent[16:]
 
 
-class Complaint(NamedTuple):
+class MessageError(NamedTuple):
     """The first error of what was sent: its number, the sequence of the message that it is about,
     and the place of the attribute in that message, from the header on, where the kernel says."""
 
@@ -97,11 +97,11 @@ class Complaint(NamedTuple):
     offset: int | None
 
 
-def _complaint(body: bytes) -> Complaint:
+def _complaint(body: bytes) -> MessageError:
     """Return what an error's body says: its number, the message's header, then attributes."""
     sequence = struct.unpack_from("=I", body, 12)[0]
     offset = dict(attributes(body, 20)).get(_OFFSET)
-    return Complaint(_code(body), sequence, struct.unpack("=I", offset)[0] if offset else None)
+    return MessageError(_code(body), sequence, struct.unpack("=I", offset)[0] if offset else None)
 
 
 def _code(body: bytes) -> int:
@@ -181,12 +181,12 @@ class Socket:
             if not dump:
                 return 0
 
-    def commit(self, sent: bytes) -> Complaint | None:
+    def commit(self, sent: bytes) -> MessageError | None:
         """Send *sent*, whose last message asks for an acknowledgement; return the first complaint
         about its messages, None when all were done."""
         return next(iter(self.complaints(sent)), None)
 
-    def complaints(self, sent: bytes) -> list[Complaint]:
+    def complaints(self, sent: bytes) -> list[MessageError]:
         """Send *sent* as `commit` does; return the complaint about each message that was refused."""
         with self._conversation():
             self._send(sent)
@@ -199,12 +199,12 @@ class Socket:
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, size)
         self._socket.send(datagram)
 
-    def _receive(self) -> Iterator[Message]:
+    def _receive(self) -> Iterator[NetlinkMessage]:
         length = self._socket.recv_into(self._buffer)
         return messages(bytes(memoryview(self._buffer)[:length]))
 
-    def _await_ack(self) -> list[Complaint]:
-        found: list[Complaint] = []
+    def _await_ack(self) -> list[MessageError]:
+        found: list[MessageError] = []
         while True:
             for kind, _, body in self._receive():
                 if kind != _ERROR:

@@ -6,8 +6,8 @@ for what is wrong.
 """
 
 from groundplane.load.directory import line_of, load, place
+from groundplane.load.fingerprint import SourceFingerprint, fingerprint_of
 from groundplane.load.ignore import IGNORE_FILE, Ignore, PatternError
-from groundplane.load.stamp import Stamp, stamp_of
 from groundplane.load.tree import MAX_FILES, SUFFIXES, tree_of
 
 __all__ = [
@@ -16,10 +16,10 @@ __all__ = [
     "SUFFIXES",
     "Ignore",
     "PatternError",
-    "Stamp",
+    "SourceFingerprint",
+    "fingerprint_of",
     "line_of",
     "load",
     "place",
-    "stamp_of",
     "tree_of",
 ]

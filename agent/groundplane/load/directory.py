@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from groundplane.documents.catalog import CLUSTER_SCOPED, Catalog, Key, Object, key_of
+from groundplane.documents.catalog import CLUSTER_SCOPED, Catalog, DocumentKey, Object, key_of
 from groundplane.documents.endpoints import Mirror, mirrored, skipped_for
 from groundplane.documents.service import EndpointSlice, Namespace
 from groundplane.documents.site import Cluster
@@ -27,8 +27,8 @@ def load(source: Path) -> Catalog:
     """
     findings = Findings()
     texts: Texts = {}
-    objects: dict[Key, Object] = {}
-    origins: dict[Key, Origin] = {}
+    objects: dict[DocumentKey, Object] = {}
+    origins: dict[DocumentKey, Origin] = {}
     tree = tree_of(source)
     require_size(source, tree)
     findings.faults += tree.faults
@@ -91,7 +91,7 @@ def _same_namespace(one: Object, other: Object) -> bool:
 def _catalog(
     cluster: Cluster,
     objects: Iterable[Object],
-    origins: Mapping[Key, Origin],
+    origins: Mapping[DocumentKey, Origin],
 ) -> Catalog:
     by_kind: dict[str, dict[Any, Any]] = {kind: {} for _, kind in KINDS}
     for document in objects:
@@ -100,7 +100,7 @@ def _catalog(
             meta.name if document.kind in CLUSTER_SCOPED else (meta.namespace, meta.name)
         ] = document
     slices: dict[tuple[str, str], EndpointSlice] = dict(by_kind["EndpointSlice"])
-    mirrors: dict[Key, Mirror] = {}
+    mirrors: dict[DocumentKey, Mirror] = {}
     for name, endpoints in by_kind["Endpoints"].items():
         if not skipped_for(endpoints, by_kind["Service"].get(name)):
             for made, mirror in mirrored(endpoints):
@@ -181,7 +181,7 @@ def _subject(kind: str, meta: object) -> str:
     if not names.get("name"):
         return kind
     namespace = "" if kind in CLUSTER_SCOPED else names.get("namespace") or "default"
-    return str(Key(kind, str(namespace), str(names["name"])))
+    return str(DocumentKey(kind, str(namespace), str(names["name"])))
 
 
 def place(faults: Iterable[Fault]) -> tuple[list[Fault], int]:

@@ -8,7 +8,7 @@ from groundplane.agent.status import Status
 DECLARED: Final = "as declared"
 
 
-class Answer(NamedTuple):
+class NodeAnswer(NamedTuple):
     """What a node said: its agent's *status*, or why there is none."""
 
     status: Status | None
@@ -37,7 +37,7 @@ class NodeRow(NamedTuple):
         return self.state == DECLARED and not self.lag
 
 
-def compare(answers: Mapping[str, Answer], now: float) -> list[NodeRow]:
+def compare(answers: Mapping[str, NodeAnswer], now: float) -> list[NodeRow]:
     """Return a row for each node; *now* is a Unix time."""
     known = [each.status for each in answers.values() if each.status and each.status.revision]
     newest = max(known, key=lambda status: status.applied, default=None)
@@ -47,7 +47,7 @@ def compare(answers: Mapping[str, Answer], now: float) -> list[NodeRow]:
     return [_row(node, answer, newest, now - since) for node, answer in answers.items()]
 
 
-def _row(node: str, answer: Answer, newest: Status | None, behind: float) -> NodeRow:
+def _row(node: str, answer: NodeAnswer, newest: Status | None, behind: float) -> NodeRow:
     status = answer.status
     if status is None:
         return NodeRow(node, "no answer", "", "", None, 0, 0, answer.error)
@@ -65,7 +65,7 @@ def _row(node: str, answer: Answer, newest: Status | None, behind: float) -> Nod
     )
 
 
-def _state(answer: Answer, status: Status) -> tuple[str, str]:
+def _state(answer: NodeAnswer, status: Status) -> tuple[str, str]:
     """Return the worst of what is wrong, in a word or two, and the agent's own text of it."""
     if not answer.running:
         return "agent stopped", answer.error

@@ -4,7 +4,7 @@
 """
 
 from groundplane.probes.guard import doubtful
-from groundplane.probes.prober import Key, Prober, Verdict
+from groundplane.probes.prober import ProbeKey, Prober, Verdict
 from groundplane.probes.reachable import reachable
 
-__all__ = ["Key", "Prober", "Verdict", "doubtful", "reachable"]
+__all__ = ["ProbeKey", "Prober", "Verdict", "doubtful", "reachable"]

@@ -50,7 +50,7 @@ _CAPSET_HEADER: Final = struct.pack("Ii", 0x20080522, 0)  # version 3, this proc
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
-class Request(msgspec.Struct, frozen=True):
+class ExecRequest(msgspec.Struct, frozen=True):
     """What the agent asks for: *instance* is a network namespace's name, "" for the node's own.
 
     *workload* is whom the probe is of.
@@ -226,7 +226,7 @@ async def serve(
     """
     turns = Turns()
 
-    async def answer(request: Request) -> Reply:
+    async def answer(request: ExecRequest) -> Reply:
         namespace = namespaces / request.instance if request.instance else None
         async with turns.of(request.workload) as turn:
             reply = await run(request.command, namespace, allow_list, user, request.timeout)
@@ -271,7 +271,7 @@ async def _while_connected(
         await asyncio.gather(running, gone, return_exceptions=True)
 
 
-_requests: Final = msgspec.json.Decoder(Request)
+_requests: Final = msgspec.json.Decoder(ExecRequest)
 _replies: Final = msgspec.json.Decoder(Reply)
 
 
@@ -292,7 +292,9 @@ def helper_at(socket_path: Path) -> RunExec:
         try:
             reader, writer = await asyncio.open_unix_connection(socket_path, limit=_REQUEST_BYTES)
             with closing(writer):
-                request = Request(probe.command, probe.instance, probe.timeout, "/".join(probe.key))
+                request = ExecRequest(
+                    probe.command, probe.instance, probe.timeout, "/".join(probe.key)
+                )
                 writer.write(msgspec.json.encode(request) + b"\n")
                 reply = _replies.decode(await reader.readuntil(b"\n"))
         except (asyncio.IncompleteReadError, ConnectionError, ValueError):

@@ -16,7 +16,7 @@ from h2.events import (
 from h2.exceptions import ProtocolError
 
 from groundplane import __version__
-from groundplane.probes.outcome import Outcome
+from groundplane.probes.outcome import ProbeOutcome
 
 _CONFIG: Final = H2Configuration(client_side=True, header_encoding="utf-8")
 _STREAM: Final = 1
@@ -49,10 +49,10 @@ class HealthCheck:
     def outgoing(self) -> bytes:
         return self._h2.data_to_send()
 
-    def received(self, data: bytes) -> Outcome | None:
+    def received(self, data: bytes) -> ProbeOutcome | None:
         """Return how the check ends, or None while more is to come; b"" is the connection's end."""
         if not data:
-            return Outcome(passed=False, reason="the connection ends without an answer")
+            return ProbeOutcome(passed=False, reason="the connection ends without an answer")
         # A server begins with its settings (RFC 9113, 3.4); h2 takes anything for a long frame.
         begins, self._begun = self._begun or data[3:4] in (b"", _SETTINGS), True
         try:
@@ -60,38 +60,40 @@ class HealthCheck:
         except ProtocolError:
             events = None
         if events is None:
-            return Outcome(passed=False, reason=f"no HTTP/2: {data[:20]!r}")
+            return ProbeOutcome(passed=False, reason=f"no HTTP/2: {data[:20]!r}")
         for event in events:
             if ended := self._judged(event):
                 return ended
         return None
 
-    def _judged(self, event: Event) -> Outcome | None:
+    def _judged(self, event: Event) -> ProbeOutcome | None:
         match event:
             case ResponseReceived(headers=headers) | TrailersReceived(headers=headers):
                 self._headers |= {str(name): str(value) for name, value in headers or ()}
             case DataReceived(data=data):
                 self._message += data or b""
                 if len(self._message) > _MESSAGE_BYTES:
-                    return Outcome(
+                    return ProbeOutcome(
                         passed=False, reason="no answer of grpc.health.v1: it is too long"
                     )
             case StreamEnded():
                 return self._answer()
             case StreamReset(error_code=code) | ConnectionTerminated(error_code=code):
-                return Outcome(passed=False, reason=f"gRPC: the call is reset ({code!s})")
+                return ProbeOutcome(passed=False, reason=f"gRPC: the call is reset ({code!s})")
         return None
 
-    def _answer(self) -> Outcome:
+    def _answer(self) -> ProbeOutcome:
         http, code = self._headers.get(":status", ""), self._headers.get("grpc-status")
         if http != "200":
-            return Outcome(passed=False, reason=f"HTTP {http}")
+            return ProbeOutcome(passed=False, reason=f"HTTP {http}")
         if code == "12":
-            return Outcome(passed=False, reason="the server has no grpc.health.v1")
+            return ProbeOutcome(passed=False, reason="the server has no grpc.health.v1")
         if code != "0":
-            return Outcome(passed=False, reason=f"gRPC {_CODES.get(code or '', f'status {code}')}")
+            return ProbeOutcome(
+                passed=False, reason=f"gRPC {_CODES.get(code or '', f'status {code}')}"
+            )
         status = _status(self._message)
-        return Outcome(status == _SERVING, _STATUSES.get(status, f"status {status}"))
+        return ProbeOutcome(status == _SERVING, _STATUSES.get(status, f"status {status}"))
 
 
 def _framed(service: str) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from groundplane.probes.prober import Key
+from groundplane.probes.prober import ProbeKey
 from groundplane.site.compiled import Probe
 
 SERVICES: Final = 2  # so many at least are concerned; one service may well fail as a whole
@@ -12,12 +12,12 @@ SERVICES: Final = 2  # so many at least are concerned; one service may well fail
 
 def doubtful(
     node: str,
-    probes: Mapping[Key, Probe],
-    failing: AbstractSet[Key],
-    stumbling: AbstractSet[Key],
-    fallen: AbstractSet[Key],
-    services_of: Callable[[Collection[Key]], Collection[object]],
-) -> frozenset[Key]:
+    probes: Mapping[ProbeKey, Probe],
+    failing: AbstractSet[ProbeKey],
+    stumbling: AbstractSet[ProbeKey],
+    fallen: AbstractSet[ProbeKey],
+    services_of: Callable[[Collection[ProbeKey]], Collection[object]],
+) -> frozenset[ProbeKey]:
     """Return those of *fallen* that *node* should not believe unless it reaches something else.
 
     *fallen* are *failing*, and are still in use; *stumbling* failed their last check. There is doubt
@@ -28,7 +28,7 @@ def doubtful(
     As long as failures are of one service, this costs what fails, however many are probed.
     """
 
-    def is_others(key: Key) -> bool:
+    def is_others(key: ProbeKey) -> bool:
         probe = probes.get(key)
         return probe is not None and probe.node != node and probe.kind != "exec"
 

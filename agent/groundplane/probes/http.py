@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 from groundplane import __version__
-from groundplane.probes.outcome import Outcome
+from groundplane.probes.outcome import ProbeOutcome
 
 BODY_BYTES: Final = 10 << 10
 HEAD_BYTES: Final = 64 << 10
@@ -25,7 +25,7 @@ _OURS: Final = (("User-Agent", f"groundplane-probe/{__version__}"), ("Accept", "
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HttpRequest:
     """One GET: who is connected to, and what is asked there."""
 
     tls: bool
@@ -44,12 +44,12 @@ class Request:
         return ("\r\n".join([*lines, "Connection: close"]) + "\r\n\r\n").encode()
 
 
-class Answer:
+class HttpAnswer:
     """What comes back of one request, as far as it has."""
 
     __slots__ = ("_body", "_buffer", "_chunked", "_length", "_request", "_status")
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: HttpRequest) -> None:
         self._request = request
         self._buffer = b""
         self._status = 0  # of the final answer, once its head is here
@@ -57,7 +57,7 @@ class Answer:
         self._length: int | None = None  # of the body, where its head says it
         self._chunked = False
 
-    def received(self, data: bytes) -> Outcome | Request | None:
+    def received(self, data: bytes) -> ProbeOutcome | HttpRequest | None:
         """Return how the check ends, what to ask instead, or None while more is to come.
 
         *data* is what came next, b"" where the connection has ended.
@@ -69,10 +69,10 @@ class Answer:
             if (ended := self._head(ended=not data)) or not self._status:
                 return ended
         if self._complete() or (not data and self._length is None and not self._chunked):
-            return Outcome(200 <= self._status < 400, f"HTTP {self._status}")
-        return None if data else Outcome(passed=False, reason="the answer is cut off")
+            return ProbeOutcome(200 <= self._status < 400, f"HTTP {self._status}")
+        return None if data else ProbeOutcome(passed=False, reason="the answer is cut off")
 
-    def _head(self, *, ended: bool) -> Outcome | Request | None:
+    def _head(self, *, ended: bool) -> ProbeOutcome | HttpRequest | None:
         while end := _END_OF_HEAD.search(self._buffer):
             head, self._buffer = self._buffer[: end.start()], self._buffer[end.end() :]
             status = _STATUS.match(head)
@@ -84,15 +84,15 @@ class Answer:
         if self._buffer and not b"HTTP/1.".startswith(self._buffer[:7]):
             return _no_http(self._buffer)
         if len(self._buffer) > HEAD_BYTES:
-            return Outcome(passed=False, reason=f"headers of more than {HEAD_BYTES >> 10} KiB")
+            return ProbeOutcome(passed=False, reason=f"headers of more than {HEAD_BYTES >> 10} KiB")
         if ended:
             cut = (
                 "the answer is cut off" if self._buffer else "the connection ends without an answer"
             )
-            return Outcome(passed=False, reason=cut)
+            return ProbeOutcome(passed=False, reason=cut)
         return None
 
-    def _headed(self, status: int, lines: Sequence[bytes]) -> Outcome | Request | None:
+    def _headed(self, status: int, lines: Sequence[bytes]) -> ProbeOutcome | HttpRequest | None:
         location = ""
         for line in lines:
             name, _, value = line.partition(b":")
@@ -106,9 +106,9 @@ class Answer:
         if status in _FOLLOWED and location:
             if (target := _redirected(self._request, location)) is None:
                 reason = f"HTTP {status} to another host, which is not asked"
-                return Outcome(passed=True, reason=reason)
+                return ProbeOutcome(passed=True, reason=reason)
             if target.redirects >= REDIRECTS:  # net/http: defaultCheckRedirect
-                return Outcome(passed=False, reason=f"stopped after {REDIRECTS} redirects")
+                return ProbeOutcome(passed=False, reason=f"stopped after {REDIRECTS} redirects")
             return target
         self._status, self._body = status, self._buffer
         if status in _BODILESS:
@@ -121,8 +121,8 @@ class Answer:
         return _last_chunk(self._body) if self._chunked else len(self._body) >= most
 
 
-def _no_http(data: bytes) -> Outcome:
-    return Outcome(passed=False, reason=f"no HTTP: {data[:20]!r}")
+def _no_http(data: bytes) -> ProbeOutcome:
+    return ProbeOutcome(passed=False, reason=f"no HTTP: {data[:20]!r}")
 
 
 def _last_chunk(body: bytes) -> bool:
@@ -135,7 +135,7 @@ def _last_chunk(body: bytes) -> bool:
     return len(body) >= BODY_BYTES
 
 
-def _redirected(request: Request, location: str) -> Request | None:
+def _redirected(request: HttpRequest, location: str) -> HttpRequest | None:
     """Return what *location* leads to, as seen from *request*; None when it is another host.
 
     Hosts are compared as kubelet does, by the one that is connected to and not the Host header,
@@ -154,7 +154,7 @@ def _redirected(request: Request, location: str) -> Request | None:
         return None
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     host = url.netloc if urlsplit(location).netloc else request.host
-    return Request(
+    return HttpRequest(
         tls, request.address, port, _plain(path), host, request.headers, request.redirects + 1
     )
 

@@ -6,7 +6,7 @@ import ssl
 from typing import Final, NamedTuple
 
 
-class Outcome(NamedTuple):
+class ProbeOutcome(NamedTuple):
     """Whether a check passed and why; *passed* is None where this node could not check at all."""
 
     passed: bool | None
@@ -27,18 +27,18 @@ _TEXTS: Final = {
 }
 
 
-def of_error(number: int) -> Outcome:
+def of_error(number: int) -> ProbeOutcome:
     """Return what the system's error *number* means for a check."""
     if number in _OURS:
-        return Outcome(None, f"not checked: {os.strerror(number)}")
-    return Outcome(passed=False, reason=_TEXTS.get(number) or os.strerror(number).lower())
+        return ProbeOutcome(None, f"not checked: {os.strerror(number)}")
+    return ProbeOutcome(passed=False, reason=_TEXTS.get(number) or os.strerror(number).lower())
 
 
-def of_tls_error(error: ssl.SSLError) -> Outcome:
+def of_tls_error(error: ssl.SSLError) -> ProbeOutcome:
     """Return what a failed handshake means."""
     what = (error.reason or str(error)).replace("_", " ").lower()
-    return Outcome(passed=False, reason=f"TLS: {what}")
+    return ProbeOutcome(passed=False, reason=f"TLS: {what}")
 
 
-def timed_out(seconds: int) -> Outcome:
-    return Outcome(passed=False, reason=f"no answer within {seconds} s")
+def timed_out(seconds: int) -> ProbeOutcome:
+    return ProbeOutcome(passed=False, reason=f"no answer within {seconds} s")

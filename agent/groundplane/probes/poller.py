@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Callable
 from typing import Final
 
-from groundplane.probes.outcome import Outcome, of_error, of_tls_error
+from groundplane.probes.outcome import ProbeOutcome, of_error, of_tls_error
 from groundplane.probes.talk import Conversation
 
 log = logging.getLogger(__name__)
@@ -51,13 +51,13 @@ class Poller:
         self._epoll.close()
 
 
-class Check:
+class PolledCheck:
     """One conversation under way: `step` goes on with it, and *done* is called once at its end."""
 
     __slots__ = ("_conversation", "_descriptor", "_done", "_poller", "_socket")
 
     def __init__(
-        self, conversation: Conversation, poller: Poller, done: Callable[[Outcome], None]
+        self, conversation: Conversation, poller: Poller, done: Callable[[ProbeOutcome], None]
     ) -> None:
         self._conversation = conversation
         self._poller = poller
@@ -80,9 +80,9 @@ class Check:
             self._end(of_error(error.errno or 0))
         except Exception as error:
             log.exception("a probe's check")
-            self._end(Outcome(None, f"not checked: {type(error).__name__}: {error}"))
+            self._end(ProbeOutcome(None, f"not checked: {type(error).__name__}: {error}"))
 
-    def _end(self, outcome: Outcome) -> None:
+    def _end(self, outcome: ProbeOutcome) -> None:
         self.abort()
         self._done(outcome)
 

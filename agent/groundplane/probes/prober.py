@@ -14,13 +14,13 @@ from itertools import count
 from typing import Final, NamedTuple, Protocol
 
 from groundplane.probes import schedule
-from groundplane.probes.outcome import Outcome, timed_out
-from groundplane.probes.poller import Check, Poller
+from groundplane.probes.outcome import ProbeOutcome, timed_out
+from groundplane.probes.poller import PolledCheck, Poller
 from groundplane.probes.talk import conversation
 from groundplane.probes.verdict import State, after
 from groundplane.site.compiled import Probe
 
-Key = tuple[str, str]  # namespace and name of a workload
+ProbeKey = tuple[str, str]  # namespace and name of a workload
 RunExec = Callable[[Probe], Awaitable[tuple[bool, str]]]
 
 IN_FLIGHT: Final = 500  # checks at a time, and descriptors; what is due beyond that waits
@@ -91,9 +91,9 @@ class Prober:
     def __init__(
         self,
         node: str,
-        on_change: Callable[[Mapping[Key, Verdict]], None],
+        on_change: Callable[[Mapping[ProbeKey, Verdict]], None],
         *,
-        remembered: Mapping[Key, bool] | None = None,
+        remembered: Mapping[ProbeKey, bool] | None = None,
         run_exec: RunExec | None = None,
         in_flight: int = IN_FLIGHT,
     ) -> None:
@@ -104,37 +104,37 @@ class Prober:
         self._most = in_flight
         self._loop = asyncio.get_running_loop()
         self._poller = Poller(self._go_on)
-        self._watched: dict[Key, _Watched] = {}
-        self._failing: set[Key] = set()
-        self._stumbling: set[Key] = set()
+        self._watched: dict[ProbeKey, _Watched] = {}
+        self._failing: set[ProbeKey] = set()
+        self._stumbling: set[ProbeKey] = set()
         self._agenda: list[_Entry] = []
         self._numbers = count(1)
         self._waiting: deque[_Watched] = deque()  # due, but too many are under way
         self._in_flight = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._changed: set[Key] = set()
+        self._changed: set[ProbeKey] = set()
         self._closed = False
 
     @property
-    def failing(self) -> frozenset[Key]:
+    def failing(self) -> frozenset[ProbeKey]:
         """The workloads that do not pass, those included that have not been checked yet."""
         return frozenset(self._failing)
 
     @property
-    def stumbling(self) -> frozenset[Key]:
+    def stumbling(self) -> frozenset[ProbeKey]:
         """The workloads whose last check failed, whether they still pass or not."""
         return frozenset(self._stumbling)
 
-    def verdict(self, key: Key) -> Verdict | None:
+    def verdict(self, key: ProbeKey) -> Verdict | None:
         """Return what is known of one workload; None when it is not probed."""
         watched = self._watched.get(key)
         return watched.verdict if watched else None
 
     @property
-    def verdicts(self) -> dict[Key, Verdict]:
+    def verdicts(self) -> dict[ProbeKey, Verdict]:
         return {key: each.verdict for key, each in self._watched.items()}
 
-    def unchecked(self, keys: Collection[Key], since: float) -> frozenset[Key]:
+    def unchecked(self, keys: Collection[ProbeKey], since: float) -> frozenset[ProbeKey]:
         """Return those of *keys* of which no check has ended that began after *since*.
 
         *since* is a time of the event loop.
@@ -142,7 +142,7 @@ class Prober:
         watched = ((key, self._watched.get(key)) for key in keys)
         return frozenset(key for key, each in watched if each and each.answered < since)
 
-    def check_now(self, keys: Collection[Key]) -> None:
+    def check_now(self, keys: Collection[ProbeKey]) -> None:
         """Begin a check of each of *keys* at once; one that is under way is given up for it."""
         for each in filter(None, map(self._watched.get, keys)):
             if each.check is not None:
@@ -153,7 +153,7 @@ class Prober:
         self._go_on()
 
     def want(
-        self, probes: Mapping[Key, Probe], remembered: Mapping[Key, bool] | None = None
+        self, probes: Mapping[ProbeKey, Probe], remembered: Mapping[ProbeKey, bool] | None = None
     ) -> None:
         """Probe *probes*, and nothing else.
 
@@ -263,18 +263,18 @@ class Prober:
         each.began = self._loop.time()
         self._in_flight += 1
         done = partial(self._ended, each)
-        check: Check | _Exec
+        check: PolledCheck | _Exec
         if each.probe.kind == "exec":
             assert self._run_exec is not None  # noqa: S101
             each.check = check = _Exec(partial(self._run_exec, each.probe), done)
         else:
-            each.check = check = Check(conversation(each.probe), self._poller, done)
+            each.check = check = PolledCheck(conversation(each.probe), self._poller, done)
             check.step()
         if each.check is check:  # it has not ended at once
             deadline = each.began + each.probe.timeout
             heappush(self._agenda, (deadline, next(self._numbers), each, check))
 
-    def _ended(self, each: _Watched, outcome: Outcome) -> None:
+    def _ended(self, each: _Watched, outcome: ProbeOutcome) -> None:
         now = self._loop.time()
         each.check = None
         self._in_flight -= 1
@@ -316,17 +316,17 @@ class _Exec:
     """A command that runs for a check."""
 
     def __init__(
-        self, run: Callable[[], Awaitable[tuple[bool, str]]], done: Callable[[Outcome], None]
+        self, run: Callable[[], Awaitable[tuple[bool, str]]], done: Callable[[ProbeOutcome], None]
     ) -> None:
         self._run = run
-        self._done: Callable[[Outcome], None] | None = done
+        self._done: Callable[[ProbeOutcome], None] | None = done
         self.task = asyncio.get_running_loop().create_task(self._wait())
 
     async def _wait(self) -> None:
         try:
-            outcome = Outcome(*await self._run())
+            outcome = ProbeOutcome(*await self._run())
         except Exception as error:  # noqa: BLE001  (whoever runs commands: it could not be checked)
-            outcome = Outcome(None, f"not checked: {error}")
+            outcome = ProbeOutcome(None, f"not checked: {error}")
         if self._done:
             self._done(outcome)
 

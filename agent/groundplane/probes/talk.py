@@ -1,6 +1,6 @@
 """Checks as conversations over non-blocking sockets, each a generator.
 
-It yields the socket that it waits for and returns its `Outcome`; closing it closes the socket. So
+It yields the socket that it waits for and returns its `ProbeOutcome`; closing it closes the socket. So
 a check that waits costs one descriptor and no task, timer or thread.
 """
 
@@ -13,13 +13,13 @@ from functools import cache
 from typing import Final, TypeVar
 
 from groundplane.probes.grpc import HealthCheck
-from groundplane.probes.http import Answer, Request
-from groundplane.probes.outcome import Outcome, of_error
+from groundplane.probes.http import HttpAnswer, HttpRequest
+from groundplane.probes.outcome import ProbeOutcome, of_error
 from groundplane.site.compiled import Probe
 
 T = TypeVar("T")
 Waiting = Generator[socket.socket, None, T]
-Conversation = Waiting[Outcome]
+Conversation = Waiting[ProbeOutcome]
 
 _KIND: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 # Closed by a reset: thousands of checks leave no connection in TIME_WAIT behind.
@@ -27,7 +27,7 @@ _RESET: Final = struct.pack("ii", 1, 0)
 _UNDER_WAY: Final = (errno.EINPROGRESS, errno.EALREADY)
 _READ_BYTES: Final = 16 << 10
 _ANSWER_BYTES: Final = 256 << 10  # whatever an answer is: more is none
-_ENDLESS: Final = Outcome(passed=False, reason="an answer without end")
+_ENDLESS: Final = ProbeOutcome(passed=False, reason="an answer without end")
 
 
 def conversation(probe: Probe) -> Conversation:
@@ -37,7 +37,7 @@ def conversation(probe: Probe) -> Conversation:
     if probe.kind == "grpc":
         return _grpc(probe)
     tls = probe.kind == "https"
-    return _http(Request(tls, probe.address, probe.port, probe.path, probe.host, probe.headers))
+    return _http(HttpRequest(tls, probe.address, probe.port, probe.path, probe.host, probe.headers))
 
 
 def _opened(address: str) -> socket.socket:
@@ -46,7 +46,7 @@ def _opened(address: str) -> socket.socket:
     return opened
 
 
-def _connected(opened: socket.socket, address: str, port: int) -> Waiting[Outcome | None]:
+def _connected(opened: socket.socket, address: str, port: int) -> Waiting[ProbeOutcome | None]:
     """Connect; return None, or why it failed."""
     place = (address, port)
     # The second call says what became of the first one (connect(2)): 0, or its error.
@@ -58,18 +58,18 @@ def _connected(opened: socket.socket, address: str, port: int) -> Waiting[Outcom
 def _tcp(probe: Probe) -> Conversation:
     with _opened(probe.address) as opened:
         fault = yield from _connected(opened, probe.address, probe.port)
-        return fault or Outcome(passed=True, reason="connected")
+        return fault or ProbeOutcome(passed=True, reason="connected")
 
 
-def _http(request: Request) -> Conversation:
+def _http(request: HttpRequest) -> Conversation:
     while True:
         with _opened(request.address) as opened:
             if fault := (yield from _connected(opened, request.address, request.port)):
                 return fault
             channel: Plain | Tls = Tls(opened) if request.tls else Plain(opened)
             yield from channel.send(request.encoded())
-            ended = yield from _heard(channel, Answer(request))
-            if isinstance(ended, Outcome):
+            ended = yield from _heard(channel, HttpAnswer(request))
+            if isinstance(ended, ProbeOutcome):
                 return ended
             request = ended
 
@@ -88,7 +88,7 @@ def _grpc(probe: Probe) -> Conversation:
         return _ENDLESS
 
 
-def _heard(channel: "Plain | Tls", answer: Answer) -> Waiting[Outcome | Request]:
+def _heard(channel: "Plain | Tls", answer: HttpAnswer) -> Waiting[ProbeOutcome | HttpRequest]:
     """Give what comes to *answer*, until it says how that ends."""
     left = _ANSWER_BYTES
     while left > 0:

@@ -11,8 +11,8 @@ from groundplane.project.state import (
     NodeState,
     Part,
     Peer,
-    ServicePort,
     Targets,
+    VirtualPort,
     VirtualService,
 )
 from groundplane.project.update import (
@@ -29,8 +29,8 @@ __all__ = [
     "NodeState",
     "Part",
     "Peer",
-    "ServicePort",
     "Targets",
+    "VirtualPort",
     "VirtualService",
     "WorkloadIndex",
     "project",

@@ -3,7 +3,8 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from groundplane.project.state import Key, NodeKey, PartKey
+from groundplane.project.state import NodeKey, PartKey
+from groundplane.site.blocks import Key
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from groundplane.hint import did_you_mean
 from groundplane.kernel.owned import WORKLOAD_LINKS
 from groundplane.net.address import bridge_address, dashed, family_of, pack
 from groundplane.net.protocols import Family
-from groundplane.project.select_endpoints import Chosen, Failing, Place, choose
+from groundplane.project.select_endpoints import Failing, Place, SelectedEndpoints, select_endpoints
 from groundplane.project.state import (
     NONE,
     LocalWorkload,
@@ -21,7 +21,7 @@ from groundplane.project.state import (
     NodeState,
     NodeWorkloads,
     Peer,
-    ServicePort,
+    VirtualPort,
     VirtualService,
 )
 from groundplane.project.targets import targets
@@ -62,9 +62,9 @@ def project_service(service: compiled.Service, place: Place, failing: Failing) -
     """Return *service* with the endpoints that take its new connections at *place*."""
     if service.external_name:
         return VirtualService(*service.key, (), (), external_name=service.external_name)
-    chosen = choose(service, place, failing)
+    chosen = select_endpoints(service, place, failing)
     if not service.cluster_ips:
-        ports = tuple(ServicePort(p.name, p.protocol, p.port, 0) for p in service.ports)
+        ports = tuple(VirtualPort(p.name, p.protocol, p.port, 0) for p in service.ports)
         return VirtualService(*service.key, (), ports, _members(service, chosen.ready))
     ipv4 = ipv6 = [NONE] * len(service.ports)
     if "IPv4" in service.families:
@@ -73,7 +73,7 @@ def project_service(service: compiled.Service, place: Place, failing: Failing) -
         ipv6 = targets(service, "IPv6", place, chosen)
     ports = tuple(
         [
-            ServicePort(p.name, p.protocol, p.port, p.pool, ipv4[index], ipv6[index], p.node_port)
+            VirtualPort(p.name, p.protocol, p.port, p.pool, ipv4[index], ipv6[index], p.node_port)
             for index, p in enumerate(service.ports)
         ]
     )
@@ -95,7 +95,7 @@ def project_service(service: compiled.Service, place: Place, failing: Failing) -
         shared=service.shared,
         scheduler=service.scheduler,
         forwarding=service.forwarding,
-        answering=() if service.forwarding == "masquerading" else _here(service, place),
+        dsr_workloads=() if service.forwarding == "masquerading" else _here(service, place),
     )
 
 
@@ -115,7 +115,7 @@ def _here(service: compiled.Service, place: Place) -> tuple[str, ...]:
 
 
 def _served_here(
-    service: compiled.Service, chosen: Chosen, place: Place, ports: Sequence[ServicePort]
+    service: compiled.Service, chosen: SelectedEndpoints, place: Place, ports: Sequence[VirtualPort]
 ) -> dict[Family, int]:
     """Return how many addresses of ready endpoints at *place* take new connections, by family.
 

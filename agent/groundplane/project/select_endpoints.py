@@ -19,7 +19,7 @@ class Place(NamedTuple):
 NOWHERE: Final = Place("", "")
 
 
-class Chosen(NamedTuple):
+class SelectedEndpoints(NamedTuple):
     """Endpoints of a service by their index: those that are ready, those that new connections go to
     by either traffic policy, and those whose established flows may go on."""
 
@@ -29,7 +29,9 @@ class Chosen(NamedTuple):
     serving: Sequence[int]
 
 
-def choose(service: compiled.Service, place: Place, failing: Failing) -> Chosen:
+def select_endpoints(
+    service: compiled.Service, place: Place, failing: Failing
+) -> SelectedEndpoints:
     """Return the endpoints of *service* as they count at *place*.
 
     Ready ones; if there is none, those that are serving and terminating (KEP-1669). The choice is
@@ -48,9 +50,9 @@ def choose(service: compiled.Service, place: Place, failing: Failing) -> Chosen:
     return _chosen(service, place, ready, draining)
 
 
-def choose_again(
-    service: compiled.Service, place: Place, chosen: Chosen, having: Sequence[object]
-) -> Chosen:
+def select_again(
+    service: compiled.Service, place: Place, chosen: SelectedEndpoints, having: Sequence[object]
+) -> SelectedEndpoints:
     """Return what *chosen* is where only endpoints *having* something count: a family, a port.
 
     The choice is one of each family and port, as an EndpointSlice is: what one has not got must
@@ -67,14 +69,14 @@ def choose_again(
 
 def _chosen(
     service: compiled.Service, place: Place, ready: Sequence[int], draining: Sequence[int]
-) -> Chosen:
+) -> SelectedEndpoints:
     endpoints = service.endpoints
     local: Sequence[int] = ()
     if service.internal_local or service.external_local:
         here = _at(endpoints, ready, place)
         local = here or _at(endpoints, draining, place)
     cluster = _preferred(endpoints, ready, place) or draining
-    return Chosen(ready, cluster, local, (*ready, *draining) if draining else ready)
+    return SelectedEndpoints(ready, cluster, local, (*ready, *draining) if draining else ready)
 
 
 def _passing(service: compiled.Service, failing: Failing) -> Sequence[int]:

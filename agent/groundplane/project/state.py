@@ -10,9 +10,8 @@ from immutables import Map
 from groundplane.net.mtu import DEFAULT_MTU
 from groundplane.net.protocols import Family, Protocol
 from groundplane.net.proxy import DEFAULT_MODE, Forwarding
+from groundplane.site.blocks import Key
 from groundplane.site.compiled import Ipvs, Overlay, Sizes, StubZone
-
-Key = tuple[str, str]  # namespace and name of a service
 
 
 class NodeKey(NamedTuple):
@@ -117,7 +116,7 @@ class Targets(msgspec.Struct, frozen=True, array_like=True, gc=False):
 NONE: Final = Targets()
 
 
-class ServicePort(msgspec.Struct, frozen=True, gc=False):
+class VirtualPort(msgspec.Struct, frozen=True, gc=False):
     """One port of a service; *pool* is its number in the kernel's maps, *node_port* 0 for none."""
 
     name: str
@@ -136,14 +135,14 @@ class VirtualService(msgspec.Struct, frozen=True, gc=False):
     """A service on this node; fields as in `site.compiled.Service`.
 
     *members* are kept for headless services only, for their names; *local_endpoints* are, by
-    family, what a health check node port reports. *answering* are the addresses of this node's
+    family, what a health check node port reports. *dsr_workloads* are the addresses of this node's
     workloads that answer by the service's own ones, where *forwarding* leaves those as they are.
     """
 
     namespace: str
     name: str
     cluster_ips: tuple[str, ...]
-    ports: tuple[ServicePort, ...]
+    ports: tuple[VirtualPort, ...]
     members: tuple[Member, ...] = ()
     external_ips: tuple[str, ...] = ()
     load_balancer_ips: tuple[str, ...] = ()
@@ -158,7 +157,7 @@ class VirtualService(msgspec.Struct, frozen=True, gc=False):
     shared: tuple[str, ...] = ()
     scheduler: str = ""
     forwarding: Forwarding = "masquerading"
-    answering: tuple[str, ...] = ()
+    dsr_workloads: tuple[str, ...] = ()
 
     @property
     def key(self) -> Key:

@@ -10,7 +10,7 @@ from typing import Final
 
 from groundplane.net.protocols import Family
 from groundplane.project.apportionment import hash_table, numbers, share_out
-from groundplane.project.select_endpoints import Chosen, Place, choose_again
+from groundplane.project.select_endpoints import Place, SelectedEndpoints, select_again
 from groundplane.project.state import Targets
 from groundplane.site import compiled
 from groundplane.site.map_limits import MAX_STICKY_ENDPOINTS
@@ -19,7 +19,7 @@ _WIDTHS: Final = {"IPv4": 4, "IPv6": 16}
 
 
 def targets(
-    service: compiled.Service, family: Family, place: Place, of_all: Chosen
+    service: compiled.Service, family: Family, place: Place, of_all: SelectedEndpoints
 ) -> list[Targets]:
     """Return the targets of each port of *service* in *family*; *of_all* are those chosen whether
     they have the port and an address or not."""
@@ -38,7 +38,7 @@ def targets(
             every, chosen = [address + suffix for address in addresses], of_all
         else:
             every = _partial(addresses, target)
-            chosen = choose_again(service, place, of_all, every)
+            chosen = select_again(service, place, of_all, every)
         serving = None
         if port.protocol != "TCP" and (slotless or chosen.serving is not chosen.cluster):
             serving = _distinct(every, chosen.serving)

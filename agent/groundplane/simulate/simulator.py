@@ -11,11 +11,11 @@ from typing import Final, Literal, NamedTuple
 from groundplane.net.address import canonical, contains, family_of, pack, unpack
 from groundplane.net.protocols import Family, Protocol
 from groundplane.project.sources import allowed_sources
-from groundplane.project.state import NodeBase, NodeState, ServicePort, VirtualService
+from groundplane.project.state import NodeBase, NodeState, VirtualPort, VirtualService
 from groundplane.simulate.jhash import slot_of
 from groundplane.site.map_limits import HASH_SEED, HASH_SLOTS
 
-Way = Literal["cluster IP", "external IP", "load balancer", "node port"]
+AddressKind = Literal["cluster IP", "external IP", "load balancer", "node port"]
 
 
 class Packet(NamedTuple):
@@ -33,12 +33,12 @@ class Target(NamedTuple):
     port: int
 
 
-class Entrance(NamedTuple):
+class ServiceFrontend(NamedTuple):
     """A port of a service, and which of its addresses was asked."""
 
     service: VirtualService
-    port: ServicePort
-    way: Way
+    port: VirtualPort
+    address_kind: AddressKind
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ class Outcome:
     """What becomes of a packet.
 
     *targets* are the places that it may be sent to, each with whether its source becomes the
-    node's; *entrance* is the service port that it asked, None where it asked none; *reason* says
+    node's; *frontend* is the service port that it asked, None where it asked none; *reason* says
     why, in the words of the service's fields.
     """
 
     verdict: Literal["translated", "refused", "dropped", "untouched"]
     reason: str
     targets: Mapping[Target, bool] = field(default_factory=dict)
-    entrance: Entrance | None = None
+    frontend: ServiceFrontend | None = None
 
 
 class Simulator:
@@ -61,70 +61,72 @@ class Simulator:
 
     def __init__(self, state: NodeState) -> None:
         self._base = state.base
-        self._entrances: dict[tuple[str, str, int], Entrance] = {}
+        self._frontends: dict[tuple[str, str, int], ServiceFrontend] = {}
         self._addresses: set[str] = set()
         for service in state.services.values():
             for address, way in _addresses(service):
                 self._addresses.add(address)
                 for port in service.ports:
-                    self._entrances[address, port.protocol, port.port] = Entrance(
+                    self._frontends[address, port.protocol, port.port] = ServiceFrontend(
                         service, port, way
                     )
             for address in state.base.addresses:
                 for port in service.ports:
                     if port.node_port and family_of(address) in _families(service):
                         where = (canonical(address), port.protocol, port.node_port)
-                        self._entrances[where] = Entrance(service, port, "node port")
+                        self._frontends[where] = ServiceFrontend(service, port, "node port")
 
     def run(self, packet: Packet) -> Outcome:
         """Return what becomes of *packet*, whoever kept an affinity to what before."""
         destination = canonical(packet.destination)
-        entrance = self._entrances.get((destination, packet.protocol, packet.port))
-        if entrance is not None:
-            return self._enter(packet, entrance)
+        frontend = self._frontends.get((destination, packet.protocol, packet.port))
+        if frontend is not None:
+            return self._enter(packet, frontend)
         if destination in self._addresses:
             return Outcome("refused", f"{destination} is a service's, but not with this port")
         if any(contains(cidr, destination) for cidr in self._base.service_cidrs):
             return Outcome("dropped", f"no service has the address {destination}")
         return Outcome("untouched", f"{destination} is not an address of a service")
 
-    def _enter(self, packet: Packet, entrance: Entrance) -> Outcome:
-        service, inside = entrance.service, self._is_workload(packet.source)
-        if entrance.way == "cluster IP":
+    def _enter(self, packet: Packet, frontend: ServiceFrontend) -> Outcome:
+        service, inside = frontend.service, self._is_workload(packet.source)
+        if frontend.address_kind == "cluster IP":
             if not (inside or packet.sent_here or self._base.cluster_ips_from_outside):
-                return Outcome("dropped", "clusterIPsFromOutside is drop", entrance=entrance)
-            return self._send(packet, entrance, local=service.internal_local, masquerade=not inside)
-        if entrance.way == "load balancer" and not self._is_allowed(service, packet.source):
+                return Outcome("dropped", "clusterIPsFromOutside is drop", frontend=frontend)
+            return self._send(packet, frontend, local=service.internal_local, masquerade=not inside)
+        if frontend.address_kind == "load balancer" and not self._is_allowed(
+            service, packet.source
+        ):
             reason = f"{packet.source} is not in loadBalancerSourceRanges"
-            return Outcome("dropped", reason, entrance=entrance)
+            return Outcome("dropped", reason, frontend=frontend)
         if not service.external_local:
-            return self._send(packet, entrance, local=False, masquerade=True)
+            return self._send(packet, frontend, local=False, masquerade=True)
         if inside or packet.sent_here:
             # As if it left and came back, which it need not do.
             own = any(contains(cidr, packet.source) for cidr in self._base.subnets)
-            return self._send(packet, entrance, local=False, masquerade=not own)
-        return self._send(packet, entrance, local=True, masquerade=False)
+            return self._send(packet, frontend, local=False, masquerade=not own)
+        return self._send(packet, frontend, local=True, masquerade=False)
 
     def _send(
-        self, packet: Packet, entrance: Entrance, *, local: bool, masquerade: bool
+        self, packet: Packet, frontend: ServiceFrontend, *, local: bool, masquerade: bool
     ) -> Outcome:
         family = family_of(packet.destination)
-        targets = entrance.port.targets(family)
+        targets = frontend.port.targets(family)
         slots = targets.local if local else targets.cluster
         if not targets.cluster:
-            return Outcome("refused", "it has no endpoint", entrance=entrance)
+            return Outcome("refused", "it has no endpoint", frontend=frontend)
         if not slots:
             reason = "its policy is Local, and no endpoint is on this node"
-            return Outcome("dropped", reason, entrance=entrance)
+            return Outcome("dropped", reason, frontend=frontend)
         reason = "any of its endpoints"
-        if entrance.service.consistent_hash:
+        if frontend.service.consistent_hash:
             slots = (slots[slot_of(pack(packet.source), HASH_SEED, HASH_SLOTS)],)
             reason = "the endpoint that the client's address hashes to"
         found = {
             target: self._leaves_masqueraded(packet, target, decided=masquerade)
             for target in dict.fromkeys(map(_target, slots))
         }
-        return Outcome("translated", reason, found, entrance)
+        return Outcome("translated", reason, found, frontend)
 
     def _is_allowed(self, service: VirtualService, source: str) -> bool:
         """Return whether loadBalancerSourceRanges lets *source* in: where there are some, none of its
@@ -169,7 +171,7 @@ def _is_outside(base: NodeBase, target: Target) -> bool:
     return not any(contains(cidr, target.address) for cidr in ranges)
 
 
-def _addresses(service: VirtualService) -> Iterator[tuple[str, Way]]:
+def _addresses(service: VirtualService) -> Iterator[tuple[str, AddressKind]]:
     for address in service.cluster_ips:
         yield canonical(address), "cluster IP"
     for address in service.external_ips:
@@ -186,4 +188,4 @@ def _target(packed: bytes) -> Target:
     return Target(unpack(packed[:-4]), int.from_bytes(packed[-4:-2], "big"))
 
 
-__all__: Final = ["Entrance", "Outcome", "Packet", "Simulator", "Target"]
+__all__: Final = ["Outcome", "Packet", "ServiceFrontend", "Simulator", "Target"]

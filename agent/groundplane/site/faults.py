@@ -6,17 +6,17 @@ names of files and arguments of commands, so it has to be the canonical name, ad
 its place is for.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
+from groundplane.errors import FieldFaults
 from groundplane.net import address, names
 from groundplane.net.http_headers import header_name_fault, header_value_fault
 from groundplane.net.proxy import mode_fault
 from groundplane.net.schedulers import scheduler_fault
 from groundplane.site.compiled import Endpoints, Node, Port, Probe, Service, Site, Workload
 
-Found = Iterator[tuple[str, str]]  # the name of a field, and what is wrong with it
 _host_name: Final = lru_cache(maxsize=4096)(names.host_name)  # services name the same nodes
 
 _CONDITIONS: Final = frozenset("abcdefgh")
@@ -28,7 +28,7 @@ _MAX_SECONDS: Final = (1 << 31) - 1
 _MAX_COMMAND: Final = 64 << 10  # characters of one argument
 
 
-def site_faults(site: Site) -> Found:
+def site_faults(site: Site) -> FieldFaults:
     """Yield what is wrong with a site but its workloads, probes and services."""
     yield from _text("domain", site.domain, names.subdomain)
     for field in ("service_cidrs", "workload_cidrs"):
@@ -58,7 +58,7 @@ def site_faults(site: Site) -> Found:
     yield from _number("ipvs", site.ipvs.drain_seconds, 0, _MAX_SECONDS)
 
 
-def _node(node: Node) -> Found:
+def _node(node: Node) -> FieldFaults:
     yield from _text("nodes", node.name, names.host_name)
     yield from _addresses("nodes", node.addresses)
     yield from _one_of_each_family("nodes", node.addresses)
@@ -73,7 +73,7 @@ def _node(node: Node) -> Found:
         yield from _text("nodes", node.public_key, names.wireguard_key)
 
 
-def workloads_faults(workloads: Sequence[Workload]) -> Found:
+def workloads_faults(workloads: Sequence[Workload]) -> FieldFaults:
     """Yield what is wrong with workloads that have addresses of their own."""
     for field in ("namespace", "name"):
         words = [getattr(each, field) for each in workloads]
@@ -91,7 +91,7 @@ def workloads_faults(workloads: Sequence[Workload]) -> Found:
             yield from _one_of_each_family("addresses", each.addresses)
 
 
-def probe_faults(probe: Probe) -> Found:
+def probe_faults(probe: Probe) -> FieldFaults:
     """Yield what is wrong with a probe."""
     yield from _text("namespace", probe.namespace, names.dns_label)
     yield from _text("name", probe.name, names.dns_label)
@@ -120,7 +120,7 @@ def _path_fault(path: str) -> str | None:
     return None if good else f"{path!r} is not a URL path"
 
 
-def service_faults(service: Service) -> Found:
+def service_faults(service: Service) -> FieldFaults:
     """Yield what is wrong with a service."""
     yield from _text("namespace", service.namespace, names.dns_label)
     yield from _text("name", service.name, names.dns_label)
@@ -143,7 +143,7 @@ def service_faults(service: Service) -> Found:
         yield from _text("scheduler", service.scheduler, scheduler_fault)
 
 
-def _port(port: Port) -> Found:
+def _port(port: Port) -> FieldFaults:
     if port.name:
         yield from _text("ports", port.name, names.dns_label)
     yield from _number("ports", port.port, 1, 65_535)
@@ -151,7 +151,7 @@ def _port(port: Port) -> Found:
     yield from _number("ports", port.pool, 0, _MAX_POOL)
 
 
-def _endpoints(endpoints: Endpoints, ports: int) -> Found:
+def _endpoints(endpoints: Endpoints, ports: int) -> FieldFaults:
     """Yield what is wrong with columns: how long they are, and what is in them."""
     yield from _lengths(endpoints)
     for field, digits in (("ipv4", 8), ("ipv6", 32)):
@@ -172,7 +172,7 @@ def _endpoints(endpoints: Endpoints, ports: int) -> Found:
         yield from _words("endpoints.for_nodes", nodes, names.host_name)
 
 
-def _lengths(endpoints: Endpoints) -> Found:
+def _lengths(endpoints: Endpoints) -> FieldFaults:
     count = endpoints.count
     for field in (
         "workloads", "nodes", "hostnames", "conditions", "weights", "for_zones", "for_nodes",
@@ -182,7 +182,7 @@ def _lengths(endpoints: Endpoints) -> Found:
             yield f"endpoints.{field}", f"{length} values for {count} endpoints"
 
 
-def _targets(endpoints: Endpoints, ports: int) -> Found:
+def _targets(endpoints: Endpoints, ports: int) -> FieldFaults:
     if endpoints.targets and len(endpoints.targets) != ports:
         yield "endpoints.targets", f"{len(endpoints.targets)} columns for {ports} ports"
     for target in endpoints.targets:
@@ -202,40 +202,40 @@ def _is_hexadecimal(text: str) -> bool:
 Judge = Callable[[str], str | None]
 
 
-def _text(field: str, text: str, fault_of: Judge) -> Found:
+def _text(field: str, text: str, fault_of: Judge) -> FieldFaults:
     if fault := fault_of(text):
         yield field, fault
 
 
-def _words(field: str, words: Iterable[str], fault_of: Judge) -> Found:
+def _words(field: str, words: Iterable[str], fault_of: Judge) -> FieldFaults:
     """Yield the faults of those of *words* that are not empty."""
     for word in words:
         if word and (fault := fault_of(word)):
             yield field, fault
 
 
-def _number(field: str, number: int, least: int, most: int) -> Found:
+def _number(field: str, number: int, least: int, most: int) -> FieldFaults:
     if not least <= number <= most:
         yield field, f"{number} is not between {least} and {most}"
 
 
-def _numbers(field: str, numbers: Iterable[int], least: int, most: int) -> Found:
+def _numbers(field: str, numbers: Iterable[int], least: int, most: int) -> FieldFaults:
     for number in numbers:
         if not least <= number <= most:
             yield from _number(field, number, least, most)
 
 
-def _addresses(field: str, texts: Iterable[str]) -> Found:
+def _addresses(field: str, texts: Iterable[str]) -> FieldFaults:
     for text in texts:
         yield from _canonical(field, text, address.canonical)
 
 
-def _ranges(field: str, texts: Iterable[str]) -> Found:
+def _ranges(field: str, texts: Iterable[str]) -> FieldFaults:
     for text in texts:
         yield from _canonical(field, text, address.canonical_range)
 
 
-def _canonical(field: str, text: str, canonical: Callable[[str], str]) -> Found:
+def _canonical(field: str, text: str, canonical: Callable[[str], str]) -> FieldFaults:
     try:
         written = canonical(text)
     except ValueError as error:
@@ -245,7 +245,7 @@ def _canonical(field: str, text: str, canonical: Callable[[str], str]) -> Found:
         yield field, f'"{text}" is written "{written}"'
 
 
-def _one_of_each_family(field: str, texts: Sequence[str]) -> Found:
+def _one_of_each_family(field: str, texts: Sequence[str]) -> FieldFaults:
     families = [address.family_of(text) for text in texts]
     if len(set(families)) < len(families):
         yield field, "more than one of a family"

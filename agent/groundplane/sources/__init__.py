@@ -1,6 +1,6 @@
 """Where a site comes from: a directory here, a repository on a server, a snapshot on a web server.
 
-A source is looked at again and again. It says what it has now, and by a stamp whether that is still
+A source is looked at again and again. It says what it has now, and by a fingerprint whether that is still
 the same; to compile it, and to use it, is for others.
 """
 

@@ -20,7 +20,7 @@ from groundplane.sources.waits import Waits
 _SOCKETS: Final = "ssh-*"
 
 
-class Connection:
+class SshConnection:
     """The connection whose socket is in *directory*, made with what *files* have."""
 
     def __init__(self, directory: Path, files: Sequence[Path], waits: Waits) -> None:

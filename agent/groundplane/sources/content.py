@@ -12,7 +12,7 @@ from groundplane.errors import SourceError
 class Content:
     """What a source has now: either a directory or a snapshot."""
 
-    stamp: Hashable  # equal stamps: the same content; () means that reading it will tell an error
+    fingerprint: Hashable  # equal: the same content; () means that reading it tells an error
     revision: str  # for people: the commit's hash, the snapshot's revision, "" for a directory
     directory: Path | None  # a catalog of YAML to compile, ...
     snapshot: bytes | None = field(repr=False)  # ... or a compiled site, verified

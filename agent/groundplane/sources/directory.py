@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from groundplane.load import stamp_of
+from groundplane.load import fingerprint_of
 from groundplane.sources.content import Content
 
 
@@ -16,4 +16,4 @@ class DirectorySource:
     async def look(self) -> Content:
         """Return the directory; what it has is told by its files' names, sizes and times."""
         path = Path(self.name)
-        return Content(stamp_of(path), "", path, None, self.name)
+        return Content(fingerprint_of(path), "", path, None, self.name)

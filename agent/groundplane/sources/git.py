@@ -12,7 +12,7 @@ from typing import Final
 
 from groundplane.errors import SourceError
 from groundplane.sources.cache import Cache, export, repository
-from groundplane.sources.connection import Connection
+from groundplane.sources.connection import SshConnection
 from groundplane.sources.content import Content, Unfit
 from groundplane.sources.export import export_tree
 from groundplane.sources.git_command import Git, git_for
@@ -41,7 +41,7 @@ class GitSource:
         self._trust = trust
         self._cache = Cache(cache.absolute(), trust.max_bytes)
         files = [file for file in (trust.key, trust.known_hosts) if file]
-        self._connection = Connection(self._cache.path, files, waits)
+        self._connection = SshConnection(self._cache.path, files, waits)
         self._not_understood = ""  # the connection over which only git is to ask
         self._content: Content | None = None
         self._unfit = ("", "")  # a commit that cannot be used, and why

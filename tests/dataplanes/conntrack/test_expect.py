@@ -10,7 +10,7 @@ from groundplane.dataplanes.conntrack import Range, packed
 from groundplane.dataplanes.conntrack.expect import render, scope_of
 from groundplane.net.address import pack
 from groundplane.net.protocols import NUMBERS
-from groundplane.project.state import NodeState, Part, ServicePort, Targets, VirtualService
+from groundplane.project.state import NodeState, Part, Targets, VirtualPort, VirtualService
 from tests.states import BASE, external_name, headless, of_family, service, states, target
 
 
@@ -115,7 +115,7 @@ def test_everything_else_expects_nothing(part: Part) -> None:
 
 
 def test_a_headless_service_of_udp_expects_nothing() -> None:
-    port = ServicePort("dns", "UDP", 53, 0)
+    port = VirtualPort("dns", "UDP", 53, 0)
     assert {} == told(msgspec.structs.replace(headless("db"), ports=(port,)))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from groundplane.dataplanes.conntrack import Conntrack, Flow, kernel
 from groundplane.errors import KernelRefused
-from groundplane.kernel.netlink import Complaint, attribute, netfilter
+from groundplane.kernel.netlink import MessageError, attribute, netfilter
 from groundplane.net.address import pack
 from tests.dataplanes.conntrack.entries import entry
 
@@ -41,11 +41,11 @@ class Table:
         if self.failure:
             raise OSError(self.failure, os.strerror(self.failure))
 
-    def commit(self, _message: bytes) -> Complaint | None:
+    def commit(self, _message: bytes) -> MessageError | None:
         if self.codes[0] == errno.ENOBUFS:
             raise OSError(errno.ENOBUFS, "lost")
         code = self.codes.pop(0)
-        return Complaint(code, 0, None) if code else None
+        return MessageError(code, 0, None) if code else None
 
 
 def conntrack(monkeypatch: pytest.MonkeyPatch, table: Table) -> Conntrack:

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from groundplane.dataplanes.conntrack import Flow, StaleFlows, plane
-from groundplane.dataplanes.conntrack.expect import Object
-from groundplane.dataplanes.conntrack.flows import Targets
+from groundplane.dataplanes.conntrack.expect import ExpectedObject
+from groundplane.dataplanes.conntrack.flows import FlowTargets
 from groundplane.dataplanes.diff import diff
 from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.errors import KernelRefused
@@ -61,7 +61,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Table:
     return made
 
 
-def wanted(flows: StaleFlows, of: NodeState) -> dict[Object, Targets]:
+def wanted(flows: StaleFlows, of: NodeState) -> dict[ExpectedObject, FlowTargets]:
     return {key: who for part in of.parts for key, who in flows.render(of.base, part).items()}
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 
 from groundplane.dataplanes.dns.records import TTL, Record, render
 from groundplane.dataplanes.dns.zones import zones_of
-from groundplane.project.state import Member, NodeBase, NodeState, NodeWorkloads, Part, ServicePort
+from groundplane.project.state import Member, NodeBase, NodeState, NodeWorkloads, Part, VirtualPort
 from tests.states import BASE, external_name, headless, service, states
 
 
@@ -33,7 +33,7 @@ def test_a_service_keeps_its_name_without_an_endpoint() -> None:
 
 def test_a_port_without_a_name_has_none_in_dns() -> None:
     web = service("web", ["10.96.0.5"])
-    unnamed = msgspec.structs.replace(web, ports=(ServicePort("", "TCP", 80, 2),))
+    unnamed = msgspec.structs.replace(web, ports=(VirtualPort("", "TCP", 80, 2),))
     assert not [line for line in lines(unnamed) if "SRV" in line]
 
 
@@ -67,7 +67,7 @@ def test_port_that_no_label_can_name_keeps_the_address(name: str) -> None:
     """RFC 1035, 2.3.4: a label has 63 octets, and the underscore is one."""
     web = service("web", ["10.96.0.5"])
     db = headless("db", Member("db-0", "192.0.2.50", (80,)))
-    port = (ServicePort(name, "TCP", 80, 2),)
+    port = (VirtualPort(name, "TCP", 80, 2),)
     for part in (web, db):
         renamed = msgspec.structs.replace(part, ports=port)
         without = [line for line in lines(part) if "SRV" not in line]

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.dataplanes.dns import wire
-from groundplane.dataplanes.dns.tsig import Key, Verifier, sign
+from groundplane.dataplanes.dns.tsig import TsigKey, Verifier, sign
 from groundplane.errors import StateError
 
-KEY = Key("groundplane", b"a secret of a test")
+KEY = TsigKey("groundplane", b"a secret of a test")
 THEIRS = dns.tsig.Key(KEY.name, KEY.secret)
 OTHER = dns.tsig.Key(KEY.name, b"another secret")
 NOW = int(time.time())
@@ -54,7 +54,7 @@ def wire_time(message: bytes) -> int:
     return found[1] + len(b"\x0bhmac-sha256\0")
 
 
-def verified(messages: list[bytes], *, key: Key = KEY, now: int = NOW) -> str:
+def verified(messages: list[bytes], *, key: TsigKey = KEY, now: int = NOW) -> str:
     """Return why *messages* are not believed, "" where they are."""
     verifier = Verifier(key, QUESTION.mac)
     try:

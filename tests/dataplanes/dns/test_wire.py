@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from groundplane.dataplanes.dns import wire
 from groundplane.dataplanes.dns.records import Record, render
-from groundplane.dataplanes.dns.wire import Change, Soa
+from groundplane.dataplanes.dns.wire import Soa, ZoneChange
 from groundplane.errors import StateError
 from groundplane.project.state import NodeState
 from tests.states import states
@@ -84,7 +84,7 @@ def test_every_record_of_a_state_is_added_and_deleted_as_dnspython_does(state: N
         for record in records:
             by_zone.setdefault(record.zone, []).append(record)
         for zone, found in by_zone.items():
-            changes = [Change(*record[1:], ttl) for record in found]
+            changes = [ZoneChange(*record[1:], ttl) for record in found]
             ((message, soa),) = wire.updates(zone, SOA, map(wire.encoded, changes))
             read = dns.message.from_wire(message)
             assert isinstance(read, dns.update.UpdateMessage)
@@ -109,13 +109,15 @@ def _as_set(update: dns.message.Message) -> set[str]:
 
 
 def test_a_type_that_is_not_ours_is_deleted_as_a_whole() -> None:
-    ((message, _),) = wire.updates("a", SOA, [wire.encoded(Change("www.a.", "TYPE15", "", None))])
+    ((message, _),) = wire.updates(
+        "a", SOA, [wire.encoded(ZoneChange("www.a.", "TYPE15", "", None))]
+    )
     (deleted, _soa) = dns.message.from_wire(message).sections[2]
     assert (dns.rdatatype.MX, 0) == (deleted.rdtype, len(deleted))
 
 
 def test_many_changes_are_several_messages_each_for_the_serial_that_the_one_before_left() -> None:
-    changes = [Change(f"a-{number}.b.", "A", "192.0.2.1", 5) for number in range(9000)]
+    changes = [ZoneChange(f"a-{number}.b.", "A", "192.0.2.1", 5) for number in range(9000)]
     found = list(wire.updates("b", SOA, map(wire.encoded, changes)))
     assert [8, 9, 10, 11] == [soa.serial for _, soa in found]
     assert all(len(message) < 0xFFFF - 1000 for message, _ in found)

@@ -4,19 +4,19 @@ import msgspec
 import pytest
 
 from groundplane.dataplanes.links.route import Route
-from groundplane.dataplanes.links.routes import Address, Object, render
+from groundplane.dataplanes.links.routes import LinkAddress, LinkObject, render
 from groundplane.project.state import NodeBase, Peer
 from groundplane.site.compiled import Overlay
 from tests.states import BASE, of_family, service
 
 V4 = {
-    "10.244.1.1": Address(24),
+    "10.244.1.1": LinkAddress(24),
     "10.96.0.0/24": Route(source="192.0.2.1", device="groundplane0"),
     "10.244.2.0/24": Route("192.0.2.2", ""),
     "10.244.3.0/24": Route("192.0.2.3", ""),
 }
 V6 = {
-    "fd00:244:0:1::1": Address(64),
+    "fd00:244:0:1::1": LinkAddress(64),
     "fd00:96::/112": Route(source="2001:db8::1", device="groundplane0"),
     "fd00:244:0:2::/64": Route("2001:db8::2", ""),
     "fd00:244:0:3::/64": Route("2001:db8::3", ""),
@@ -29,7 +29,7 @@ V6 = {
     ids=["both", "IPv4", "IPv6"],
 )
 def test_service_ranges_go_to_the_bridge_and_subnets_to_their_nodes(
-    base: NodeBase, expected: dict[str, Object]
+    base: NodeBase, expected: dict[str, LinkObject]
 ) -> None:
     assert expected == render(base, base)
 
@@ -61,7 +61,7 @@ FAR = Peer(
 )
 
 
-def routes_with(overlay: Overlay | None, *peers: Peer) -> dict[str, Object]:
+def routes_with(overlay: Overlay | None, *peers: Peer) -> dict[str, LinkObject]:
     base = msgspec.structs.replace(BASE, overlay=overlay, peers=peers)
     return {key: each for key, each in render(base, base).items() if key in peers[0].subnets}
 

@@ -8,7 +8,7 @@ import pytest
 from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.nftables.batch import encode
 from groundplane.dataplanes.nftables.maps import host32
-from groundplane.dataplanes.nftables.netlink import Connection
+from groundplane.dataplanes.nftables.netlink import NftConnection
 from groundplane.errors import KernelRefused
 from groundplane.kernel import netlink
 from groundplane.kernel.tables import Table
@@ -80,7 +80,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Kernel]:
 
 def test_a_batch_that_is_acknowledged_is_written(opened: list[Kernel]) -> None:
     opened.append(Kernel(GOOD))
-    Connection().commit(encode(DELTA))
+    NftConnection().commit(encode(DELTA))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_the_first_error_of_a_batch_is_the_reason(
 ) -> None:
     opened.append(Kernel(*answers))
     with pytest.raises(KernelRefused) as refused:
-        Connection().commit(encode(DELTA))
+        NftConnection().commit(encode(DELTA))
     assert "the kernel refused the transaction: it is full" == str(refused.value)
 
 
@@ -106,7 +106,7 @@ def test_after_a_failure_no_answer_left_unread_is_taken_for_the_next_ones(
     opened: list[Kernel], code: int
 ) -> None:
     opened += [Kernel(OSError(code, "lost"), failed(errno.EPERM)), Kernel(GOOD)]
-    connection = Connection()
+    connection = NftConnection()
     with pytest.raises(KernelRefused, match="lost"):
         connection.commit(encode(DELTA))
     connection.commit(encode(DELTA))
@@ -120,12 +120,12 @@ def dumped(*entries: bytes, flags: int = 0) -> bytes:
 def test_a_dump_comes_in_parts(opened: list[Kernel]) -> None:
     first, second = entry(slot(0)[1:], endpoint(1)), entry(slot(1)[1:], endpoint(2))
     opened.append(Kernel(dumped(first), dumped(second), DONE))
-    assert [(slot(0), endpoint(1)), (slot(1), endpoint(2))] == [*Connection().elements(SLOTS)]
+    assert [(slot(0), endpoint(1)), (slot(1), endpoint(2))] == [*NftConnection().elements(SLOTS)]
 
 
 def test_a_dump_into_which_someone_wrote_is_no_dump(opened: list[Kernel]) -> None:
     opened += [Kernel(dumped(entry(slot(0)[1:], endpoint(1)), flags=0x10), DONE), Kernel(DONE)]
-    connection = Connection()
+    connection = NftConnection()
     with pytest.raises(InterruptedError):
         list(connection.elements(SLOTS))
     assert [] == [*connection.elements(SLOTS)]
@@ -137,7 +137,7 @@ def test_a_dump_into_which_someone_wrote_is_no_dump(opened: list[Kernel]) -> Non
 def test_a_dump_that_ends_in_an_error_is_one(opened: list[Kernel], last: bytes) -> None:
     opened += [Kernel(last), Kernel()]
     with pytest.raises(FileNotFoundError):
-        list(Connection().elements(SLOTS))
+        list(NftConnection().elements(SLOTS))
 
 
 def table(userdata: bytes) -> bytes:
@@ -156,12 +156,12 @@ def table(userdata: bytes) -> bytes:
 )
 def test_the_comment_of_a_table(opened: list[Kernel], answers: bytes, expected: str | None) -> None:
     opened += [Kernel(answers), Kernel()]
-    assert expected == Connection().table_comment(Table("ip", "groundplane"))
+    assert expected == NftConnection().table_comment(Table("ip", "groundplane"))
 
 
 def test_the_generation_of_the_ruleset(opened: list[Kernel]) -> None:
     opened.append(Kernel(answer(0xA0F, bytes(4) + attribute(1, (7).to_bytes(4, "big")))))
-    assert 7 == Connection().generation()
+    assert 7 == NftConnection().generation()
 
 
 def test_what_ends_by_itself_comes_with_its_times(opened: list[Kernel]) -> None:
@@ -170,9 +170,9 @@ def test_what_ends_by_itself_comes_with_its_times(opened: list[Kernel]) -> None:
     times = attribute(4, (5000).to_bytes(8, "big")) + attribute(5, (1234).to_bytes(8, "big"))
     parts = attribute(0x8001, attribute(1, key)) + attribute(0x8002, attribute(1, data)) + times
     opened.append(Kernel(dumped(attribute(0x8001, parts)), DONE))
-    assert [(map_.prefix + key, data, 5000, 1234)] == [*Connection().kept(map_, map_.table)]
+    assert [(map_.prefix + key, data, 5000, 1234)] == [*NftConnection().kept(map_, map_.table)]
 
 
 def test_where_there_is_no_such_map_nothing_is_kept(opened: list[Kernel]) -> None:
     opened += [Kernel(failed(errno.ENOENT)), Kernel()]
-    assert [] == [*Connection().kept(AFFINITY["IPv6"], AFFINITY["IPv6"].table)]
+    assert [] == [*NftConnection().kept(AFFINITY["IPv6"], AFFINITY["IPv6"].table)]

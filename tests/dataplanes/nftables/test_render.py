@@ -16,8 +16,8 @@ from groundplane.project.node import project_service
 from groundplane.project.state import (
     Member,
     NodeState,
-    ServicePort,
     Targets,
+    VirtualPort,
     VirtualService,
 )
 from groundplane.proxies.frontends import handle
@@ -61,8 +61,8 @@ def test_each_family_counts_its_own_endpoints() -> None:
 
 
 def test_ports_of_a_service_have_a_pool_each() -> None:
-    http = ServicePort("http", "TCP", 80, 2, Targets((target("10.244.1.10:8080"),)))
-    dns = ServicePort("dns", "UDP", 80, 4, Targets((target("10.244.1.10:53"),)))
+    http = VirtualPort("http", "TCP", 80, 2, Targets((target("10.244.1.10:8080"),)))
+    dns = VirtualPort("dns", "UDP", 80, 4, Targets((target("10.244.1.10:53"),)))
     assert [
         "ip cluster_ips 10.96.0.5 . tcp . 80 : 0x2001",
         "ip cluster_ips 10.96.0.5 . udp . 80 : 0x4001",

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from groundplane.diagnosis.facts import Exposed, Facts, Finding
-from groundplane.diagnosis.ruleset import Chain, Rule, Ruleset
+from groundplane.diagnosis.ruleset import ListedChain, ListedRule, Ruleset
 from groundplane.proxies.ipvs.findings import findings
 from tests.states import BASE
 
@@ -16,8 +16,8 @@ MARK = {"meta": {"key": "mark"}}
 
 def found(value: Any, *, base: Any = IPVS, table: str = "theirs") -> list[Finding]:
     chain = ("inet", table, "marking")
-    rule = Rule(chain, ({"mangle": {"key": MARK, "value": value}},))
-    ruleset = Ruleset({chain: Chain(chain)}, {chain: (rule,)}, {}, frozenset({chain[:2]}))
+    rule = ListedRule(chain, ({"mangle": {"key": MARK, "value": value}},))
+    ruleset = Ruleset({chain: ListedChain(chain)}, {chain: (rule,)}, {}, frozenset({chain[:2]}))
     there = findings(base, Facts(), Exposed(), ruleset)
     return [each for each in there if each.subject == f"table inet {table}, chain marking"]
 

@@ -8,8 +8,8 @@ from groundplane.kernel.netlink import attribute, attributes, nest
 from groundplane.proxies.ipvs import messages
 from groundplane.proxies.ipvs.objects import (
     METHODS,
-    Key,
     Scheduling,
+    ServerKey,
     destination_value,
     marked_server,
     server,
@@ -31,7 +31,7 @@ SERVERS = (
     st.sampled_from([0, 1, 10800]),
 )
 def test_a_server_is_read_as_it_was_written(
-    key: Key, scheduler: str, flags: int, timeout: int
+    key: ServerKey, scheduler: str, flags: int, timeout: int
 ) -> None:
     value = Scheduling(scheduler, flags | bool(timeout), timeout)
     body = messages.body(messages.NEW_SERVICE, key, value)
@@ -58,7 +58,7 @@ def test_an_answer_that_has_no_server_is_none() -> None:
     ],
 )
 def test_a_destination_has_all_that_the_kernel_asks_for(
-    key: Key, address: str, family: int
+    key: ServerKey, address: str, family: int
 ) -> None:
     """ip_vs_genl_parse_dest: address, port, method, weight, both thresholds."""
     parts = dict(attributes(messages.body(messages.NEW_DEST, key, 7), 4))
@@ -84,7 +84,7 @@ def test_a_destination_is_read_as_it_was_written(weight: int, method: int) -> No
 
 
 @pytest.mark.parametrize("server", [SERVERS[1], SERVERS[4]])
-def test_a_destination_is_the_same_in_whatever_order_its_attributes_are(server: Key) -> None:
+def test_a_destination_is_the_same_in_whatever_order_its_attributes_are(server: ServerKey) -> None:
     key = server + bytes(15) + b"\1\x1f\x90"
     value = destination_value(7, METHODS["tunnel"])
     parts = list(attributes(dict(attributes(messages.body(messages.NEW_DEST, key, value), 4))[2]))
@@ -98,7 +98,7 @@ def test_a_destination_is_the_same_in_whatever_order_its_attributes_are(server: 
 
 
 @pytest.mark.parametrize("key", SERVERS)
-def test_what_packets_change_is_behind_what_a_server_is(key: Key) -> None:
+def test_what_packets_change_is_behind_what_a_server_is(key: ServerKey) -> None:
     def answer(packets: int, scheduler: str = "rr") -> bytes:
         body = messages.body(messages.NEW_SERVICE, key, Scheduling(scheduler))
         own = dict(attributes(body, 4))[1]

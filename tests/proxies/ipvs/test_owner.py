@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from groundplane.proxies.ipvs.objects import Key, marked_server, server
+from groundplane.proxies.ipvs.objects import ServerKey, marked_server, server
 from groundplane.proxies.ipvs.owner import owner
 from tests.states import BASE
 
@@ -28,5 +28,5 @@ SITE = msgspec.structs.replace(BASE, external_cidrs=("198.51.100.0/24",))
         (bytes((4, 0, 0, 0)) + (0x4000).to_bytes(4), False),
     ],
 )
-def test_by_its_address_or_mark(key: Key, ours: bool) -> None:
+def test_by_its_address_or_mark(key: ServerKey, ours: bool) -> None:
     assert ours is owner(SITE)(key)

@@ -9,7 +9,7 @@ from groundplane.kernel import owned
 from groundplane.net.address import family_of, unpack
 from groundplane.net.protocols import Family
 from groundplane.project.sources import allowed_sources
-from groundplane.project.state import NodeBase, Part, ServicePort, VirtualService
+from groundplane.project.state import NodeBase, Part, VirtualPort, VirtualService
 
 Objects = Mapping[str, tuple[str, ...]]  # rules by a name whose order is that of the chain
 
@@ -42,7 +42,7 @@ def render(base: NodeBase, part: Part) -> Objects:
 
 
 def _rules(
-    base: NodeBase, service: VirtualService, port: ServicePort, family: Family, address: str
+    base: NodeBase, service: VirtualService, port: VirtualPort, family: Family, address: str
 ) -> Iterator[str]:
     ip, targets = NAMES[family], port.targets(family)
     number = port.port

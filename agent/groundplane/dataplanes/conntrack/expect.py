@@ -2,19 +2,21 @@
 
 from collections.abc import Iterable
 
-from groundplane.dataplanes.conntrack.flows import Flow, Frontend, Range, Scope, Targets
+from groundplane.dataplanes.conntrack.flows import Flow, FlowTargets, Frontend, Range, Scope
 from groundplane.net.address import family_of, first_last, pack
 from groundplane.net.protocols import NUMBERS, Family
-from groundplane.project.state import NodeBase, Part, ServicePort, VirtualService
+from groundplane.project.state import NodeBase, Part, VirtualPort, VirtualService
 
-Object = Frontend | Flow  # a frontend with its targets, or a stale entry, which nobody wants
+ExpectedObject = (
+    Frontend | Flow
+)  # a frontend with its targets, or a stale entry, which nobody wants
 
 
-def render(base: NodeBase, part: Part) -> dict[Object, Targets]:
+def render(base: NodeBase, part: Part) -> dict[ExpectedObject, FlowTargets]:
     """Return the targets of each frontend of *part*: none of the base."""
     if not isinstance(part, VirtualService) or not part.cluster_ips:
         return {}
-    found: dict[Object, Targets] = {}
+    found: dict[ExpectedObject, FlowTargets] = {}
     families = [family_of(text) for text in part.cluster_ips]
     outside = part.external_ips + part.load_balancer_ips
     for port in part.ports:
@@ -29,7 +31,7 @@ def render(base: NodeBase, part: Part) -> dict[Object, Targets]:
     return found
 
 
-def _targets(port: ServicePort, family: Family) -> Targets:
+def _targets(port: VirtualPort, family: Family) -> FlowTargets:
     """Return where flows may lead: for TCP that is where new connections go, by either policy."""
     found = port.targets(family)
     if found.serving is not None:

@@ -19,7 +19,7 @@ UDP: Final = NUMBERS["UDP"]
 
 Frontend = tuple[bytes, int, int]  # an address of a service, a port, and the protocol's number
 # Where flows may lead: address, port in network order and two zeros each, as project has targets.
-Targets = Collection[bytes]
+FlowTargets = Collection[bytes]
 
 
 class Flow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -105,7 +105,7 @@ def within(address: bytes, ranges: tuple[Range, ...]) -> bool:
 
 def stale(
     flows: Iterable[Flow],
-    expected: Mapping[Frontend, Targets],
+    expected: Mapping[Frontend, FlowTargets],
     scope: Scope,
     removed: Collection[Frontend] = (),
 ) -> list[Flow]:

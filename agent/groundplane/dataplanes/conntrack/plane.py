@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final
 
 from groundplane.dataplanes import Drift
-from groundplane.dataplanes.conntrack.expect import Object, render, scope_of
-from groundplane.dataplanes.conntrack.flows import Flow, Frontend, Scope, Targets, stale
+from groundplane.dataplanes.conntrack.expect import ExpectedObject, render, scope_of
+from groundplane.dataplanes.conntrack.flows import Flow, FlowTargets, Frontend, Scope, stale
 from groundplane.dataplanes.conntrack.kernel import Conntrack
 from groundplane.dataplanes.diff import Delta
 from groundplane.errors import KernelRefused, ObjectsRefused
@@ -26,7 +26,7 @@ class StaleFlows:
     name = "conntrack"
     resync_interval_s = 10.0
 
-    def __init__(self, expected: Mapping[Frontend, Targets] | None = None) -> None:
+    def __init__(self, expected: Mapping[Frontend, FlowTargets] | None = None) -> None:
         """*expected*: what is expected before the first write, as by an agent that ran before."""
         self._table = Conntrack()
         self._expected = dict(expected or {})
@@ -47,14 +47,16 @@ class StaleFlows:
     def context(self, base: NodeBase) -> Scope:
         return scope_of(base)
 
-    def render(self, base: NodeBase, part: Part) -> Mapping[Object, Targets]:
+    def render(self, base: NodeBase, part: Part) -> Mapping[ExpectedObject, FlowTargets]:
         return render(base, part)
 
-    def read(self, base: NodeBase) -> Mapping[Object, Targets]:
-        stale_flows: dict[Object, Targets] = dict.fromkeys(self._stale(base, NUMBERS), ())
+    def read(self, base: NodeBase) -> Mapping[ExpectedObject, FlowTargets]:
+        stale_flows: dict[ExpectedObject, FlowTargets] = dict.fromkeys(
+            self._stale(base, NUMBERS), ()
+        )
         return stale_flows | dict(self._expected.items())
 
-    def text(self, key: Object, value: Targets) -> str:
+    def text(self, key: ExpectedObject, value: FlowTargets) -> str:
         if isinstance(key, Flow):
             return f"entry of {unpack(key.source)}:{key.source_port} to {unpack(key.reply_source)}"
         return f"{unpack(key[0])}:{key[1]}/{_NAMES[key[2]]} with {len(value)} endpoints"
@@ -81,7 +83,7 @@ class StaleFlows:
         there = {number for _, _, number in self._expected}
         return {protocol for protocol in protocols if NUMBERS[protocol] in there}
 
-    def write(self, base: NodeBase, delta: Delta[Object, Targets]) -> None:
+    def write(self, base: NodeBase, delta: Delta[ExpectedObject, FlowTargets]) -> None:
         """Expect what *delta* makes of what was expected, and delete the entries that do not fit.
 
         It is to be called after the rules were written, since rules make entries. Where endpoints
@@ -94,7 +96,7 @@ class StaleFlows:
                 self._removed.add(key)
         new = {**delta.create, **{key: new for key, (_, new) in delta.update.items()}}
         self._expected |= {key: who for key, who in new.items() if not isinstance(key, Flow)}
-        refused: dict[Object, str] = {}
+        refused: dict[ExpectedObject, str] = {}
         for flow in self._stale(base, protocols):
             try:
                 if self._table.delete(flow):
@@ -114,15 +116,15 @@ class StaleFlows:
         return self._scope[1]
 
 
-def expected_flows(state: NodeState) -> dict[Frontend, Targets]:
+def expected_flows(state: NodeState) -> dict[Frontend, FlowTargets]:
     """Return what is expected where *state* is in place."""
-    found: dict[Object, Targets] = {}
+    found: dict[ExpectedObject, FlowTargets] = {}
     for part in state.parts:
         found |= render(state.base, part)
     return {key: targets for key, targets in found.items() if not isinstance(key, Flow)}
 
 
-def _concerned(delta: Delta[Object, Targets]) -> Iterator[int]:
+def _concerned(delta: Delta[ExpectedObject, FlowTargets]) -> Iterator[int]:
     """Yield the number of each protocol of which an entry may be stale after *delta*."""
     for key in (*delta.create, *delta.delete):
         yield key.protocol if isinstance(key, Flow) else key[2]

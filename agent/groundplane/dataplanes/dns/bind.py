@@ -18,8 +18,8 @@ from groundplane.dataplanes.dns.asking import Watch, serials
 from groundplane.dataplanes.dns.key_file import KeyFile
 from groundplane.dataplanes.dns.records import Record, render
 from groundplane.dataplanes.dns.serials import Serials
-from groundplane.dataplanes.dns.session import FAILURES, Session
-from groundplane.dataplanes.dns.tsig import Key, Signed
+from groundplane.dataplanes.dns.session import FAILURES, DnsSession
+from groundplane.dataplanes.dns.tsig import Signed, TsigKey
 from groundplane.dataplanes.dns.zones import zones_of
 from groundplane.errors import KernelRefused, ObjectsRefused, StateError
 from groundplane.project.state import NodeBase, Part
@@ -61,7 +61,7 @@ class Bind:
     ) -> None:
         self._keys, self._address, self._port = KeyFile(key_file), address, port
         self._rebuild = rebuild
-        self._session: Session | None = None
+        self._session: DnsSession | None = None
         self._serials = Serials(serials)
         self._beginnings: dict[str, wire.Soa] = {}  # of each zone, after the last read or update
         self._unread: dict[str, str] = {}  # zones that the server did not give, and why
@@ -87,12 +87,12 @@ class Bind:
         return render(base, part)
 
     @contextmanager
-    def _talking(self, key: Key) -> Iterator[Session]:
+    def _talking(self, key: TsigKey) -> Iterator[DnsSession]:
         """Yield a connection to the server, which stays open unless something fails."""
         if self._session is not None and not (self._session.usable and self._session.key == key):
             self._hang_up()
         if self._session is None:
-            self._session = Session(self._address, self._port, key, _TIMEOUT_S)
+            self._session = DnsSession(self._address, self._port, key, _TIMEOUT_S)
         try:
             yield self._session
         except BaseException:
@@ -115,7 +115,7 @@ class Bind:
                 message = f"the DNS server gave no zone {zone}: {_reason(error)}"
                 raise KernelRefused(message) from None
 
-    def _catch_up(self, session: Session, zone: str) -> None:
+    def _catch_up(self, session: DnsSession, zone: str) -> None:
         answer = self._beginning(session, zone)
         if answer.rcode == wire.SERVFAIL:
             self._ask_to_rebuild()
@@ -131,7 +131,7 @@ class Bind:
         if refused:
             self._behind[zone] = f"the DNS server took no later serial of {zone}: {refused[zone]}"
 
-    def _beginning(self, session: Session, zone: str) -> wire.Message:
+    def _beginning(self, session: DnsSession, zone: str) -> wire.DnsMessage:
         """Return what the server answers to the question how *zone* begins."""
         question = session.send(wire.query(zone, wire.SOA), 1)
         answer, message = session.receive()
@@ -178,13 +178,13 @@ class Bind:
         if self._watch is not None:
             self._watch.expect(zones, self._known())
 
-    def _read_zone(self, session: Session, zone: str, found: dict[Record, int]) -> None:
+    def _read_zone(self, session: DnsSession, zone: str, found: dict[Record, int]) -> None:
         try:
             found.update(self._transfer(session, zone))
         except ZoneRefused as error:
             self._unread[zone] = f"the DNS server gave no zone {zone}: {error}"
 
-    def _transfer(self, session: Session, zone: str) -> Iterator[tuple[Record, int]]:
+    def _transfer(self, session: DnsSession, zone: str) -> Iterator[tuple[Record, int]]:
         """Yield the records of *zone*, and note how it begins."""
         question = session.send(wire.query(zone, wire.AXFR), 1)
         begun = False
@@ -266,7 +266,7 @@ class Bind:
         if refused:
             raise ObjectsRefused(refused)
 
-    def _send_all(self, session: Session, changes: Mapping[str, Changes]) -> dict[str, str]:
+    def _send_all(self, session: DnsSession, changes: Mapping[str, Changes]) -> dict[str, str]:
         """Send *changes*; return the zones whose update is refused, and the code of that."""
         waiting = {zone: self._updates(zone, found) for zone, found in changes.items()}
         refused: dict[str, str] = {}
@@ -280,7 +280,7 @@ class Bind:
         return wire.updates(zone, self._beginnings[zone], (written for _, written in changes))
 
     def _send(
-        self, session: Session, waiting: Mapping[str, Updates], refused: dict[str, str]
+        self, session: DnsSession, waiting: Mapping[str, Updates], refused: dict[str, str]
     ) -> dict[str, Updates]:
         """Send the next message for each zone; return those that had one, once it is taken.
 
@@ -306,7 +306,7 @@ class Bind:
         return more
 
     def _apart(
-        self, session: Session, zone: str, changes: Changes, code: str
+        self, session: DnsSession, zone: str, changes: Changes, code: str
     ) -> dict[Hashable, str]:
         """Make *changes*, whose update was refused with *code*, name by name; return what is refused.
 
@@ -347,7 +347,7 @@ def _by_zone(delta: Delta[Record, int], refused: dict[Hashable, str]) -> dict[st
     for record, ttl in chain(zip(delta.delete, repeat(None)), changed, delta.create.items()):
         zone, owner, type_, data = record
         try:
-            written = wire.encoded(wire.Change(owner, type_, data, ttl))
+            written = wire.encoded(wire.ZoneChange(owner, type_, data, ttl))
         except (ValueError, OSError) as error:  # of the socket module: an address that is none
             refused[record] = f"{owner} {type_} cannot be written: {error}"
             continue
@@ -357,7 +357,7 @@ def _by_zone(delta: Delta[Record, int], refused: dict[Hashable, str]) -> dict[st
     return found
 
 
-def _code(message: wire.Message) -> str:
+def _code(message: wire.DnsMessage) -> str:
     return wire.RCODES.get(message.rcode, str(message.rcode))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from groundplane.dataplanes.dns.config import KEY_NAME
-from groundplane.dataplanes.dns.tsig import Key
+from groundplane.dataplanes.dns.tsig import TsigKey
 from groundplane.errors import StateError
 
 _SECRET: Final = re.compile(r'secret\s+"([A-Za-z0-9+/=]+)"')
@@ -17,15 +17,15 @@ class KeyFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._read: tuple[tuple[int, ...], Key] | None = None
+        self._read: tuple[tuple[int, ...], TsigKey] | None = None
 
-    def key(self) -> Key:
+    def key(self) -> TsigKey:
         """Return the key; StateError when the file cannot be read, or has none."""
         try:
             found = self._path.stat()
             stamp = found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
             if self._read is None or self._read[0] != stamp:
-                self._read = stamp, Key(KEY_NAME, self._secret())
+                self._read = stamp, TsigKey(KEY_NAME, self._secret())
         except OSError as error:
             raise StateError(f"{self._path}: {error.strerror}") from None
         return self._read[1]

@@ -7,18 +7,18 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from groundplane.dataplanes.dns.tsig import Key, Signed, Verifier, sign
-from groundplane.dataplanes.dns.wire import Message, decode
+from groundplane.dataplanes.dns.tsig import Signed, TsigKey, Verifier, sign
+from groundplane.dataplanes.dns.wire import DnsMessage, decode
 from groundplane.errors import StateError
 
 FAILURES: Final = (OSError, EOFError, StateError)
 _IDLE_S: Final = 20.0  # BIND closes a connection that nobody uses for 30 s (tcp-idle-timeout)
 
 
-class Session:
+class DnsSession:
     """One connection; each answer is waited for *timeout* seconds. Raises `FAILURES`."""
 
-    def __init__(self, address: str, port: int, key: Key, timeout: float) -> None:
+    def __init__(self, address: str, port: int, key: TsigKey, timeout: float) -> None:
         self.key = key
         self._socket = socket.create_connection((address, port), timeout)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -44,7 +44,7 @@ class Session:
         self._socket.sendall(struct.pack("!H", len(signed.wire)) + signed.wire)
         return signed
 
-    def receive(self) -> tuple[bytes, Message]:
+    def receive(self) -> tuple[bytes, DnsMessage]:
         """Return the next message, whose signature is yet to be looked at."""
         # BIND holds an answer back until the one before it is acknowledged, which takes 40 ms else.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
@@ -55,12 +55,12 @@ class Session:
             raise EOFError("it closed the connection")
         return wire, decode(wire)
 
-    def verified(self, wire: bytes, message: Message, question: Signed) -> Message:
+    def verified(self, wire: bytes, message: DnsMessage, question: Signed) -> DnsMessage:
         """Return *message*, the only answer to *question*, once it is known to be the server's."""
         Verifier(self.key, question.mac).verify(wire, message, int(time.time()))
         return message
 
-    def stream(self, question: Signed) -> Iterator[Message]:
+    def stream(self, question: Signed) -> Iterator[DnsMessage]:
         """Yield the messages of the answer to *question*, for as long as they are asked for."""
         verifier = Verifier(self.key, question.mac)
         while True:

@@ -4,7 +4,7 @@ import hmac
 import struct
 from typing import Final, NamedTuple
 
-from groundplane.dataplanes.dns.wire import RCODES, TSIG, Message, name
+from groundplane.dataplanes.dns.wire import RCODES, TSIG, DnsMessage, name
 from groundplane.errors import StateError
 
 _FUDGE_S: Final = 300
@@ -14,7 +14,7 @@ _VARIABLES: Final = struct.pack("!HI", _ANY, 0)  # class and TTL
 _ERRORS: Final = {16: "BADSIG", 17: "BADKEY", 18: "BADTIME", 22: "BADTRUNC"}
 
 
-class Key(NamedTuple):
+class TsigKey(NamedTuple):
     """A key, by the name that both sides call it."""
 
     name: str
@@ -28,7 +28,7 @@ class Signed(NamedTuple):
     mac: bytes
 
 
-def sign(wire: bytes, key: Key, now: int) -> Signed:
+def sign(wire: bytes, key: TsigKey, now: int) -> Signed:
     """Return *wire*, a question, signed at *now* (s since 1970)."""
     timers = _timers(now, _FUDGE_S)
     owner = name(key.name)
@@ -41,10 +41,10 @@ def sign(wire: bytes, key: Key, now: int) -> Signed:
 class Verifier:
     """Verifies the messages of the answer to a question that was signed with *mac*."""
 
-    def __init__(self, key: Key, mac: bytes) -> None:
+    def __init__(self, key: TsigKey, mac: bytes) -> None:
         self._key, self._before, self._first = key, mac, True
 
-    def verify(self, wire: bytes, message: Message, now: int) -> None:
+    def verify(self, wire: bytes, message: DnsMessage, now: int) -> None:
         """Raise StateError unless *wire*, the next message, is signed, at about *now*."""
         if message.tsig is None:
             raise StateError("an answer is not signed")
@@ -53,7 +53,7 @@ class Verifier:
         except (struct.error, ValueError):
             raise StateError("the signature of an answer is cut off") from None
 
-    def _verify(self, wire: bytes, message: Message, begin: int, start: int, now: int) -> None:
+    def _verify(self, wire: bytes, message: DnsMessage, begin: int, start: int, now: int) -> None:
         algorithm, at = _name_end(wire, start)
         timers = wire[at : at + 8]
         (length,) = struct.unpack_from("!H", wire, at + 8)
@@ -82,7 +82,7 @@ def _timers(now: int, fudge: int) -> bytes:
     return now.to_bytes(6, "big") + struct.pack("!H", fudge)
 
 
-def _mac(key: Key, *parts: bytes) -> bytes:
+def _mac(key: TsigKey, *parts: bytes) -> bytes:
     return hmac.digest(key.secret, b"".join(parts), "sha256")
 
 

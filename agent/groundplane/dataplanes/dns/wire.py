@@ -69,7 +69,7 @@ class Rr(NamedTuple):
     data: str
 
 
-class Message(NamedTuple):
+class DnsMessage(NamedTuple):
     """What was read of a message: number and code of its header, its records, the last of its SOAs.
 
     *tsig* is where the record of its signature begins, and where the data of that do.
@@ -142,7 +142,7 @@ def soa_data(soa: Soa) -> bytes:
 # ------------------------------------------------------------------------------------------------
 
 
-class Change(NamedTuple):
+class ZoneChange(NamedTuple):
     """One record to add with its TTL, or to delete: then that is None."""
 
     owner: str
@@ -182,7 +182,7 @@ def updates(
         soa = following
 
 
-def encoded(change: Change) -> bytes:
+def encoded(change: ZoneChange) -> bytes:
     """Return *change* as it stands in a message; ValueError when it cannot be written."""
     number = _TYPES.get(change.type) or int(change.type.removeprefix("TYPE"))
     if change.ttl is None and not change.data:
@@ -217,7 +217,7 @@ def query(zone: str, type_: int, number: int = 0) -> bytes:
 # ------------------------------------------------------------------------------------------------
 
 
-def decode(wire: bytes) -> Message:
+def decode(wire: bytes) -> DnsMessage:
     """Return what *wire* says; StateError when that is not a message."""
     try:
         return _decode(wire)
@@ -227,7 +227,7 @@ def decode(wire: bytes) -> Message:
         raise StateError("the DNS server sent an address that is none") from None
 
 
-def _decode(wire: bytes) -> Message:
+def _decode(wire: bytes) -> DnsMessage:
     number, flags, questions, *counts = _HEADER.unpack_from(wire)
     known: dict[int, str] = {}
     at = _HEADER.size
@@ -253,7 +253,7 @@ def _decode(wire: bytes) -> Message:
         at += length
     if at > len(wire):
         raise IndexError
-    return Message(number, flags & 15, records, soa, tsig)
+    return DnsMessage(number, flags & 15, records, soa, tsig)
 
 
 def _read(

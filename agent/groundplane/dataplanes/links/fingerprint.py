@@ -7,7 +7,7 @@ from typing import Final
 from groundplane.kernel.netlink import AF, DUMP, Socket, attributes
 from groundplane.kernel.owned import BRIDGE, OVERLAY
 
-Fingerprint = tuple[object, ...]
+LinkFingerprint = tuple[object, ...]
 
 _GET_ADDRESSES, _GET_ROUTES = 22, 26  # rtnetlink(7): RTM_GETADDR, RTM_GETROUTE
 _address: Final = struct.Struct("=BBBBI")  # family, prefix, flags, scope, index of the link
@@ -16,7 +16,7 @@ _route: Final = struct.Struct("=BBBBBBBBI")  # family, prefixes, TOS, table, pro
 _ADDRESS_TIMES, _ROUTE_TIMES = 6, 12
 
 
-def fingerprint(netlink: Socket, protocol: int) -> Fingerprint:
+def fingerprint(netlink: Socket, protocol: int) -> LinkFingerprint:
     """Return what stands for the routes with *protocol*, and for our links with their addresses.
 
     OSError where the kernel does not tell, or others changed them meanwhile.

@@ -13,7 +13,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from groundplane.dataplanes import Drift
 from groundplane.dataplanes.diff import Delta
-from groundplane.dataplanes.links.fingerprint import Fingerprint, fingerprint
+from groundplane.dataplanes.links.fingerprint import LinkFingerprint, fingerprint
 from groundplane.dataplanes.links.route import Route
 from groundplane.dataplanes.links.tunnels import request, tunnel_of
 from groundplane.errors import KernelRefused, ObjectsRefused
@@ -29,27 +29,27 @@ _LINKS, _IPV4_ADDRESSES, _IPV4_ROUTES = 0x1, 0x10, 0x40  # rtnetlink(7): RTMGRP_
 _IPV6_ADDRESSES, _IPV6_ROUTES = 0x100, 0x400
 
 
-class Address(NamedTuple):
+class LinkAddress(NamedTuple):
     """An address of our bridge."""
 
     prefix: int
 
 
-Object = Route | Address  # by a range, or by an address
+LinkObject = Route | LinkAddress  # by a range, or by an address
 
 
-def render(_base: NodeBase, part: Part) -> dict[str, Object]:
+def render(_base: NodeBase, part: Part) -> dict[str, LinkObject]:
     """Return the routes of *part* by their destination range, the bridge's addresses by themselves."""
     if not isinstance(part, NodeBase):
         return {}
     primary = {family_of(text): text for text in part.addresses}
     # A node's own connections to a service need a route, and with it a source, before the output
     # hook translates them; nothing is ever delivered by it.
-    routes: dict[str, Object] = {
+    routes: dict[str, LinkObject] = {
         cidr: Route(source=primary[family_of(cidr)], device=BRIDGE) for cidr in part.service_cidrs
     }
     for address, subnet in zip(part.bridge_addresses, part.subnets, strict=True):
-        routes[address] = Address(int(subnet.partition("/")[2]))
+        routes[address] = LinkAddress(int(subnet.partition("/")[2]))
     for peer in part.peers:
         routes |= _to_peer(part, peer)
     return routes
@@ -115,7 +115,7 @@ class Links:
         self._netlink = IPRoute()
         self._notifications: socket.socket | None = None
         self._plain: Socket | None = None  # pyroute2 is slow, and knows no routes with an IP tunnel
-        self._read: Fingerprint | None = None  # of what was read, unless it was written since
+        self._read: LinkFingerprint | None = None  # of what was read, unless it was written since
 
     def close(self) -> None:
         self._netlink.close()
@@ -127,15 +127,15 @@ class Links:
     def context(self, _base: NodeBase) -> None:
         """Every route stands for itself."""
 
-    def render(self, base: NodeBase, part: Part) -> dict[str, Object]:
+    def render(self, base: NodeBase, part: Part) -> dict[str, LinkObject]:
         return render(base, part)
 
-    def read(self, base: NodeBase) -> dict[str, Object]:
+    def read(self, base: NodeBase) -> dict[str, LinkObject]:
         """Return the routes that are there with our protocol number, and the bridge's addresses."""
         self._read = self._fingerprint()
         return self.routes() | self._addresses(base)
 
-    def _fingerprint(self) -> Fingerprint | None:
+    def _fingerprint(self) -> LinkFingerprint | None:
         try:
             return fingerprint(self._asked(), ROUTE_PROTOCOL)
         except OSError:
@@ -146,14 +146,14 @@ class Links:
             self._plain = Socket(socket.NETLINK_ROUTE)
         return self._plain
 
-    def _addresses(self, base: NodeBase) -> dict[str, Object]:
+    def _addresses(self, base: NodeBase) -> dict[str, LinkObject]:
         """Return those addresses of the bridge that are declared."""
-        found: dict[str, Object] = {}
+        found: dict[str, LinkObject] = {}
         bridges = self._netlink.link_lookup(ifname=BRIDGE)
         for message in self._netlink.get_addr(index=bridges[0]) if bridges else ():
             address = dict(message["attrs"]).get("IFA_ADDRESS", "")
             if address in base.bridge_addresses:
-                found[address] = Address(message["prefixlen"])
+                found[address] = LinkAddress(message["prefixlen"])
         return found
 
     def drop(self, destination: str, route: Route) -> None:
@@ -195,12 +195,12 @@ class Links:
         is_other = reported or self._read is None or self._read != self._fingerprint()
         return Drift() if is_other else None
 
-    def text(self, key: str, value: Object) -> str:
-        if isinstance(value, Address):
+    def text(self, key: str, value: LinkObject) -> str:
+        if isinstance(value, LinkAddress):
             return f"address {key}/{value.prefix} of {BRIDGE}"
         return f"route {network(key)} {_way(value)}"
 
-    def write(self, _base: NodeBase, delta: Delta[str, Object]) -> None:
+    def write(self, _base: NodeBase, delta: Delta[str, LinkObject]) -> None:
         """Set and delete objects one by one: each is its own transaction in the kernel.
 
         One that is refused keeps no other from being set. What is created must not be there:
@@ -250,7 +250,7 @@ class Links:
         if complaint is not None:
             raise _refused(destination, route, complaint.code)
 
-    def _give(self, address: str, value: Address) -> None:
+    def _give(self, address: str, value: LinkAddress) -> None:
         """Give the bridge an address; without duplicate detection, as its unit says."""
         try:
             self._netlink.addr(

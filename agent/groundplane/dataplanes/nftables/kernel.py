@@ -12,7 +12,7 @@ from groundplane.dataplanes.diff import Delta, pieces
 from groundplane.dataplanes.nftables.batch import emptying, encode, encode_expiring
 from groundplane.dataplanes.nftables.maps import Element, Elements, Map, map_of
 from groundplane.dataplanes.nftables.monitor import Monitor
-from groundplane.dataplanes.nftables.netlink import Connection
+from groundplane.dataplanes.nftables.netlink import NftConnection
 from groundplane.dataplanes.nftables.rules import RulesOf
 from groundplane.dataplanes.nftables.text import TABLES, framework, framework_digest, tables_of
 from groundplane.errors import ChangeRejected, KernelRefused
@@ -49,7 +49,7 @@ class Nftables:
 
     def __init__(self, rules_of: RulesOf) -> None:
         self._rules_of = rules_of
-        self._connection = Connection()
+        self._connection = NftConnection()
         self._digested: tuple[NodeBase, str] | None = None
         self._framework: Framework = Tables.UNKNOWN  # at the last read or write
         self._rules: tuple[bytes, ...] | None = (

@@ -33,7 +33,7 @@ _GET_SET, _GET_GENERATION = SUBSYSTEM << 8 | 10, SUBSYSTEM << 8 | 16
 _USERDATA: Final = 6  # NFTA_TABLE_USERDATA
 
 
-class Connection:
+class NftConnection:
     """A netlink socket to nf_tables of the network namespace that the thread is in."""
 
     def __init__(self) -> None:

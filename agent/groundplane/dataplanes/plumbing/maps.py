@@ -14,7 +14,7 @@ _BRIDGE: Final = Table("bridge", owned.TABLE)
 
 
 @dataclass(frozen=True)
-class FamilyMaps:
+class PlumbingMaps:
     """The sets of one IP family; *guard* and *announced* are in the bridge's table."""
 
     nodes: Map  # addresses of all nodes
@@ -29,9 +29,9 @@ class FamilyMaps:
         return tuple(getattr(self, each.name) for each in fields(self))
 
 
-def _maps(code: int, family: str, address: Field, announced: Field) -> FamilyMaps:
+def _maps(code: int, family: str, address: Field, announced: Field) -> PlumbingMaps:
     table = Table(family, owned.TABLE)
-    return FamilyMaps(
+    return PlumbingMaps(
         nodes=Map(code, table, "nodes", (address,)),
         hairpin=Map(code + 1, table, "hairpin", (address, address)),
         guard=Map(code + 2, _BRIDGE, f"workloads_{family}", (IFNAME, ETHER, address)),
@@ -41,7 +41,7 @@ def _maps(code: int, family: str, address: Field, announced: Field) -> FamilyMap
     )
 
 
-MAPS: Final[dict[Family, FamilyMaps]] = {
+MAPS: Final[dict[Family, PlumbingMaps]] = {
     "IPv4": _maps(0, "ip", IPV4, IPV4),
     "IPv6": _maps(6, "ip6", IPV6, RAW_IPV6),
 }

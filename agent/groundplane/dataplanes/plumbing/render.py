@@ -12,7 +12,7 @@ def render(base: NodeBase, part: Part) -> Elements:
     """Return the elements of *part*: element to b""."""
     if isinstance(part, NodeBase):
         return _base(part)
-    if isinstance(part, VirtualService) and part.answering:
+    if isinstance(part, VirtualService) and part.dsr_workloads:
         return _answering(base, part)
     return {}
 
@@ -40,7 +40,9 @@ def _answering(base: NodeBase, service: VirtualService) -> Elements:
     addresses = service.cluster_ips + service.external_ips + service.load_balancer_ips
     elements: Elements = {}
     for workload in base.workloads:
-        for family in {family_of(each) for each in workload.addresses if each in service.answering}:
+        for family in {
+            family_of(each) for each in workload.addresses if each in service.dsr_workloads
+        }:
             prefix = MAPS[family].guard.prefix + _port_of(workload)
             own = (each for each in addresses if family_of(each) == family)
             elements.update((prefix + pack(each), b"") for each in own)

@@ -11,7 +11,13 @@ from groundplane.kernel.ruleset.rule import Sets
 from groundplane.kernel.ruleset.rules import compile_rule
 from groundplane.kernel.ruleset.selectors import Selector
 from groundplane.kernel.ruleset.sets import Declared
-from groundplane.kernel.ruleset.syntax import Chain, Elements, Line, Table, parse
+from groundplane.kernel.ruleset.syntax import (
+    ChainDeclaration,
+    ElementsDeclaration,
+    Line,
+    TableDeclaration,
+    parse,
+)
 from groundplane.kernel.tables import FAMILIES, SUBSYSTEM, BatchMessage
 
 _NEW_TABLE, _NEW_CHAIN, _NEW_RULE, _NEW_SET, _NEW_ELEMENTS = (
@@ -28,7 +34,7 @@ def compile_ruleset(ruleset: str) -> list[BatchMessage]:
     """Return the messages that make *ruleset*, whose tables are not there. Raises RulesetError."""
     compiler = _Compiler()
     for declaration in parse(ruleset):
-        if isinstance(declaration, Table):
+        if isinstance(declaration, TableDeclaration):
             compiler.table(declaration)
         else:
             compiler.elements(declaration)
@@ -43,7 +49,7 @@ class _Compiler:
         self._sets: dict[tuple[str, str, str], Declared] = {}  # by family, table and name
         self._count = 0
 
-    def table(self, table: Table) -> None:
+    def table(self, table: TableDeclaration) -> None:
         where = f"{table.family} {table.name}"
         head = netfilter(FAMILIES[table.family]) + text(1, table.name)
         comment = b""
@@ -70,7 +76,7 @@ class _Compiler:
                 what = f"rule of {where} {chain.name}: {' '.join(line.words)}"
                 self._add(_NEW_RULE, CREATE | _APPEND, body, what)
 
-    def elements(self, added: Elements) -> None:
+    def elements(self, added: ElementsDeclaration) -> None:
         where = f"{added.family} {added.table} {added.set}"
         found = self._sets.get((added.family, added.table, added.set))
         if found is None:
@@ -103,7 +109,7 @@ class _Compiler:
         return found.name, found.number
 
 
-def _chain(chain: Chain) -> bytes:
+def _chain(chain: ChainDeclaration) -> bytes:
     """Return the attributes that make *chain*, without its table's name."""
     if chain.hook is None:
         return text(3, chain.name)

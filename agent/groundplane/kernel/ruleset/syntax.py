@@ -26,7 +26,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Hook:
+class HookDeclaration:
     """Where packets enter a base chain: "filter", "nat" or "route"; hook and priority by nft's names."""
 
     type: str
@@ -35,9 +35,9 @@ class Hook:
 
 
 @dataclass
-class Chain:
+class ChainDeclaration:
     name: str
-    hook: Hook | None = None
+    hook: HookDeclaration | None = None
     rules: list[Line] = field(default_factory=list)
 
 
@@ -57,16 +57,16 @@ class Set:
 
 
 @dataclass
-class Table:
+class TableDeclaration:
     family: str
     name: str
     comment: str = ""
     sets: list[Set] = field(default_factory=list)
-    chains: list[Chain] = field(default_factory=list)
+    chains: list[ChainDeclaration] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class Elements:
+class ElementsDeclaration:
     """Elements for a set of a table that is declared before."""
 
     family: str
@@ -76,7 +76,7 @@ class Elements:
     elements: list[tuple[str, ...]]
 
 
-Declaration = Table | Elements
+Declaration = TableDeclaration | ElementsDeclaration
 
 
 def parse(text: str) -> Iterator[Declaration]:
@@ -85,9 +85,9 @@ def parse(text: str) -> Iterator[Declaration]:
     for line in lines:
         match line.words:
             case ("table", family, name, "{"):
-                yield _table(Table(family, name), lines)
+                yield _table(TableDeclaration(family, name), lines)
             case ("add", "element", family, table, name, "{", *rest) if rest and rest[-1] == "}":
-                yield Elements(family, table, name, line, split(tuple(rest[:-1]), ","))
+                yield ElementsDeclaration(family, table, name, line, split(tuple(rest[:-1]), ","))
             case _:
                 raise line.error("not a declaration")
 
@@ -99,7 +99,7 @@ def _lines(text: str) -> Iterator[Line]:
             yield Line(number, words)
 
 
-def _table(table: Table, lines: Iterator[Line]) -> Table:
+def _table(table: TableDeclaration, lines: Iterator[Line]) -> TableDeclaration:
     for line in lines:
         match line.words:
             case ("}",):
@@ -109,19 +109,19 @@ def _table(table: Table, lines: Iterator[Line]) -> Table:
             case ("set" | "map" as kind, name, "{", *rest) if rest and rest[-1] == "}":
                 table.sets.append(_set(kind, name, line, tuple(rest[:-1])))
             case ("chain", name, "{"):
-                table.chains.append(_chain(Chain(name), lines))
+                table.chains.append(_chain(ChainDeclaration(name), lines))
             case _:
                 raise line.error("not of a table")
     raise RulesetError(f"table {table.name} does not end")
 
 
-def _chain(chain: Chain, lines: Iterator[Line]) -> Chain:
+def _chain(chain: ChainDeclaration, lines: Iterator[Line]) -> ChainDeclaration:
     for line in lines:
         match line.words:
             case ("}",):
                 return chain
             case ("type", type_, "hook", hook, "priority", priority):
-                chain.hook = Hook(type_, hook, priority)
+                chain.hook = HookDeclaration(type_, hook, priority)
             case _:
                 chain.rules.append(line)
     raise RulesetError(f"chain {chain.name} does not end")

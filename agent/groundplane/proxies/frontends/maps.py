@@ -10,7 +10,7 @@ from groundplane.net.protocols import Family
 
 
 @dataclass(frozen=True)
-class FamilyMaps:
+class FrontendMaps:
     """The maps of one IP family's table."""
 
     cluster_ips: Map  # address . protocol . port : handle
@@ -24,9 +24,9 @@ class FamilyMaps:
         return tuple(getattr(self, each.name) for each in fields(self))
 
 
-def _maps(code: int, family: str, address: Field) -> FamilyMaps:
+def _maps(code: int, family: str, address: Field) -> FrontendMaps:
     table = Table(family, owned.SERVICES_TABLE)
-    return FamilyMaps(
+    return FrontendMaps(
         cluster_ips=Map(code, table, "cluster_ips", (address, PROTOCOL, PORT), (HANDLE,)),
         external_ips=Map(code + 1, table, "external_ips", (address, PROTOCOL, PORT), (HANDLE,)),
         handles=Map(code + 2, table, "handles", (HANDLE,), (HANDLE,)),
@@ -35,7 +35,7 @@ def _maps(code: int, family: str, address: Field) -> FamilyMaps:
     )
 
 
-MAPS: Final[dict[Family, FamilyMaps]] = {
+MAPS: Final[dict[Family, FrontendMaps]] = {
     "IPv4": _maps(16, "ip", IPV4),
     "IPv6": _maps(21, "ip6", IPV6),
 }

@@ -8,7 +8,7 @@ from groundplane.dataplanes.nftables.maps import Elements, host32
 from groundplane.net.address import family_of, pack
 from groundplane.net.protocols import NUMBERS, Family, Protocol
 from groundplane.project.sources import allowed_sources
-from groundplane.project.state import NodeBase, ServicePort, Targets, VirtualService
+from groundplane.project.state import NodeBase, Targets, VirtualPort, VirtualService
 from groundplane.proxies.frontends import handle
 from groundplane.proxies.frontends.maps import MAPS
 from groundplane.site.map_sizes import RANGE_STEP
@@ -18,7 +18,7 @@ _PAD = bytes(2)
 
 Draw = Callable[[NodeBase, VirtualService, int], int]
 """Return the part of a handle that says how one of so many slots is drawn."""
-Add = Callable[[Elements, VirtualService, ServicePort, str, int, int, int], None]
+Add = Callable[[Elements, VirtualService, VirtualPort, str, int, int, int], None]
 """Add a mode's own elements for a port at a cluster IP.
 
 The handles are: that of the cluster IP itself, that of the pool of all endpoints, and that of the
@@ -74,7 +74,7 @@ def _add_outside(
     elements: Elements,
     base: NodeBase,
     service: VirtualService,
-    port: ServicePort,
+    port: VirtualPort,
     family: Family,
     way: int,
 ) -> None:

@@ -24,9 +24,9 @@ def _rules() -> "Rules":
 
 
 def _plane() -> "Dataplane[Any, Any]":
-    from groundplane.proxies.ipvs.plane import Ipvs
+    from groundplane.proxies.ipvs.plane import IpvsPlane
 
-    return Ipvs()
+    return IpvsPlane()
 
 
 def _files(state: NodeState) -> Mapping[str, str]:

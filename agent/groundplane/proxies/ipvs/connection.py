@@ -18,7 +18,7 @@ from groundplane.kernel.netlink import (
 )
 from groundplane.proxies.ipvs import messages
 from groundplane.proxies.ipvs.messages import Destination, Timeouts
-from groundplane.proxies.ipvs.objects import Key, Scheduling, Value
+from groundplane.proxies.ipvs.objects import Scheduling, ServerKey, Value
 from groundplane.proxies.ipvs.text import rule
 
 _GENERIC: Final = 16  # NETLINK_GENERIC
@@ -31,11 +31,11 @@ class Command(NamedTuple):
     """What is to be done to one object; *number* is that of messages.py."""
 
     number: int
-    key: Key
+    key: ServerKey
     value: Value
 
 
-class Connection:
+class IpvsConnection:
     """A netlink socket to IPVS of the network namespace that the thread is in.
 
     OSError where the kernel has no IPVS: to ask for it loads its module, where there is one.
@@ -49,7 +49,7 @@ class Connection:
             self._netlink.close()
             raise
         # What the last dump's answers said, by the bytes of each that no packet changes.
-        self._known: dict[bytes, tuple[Key, Scheduling] | None] = {}
+        self._known: dict[bytes, tuple[ServerKey, Scheduling] | None] = {}
 
     def _resolve(self) -> int:
         request = bytes((_GET_FAMILY, 1, 0, 0)) + attribute(_FAMILY_NAME, _NAME)
@@ -64,7 +64,7 @@ class Connection:
 
         IPVS has no transactions: all other commands are done.
         """
-        coming, refused = iter(commands), dict[Key, str]()
+        coming, refused = iter(commands), dict[ServerKey, str]()
         while batch := list(islice(coming, _BATCH)):
             sent = [
                 message(self._family, REQUEST, number, messages.body(*each))
@@ -81,9 +81,9 @@ class Connection:
         if refused:
             raise ObjectsRefused(refused)
 
-    def servers(self) -> Iterator[tuple[Key, Scheduling]]:
+    def servers(self) -> Iterator[tuple[ServerKey, Scheduling]]:
         """Yield every virtual server, whoever made it."""
-        known: dict[bytes, tuple[Key, Scheduling] | None] = {}
+        known: dict[bytes, tuple[ServerKey, Scheduling] | None] = {}
         tail, mark = 0, b""
         for answer in self._netlink.ask(self._family, DUMP, messages.header(messages.GET_SERVICE)):
             start = len(answer) - tail
@@ -97,7 +97,7 @@ class Connection:
                 yield found
         self._known = known
 
-    def destinations(self, server: Key) -> list[Destination]:
+    def destinations(self, server: ServerKey) -> list[Destination]:
         """Return the destinations of *server*; none where there is no such server."""
         request = messages.query(messages.GET_DEST, server)
         answers = self._netlink.ask(self._family, DUMP, request)
@@ -107,7 +107,7 @@ class Connection:
             if (found := messages.destination_in(answer, server)) is not None
         ]
 
-    def weighted(self, server: Key) -> list[tuple[Key, int]]:
+    def weighted(self, server: ServerKey) -> list[tuple[ServerKey, int]]:
         """Return the keys and values of the destinations of *server*, without their connections."""
         request = messages.query(messages.GET_DEST, server)
         answers = self._netlink.ask(self._family, DUMP, request)

@@ -9,8 +9,8 @@ from typing import Final
 
 from groundplane.dataplanes.diff import Delta
 from groundplane.proxies.ipvs.objects import (
-    Key,
     Scheduling,
+    ServerKey,
     Value,
     is_destination,
     weight_of,
@@ -23,13 +23,13 @@ _AT_ONCE: Final = 1000  # servers whose destinations are looked at each time
 class Digests:
     """Of *objects*: each server's scheduling, and a sum over its destinations, in whatever order."""
 
-    def __init__(self, objects: Mapping[Key, Value]) -> None:
-        self._servers: dict[Key, Scheduling] = {}
-        self._behind: dict[Key, int] = {}
-        self._turn: list[Key] = []  # servers that are still to be looked at
+    def __init__(self, objects: Mapping[ServerKey, Value]) -> None:
+        self._servers: dict[ServerKey, Scheduling] = {}
+        self._behind: dict[ServerKey, int] = {}
+        self._turn: list[ServerKey] = []  # servers that are still to be looked at
         self._add(objects.items())
 
-    def change(self, delta: Delta[Key, Value]) -> None:
+    def change(self, delta: Delta[ServerKey, Value]) -> None:
         """Know what *delta* has made."""
         self._remove((key, old) for key, (old, _) in delta.update.items())
         self._remove(delta.delete.items())
@@ -39,16 +39,16 @@ class Digests:
         self._add(delta.create.items())
         self._add((key, new) for key, (_, new) in delta.update.items())
 
-    def knows(self, server: Key) -> bool:
+    def knows(self, server: ServerKey) -> bool:
         """Return whether *server* is one that is known to be there."""
         return server in self._servers
 
-    def scheduler_of(self, server: Key) -> str:
+    def scheduler_of(self, server: ServerKey) -> str:
         """Return the scheduler of *server*, "" where it is not known."""
         found = self._servers.get(server)
         return found.scheduler if found else ""
 
-    def _add(self, objects: Iterable[tuple[Key, Value]]) -> None:
+    def _add(self, objects: Iterable[tuple[ServerKey, Value]]) -> None:
         for key, value in objects:
             if isinstance(value, Scheduling):
                 self._servers[key] = value
@@ -57,7 +57,7 @@ class Digests:
                 server = key[: width_of(key)]
                 self._behind[server] = self._behind.get(server, 0) + _number(key, value)
 
-    def _remove(self, objects: Iterable[tuple[Key, Value]]) -> None:
+    def _remove(self, objects: Iterable[tuple[ServerKey, Value]]) -> None:
         for key, value in objects:
             if isinstance(value, Scheduling):
                 self._servers.pop(key, None)
@@ -66,8 +66,8 @@ class Digests:
 
     def differ(
         self,
-        servers: Mapping[Key, Scheduling],
-        destinations: Callable[[Key], Iterable[tuple[Key, int]]],
+        servers: Mapping[ServerKey, Scheduling],
+        destinations: Callable[[ServerKey], Iterable[tuple[ServerKey, int]]],
     ) -> bool:
         """Return whether *servers*, or the *destinations* of some that are due, are not as known."""
         if servers != self._servers:
@@ -82,6 +82,6 @@ class Digests:
         )
 
 
-def _number(key: Key, value: int) -> int:
+def _number(key: ServerKey, value: int) -> int:
     """Return a number for a destination: of one text, since tuples' differ little by their last part."""
     return hash(key + value.to_bytes(4))

@@ -9,7 +9,7 @@ from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.nftables.maps import Element, Elements, host32
 from groundplane.kernel.owned import mark_of
 from groundplane.net.address import family_of, pack
-from groundplane.project.state import NodeBase, Part, ServicePort, VirtualService
+from groundplane.project.state import NodeBase, Part, VirtualPort, VirtualService
 from groundplane.proxies.frontends import handle
 from groundplane.proxies.frontends.maps import MAPS as FRONTENDS
 from groundplane.proxies.frontends.render import frontend, of_family, render_service
@@ -33,7 +33,7 @@ def _draw(_base: NodeBase, _service: VirtualService, slots: int) -> int:
 def _add(
     elements: Elements,
     service: VirtualService,
-    port: ServicePort,
+    port: VirtualPort,
     address: str,
     inside: int,
     cluster: int,
@@ -53,7 +53,7 @@ def _add(
 
 
 def _add_untranslated(
-    elements: Elements, port: ServicePort, addresses: Iterable[str], way: int
+    elements: Elements, port: VirtualPort, addresses: Iterable[str], way: int
 ) -> None:
     """Add what IPVS sends on as it is, where the handle *way* leads to it.
 

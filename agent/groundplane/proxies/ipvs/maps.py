@@ -10,7 +10,7 @@ from groundplane.net.protocols import Family
 
 
 @dataclass(frozen=True)
-class FamilyMaps:
+class IpvsMaps:
     """The maps of one IP family's table."""
 
     marks: Map  # pool : mark that leads to it
@@ -22,16 +22,16 @@ class FamilyMaps:
         return tuple(getattr(self, each.name) for each in fields(self))
 
 
-def _maps(code: int, family: str, address: Field) -> FamilyMaps:
+def _maps(code: int, family: str, address: Field) -> IpvsMaps:
     table = Table(family, owned.SERVICES_TABLE)
-    return FamilyMaps(
+    return IpvsMaps(
         marks=Map(code, table, "marks", (HANDLE,), (HANDLE,)),
         untranslated=Map(code + 1, table, "untranslated", (address, PROTOCOL, PORT)),
         untranslated_addresses=Map(code + 2, table, "untranslated_addresses", (address,)),
     )
 
 
-MAPS: Final[dict[Family, FamilyMaps]] = {
+MAPS: Final[dict[Family, IpvsMaps]] = {
     "IPv4": _maps(48, "ip", IPV4),
     "IPv6": _maps(51, "ip6", IPV6),
 }

@@ -13,8 +13,8 @@ from groundplane.net.address import pack
 from groundplane.proxies.ipvs.objects import (
     FLAGS,
     PERSISTENT,
-    Key,
     Scheduling,
+    ServerKey,
     Value,
     destination_value,
     method_of,
@@ -47,7 +47,7 @@ _u16, _u32, _be16 = struct.Struct("=H").pack, struct.Struct("=I").pack, struct.S
 class Destination(NamedTuple):
     """A destination as the kernel has it, with how many connections it has."""
 
-    key: Key
+    key: ServerKey
     value: int
     connections: int
 
@@ -61,7 +61,7 @@ def header(command: int) -> bytes:
     return _generic.pack(command, VERSION, 0)
 
 
-def body(command: int, key: Key, value: Value) -> bytes:
+def body(command: int, key: ServerKey, value: Value) -> bytes:
     """Return the body of the message that does *command* to the object *key*."""
     width = width_of(key)
     if len(key) == width:
@@ -71,12 +71,12 @@ def body(command: int, key: Key, value: Value) -> bytes:
     return header(command) + _nested(key[:width]) + nest(_DEST, _destination(key[width:], number))
 
 
-def query(command: int, key: Key) -> bytes:
+def query(command: int, key: ServerKey) -> bytes:
     """Return the body of the message that asks *command* about the server *key*."""
     return header(command) + _nested(key)
 
 
-def _identity(key: Key) -> bytes:
+def _identity(key: ServerKey) -> bytes:
     server = server_of(key)
     family = attribute(_AF, _u16(_FAMILIES[server.family]))
     if server.mark:
@@ -90,7 +90,7 @@ def _identity(key: Key) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def _nested(key: Key) -> bytes:
+def _nested(key: ServerKey) -> bytes:
     return nest(_SERVICE, _identity(key))
 
 
@@ -120,7 +120,7 @@ def _destination(target: bytes, value: int) -> bytes:
     )
 
 
-def server_in(answer: bytes) -> tuple[Key, Scheduling] | None:
+def server_in(answer: bytes) -> tuple[ServerKey, Scheduling] | None:
     """Return the virtual server that an answer to GET_SERVICE has."""
     found = dict(attributes(dict(attributes(answer, 4)).get(_SERVICE, b"")))
     number = _NUMBERS.get(_number(found.get(_AF, b"")), 0)
@@ -138,7 +138,7 @@ def server_in(answer: bytes) -> tuple[Key, Scheduling] | None:
     return key, Scheduling(scheduler, flags, timeout)
 
 
-def destination_in(answer: bytes, server: Key) -> Destination | None:
+def destination_in(answer: bytes, server: ServerKey) -> Destination | None:
     """Return the destination of *server* that an answer to GET_DEST has."""
     found = dict(attributes(dict(attributes(answer, 4)).get(_DEST, b"")))
     if _D_ADDRESS not in found:
@@ -171,7 +171,7 @@ _DEST_HEADS: Final = [
 ]
 
 
-def weighted_in(answer: bytes, server: Key) -> tuple[Key, int] | None:
+def weighted_in(answer: bytes, server: ServerKey) -> tuple[ServerKey, int] | None:
     """Return key and value of `destination_in`; most of a look for drift is this."""
     if len(answer) >= _dest.size:
         first, address, second, port, third, method, fourth, weight = _dest.unpack_from(answer)

@@ -17,7 +17,7 @@ from groundplane.net.address import family_of, pack, unpack
 from groundplane.net.protocols import NUMBERS, Family, Protocol
 from groundplane.net.proxy import Forwarding
 
-Key = bytes
+ServerKey = bytes
 
 PERSISTENT: Final = 0x1  # IP_VS_SVC_F_PERSISTENT
 # IP_VS_SVC_F_SCHED1 and 2, by what their names end with: sh-fallback, mh-port.
@@ -59,13 +59,13 @@ def method_of(value: int) -> int:
     return value >> _WEIGHT_BITS
 
 
-def server(address: str, protocol: Protocol, port: int) -> Key:
+def server(address: str, protocol: Protocol, port: int) -> ServerKey:
     """Return the key of the virtual server at *address*."""
     number = 4 if family_of(address) == "IPv4" else 6
     return _server.pack(number, NUMBERS[protocol], port) + pack(address)
 
 
-def marked_server(family: Family, protocol: Protocol, pool: int) -> Key:
+def marked_server(family: Family, protocol: Protocol, pool: int) -> ServerKey:
     """Return the key of the virtual server that takes packets by the mark of *pool*."""
     return _server.pack(4 if family == "IPv4" else 6, 0, 0) + owned.mark_of(
         protocol, pool
@@ -84,7 +84,7 @@ def flag_names(value: Scheduling) -> list[str]:
     ]
 
 
-class Server(NamedTuple):
+class VirtualServer(NamedTuple):
     """A key taken apart. *mark* is 0 where the server goes by its address, else that is ""."""
 
     family: int  # 4 or 6
@@ -94,25 +94,25 @@ class Server(NamedTuple):
     mark: int
 
 
-def width_of(key: Key) -> int:
+def width_of(key: ServerKey) -> int:
     """Return how many bytes of *key*, or of the key of its destination, are the server's."""
     return 4 + (_WIDTH[key[0]] if key[1] else 4)
 
 
-def is_destination(key: Key) -> bool:
+def is_destination(key: ServerKey) -> bool:
     return len(key) > width_of(key)
 
 
-def server_of(key: Key) -> Server:
+def server_of(key: ServerKey) -> VirtualServer:
     """Return the server that *key*, or the key of a destination, is of."""
     number, protocol, port = _server.unpack_from(key)
     rest = key[4 : width_of(key)]
     if protocol:
-        return Server(number, protocol, unpack(rest), port, 0)
-    return Server(number, 0, "", 0, int.from_bytes(rest))
+        return VirtualServer(number, protocol, unpack(rest), port, 0)
+    return VirtualServer(number, 0, "", 0, int.from_bytes(rest))
 
 
-def drains(key: Key) -> bool:
+def drains(key: ServerKey) -> bool:
     """Whether connections of the destination *key* live on when it goes: TCP's do."""
     protocol = key[1]
     if protocol:
@@ -120,7 +120,7 @@ def drains(key: Key) -> bool:
     return int.from_bytes(key[4:8]) & owned.MARK_PROTOCOL_MASK == owned.MARK_PROTOCOLS["TCP"]
 
 
-def target_of(key: Key) -> tuple[str, int]:
+def target_of(key: ServerKey) -> tuple[str, int]:
     """Return address and port of the destination *key*."""
     rest = key[width_of(key) :]
     return unpack(rest[:-2]), int.from_bytes(rest[-2:])

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from groundplane.kernel import owned
 from groundplane.net.address import first_last, pack
 from groundplane.project.state import NodeBase
-from groundplane.proxies.ipvs.objects import Key, server_of
+from groundplane.proxies.ipvs.objects import ServerKey, server_of
 
 
-def owner(base: NodeBase) -> Callable[[Key], bool]:
+def owner(base: NodeBase) -> Callable[[ServerKey], bool]:
     """Return what says whether the virtual server with a key is ours.
 
     Ours is every one at an address of the site's service and external ranges, at a node port of this
@@ -21,7 +21,7 @@ def owner(base: NodeBase) -> Callable[[Key], bool]:
     here = set(map(pack, base.addresses))
     low, high = base.node_ports
 
-    def is_ours(key: Key) -> bool:
+    def is_ours(key: ServerKey) -> bool:
         address, port = key[4:], int.from_bytes(key[2:4])
         if not key[1]:
             return server_of(key).mark & owned.IPVS_MARK_MASK == owned.IPVS_MARK

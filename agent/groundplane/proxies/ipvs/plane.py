@@ -12,12 +12,12 @@ from groundplane.dataplanes.diff import Delta
 from groundplane.errors import KernelRefused, ObjectsRefused
 from groundplane.project.state import NodeBase, Part
 from groundplane.proxies.ipvs import messages, steering
-from groundplane.proxies.ipvs.connection import Command, Connection
+from groundplane.proxies.ipvs.connection import Command, IpvsConnection
 from groundplane.proxies.ipvs.drift import Digests
 from groundplane.proxies.ipvs.messages import Timeouts
 from groundplane.proxies.ipvs.objects import (
-    Key,
     Scheduling,
+    ServerKey,
     Value,
     destination_value,
     drains,
@@ -37,7 +37,7 @@ _DEFAULT: Final = Timeouts(tcp=900, tcp_fin=120, udp=300)
 _LIKE_CONNTRACK: Final = Timeouts(tcp=432000, tcp_fin=120, udp=120)
 
 
-class Ipvs:
+class IpvsPlane:
     """The dataplane in the network namespace of this process. Implements `Dataplane`.
 
     Ours is what owner.py says. A destination without weight is leaving: it keeps its connections,
@@ -50,8 +50,8 @@ class Ipvs:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._connection: Connection | None = None
-        self._leaving: dict[Key, float] = {}  # servers and destinations, and since when
+        self._connection: IpvsConnection | None = None
+        self._leaving: dict[ServerKey, float] = {}  # servers and destinations, and since when
         self._steering = Steering()
         self._last: NodeBase | None = None  # that was read for
         self._past: list[NodeBase] = []  # those before it, what was theirs may be there yet
@@ -67,7 +67,7 @@ class Ipvs:
             base.external_cidrs, base.node_ports,
         )  # fmt: skip
 
-    def render(self, base: NodeBase, part: Part) -> dict[Key, Value]:
+    def render(self, base: NodeBase, part: Part) -> dict[ServerKey, Value]:
         return render(base, part)
 
     def prepare(self, base: NodeBase) -> None:
@@ -89,7 +89,7 @@ class Ipvs:
             return []
         return ["lead packets to IPVS"]
 
-    def read(self, base: NodeBase) -> dict[Key, Value]:
+    def read(self, base: NodeBase) -> dict[ServerKey, Value]:
         """Return what is there; nothing in another proxy mode, where all of it leaves by itself."""
         if base.proxy_mode != "ipvs":
             return {}
@@ -98,8 +98,8 @@ class Ipvs:
             self._past.append(self._last)
         self._last = base
         now = self._clock()
-        found: dict[Key, Value] = {}
-        leaving: dict[Key, float] = {}
+        found: dict[ServerKey, Value] = {}
+        leaving: dict[ServerKey, float] = {}
         try:
             for server, scheduling in self._ours(base, *self._past).items():
                 there = connection.destinations(server)
@@ -120,15 +120,15 @@ class Ipvs:
         self._digests = Digests(found)
         return found
 
-    def _connected(self) -> Connection:
+    def _connected(self) -> IpvsConnection:
         if self._connection is None:
             try:
-                self._connection = Connection()
+                self._connection = IpvsConnection()
             except OSError as error:
                 raise KernelRefused(f"the kernel has no IPVS: {error.strerror}") from None
         return self._connection
 
-    def _ours(self, *bases: NodeBase) -> dict[Key, Scheduling]:
+    def _ours(self, *bases: NodeBase) -> dict[ServerKey, Scheduling]:
         """Return the servers that are ours by one of *bases*."""
         owners = [owner(base) for base in bases]
         there = self._connected().servers()
@@ -148,10 +148,10 @@ class Ipvs:
         }
         return Drift() if self._digests.differ(there, connection.weighted) else None
 
-    def text(self, key: Key, value: Value) -> str:
+    def text(self, key: ServerKey, value: Value) -> str:
         return rule(key, value)
 
-    def write(self, base: NodeBase, delta: Delta[Key, Value]) -> None:
+    def write(self, base: NodeBase, delta: Delta[ServerKey, Value]) -> None:
         """Make the change: what is new first, what goes last. Nothing of it is a transaction.
 
         Packets are led here once there is something that takes them; the rules wait for that. An
@@ -164,12 +164,12 @@ class Ipvs:
             raise
         self._written(base, delta)
 
-    def _written(self, base: NodeBase, delta: Delta[Key, Value]) -> None:
+    def _written(self, base: NodeBase, delta: Delta[ServerKey, Value]) -> None:
         self._past.clear()
         self._digests.change(delta)
         self._steering.lead(base)
 
-    def _commands(self, delta: Delta[Key, Value], now: float) -> Iterator[Command]:
+    def _commands(self, delta: Delta[ServerKey, Value], now: float) -> Iterator[Command]:
         for key, value in delta.create.items():
             back = self._leaving.pop(key, None) is not None
             if is_destination(key):
@@ -210,7 +210,7 @@ class Ipvs:
 
     def _let_all_leave(self, base: NodeBase) -> None:
         """Let everything leave: no rule leads to it any more."""
-        connection, now, keys = self._connected(), self._clock(), list[Key]()
+        connection, now, keys = self._connected(), self._clock(), list[ServerKey]()
         for server in self._ours(base):
             keys += [server, *(each.key for each in connection.destinations(server))]
         if not keys:
@@ -221,7 +221,7 @@ class Ipvs:
 
     def _left(self, base: NodeBase) -> Iterator[Command]:
         now = self._clock()
-        leaving: dict[Key, list[Key]] = defaultdict(list)  # by server
+        leaving: dict[ServerKey, list[ServerKey]] = defaultdict(list)  # by server
         for key in self._leaving:
             leaving[key[: width_of(key)]].append(key)
         for server, keys in leaving.items():
@@ -254,16 +254,16 @@ def count_servers(base: NodeBase) -> int:
 
 def remove_servers(base: NodeBase) -> None:
     """Take every virtual server of ours away at once, and the timeouts that go with them."""
-    with contextlib.closing(Connection()) as connection:
+    with contextlib.closing(IpvsConnection()) as connection:
         connection.run([Command(messages.DEL_SERVICE, key, 0) for key in _servers(base)])
         connection.replace_timeouts(_LIKE_CONNTRACK, _DEFAULT)
 
 
-def _servers(base: NodeBase) -> list[Key]:
+def _servers(base: NodeBase) -> list[ServerKey]:
     if not _PRESENT.exists():  # asking would load the module
         return []
     is_ours = owner(base)
-    with contextlib.closing(Connection()) as connection:
+    with contextlib.closing(IpvsConnection()) as connection:
         return [key for key, _ in connection.servers() if is_ours(key)]
 
 

@@ -7,12 +7,12 @@ from typing import Final
 
 from groundplane.net.address import family_of
 from groundplane.net.proxy import scheduler_of
-from groundplane.project.state import NodeBase, Part, ServicePort, VirtualService
+from groundplane.project.state import NodeBase, Part, VirtualPort, VirtualService
 from groundplane.proxies.ipvs.objects import (
     METHODS,
     PERSISTENT,
-    Key,
     Scheduling,
+    ServerKey,
     Value,
     destination_value,
     flags_of,
@@ -24,13 +24,13 @@ _HASHING: Final = ("sh", "mh")
 _WEIGHTED: Final = {"rr": "wrr", "lc": "wlc"}  # what does the same, and heeds weights
 
 
-def render(base: NodeBase, part: Part) -> dict[Key, Value]:
+def render(base: NodeBase, part: Part) -> dict[ServerKey, Value]:
     """Return the objects of *part*; none where the node's proxy mode is another.
 
     A server's key comes before those of its destinations. One that nobody answers for is not there:
     the rules refuse or drop what would come to it.
     """
-    objects: dict[Key, Value] = {}
+    objects: dict[ServerKey, Value] = {}
     if base.proxy_mode != "ipvs" or not isinstance(part, VirtualService):
         return objects
     for address in part.cluster_ips:  # one of each family
@@ -54,7 +54,7 @@ def render(base: NodeBase, part: Part) -> dict[Key, Value]:
     return objects
 
 
-def _node_ports(base: NodeBase, port: ServicePort, family: str) -> list[Key]:
+def _node_ports(base: NodeBase, port: VirtualPort, family: str) -> list[ServerKey]:
     if not port.node_port:
         return []
     own = (each for each in base.addresses if family_of(each) == family)
@@ -62,10 +62,10 @@ def _node_ports(base: NodeBase, port: ServicePort, family: str) -> list[Key]:
 
 
 def _add(
-    objects: dict[Key, Value],
+    objects: dict[ServerKey, Value],
     base: NodeBase,
     service: VirtualService,
-    key: Key,
+    key: ServerKey,
     slots: Sequence[bytes],
 ) -> None:
     """Add the server *key*, and a destination for all the slots that one target has."""
@@ -83,7 +83,9 @@ def _add(
     )
 
 
-def _scheduling(base: NodeBase, service: VirtualService, key: Key, *, equal: bool) -> Scheduling:
+def _scheduling(
+    base: NodeBase, service: VirtualService, key: ServerKey, *, equal: bool
+) -> Scheduling:
     if service.consistent_hash:
         return Scheduling("mh", flags_of(("mh-fallback",)))
     name, names = scheduler_of(service.scheduler or base.ipvs.scheduler)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from groundplane.diagnosis.examples import Examples, sending
 from groundplane.diagnosis.facts import Exposed
-from groundplane.diagnosis.packet import Packet
+from groundplane.diagnosis.packet import KnownPacket
 from groundplane.diagnosis.sample_packet import FROM_BRIDGE, SamplePacket
 from groundplane.kernel import owned
 from groundplane.kernel.owned import BRIDGE
@@ -27,7 +27,7 @@ def packets(base: NodeBase, of: Examples, exposed: Exposed) -> Iterator[SamplePa
     """Yield what services take to IPVS and from there, with clients outside where some may ask."""
     clients = bool(exposed.node_ports or exposed.addresses)
     firewalld, ufw = tuple(firewalld_commands(base, exposed)), (ufw_command(of.ip),)
-    asking = Packet(
+    asking = KnownPacket(
         family=of.ip,
         protocol="tcp",
         source=of.own,
@@ -50,7 +50,7 @@ def packets(base: NodeBase, of: Examples, exposed: Exposed) -> Iterator[SamplePa
         )
 
 
-def _to_endpoints(of: Examples, sent: Packet) -> Iterator[SamplePacket]:
+def _to_endpoints(of: Examples, sent: KnownPacket) -> Iterator[SamplePacket]:
     what = "what IPVS sends to endpoints"
     leaving = replace(sent, destination=of.neighbour, incoming="", outgoing=BRIDGE)
     yield SamplePacket("output", what, leaving, *_LABELLED)
@@ -61,7 +61,7 @@ def _to_endpoints(of: Examples, sent: Packet) -> Iterator[SamplePacket]:
 
 def _answers(of: Examples, *, clients: bool) -> Iterator[SamplePacket]:
     what = "answers of services' endpoints"
-    near = Packet(
+    near = KnownPacket(
         family=of.ip,
         protocol="tcp",
         source=of.neighbour,

@@ -6,8 +6,8 @@ from typing import Final
 
 from groundplane.proxies.ipvs.objects import (
     PERSISTENT,
-    Key,
     Scheduling,
+    ServerKey,
     Value,
     flag_names,
     is_destination,
@@ -22,7 +22,7 @@ _PROTOCOLS: Final = {6: "-t", 17: "-u", 132: "--sctp-service"}
 _WAYS: Final = {0: ("-m", ""), 2: ("-i", " --tun-type ipip"), 3: ("-g", "")}  # by METHODS
 
 
-def rule(key: Key, value: Value) -> str:
+def rule(key: ServerKey, value: Value) -> str:
     """Return the line that `ipvsadm --restore` takes for one object."""
     if isinstance(value, Scheduling):
         return f"-A {_service(key)} -s {value.scheduler}{_options(value)}"
@@ -30,16 +30,16 @@ def rule(key: Key, value: Value) -> str:
     return f"-a {_service(key)} -r {_place(*target_of(key))} {way} -w {weight_of(value)}{more}"
 
 
-def rules(objects: Mapping[Key, Value]) -> str:
+def rules(objects: Mapping[ServerKey, Value]) -> str:
     """Return ipvs.rules: every server, by its key, and its destinations after it."""
     return "".join(f"{rule(key, objects[key])}\n" for key in _ordered(objects))
 
 
-def _ordered(keys: Iterable[Key]) -> Iterator[Key]:
+def _ordered(keys: Iterable[ServerKey]) -> Iterator[ServerKey]:
     return iter(sorted(keys, key=lambda key: (key[: width_of(key)], is_destination(key), key)))
 
 
-def _service(key: Key) -> str:
+def _service(key: ServerKey) -> str:
     server = server_of(key)
     if server.mark:
         return f"-f {server.mark}{' -6' if server.family == 6 else ''}"

@@ -10,7 +10,7 @@ from groundplane.net.protocols import Family
 
 
 @dataclass(frozen=True)
-class FamilyMaps:
+class SlotMaps:
     """The maps of one IP family's table."""
 
     slots: Map  # pool . slot : endpoint's address . port
@@ -21,9 +21,9 @@ class FamilyMaps:
     client is there as two hashes of its address, see rules.py."""
 
 
-def _maps(code: int, family: str, address: Field, client: tuple[Field, ...]) -> FamilyMaps:
+def _maps(code: int, family: str, address: Field, client: tuple[Field, ...]) -> SlotMaps:
     table = Table(family, owned.SERVICES_TABLE)
-    return FamilyMaps(
+    return SlotMaps(
         slots=Map(code, table, "slots", (HANDLE, HANDLE), (address, PORT)),
         choices=Map(code + 1, table, "choices", (HANDLE, HANDLE), (HANDLE,)),
         endpoints=Map(code + 2, table, "endpoints", (HANDLE,), (address, PORT)),
@@ -31,7 +31,7 @@ def _maps(code: int, family: str, address: Field, client: tuple[Field, ...]) -> 
     )
 
 
-MAPS: Final[dict[Family, FamilyMaps]] = {
+MAPS: Final[dict[Family, SlotMaps]] = {
     "IPv4": _maps(32, "ip", IPV4, (IPV4,)),
     "IPv6": _maps(36, "ip6", IPV6, (HANDLE, HANDLE)),
 }

@@ -2,12 +2,12 @@
 
 from groundplane.dataplanes.nftables.maps import Elements, host32
 from groundplane.net.address import family_of
-from groundplane.project.state import NodeBase, Part, ServicePort, VirtualService
+from groundplane.project.state import NodeBase, Part, VirtualPort, VirtualService
 from groundplane.proxies.frontends import handle
 from groundplane.proxies.frontends.maps import MAPS as FRONTENDS
 from groundplane.proxies.frontends.render import render_service
 from groundplane.proxies.nftables.classes import HASH, TIMEOUT_SHIFT, class_of
-from groundplane.proxies.nftables.maps import MAPS, FamilyMaps
+from groundplane.proxies.nftables.maps import MAPS, SlotMaps
 from groundplane.site.map_limits import MAX_ENDPOINTS
 
 _SLOTS = tuple(host32(number) for number in range(MAX_ENDPOINTS))
@@ -33,7 +33,7 @@ def _draw(base: NodeBase, service: VirtualService, slots: int) -> int:
 def _add(
     elements: Elements,
     service: VirtualService,
-    port: ServicePort,
+    port: VirtualPort,
     address: str,
     _inside: int,
     cluster: int,
@@ -62,7 +62,7 @@ def _add_slots(elements: Elements, key: bytes, slots: tuple[bytes, ...]) -> None
 
 def _add_sticky(
     elements: Elements,
-    maps: FamilyMaps,
+    maps: SlotMaps,
     pool: int,
     slots: tuple[bytes, ...],
     numbers: dict[bytes, int],

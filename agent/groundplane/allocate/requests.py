@@ -9,7 +9,7 @@ from typing import Final
 
 from groundplane.allocate.lock import LOCK_NAME, Lock
 from groundplane.allocate.pool import Outside, Pool
-from groundplane.documents.catalog import Catalog, Key
+from groundplane.documents.catalog import Catalog, DocumentKey
 from groundplane.documents.families import site_families
 from groundplane.errors import Fault
 from groundplane.net import address
@@ -19,14 +19,14 @@ _NOUNS: Final = {"NodePort": "a port", "HealthCheck": "a port"}
 
 
 @dataclass(frozen=True)
-class Ask:
+class AddressRequest:
     """What an object wants of a pool: a number its document fixes, or the one it holds, or any.
 
     *document* is where its faults are placed, at *path* when the number is fixed.
     """
 
-    key: Key
-    document: Key
+    key: DocumentKey
+    document: DocumentKey
     fixed: int | None
     held: int | None
     text: str  # of the fixed or held number
@@ -37,12 +37,12 @@ class Ask:
         return self.held if self.fixed is None else self.fixed
 
     @property
-    def order(self) -> tuple[bool, bool, Key]:
+    def order(self) -> tuple[bool, bool, DocumentKey]:
         keeps = self.held is not None and self.fixed in (None, self.held)
         return not keeps, self.fixed is None, self.key
 
 
-def _remedy(ask: Ask, error: ValueError) -> str:
+def _remedy(ask: AddressRequest, error: ValueError) -> str:
     """Return what to do about a cluster IP that is of no range of the site."""
     if ask.document.kind != "Service" or not isinstance(error, Outside):
         return ""
@@ -50,9 +50,11 @@ def _remedy(ask: Ask, error: ValueError) -> str:
     return f"; leave {field} out, or give the Cluster a range that has it"
 
 
-def ask_address(key: Key, document: Key, fixed: str | None, held: str | None, path: str) -> Ask:
+def request_address(
+    key: DocumentKey, document: DocumentKey, fixed: str | None, held: str | None, path: str
+) -> AddressRequest:
     """Return the ask for one address."""
-    return Ask(
+    return AddressRequest(
         key,
         document,
         address.to_int(fixed) if fixed else None,
@@ -62,7 +64,7 @@ def ask_address(key: Key, document: Key, fixed: str | None, held: str | None, pa
     )
 
 
-class Round:
+class AllocationContext:
     """One allocation under way: faults are collected, so that all are reported at once."""
 
     def __init__(self, catalog: Catalog, lock: Lock) -> None:
@@ -71,10 +73,10 @@ class Round:
         self.faults: list[Fault] = []
         self.families = site_families(catalog.cluster)
 
-    def fault(self, document: Key, path: str, message: str) -> None:
+    def fault(self, document: DocumentKey, path: str, message: str) -> None:
         self.faults.append(self.catalog.fault(document, path, message))
 
-    def held(self, key: Key, family: Family) -> str | None:
+    def held(self, key: DocumentKey, family: Family) -> str | None:
         """Return the address or range of *family* that the lock gives *key*."""
         given = self.lock.held.get(key, ())
         return next((text for text in given if address.family_of(text) == family), None)
@@ -87,9 +89,11 @@ class Round:
             if not text.isdecimal() and "/" not in text and address.family_of(text) == family
         }
 
-    def serve(self, pool: Pool, family: Family, asks: Iterable[Ask]) -> dict[Key, int]:
+    def serve(
+        self, pool: Pool, family: Family, asks: Iterable[AddressRequest]
+    ) -> dict[DocumentKey, int]:
         """Give each of *asks* its number of *pool*."""
-        given: dict[Key, int] = {}
+        given: dict[DocumentKey, int] = {}
         for ask in sorted(asks, key=lambda ask: ask.order):
             number = ask.wanted
             try:
@@ -103,7 +107,7 @@ class Round:
             given[ask.key] = number
         return given
 
-    def refused(self, ask: Ask, error: ValueError) -> None:
+    def refused(self, ask: AddressRequest, error: ValueError) -> None:
         """Note that *ask* gets no number, because of *error*."""
         if ask.fixed is not None:
             self.fault(ask.document, ask.path, f"{ask.text} {error}{_remedy(ask, error)}")

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from groundplane.project.sent_on import sent_on
+from groundplane.project.dsr import dsr_addresses
 from groundplane.site.compiled import FORMAT, Endpoint, Node, Port, Service, Site, columns
 
 OWN = ("10.244.1.2", "fd00:10:244:1::2")
@@ -31,11 +31,11 @@ def test_all_addresses_of_a_service_whose_endpoint_it_is() -> None:
     )
     services = elsewhere, TUNNELLED, changed(forwarding="direct", cluster_ips=("10.96.0.7",))
     outside = ("203.0.113.10", "203.0.113.9")
-    assert ("10.96.0.9", *outside) == sent_on(site(*services), "tunnel", OWN)
-    assert ("10.96.0.7", *outside) == sent_on(site(*services), "direct", OWN)
+    assert ("10.96.0.9", *outside) == dsr_addresses(site(*services), "tunnel", OWN)
+    assert ("10.96.0.7", *outside) == dsr_addresses(site(*services), "direct", OWN)
 
 
 def test_one_that_is_leaving_answers_what_it_has() -> None:
     leaving = HERE._replace(ready=False, terminating=True)
     changed_site = site(changed(endpoints=columns([leaving])))
-    assert "10.96.0.9" in sent_on(changed_site, "tunnel", OWN)
+    assert "10.96.0.9" in dsr_addresses(changed_site, "tunnel", OWN)

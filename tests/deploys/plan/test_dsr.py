@@ -7,7 +7,7 @@ import pytest
 from groundplane.net.proxy import Forwarding
 from groundplane.site import compiled
 from groundplane.site.compiled import FORMAT, Endpoint, Node, Port, Service, columns
-from groundplane_deploys.plan.answering import LINK, Answering, answering, node_with
+from groundplane_deploys.plan.dsr import LINK, DirectReturn, direct_return, node_with
 from tests.kernel import spaces
 from tests.kernel.world import ip, run, sysctl
 
@@ -36,14 +36,14 @@ def site(*services: Service) -> compiled.Site:
 
 def test_directly_it_has_the_addresses_and_the_ways_to_workloads_of_nodes_on_its_link() -> None:
     elsewhere = service(8, "direct", HERE._replace(ipv4="192.0.2.99", ipv6=""))
-    found = answering(site(service(7, "direct"), elsewhere), LINKS)
+    found = direct_return(site(service(7, "direct"), elsewhere), LINKS)
     assert ("10.96.0.7/32", "fd00:96::7/128") == found.addresses
     assert () == found.tunnels
     assert {"10.244.1.0/24": "192.0.2.1", "fd00:244:1::/64": "2001:db8::1"} == found.routes
 
 
 def test_in_tunnels_it_takes_out_what_comes() -> None:
-    found = answering(site(service(7, "tunnel"), service(6, "direct")), LINKS)
+    found = direct_return(site(service(7, "tunnel"), service(6, "direct")), LINKS)
     assert ("10.96.0.6/32", "10.96.0.7/32", "fd00:96::6/128", "fd00:96::7/128") == found.addresses
     assert ("tunl0", "ip6tnl0") == found.tunnels
 
@@ -51,7 +51,7 @@ def test_in_tunnels_it_takes_out_what_comes() -> None:
 def test_what_it_has_of_a_service_makes_it_no_endpoint() -> None:
     """An address that a deploy gave it, and that is an endpoint's elsewhere."""
     other = service(9, "direct", HERE._replace(ipv4="10.96.0.7", ipv6=""))
-    assert Answering() == answering(site(other), LINKS)
+    assert DirectReturn() == direct_return(site(other), LINKS)
 
 
 def test_a_node_is_known_by_its_addresses() -> None:
@@ -61,11 +61,11 @@ def test_a_node_is_known_by_its_addresses() -> None:
 
 @pytest.mark.kernel
 def test_the_script_makes_it_so_and_can_be_run_again() -> None:
-    wanted = Answering(
+    wanted = DirectReturn(
         ("10.96.0.7/32", "fd00:96::7/128"),
         routes={"10.244.1.0/24": "192.0.2.1", "fd00:244:1::/64": "2001:db8::1"},
     )
-    fewer = Answering(("10.96.0.7/32",))
+    fewer = DirectReturn(("10.96.0.7/32",))
     with spaces.namespace("answering") as netns:
         sysctl(netns, net__ipv6__conf__all__disable_ipv6=0)
         ip(
@@ -81,7 +81,7 @@ def test_the_script_makes_it_so_and_can_be_run_again() -> None:
             assert there == ("fd00:96::7/128" in shown)
             assert there == ("10.244.1.0/24" in run(netns, "ip", "route"))
             assert there == ("fd00:244:1::/64" in run(netns, "ip", "-6", "route"))
-        run(netns, "sh", "-c", Answering().script)
+        run(netns, "sh", "-c", DirectReturn().script)
         assert LINK not in run(netns, "ip", "link")
-        run(netns, "sh", "-c", Answering().script)
+        run(netns, "sh", "-c", DirectReturn().script)
     assert not Path("/run/groundplane-backend").exists()  # no tunnel was opened

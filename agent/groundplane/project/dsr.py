@@ -6,7 +6,7 @@ from groundplane.net.proxy import Forwarding
 from groundplane.site import compiled
 
 
-def sent_on(site: compiled.Site, way: Forwarding, own: Collection[str]) -> tuple[str, ...]:
+def dsr_addresses(site: compiled.Site, way: Forwarding, own: Collection[str]) -> tuple[str, ...]:
     """Return the services' addresses that nodes of *site* send by *way* to *own* ones, in order.
 
     Whether the endpoint is ready or draining is of no matter: what is under way to it is answered.

@@ -5,10 +5,10 @@ from pathlib import Path
 from groundplane.errors import SourceError
 from groundplane.load.tree import tree_of
 
-Stamp = tuple[tuple[str, int, int, int], ...]
+SourceFingerprint = tuple[tuple[str, int, int, int], ...]
 
 
-def stamp_of(source: Path) -> Stamp:
+def fingerprint_of(source: Path) -> SourceFingerprint:
     """Return name, inode, size and time of change of every file of *source*; () where it has none."""
     try:
         tree = tree_of(source)

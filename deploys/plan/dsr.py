@@ -13,9 +13,9 @@ from groundplane.deploy_api import (
     ROUTE_PROTOCOL,
     TUNNELS,
     compiled,
+    dsr_addresses,
     family_of,
     render_template,
-    sent_on,
 )
 
 LINK: Final = "groundplane2"
@@ -23,7 +23,7 @@ _NOBODY: Final = "127.0.0.71/32"  # of the end of tunnels: an address that nothi
 
 
 @dataclass(frozen=True)
-class Answering:
+class DirectReturn:
     """Addresses with their prefix lengths, tunnels' ends by name, and the next hop to each subnet."""
 
     addresses: tuple[str, ...] = ()
@@ -38,16 +38,16 @@ class Answering:
         )
 
 
-def answering(site: compiled.Site, links: Mapping[str, Sequence[str]]) -> Answering:
+def direct_return(site: compiled.Site, links: Mapping[str, Sequence[str]]) -> DirectReturn:
     """Return what the host has to have whose links have those addresses, with prefix lengths."""
     networks = [ip_interface(text) for link in links if link != LINK for text in links[link]]
     own = {str(each.ip) for each in networks}
-    direct, tunnelled = sent_on(site, "direct", own), sent_on(site, "tunnel", own)
+    direct, tunnelled = dsr_addresses(site, "direct", own), dsr_addresses(site, "tunnel", own)
     answered = sorted({*direct, *tunnelled})
     if not answered:
-        return Answering()
+        return DirectReturn()
     families = {family_of(text) for text in tunnelled}
-    return Answering(
+    return DirectReturn(
         tuple(f"{text}/{BITS[family_of(text)]}" for text in answered),
         tuple(TUNNELS[family] for family in BITS if family in families),
         {
