@@ -48,13 +48,15 @@ _GUEST: Final = "tests/vms/test_ipvs.py"
 # what its tests share is built once.
 _QUICK: Final = _pytest("-n", "3", "--dist", "loadfile", "-m", "not nodes and not vms and not slow")
 UNIT: Final = Stage("unit", _QUICK)
+# Long tests stand together in few files: a worker that has ended takes over from others.
+_SLOW: Final = ("-n", "4", "--dist", "worksteal", "--durations=10", "-m", "slow and not vms")
 # Lanes of one row run side by side; the next row begins when they have ended. Tests of the kernel and
 # of times come first, since they share the machine with nobody.
 ROWS: Final[tuple[tuple[tuple[Stage, ...], ...], ...]] = (
     (
         (
             Stage("quick", _QUICK, {"HYPOTHESIS_PROFILE": "thorough"}),
-            Stage("slow", _pytest("-n", "4", "--durations=10", "-m", "slow and not vms")),
+            Stage("slow", _pytest(*_SLOW)),
         ),
     ),
     (
