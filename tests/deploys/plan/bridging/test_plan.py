@@ -48,7 +48,7 @@ def test_a_bridge_takes_the_nics_hardware_address_and_its_network() -> None:
     found = files(LAN)
     assert lines(found["05-groundplane-br0.netdev"]) == [
         "[NetDev]", "Name=br0", "Kind=bridge", "MACAddress=02:00:00:00:00:01",
-        "[Bridge]", "STP=no", "ForwardDelaySec=0",
+        "MTUBytes=1501", "[Bridge]", "STP=no", "ForwardDelaySec=0",
     ]  # fmt: skip
     network = lines(found["05-groundplane-br0.network"])
     assert "Address=192.0.2.10/24" in network
@@ -67,6 +67,18 @@ def test_a_vlan_has_a_link_below_its_bridge_and_the_nic_carries_its_packets() ->
     nic = lines(found["05-groundplane-eno1.network"])
     assert {"VLAN=eno1.42", "Bridge=br0", "MTUBytes=9000"} <= set(nic)
     assert "MTUBytes=1500" in lines(found["05-groundplane-br0.network"])
+
+
+@pytest.mark.parametrize("mtu", [1280, 1500, 9000, 65535])
+def test_a_bridge_changes_its_mtu_once_so_that_it_does_not_follow_its_ports(mtu: int) -> None:
+    """The kernel heeds only an MTU that somebody changed (br_change_mtu)."""
+    found = files(Network(name="br0", cidrs=("192.0.2.0/24",), uplink="eno1", mtu=mtu))
+    first, last = (
+        int(next(line for line in lines(found[f"05-groundplane-br0.{kind}"]) if "MTU" in line)[9:])
+        for kind in ("netdev", "network")
+    )
+    assert mtu == last != first
+    assert 1280 <= first <= 65535
 
 
 def test_a_nic_with_vlans_alone_stays_what_it_is() -> None:
