@@ -72,9 +72,9 @@ def of_family(family: str, base: NodeBase = BASE) -> NodeBase:
 
 
 def target(text: str) -> bytes:
-    """Return the packed and padded target of `10.244.1.10:80` or `fd00::1:80`."""
+    """Return the packed target of `10.244.1.10:80` or `fd00::1:80`."""
     address, _, port = text.rpartition(":")
-    return pack(address) + int(port).to_bytes(2, "big") + bytes(2)
+    return pack(address) + int(port).to_bytes(2, "big")
 
 
 def service(
@@ -98,8 +98,8 @@ def service(
                 protocol,
                 port,
                 pool,
-                Targets(tuple(each for each in packed if len(each) == 8)),
-                Targets(tuple(each for each in packed if len(each) == 20)),
+                Targets(tuple(each for each in packed if len(each) == 6)),
+                Targets(tuple(each for each in packed if len(each) == 18)),
             ),
         ),
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final, NamedTuple
 
-from groundplane.net.address import unpack
+from groundplane.net.address import address_and_port
 from groundplane.project.extent import Extent
 from groundplane.project.select_endpoints import Failing
 from groundplane.project.state import NodeState, VirtualService
@@ -108,7 +108,7 @@ def _endpoints(service: VirtualService) -> set[str]:
 
 def _text(target: bytes) -> str:
     """Return a packed target (`project.state.Targets`) as text."""
-    address, port = unpack(target[:-4]), int.from_bytes(target[-4:-2], "big")
+    address, port = address_and_port(target)
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 

@@ -24,15 +24,15 @@ def check_forwarding(
     slices: Mapping[tuple[str, str], Sequence[EndpointSlice]],
 ) -> Iterator[Fault]:
     """Yield what services with `groundplane/ipvs-forwarding` cannot have."""
-    sent_on = [
+    forwarded = [
         each
         for each in catalog.services.values()
         if not (each.forwarding == "masquerading" or each.external or each.headless)
     ]
-    if not sent_on:
+    if not forwarded:
         return
     nodes, owners = _nodes(catalog), _owners(catalog)
-    for service in sent_on:
+    for service in forwarded:
         yield from _service(catalog, service, index, slices, nodes, owners)
 
 

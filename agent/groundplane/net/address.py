@@ -34,6 +34,11 @@ def unpack(packed: bytes) -> str:
     return socket.inet_ntop(socket.AF_INET6 if len(packed) == 16 else socket.AF_INET, packed)
 
 
+def address_and_port(packed: bytes) -> tuple[str, int]:
+    """Return what a packed address with two bytes of a port behind it is, in network order."""
+    return unpack(packed[:-2]), int.from_bytes(packed[-2:], "big")
+
+
 def are_canonical_ipv4(texts: Sequence[str]) -> bool:
     """Return whether each of *texts* is an IPv4 address as `canonical` writes it; for many at once."""
     joined = "\n".join((*texts, ""))

@@ -53,6 +53,10 @@ def _rounded(weights: Sequence[int], size: int) -> list[int]:
     return shares
 
 
+# Behind a target in what is hashed, as in the first version: another hash would move clients.
+_HASHED: Final = bytes(2)
+
+
 def hash_table(names: Sequence[bytes], weights: Sequence[int]) -> list[int]:
     """Return the index into *names* for each of the HASH_SLOTS slots (rendezvous hashing).
 
@@ -75,7 +79,7 @@ def hash_table(names: Sequence[bytes], weights: Sequence[int]) -> list[int]:
 @lru_cache(maxsize=4096)
 def _wishes(name: bytes) -> tuple[int, ...]:
     """Return 32 bits for each slot: how much the endpoint *name* wants it."""
-    words: tuple[int, ...] = _WORDS.unpack(hashlib.shake_128(name).digest(4 * HASH_SLOTS))
+    words: tuple[int, ...] = _WORDS.unpack(hashlib.shake_128(name + _HASHED).digest(4 * HASH_SLOTS))
     return words
 
 
@@ -92,4 +96,4 @@ def numbers(names: Sequence[bytes], size: int) -> dict[bytes, int]:
 
 
 def _home(name: bytes, size: int) -> int:
-    return int.from_bytes(hashlib.blake2b(name, digest_size=4).digest(), "big") % size
+    return int.from_bytes(hashlib.blake2b(name + _HASHED, digest_size=4).digest(), "big") % size

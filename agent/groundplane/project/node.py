@@ -126,7 +126,7 @@ def _served_here(
     found: dict[Family, int] = {}
     for family in service.families:
         ready = {pack(text) for row in here if (text := row.address(family))}
-        served = {target[:-4] for port in ports for target in port.targets(family).local}
+        served = {target[:-2] for port in ports for target in port.targets(family).local}
         found[family] = len(ready & served)
     return found
 

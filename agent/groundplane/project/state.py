@@ -99,12 +99,11 @@ class Member(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Targets(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Where one port of a service leads, in one family.
 
-    A target is packed as the kernel's maps hold it: address and port in network order, then two
-    zero bytes. *cluster* are those that new connections go to, *local* those of them where a
-    policy says Local; each stands there as often as its weight says, or once for each slot of the
-    table of a service with consistent hashing. *serving* are those whose established flows go on:
-    for UDP and SCTP, where it is not *cluster*. *numbers* are those of a service with session affinity, of
-    all targets that the catalog has, by target.
+    A target is packed: its address and its port, in network order. *cluster* are those that new
+    connections go to, *local* those of them where a policy says Local; each stands there as often as
+    its weight says, or once for each slot of the table of a service with consistent hashing. *serving*
+    are those whose established flows go on: for UDP and SCTP, where it is not *cluster*. *numbers* are
+    those of a service with session affinity, of all targets that the catalog has, by target.
     """
 
     cluster: tuple[bytes, ...] = ()

@@ -1,4 +1,4 @@
-"""Targets: the chosen endpoints of a service as the packed addresses that the kernel's maps hold.
+"""Targets: the chosen endpoints of a service as packed addresses and ports.
 
 Flat code, since it sees every endpoint of the site.
 """
@@ -108,10 +108,10 @@ def _numbers(every: Sequence[bytes]) -> dict[bytes, int]:
 
 
 class _PortBytes(dict[int, bytes]):
-    """Packed ports with their padding, made on first use."""
+    """Packed ports, made on first use."""
 
     def __missing__(self, port: int) -> bytes:
-        self[port] = packed = port.to_bytes(2, "big") + bytes(2)
+        self[port] = packed = port.to_bytes(2, "big")
         return packed
 
 

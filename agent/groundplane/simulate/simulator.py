@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
-from groundplane.net.address import canonical, contains, family_of, pack, unpack
+from groundplane.net.address import address_and_port, canonical, contains, family_of, pack
 from groundplane.net.protocols import Family, Protocol
 from groundplane.project.sources import allowed_sources
 from groundplane.project.state import NodeBase, NodeState, VirtualPort, VirtualService
@@ -185,7 +185,7 @@ def _families(service: VirtualService) -> set[Family]:
 
 
 def _target(packed: bytes) -> Target:
-    return Target(unpack(packed[:-4]), int.from_bytes(packed[-4:-2], "big"))
+    return Target(*address_and_port(packed))
 
 
 __all__: Final = ["Outcome", "Packet", "ServiceFrontend", "Simulator", "Target"]

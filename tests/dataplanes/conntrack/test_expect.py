@@ -27,7 +27,7 @@ def frontend(key: Any) -> str:
 
 
 def text(target: bytes) -> str:
-    address, port = target[:-4], int.from_bytes(target[-4:-2], "big")
+    address, port = target[:-2], int.from_bytes(target[-2:], "big")
     return f"{'.'.join(map(str, address)) if len(address) == 4 else address.hex(':', 2)}:{port}"
 
 

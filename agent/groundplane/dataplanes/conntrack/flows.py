@@ -60,7 +60,7 @@ class Flow(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 def packed(address: bytes, port: int) -> bytes:
     """Return a target of an address and a port."""
-    return address + port.to_bytes(2, "big") + bytes(2)
+    return address + port.to_bytes(2, "big")
 
 
 class Range(NamedTuple):

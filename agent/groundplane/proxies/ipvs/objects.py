@@ -13,7 +13,7 @@ import struct
 from typing import Final, NamedTuple
 
 from groundplane.kernel import owned
-from groundplane.net.address import family_of, pack, unpack
+from groundplane.net.address import address_and_port, family_of, pack, unpack
 from groundplane.net.protocols import NUMBERS, Family, Protocol
 from groundplane.net.proxy import Forwarding
 
@@ -122,5 +122,4 @@ def drains(key: ServerKey) -> bool:
 
 def target_of(key: ServerKey) -> tuple[str, int]:
     """Return address and port of the destination *key*."""
-    rest = key[width_of(key) :]
-    return unpack(rest[:-2]), int.from_bytes(rest[-2:])
+    return address_and_port(key[width_of(key) :])

@@ -79,7 +79,7 @@ def _add(
     objects[key] = _scheduling(base, service, key, equal=len(set(weights.values())) == 1)
     method = METHODS[service.forwarding]
     objects.update(
-        (key + target[:-2], destination_value(weight, method)) for target, weight in weights.items()
+        (key + target, destination_value(weight, method)) for target, weight in weights.items()
     )
 
 

@@ -1,5 +1,7 @@
 """`render`: the part of a NodeState to map elements. Pure; here a service becomes elements."""
 
+from collections.abc import Sequence
+
 from groundplane.dataplanes.nftables.maps import Elements, host32
 from groundplane.net.address import family_of
 from groundplane.project.state import NodeBase, Part, VirtualPort, VirtualService
@@ -10,6 +12,7 @@ from groundplane.proxies.nftables.classes import HASH, TIMEOUT_SHIFT, class_of
 from groundplane.proxies.nftables.maps import MAPS, SlotMaps
 from groundplane.site.map_limits import MAX_ENDPOINTS
 
+_PAD = bytes(2)  # behind a port: the kernel's registers have four bytes each
 _SLOTS = tuple(host32(number) for number in range(MAX_ENDPOINTS))
 
 
@@ -49,14 +52,19 @@ def _add(
                 _add_sticky(elements, maps, handle.pool_of(way), slots, targets.numbers or {})
         return
     pool = handle.pool_of(cluster)
-    _add_slots(elements, maps.slots.prefix + host32(pool), targets.cluster)
+    _add_slots(elements, maps.slots.prefix + host32(pool), _padded(targets.cluster))
     if local:
-        _add_slots(elements, maps.slots.prefix + host32(pool | handle.LOCAL_POOL), targets.local)
+        local_pool = maps.slots.prefix + host32(pool | handle.LOCAL_POOL)
+        _add_slots(elements, local_pool, _padded(targets.local))
     if service.external_local:
         elements[handles + host32(pool)] = host32(cluster)
 
 
-def _add_slots(elements: Elements, key: bytes, slots: tuple[bytes, ...]) -> None:
+def _padded(targets: Sequence[bytes]) -> list[bytes]:
+    return [target + _PAD for target in targets]
+
+
+def _add_slots(elements: Elements, key: bytes, slots: Sequence[bytes]) -> None:
     elements.update(zip([key + slot for slot in _SLOTS[: len(slots)]], slots, strict=False))
 
 
@@ -71,8 +79,7 @@ def _add_sticky(
 
     The handle of the pool is what a connection comes back to when the endpoint it knew is gone.
     """
-    ids = tuple(host32(pool | numbers[target]) for target in slots)
+    ids = [host32(pool | numbers[target]) for target in slots]
     _add_slots(elements, maps.choices.prefix + host32(pool), ids)
-    elements.update(
-        (maps.endpoints.prefix + id_, target) for id_, target in zip(ids, slots, strict=True)
-    )
+    endpoints = zip(ids, _padded(slots), strict=True)
+    elements.update((maps.endpoints.prefix + id_, target) for id_, target in endpoints)
