@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from groundplane.kernel import owned
 from groundplane.net.proxy import MODES, mode_fault
 from groundplane.proxies import proxies, proxy_of
 
@@ -64,6 +65,20 @@ def test_a_mode_is_called_by_the_name_that_lists_it(mode: str) -> None:
 
 def test_what_is_not_listed_is_not_a_mode() -> None:
     assert '"ebpf" is not a proxy mode: nftables or ipvs' == mode_fault("ebpf")
+
+
+def test_what_a_mode_owns_nobody_else_uses() -> None:
+    names = [name for each in proxies() for name in each.owns]
+    assert len(names) == len(set(names))
+    assert {name for name in vars(owned) if name.startswith("IPVS")} <= set(names)
+    assert [] == [name for name in names if not hasattr(owned, name)]
+    used = re.compile(rf"\b({'|'.join(names)})\b")
+    home = ROOT / "agent/groundplane/kernel/owned.py"
+    assert {} == {
+        str(path.relative_to(ROOT)): found
+        for path in sources()
+        if path != home and (found := used.findall(path.read_text()))
+    }
 
 
 def test_no_two_modes_share_a_dataplane() -> None:

@@ -83,6 +83,8 @@ class Proxy:
     """What takes the openings away again."""
 
     # ---- the kernel ----
+    owns: tuple[str, ...] = ()
+    """The names of kernel/owned.py that are this mode's alone."""
     rules: Callable[[], "Rules | None"]
     """The rules that share a transaction with the plumbing, if the mode has any."""
     planes: Mapping[str, Callable[[], "Dataplane[Any, Any]"]] = field(default_factory=dict)
