@@ -137,7 +137,7 @@ def workloads(
 
 
 def endpoint_numbers(catalog: Catalog, family: Family) -> frozenset[int]:
-    """Return the addresses of *family* that EndpointSlices name: somebody has them already."""
+    """Return the addresses of *family* that EndpointSlices name: they are already in use."""
     return frozenset(
         address.to_int(text)
         for each in catalog.slices.values()

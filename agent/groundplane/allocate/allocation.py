@@ -1,8 +1,8 @@
 """`allocate`: every address of the site, as a pure function of the catalog and its lock.
 
-An object keeps what the lock gives it. What is new is picked; what nobody needs any more is
-released. The result carries the next lock: when it differs from the one given, `groundplane
-allocate` has to be run, and until then no agent applies the catalog.
+An object keeps what the lock gives it. New objects get a free address or port; what no object
+needs any more is released. The result carries the next lock: when it differs from the given lock,
+run `groundplane allocate`; until then no agent applies the catalog.
 """
 
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ class Allocations:
 def allocate(catalog: Catalog, lock: Lock) -> Allocations:
     """Return the addresses and ports of every object of *catalog*.
 
-    Raises CatalogError when one is taken, outside its range, or a range is exhausted.
+    Raises CatalogError when an address or port is taken or outside its range, or a range is full.
     """
     context = AllocationContext(catalog, lock)
     of_nodes = subnets(context)

@@ -37,7 +37,7 @@ def load_balancers(context: AllocationContext) -> dict[Name, tuple[str, ...]]:
 
 @dataclass
 class _Taken:
-    """Who has which address of a family. A fixed one may be that of several services."""
+    """The holders of addresses of one family. Several services may share a fixed address."""
 
     holders: dict[int, str] = field(default_factory=dict)
     fixed: set[int] = field(default_factory=set)
@@ -77,7 +77,7 @@ def _keep(context: AllocationContext, ask: AddressRequest, taken: _Taken) -> int
     """Return the number that *ask* fixes or holds; ValueError says why it cannot have it."""
     number, holder = ask.wanted or 0, taken.holders.get(ask.wanted or 0)
     if ask.fixed is not None:
-        # Several services may share one, each with other ports.
+        # Several services may share a fixed address, each with other ports.
         if holder and number not in taken.fixed and number not in taken.external:
             raise ValueError(f"is taken by {holder}")
         taken.fixed.add(number)
@@ -109,7 +109,7 @@ def _ask(context: AllocationContext, service: Service, family: Family) -> Addres
     document = key_of(service)
     key = document._replace(kind="LoadBalancer")
     held = context.held(key, family)
-    # Who names another pool wants an address of that one.
+    # A service that now names another pool needs an address of that pool.
     if held and pinned_pool(service) is not None:
         cidrs = [cidr for pool in _pools(context, service) for cidr in pool.cidrs]
         held = held if any(address.contains(cidr, held) for cidr in cidrs) else None

@@ -52,7 +52,7 @@ class Lock:
 
 
 def parse_lock(text: str, file: str) -> Lock:
-    """Return the lock that *text* says; CatalogError with every line that is wrong."""
+    """Return the lock parsed from *text*; CatalogError lists every invalid line."""
     reading = _Reading(text.splitlines())
     faults: list[Fault] = []
     for number, line in enumerate(reading.lines, start=1):
@@ -69,7 +69,7 @@ def parse_lock(text: str, file: str) -> Lock:
 
 
 class _Reading:
-    """The lines of a lock, and what those that were taken say."""
+    """The lines of a lock, and the contents of the lines parsed so far."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         self.lines = lines
@@ -102,7 +102,7 @@ class _Reading:
 
 
 def _form(text: str) -> str:
-    """Return what *text* is; ValueError when it is nothing, or not written as it should be."""
+    """Return the kind of *text*; ValueError when it has none or is not in canonical form."""
     if "/" in text:
         kind, canonical = "a range", address.canonical_range(text)
     elif text.isdecimal():
@@ -129,7 +129,7 @@ def _key(name: str, given: Sequence[str], kinds: Sequence[str]) -> DocumentKey:
 
 
 def _check_kinds(name: str, wanted: str, given: Sequence[str], kinds: Sequence[str]) -> None:
-    """Refuse what is *given* to *name*, each of *kinds*, where not all of it is *wanted*."""
+    """Raise ValueError unless *name* has values, the *given* ones, and all *kinds* are *wanted*."""
     kind, noun = name.partition("/")[0], wanted.partition(" ")[2]
     if not given:
         raise ValueError(f"{name} has no {noun}")
@@ -152,7 +152,7 @@ def _check_shared(text: str, lines: Sequence[str], first: int, second: int) -> N
 
 
 def _share(one: str, other: str) -> bool:
-    """Whether two objects may hold the same: what their documents fix decides it.
+    """Return whether two objects may hold the same address or port, as their documents decide.
 
     Ports of a service that differ in protocol share a node port, and load balancers an address
     that both fix.

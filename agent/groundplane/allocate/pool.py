@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 
 
 class Outside(ValueError):
-    """A number is not of the range of its pool."""
+    """A number is outside the range of its pool."""
 
 
 @dataclass
 class Pool:
     """Numbers *first* to *last*; the lowest *band* of them are picked when the rest is full.
 
-    Those *avoided* are never picked, but given to who asks for one.
+    Numbers in *avoided* are never picked, but a holder that requests one gets it.
     """
 
     name: str
@@ -54,13 +54,13 @@ class Pool:
         return found
 
     def never_used(self, seed: str) -> int | None:
-        """Return the number for *seed* that nobody has or had, or None when there is none."""
+        """Return the number for *seed* that was never held, or None when there is none."""
         start, number = self.first + self.band, _hash(seed)
         found = self._scan(start, self.last, number)
         return self._scan(self.first, start - 1, number) if found is None else found
 
     def reusable(self) -> Iterator[tuple[int, int]]:
-        """Yield turn and number of each released number that nobody has."""
+        """Yield turn and number of each released number that is free."""
         for number, turn in self.released.items():
             if number in self and number not in self.holders and number not in self.avoided:
                 yield turn, number
@@ -70,7 +70,7 @@ class Pool:
         if size <= 0:
             return None
         begin = seed % size
-        # No more than this many can be in the way.
+        # The scan meets at most this many unavailable numbers.
         used: tuple[Collection[int], ...] = (self.holders, self.released, self.avoided)
         for step in range(min(size, sum(len(each) for each in used) + 1)):
             number = first + (begin + step) % size

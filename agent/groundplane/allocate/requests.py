@@ -1,6 +1,7 @@
-"""What objects ask of a pool, and the order in which they are served.
+"""Requests of objects to a pool, and the order in which the pool serves them.
 
-Who has a number keeps it; then come those whose document fixes one, then those that take any.
+Objects that hold a number keep it; next come objects whose document fixes a number, then objects
+that take any number.
 """
 
 from collections.abc import Iterable
@@ -20,7 +21,7 @@ _NOUNS: Final = {"NodePort": "a port", "HealthCheck": "a port"}
 
 @dataclass(frozen=True)
 class AddressRequest:
-    """What an object wants of a pool: a number its document fixes, or the one it holds, or any.
+    """Request of an object to a pool: the number its document fixes, the number it holds, or any.
 
     *document* is where its faults are placed, at *path* when the number is fixed.
     """

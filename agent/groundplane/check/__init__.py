@@ -1,4 +1,4 @@
-"""What a catalog may say: every rule of names, ports, ranges and references, all faults at once."""
+"""Validation of a catalog: all rules of names, ports, ranges and references, all errors at once."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -32,7 +32,7 @@ __all__ = [
 
 
 def check(catalog: Catalog) -> list[Fault]:
-    """Return every fault of *catalog* that can be seen without its addresses."""
+    """Return every error of *catalog* that can be found without its addresses."""
     return [
         *check_site(catalog),
         *check_images(catalog),
@@ -61,7 +61,7 @@ def check_allocated(
     bridges: Mapping[str, str],
     workloads: Mapping[tuple[str, str], Iterable[str]],
 ) -> list[Fault]:
-    """Return the faults of *catalog* that are seen by the addresses of its bridges and workloads.
+    """Return the errors of *catalog* that show only in the addresses of its bridges and workloads.
 
     *bridges* has each node's name by the address of its bridge.
     """

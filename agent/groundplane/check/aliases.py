@@ -10,7 +10,7 @@ AliasName = tuple[str, str]  # namespace and name of a service
 
 
 def check_aliases(catalog: Catalog) -> Iterator[Fault]:
-    """Yield a fault for each ExternalName whose chain of aliases clients get SERVFAIL for."""
+    """Yield an error for each ExternalName whose alias chain gives clients SERVFAIL."""
     targets = _targets(catalog)
     ends = _ends(targets)
     for name, target in targets.items():
@@ -28,7 +28,7 @@ def check_aliases(catalog: Catalog) -> Iterator[Fault]:
 
 
 def _targets(catalog: Catalog) -> dict[AliasName, AliasName]:
-    """Return the Service that each ExternalName leads to, ("", "") for a name of no such Service."""
+    """Return the Service each ExternalName leads to, ("", "") when its target names no Service."""
     domain = catalog.cluster.spec.cluster_domain.removesuffix(".")
     names = {service_name(domain, *name).removesuffix("."): name for name in catalog.services}
     return {
@@ -39,7 +39,7 @@ def _targets(catalog: Catalog) -> dict[AliasName, AliasName]:
 
 
 def _ends(targets: Mapping[AliasName, AliasName]) -> dict[AliasName, int | None]:
-    """Return how many aliases follow from each of *targets* on, None where they have no end."""
+    """Return the length of the alias chain from each of *targets*, None for an endless chain."""
     known: dict[AliasName, int | None] = {}
     for first in targets:
         chain: dict[AliasName, None] = {}

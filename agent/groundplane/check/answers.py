@@ -29,7 +29,7 @@ _TYPES: Final[dict[Family, str]] = {"IPv4": "A", "IPv6": "AAAA"}
 class _Set(NamedTuple):
     """A record set: its owner and type, and the octets of data of each record.
 
-    *compressed* is what an answer has of them.
+    *compressed* is the number of those octets in an answer, after name compression.
     """
 
     key: DocumentKey
@@ -52,7 +52,7 @@ class _Set(NamedTuple):
 
 
 def check_answers(catalog: Catalog, site: Site) -> Iterator[Fault]:
-    """Yield a fault for each record set of *site* that no zone holds."""
+    """Yield an error for each record set of *site* that fits no zone."""
     for each in _sets(site):
         if each.in_zone > MAX_SET:
             message = (
@@ -63,7 +63,7 @@ def check_answers(catalog: Catalog, site: Site) -> Iterator[Fault]:
 
 
 def answer_warnings(catalog: Catalog, site: Site) -> Iterator[Fault]:
-    """Yield a warning for each record set of *site* that a zone holds, and no answer carries."""
+    """Yield a warning for each record set of *site* that fits a zone but no answer."""
     for each in _sets(site):
         if each.in_answer > MAX_MESSAGE and each.in_zone <= MAX_SET:
             message = (
@@ -119,7 +119,7 @@ def _pointers(domain: str, services: Iterable[Service]) -> Iterator[_Set]:
         for namespace, name, label in found:
             member = dns_names.member_name(label, dns_names.service_name(domain, namespace, name))
             data += dns_names.octets(member)
-            # What follows the service's label was there before, but the first time.
+            # Past the service's label a name is a pointer, except where its namespace occurs first.
             compressed += len(label) + 1 + len(name) + 1 + 2
             namespaces.add(namespace)
         compressed += sum(len(each) + 1 for each in namespaces)

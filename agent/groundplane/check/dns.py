@@ -1,4 +1,4 @@
-"""What the Cluster says of DNS: whom the nodes ask, and where they are asked."""
+"""DNS settings of the Cluster: whom the nodes ask, and the addresses at which nodes are asked."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -28,7 +28,7 @@ def check_dns(catalog: Catalog) -> Iterator[Fault]:
 
 
 def _own_domain(catalog: Catalog) -> Iterator[Fault]:
-    """Yield a fault for a domain whose names every host has, or that are those of addresses."""
+    """Yield an error for a domain that every host resolves itself, or that names addresses."""
     domain = catalog.cluster.spec.cluster_domain.removesuffix(".")
     key = key_of(catalog.cluster)
     for reserved, meaning in _RESERVED.items():

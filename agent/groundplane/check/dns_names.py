@@ -108,7 +108,7 @@ def _workloads(catalog: Catalog) -> Iterator[Fault]:
 def _service(
     catalog: Catalog, service: Service, index: LabelIndex, slices: Slices
 ) -> Iterator[str]:
-    """Yield the names that *service* may have; of its endpoints' addresses the longest."""
+    """Yield the names that *service* may have, with only the longest address of its endpoints."""
     meta, domain = service.metadata, _domain(catalog)
     name = dns_names.service_name(domain, meta.namespace, meta.name)
     yield name
@@ -137,7 +137,7 @@ def _longest_dashed(catalog: Catalog) -> str:
 
 
 def _length(name: str) -> tuple[int, str]:
-    """Return what names are ordered by: those of one length the same way in every process."""
+    """Return the sort key of a name: names of equal length sort the same in every process."""
     return len(name), name
 
 

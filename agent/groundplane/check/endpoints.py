@@ -1,4 +1,4 @@
-"""Endpoints of services: target ports that they have, and no more of them than the kernel takes."""
+"""Endpoints of services: they have the target ports, and do not exceed the kernel's limit."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -51,7 +51,7 @@ def check_endpoints(
 
 
 def _most(slices: list[EndpointSlice], *, managed: bool) -> int:
-    """Return how many endpoints *slices* have, of the family that has more."""
+    """Return the number of endpoints in *slices*, counting only the family with more."""
     counts: Counter[str] = Counter()
     for each in slices:
         if managed or each.metadata.labels.get(MANAGED_LABEL) != KUBERNETES:
@@ -90,7 +90,7 @@ def _targets(
 
 
 def check_timeouts(catalog: Catalog) -> Iterator[Fault]:
-    """Yield a fault for each affinity timeout behind the most that a site can have."""
+    """Yield an error for each affinity timeout beyond the number a site can have."""
     first: dict[int, Service] = {}
     for _, service in sorted(catalog.services.items()):
         if service.affinity_seconds and not (service.headless or service.external):

@@ -1,7 +1,7 @@
 """Addresses that services are reached at from outside: in their ranges, and each for one service.
 
-One that is a node's, a resolver's or of a range of the site's own would take their traffic away:
-a line of YAML could lock everyone out of a node.
+An external address that belongs to a node, a resolver or one of the site's own ranges would take
+away that traffic: a line of YAML could lock everyone out of a node.
 """
 
 from collections.abc import Iterator, Mapping
@@ -47,7 +47,7 @@ def _addresses(service: Service) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class _Site:
-    """What the site says of addresses: whose they are, and where external ones may lie."""
+    """Addresses of the site: the owners of taken ones, and the ranges for external ones."""
 
     taken: Mapping[str, str]
     own: tuple[str, ...]
@@ -91,7 +91,7 @@ def _place(catalog: Catalog, site: _Site, service: Service, text: str) -> str | 
 
 
 def _second(path: str, families: list[Family], text: str) -> str | None:
-    """Return a fault where *text* is a load balancer's second address of its family, or None."""
+    """Return an error if *text* is a load balancer's second address of its family, else None."""
     if path.startswith("spec.externalIPs"):
         return None
     family = address.family_of(text)
@@ -102,7 +102,7 @@ def _second(path: str, families: list[Family], text: str) -> str | None:
 
 
 def _holder(holders: dict[tuple[bytes, str, int], str], service: Service, text: str) -> str | None:
-    """Return a fault where a port of the address *text* leads elsewhere already, or None."""
+    """Return an error if a port of *service* at the address *text* is already taken, else None."""
     packed, key = address.pack(text), str(key_of(service))
     for port in service.spec.ports:
         place = (packed, port.protocol, port.port)

@@ -1,7 +1,7 @@
 """Endpoints that are not workloads: the Cluster says whether nodes and outside hosts may be some.
 
-Whoever writes an EndpointSlice has every node connect to its addresses. (In Kubernetes anyone who may
-write one may do so: CVE-2021-25740.)
+An EndpointSlice makes every node connect to its addresses. (In Kubernetes, anyone who may write
+EndpointSlices can do this: CVE-2021-25740.)
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,6 +1,6 @@
-"""Services whose packets IPVS sends on as they are: what such a way cannot be, each an error.
+"""Services whose packets IPVS forwards unchanged: unsupported combinations, each an error.
 
-docs/decisions/0025-ipvs-forwarding.md says why each is one.
+docs/decisions/0025-ipvs-forwarding.md gives the reason for each error.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ def check_forwarding(
     index: LabelIndex,
     slices: Mapping[tuple[str, str], Sequence[EndpointSlice]],
 ) -> Iterator[Fault]:
-    """Yield what services with `groundplane/ipvs-forwarding` cannot have."""
+    """Yield an error for everything services with `groundplane/ipvs-forwarding` cannot have."""
     forwarded = [
         each
         for each in catalog.services.values()
@@ -114,7 +114,7 @@ def _named(workload: Workload, port: ServicePort) -> int:
 def _slice(
     catalog: Catalog, service: Service, each: EndpointSlice, nodes: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """Yield path and fault of what the endpoints of a slice cannot be."""
+    """Yield path and error of each port and address in a slice that *service* cannot forward to."""
     wanted = {(port.name, port.protocol): port.port for port in service.spec.ports}
     for index, port in enumerate(each.ports):
         number = wanted.get((port.name or "", port.protocol))
@@ -145,7 +145,7 @@ def _address(
 
 
 def _sharing(service: Service, owners: Mapping[str, Sequence[Service]]) -> Iterator[str]:
-    """Yield the addresses from outside that another service has too: an endpoint has both then."""
+    """Yield the external addresses shared with another service: an endpoint would have both."""
     for text in sorted(_outside(service)):
         for other in owners[text]:
             if other is not service:

@@ -1,4 +1,4 @@
-"""Hypervisors: how they are reached, and the networks that they have for VMs."""
+"""Hypervisors: how to reach them, and their networks for VMs."""
 
 import re
 from collections.abc import Iterator

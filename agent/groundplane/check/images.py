@@ -1,4 +1,4 @@
-"""Images that VMs begin as: fetched from somewhere, and proved, or built."""
+"""Base images of VMs: fetched and verified, or built."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What Nodes say of their machines, VM or bare, and how packets cross between segments."""
+"""Machines of Nodes, virtual or bare metal, and how packets cross between segments."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _LEAST: Final = {"memory": 128 << 20, "disk": 1 << 30}
 
 
 def check_machines(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the faults of what Nodes say of their machines, and of the Cluster's spec.overlay."""
+    """Yield the errors in the machine fields of Nodes, and in the Cluster's spec.overlay."""
     work = Work()
     for node in catalog.nodes.values():
         for path, message in _node(catalog, node, work):

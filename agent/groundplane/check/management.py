@@ -1,8 +1,8 @@
-"""How ssh reaches a machine: each value is one that ssh, known_hosts and an inventory take as data.
+"""How ssh reaches a machine: values that ssh, known_hosts and an inventory treat as plain data.
 
 The values reach command lines of ssh, the text of known_hosts, the users of VMs, and the inventory
-of Ansible, which evaluates what is in braces. So each has a form without any character that one
-of these gives a meaning.
+of Ansible, which evaluates text in braces. So no value may contain a character that has a special
+meaning in any of these.
 """
 
 import re

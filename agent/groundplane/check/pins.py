@@ -24,7 +24,7 @@ _SHOWN: Final = 10  # pools
 
 
 def check_pins(catalog: Catalog, service: Service, work: Work) -> Iterator[tuple[str, str]]:
-    """Yield path and fault of what pins or restricts *service* and cannot be obeyed."""
+    """Yield path and error of each pin or restriction of *service* that cannot be obeyed."""
     yield from _other_proxy(service)
     if service.spec.type != "LoadBalancer":
         if SOURCE_RANGES in service.metadata.annotations:
@@ -67,7 +67,7 @@ def _restrictions(service: Service) -> Iterator[tuple[str, str]]:
 
 
 def _contradictions(service: Service, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Yield a fault for each annotation that says something else than the first of *names*."""
+    """Yield an error for each annotation that contradicts the first one given of *names*."""
     annotations = service.metadata.annotations
     given = [name for name in names if name in annotations]
     if names is FIXED_ADDRESSES and given and given[0] != ADDRESSES:
@@ -101,7 +101,7 @@ def _unknown_pool(catalog: Catalog, service: Service, work: Work) -> Iterator[tu
 
 
 def pin_warnings(service: Service) -> Iterator[tuple[str, str]]:
-    """Yield path and text of each annotation without effect that a field stands for."""
+    """Yield path and text of each annotation that has no effect because a field replaces it."""
     for name, field in INSTEAD.items():
         if service.metadata.annotations.get(name, "").lower() not in ("", "disabled", "false"):
             yield join("metadata.annotations", name), f"it has no effect here; use {field}"

@@ -1,4 +1,4 @@
-"""Readiness probes: the rules of pkg/apis/core/validation (validateProbe), and whom they may ask."""
+"""Readiness probes: the rules of pkg/apis/core/validation (validateProbe), and allowed hosts."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -11,7 +11,7 @@ from groundplane.net import names
 from groundplane.net.address import canonical
 from groundplane.net.http_headers import header_name_fault, header_value_fault
 
-MANY_NODES: Final = 50  # above that, all of them asking all workloads is much traffic for little
+MANY_NODES: Final = 50  # beyond this, probes from all nodes to all workloads cost too much
 _MOST: Final = (1 << 31) - 1  # of Kubernetes' int32
 _HANDLERS: Final = "httpGet, tcpSocket, exec and grpc"
 
@@ -72,10 +72,10 @@ def _port(workload: Workload, port: int | str) -> str | None:
 
 
 def _hosts(catalog: Catalog, workload: Workload, probe: Probe) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with whom *probe* asks.
+    """Yield the errors in the hosts that *probe* contacts.
 
-    Every node asks, with what the document says: a probe of another's address has all of them
-    knock there.
+    Every node sends the probe that the document describes: with someone else's address, all nodes
+    would contact that host.
     """
     for name, handler in (("httpGet", probe.http_get), ("tcpSocket", probe.tcp_socket)):
         if handler is None or not handler.host:
@@ -102,7 +102,7 @@ def _own(catalog: Catalog, workload: Workload) -> set[str]:
 
 
 def probe_warnings(catalog: Catalog) -> Iterator[Fault]:
-    """Yield what probes of *catalog* seldom are meant to do."""
+    """Yield warnings for probes of *catalog* that probably do something unintended."""
     probed = [each for each in catalog.workloads.values() if each.spec.readiness_probe]
     for workload in probed:
         if workload.spec.readiness_probe and workload.spec.readiness_probe.exec:

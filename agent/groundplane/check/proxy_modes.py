@@ -1,4 +1,4 @@
-"""Proxy modes that there are, and what of a service is otherwise with those that nodes have."""
+"""Valid proxy modes, and how services behave differently with the modes that nodes have."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -28,7 +28,7 @@ def check_proxy_modes(catalog: Catalog) -> Iterator[Fault]:
 
 
 def proxy_mode_warnings(catalog: Catalog) -> Iterator[Fault]:
-    """Yield what of each service is otherwise on some nodes, or of no effect."""
+    """Yield a warning for each setting of a service that differs on some nodes or has no effect."""
     site = catalog.cluster.spec.proxy_mode
     modes = sorted({node.spec.proxy_mode or site for node in catalog.nodes.values()})
     used = [proxy_of(mode) for mode in modes if mode_fault(mode) is None]

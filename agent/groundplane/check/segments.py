@@ -1,4 +1,4 @@
-"""What is said of a layer-2 segment and of links, wherever it is said: on hypervisors and nodes."""
+"""Fields about layer-2 segments and links, shared by hypervisors and nodes."""
 
 import re
 from typing import Final
@@ -37,7 +37,7 @@ def segment(
 
 
 def within(field: str, given: tuple[str, ...], cidrs: tuple[str, ...]) -> FieldFaults:
-    """Yield faults of *given* that are no addresses of *cidrs*, or two of a family."""
+    """Yield an error for each of *given* outside *cidrs*, and for a second address of a family."""
     valid = [cidr for cidr in cidrs if range_fault(cidr) is None]
     families = [address.family_of(each) for each in given]
     for index, each in enumerate(given):

@@ -21,7 +21,7 @@ from groundplane.documents.service import (
 from groundplane.errors import Fault
 from groundplane.hint import Work, nearest
 
-_LOOK: Final = 20  # pairs of characters: what it costs to look at one workload
+_LOOK: Final = 20  # cost of comparing with one workload, in pairs of characters
 
 
 def warnings(catalog: Catalog) -> Iterator[Fault]:
@@ -82,7 +82,7 @@ def _slice_warnings(catalog: Catalog, index: LabelIndex) -> Iterator[Fault]:
 
 
 def _of_no_use(each: EndpointSlice, service: Service) -> Iterator[tuple[str, str]]:
-    """Yield what of a slice leads to none of its *service*."""
+    """Yield a warning for each part of a slice from which its *service* gets no endpoint."""
     name = service.metadata.name
     known = {(port.name, port.protocol) for port in service.spec.ports}
     for index, port in enumerate(each.ports):
@@ -97,7 +97,7 @@ def _of_no_use(each: EndpointSlice, service: Service) -> Iterator[tuple[str, str
 
 
 def _external(catalog: Catalog, service: Service) -> Iterator[Fault]:
-    """Yield what an ExternalName seldom means."""
+    """Yield warnings for settings that are rarely intended with an ExternalName."""
     name = service.spec.external_name or ""
     if service.spec.selector:
         message = "it selects nothing: a service of type ExternalName has no endpoints"
@@ -112,7 +112,7 @@ def nearest_labels(
 ) -> str:
     """Return a hint at the workloads that *service* was probably meant to select, or "".
 
-    *index* has all of them. Each is looked at, so that there is none once *work* is done.
+    *index* has all workloads. Each is compared, so there is no hint once *work* is used up.
     """
     work = work or Work()
     if not work.take(_LOOK * (len(catalog.workloads) + len(catalog.pod_templates))):

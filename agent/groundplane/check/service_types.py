@@ -1,4 +1,4 @@
-"""What a service of each type has and what it has not (ValidateService)."""
+"""Fields that services of each type may and may not have (ValidateService)."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ def check_type(service: Service) -> Iterator[tuple[str, str]]:
 
 
 def _not_on_nodes(service: Service) -> Iterator[tuple[str, str]]:
-    """Yield the faults of a service that no port of a node leads to."""
+    """Yield the errors of a service that has no ports on nodes."""
     spec = service.spec
     for index, port in enumerate(spec.ports):
         if port.node_port:

@@ -84,7 +84,7 @@ def _limits(catalog: Catalog) -> Iterator[Fault]:
 
 
 def _outside(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the faults of what the Cluster names that is not the site's own."""
+    """Yield the errors in the Cluster's ranges outside the site."""
     key, spec = key_of(catalog.cluster), catalog.cluster.spec
     for index, cidr in enumerate(spec.non_masquerade_cidrs):
         if fault := range_fault(cidr):
@@ -107,7 +107,7 @@ def _external(catalog: Catalog) -> Iterator[Fault]:
         for _, other in others:
             if address.overlap(cidr, other):
                 yield catalog.fault(key, path, f"{cidr} overlaps {other}")
-        # An address of two pools would be given twice.
+        # Two overlapping pools would assign the same address twice.
         if path.startswith("spec.loadBalancerPools"):
             others.append((path, cidr))
 

@@ -106,7 +106,7 @@ def _endpoint_address(text: str, family: str) -> str | None:
 
 
 def _in_service_range(catalog: Catalog, text: str) -> str | None:
-    """Return a fault when *text* is a service's; ranges that are none are faults of their own."""
+    """Return an error if *text* is in a service range; invalid ranges are reported elsewhere."""
     for cidr in catalog.cluster.spec.service_cidrs:
         with suppress(ValueError):
             if address.contains(cidr, text):

@@ -1,7 +1,7 @@
-"""What files of tenants say: only what the Cluster's spec.tenants lets them.
+"""Documents of tenants: they may say only what the Cluster's spec.tenants allows.
 
-A document belongs to the tenant whose path its file lies in, the longest one where there are several.
-What lies in no tenant's path belongs to those who run the site, and may say everything.
+A document belongs to the tenant whose path contains its file; of several, the longest path wins.
+A document outside all tenant paths belongs to the site's operators, and may say everything.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ _INSTEAD: Final = "groundplane/load-balancer-pool"
 
 
 def check_tenant_documents(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the faults of documents that say what their tenant may not, but for endpoints."""
+    """Yield the errors of documents that say what their tenant may not, except for endpoints."""
     hosts = LabelIndex(each for each in catalog.workloads.values() if each.spec.host_network)
     for tenant, document in _of_tenants(catalog):
         for path, message in _document(catalog, tenant, document, hosts):
@@ -144,7 +144,7 @@ def _load_balancer(catalog: Catalog, tenant: Tenant, service: Service) -> FieldF
 
 
 def _node_ports(catalog: Catalog, tenant: Tenant, service: Service) -> FieldFaults:
-    """Yield the node ports that are not the tenant's; one that is not fixed may be any."""
+    """Yield the node ports that the tenant may not use; an unfixed port may become any port."""
     spec, granted = service.spec, tenant.node_ports
     listed = [
         (f"spec.ports[{index}].nodePort", each.node_port) for index, each in enumerate(spec.ports)

@@ -1,4 +1,4 @@
-"""The Cluster's spec.tenants: paths of one tenant each, patterns, ranges and ports that are some."""
+"""The Cluster's spec.tenants: paths of one tenant each; valid patterns, ranges and ports."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Workloads: a node that exists, ports with names, addresses that can be theirs."""
+"""Workloads: they have an existing node, named ports, and addresses they can use."""
 
 from collections.abc import Iterator
 

@@ -213,7 +213,7 @@ def _dns_service(
 
 
 def mark_shared(services: Iterable[compiled.Service]) -> Iterator[compiled.Service]:
-    """Yield *services*, each with those of its addresses from outside that one before it has too."""
+    """Yield *services*, each marked with its external addresses that an earlier one also has."""
     known: set[str] = set()
     for each in services:
         outside = each.external_ips + each.load_balancer_ips if each.cluster_ips else ()
@@ -223,10 +223,10 @@ def mark_shared(services: Iterable[compiled.Service]) -> Iterator[compiled.Servi
 
 
 def _source_ranges(texts: Sequence[str], families: Sequence[Family]) -> tuple[str, ...]:
-    """Return *texts* without what others include; none where everything is let in.
+    """Return *texts* without ranges included in others; none if everything is allowed.
 
-    A /0 opens its family, and also the other one when no range is of that: then nothing said that
-    it is to be restricted. It stays in the list.
+    A /0 opens its family, and also the other family if that has no range: nothing then asks to
+    restrict it. The /0 stays in the list.
     """
     merged = [str(each) for each in cidr_merge(list(texts))]
     named = {family_of(each) for each in merged}

@@ -30,7 +30,7 @@ class Dataplane(Protocol[K, V]):
         """Return the objects of *part*; no two parts of one base have one in common. Pure."""
 
     def read(self, base: NodeBase) -> Mapping[K, V]:
-        """Return the objects that are there and ours; none where *base* needs another framework.
+        """Return our objects on the node; none if *base* needs another framework.
 
         It changes nothing on the node. KernelRefused where nothing can be read.
         """
@@ -77,13 +77,13 @@ class Drift(NamedTuple):
 class Watching(Protocol):
     """A dataplane that can tell cheaply whether others have changed its objects."""
 
-    resync_interval_s: float  # at most so long a change stays unseen that nobody reports
+    resync_interval_s: float  # the longest time that an unreported change stays unnoticed
 
     def drift(self, base: NodeBase) -> Drift | None:
-        """Return whether others may have changed what is ours since we read or wrote it.
+        """Return a Drift if others may have changed our objects since we read or wrote them.
 
-        It is asked often, so its answer is cheap; a drift where only reading would tell. What was
-        reported until then is forgotten.
+        Called often, so it is cheap: it also returns a Drift if only reading could tell. Changes
+        reported before the call are then forgotten.
         """
 
 

@@ -116,7 +116,7 @@ class Reconciler(Generic[K, V]):
     ) -> Mapping[Hashable, str]:
         """Return the first reason of each service or node that has an object of *reasons*.
 
-        Objects of the base, as routes to other nodes, and those of no part have theirs each.
+        Objects of the base, such as routes to other nodes, and of no part have a reason each.
         """
         left, found = dict(reasons), dict[Hashable, str]()
         for part in state.parts:
@@ -140,7 +140,7 @@ class Reconciler(Generic[K, V]):
         return combine(self._differences(known, state, keys))
 
     def _is_known(self, base: NodeBase) -> bool:
-        """Return whether what the dataplane holds is remembered, and counts with *base*, too."""
+        """Return whether the dataplane's content is remembered, and is also valid with *base*."""
         known = self._known
         return known is not None and (
             known.base is base or self.plane.context(known.base) == self.plane.context(base)

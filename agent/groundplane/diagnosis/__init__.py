@@ -1,2 +1,2 @@
-"""What is read of a node, and the packets that its rules are tried with: shared by the doctor and by
-proxy modes, which know what has to pass for them."""
+"""Facts read from a node, and the packets that test its rules: shared by the doctor and by the
+proxy modes, which know the traffic they require."""

@@ -1,6 +1,6 @@
 """Addresses out of the ranges of a site, for packets to try a node's rules with. Pure.
 
-A rule for a part of a range is so taken for one for the whole of it.
+So a rule for a part of a range is treated as a rule for the whole range.
 """
 
 from collections.abc import Iterator, Sequence
@@ -76,7 +76,7 @@ def examples(base: NodeBase, facts: Facts) -> Iterator[Examples]:
             continue
         link = uplink([node], facts)
         peers = [peer for peer in base.peers if of(peer.addresses) and of(peer.subnets)]
-        # One behind a tunnel where there is one: the others take the way that all know.
+        # Prefer a peer behind a tunnel: packets to other peers take ordinary routes.
         peer = next((each for each in peers if each.tunnel), peers[0] if peers else None)
         masquerader = of(peer.addresses) if peer else ""
         if peer and peer.tunnel:

@@ -1,7 +1,7 @@
 """Filters of others that drop what has to pass this node. Pure.
 
-A packet passes a hook only when every chain there lets it: an accept in one keeps no other from
-dropping it, and ours accept nothing for others.
+A packet passes a hook only when every chain there lets it: an accept in one chain does not stop
+another from dropping it, and our chains cannot accept packets on behalf of others.
 """
 
 from collections.abc import Iterator, Sequence

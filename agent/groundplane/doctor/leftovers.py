@@ -18,9 +18,9 @@ _LINKS = Path("/sys/class/net")
 
 
 def leftovers(present: Iterable[str], links: frozenset[str], wanted: Collection[str]) -> list[str]:
-    """Return those of the namespaces *present* that are of workloads, and not among *wanted*.
+    """Return the namespaces in *present* that belong to workloads and are not in *wanted*.
 
-    One is a workload's where this node has the link to it among *links*.
+    A namespace belongs to a workload if the node's end of its link is in *links*.
     """
     return sorted(
         name for name in present if name not in wanted and not links.isdisjoint(_links_to(name))
@@ -28,7 +28,7 @@ def leftovers(present: Iterable[str], links: frozenset[str], wanted: Collection[
 
 
 def found_here(wanted: Collection[str]) -> list[str]:
-    """Return the same of this machine."""
+    """Return the leftovers on this machine."""
     namespaces = [path.name for path in _NAMESPACES.glob("*")]
     if not namespaces:
         return []

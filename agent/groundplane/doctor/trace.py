@@ -55,7 +55,7 @@ def outcomes(ruleset: Ruleset, chain: ListedChain, packet: KnownPacket) -> Itera
 
 
 def final_verdict(ways: Iterable[Traced]) -> Traced:
-    """Return the one of a packet's `outcomes` that is its end by those rules that surely match."""
+    """Return the first of a packet's `outcomes` that is certain and decides its fate."""
     return next(found for found in ways if found.certain and found.verdict != "notrack")
 
 

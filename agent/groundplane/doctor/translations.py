@@ -1,4 +1,4 @@
-"""Rules of others that reach a service's packets before ours do, or that use what is ours. Pure.
+"""Rules of others that see a service's packets before ours do, or that use what is ours. Pure.
 
 The first chain of type nat that translates a connection's packet decides, by priority; ours are
 at -100 in prerouting and output.
@@ -79,7 +79,7 @@ def _met(
 
 
 def _place(met: list[tuple[str, Traced]]) -> ChainKey:
-    """Return the chain of the first rule that is met."""
+    """Return the chain of the first rule in *met*."""
     return next(each.rule.chain for _, each in met if each.rule)
 
 

@@ -1,8 +1,7 @@
 """From a directory of YAML and JSON to a catalog, or to every fault of its documents at once.
 
-This is the shell's end of the line: the only reader of the source. Documents are split, parsed
-(`yaml`, `json`), read into structs (`convert`), and collected; lines are looked up (`positions`) only
-for what is wrong.
+Only this package reads the source. Documents are split, parsed (`yaml`, `json`), read into structs
+(`convert`), and collected; line numbers are looked up (`positions`) only for errors.
 """
 
 from groundplane.load.directory import line_of, load, place

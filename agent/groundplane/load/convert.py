@@ -25,14 +25,14 @@ MOST: Final = 10 * MAX_FAULTS  # faults of one document
 
 
 class Asked(NamedTuple):
-    """What messages ask for that costs something: how scalars are *written*, and hints by *work*."""
+    """Costly inputs to messages: the original text of scalars (*written*), and hints (*work*)."""
 
     written: Written
     work: Work
 
 
 def convert(value: object, type_: type[T], asked: Asked) -> T | list[tuple[str, str]]:
-    """Return *value* as a *type_*, or the (path, message) of each of its faults, of the first MOST."""
+    """Return *value* as a *type_*, or the (path, message) of each of its first MOST errors."""
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError:
@@ -52,8 +52,8 @@ def _info(type_: type) -> inspect.Type:
 def _without_unset(value: Any, type_: inspect.Type) -> Any:
     """Return *value* without fields that are null: kubectl prints `endpoints: null` for none.
 
-    Some fields of Kubernetes are not written, too, where they are empty (Document.empty_is_unset).
-    Only fields: a null label stays a fault, since a selector without it would mean more.
+    Some fields of Kubernetes also count as unset when empty (Document.empty_is_unset). Only fields
+    are removed: a null label stays an error, since a selector without it would match more.
     """
     match type_:
         case inspect.StructType(cls=cls, fields=fields) if isinstance(value, dict):

@@ -1,9 +1,8 @@
-"""What a YAML document would cost its parser, found out before that is run. Pure.
+"""Cost of parsing a YAML document, estimated before the parser runs. Pure.
 
 The parser's time grows with the square of the depth of flow collections (100 kB of `[` took 35 s), and
-it writes each alias out, so that 1 MB of text became 2 GB. A look at the characters finds the
-documents that could be such; only those are read once more, event by event, and no further than
-to what is too much.
+it writes each alias out, so that 1 MB of text became 2 GB. A scan of the characters finds
+suspicious documents; only those are read once more, event by event, until the limit is exceeded.
 """
 
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ MAX_VALUES: Final = 4_000_000  # of a document: four times those of 10,000 servi
 _SUSPECT: Final = MAX_DEPTH // 2
 _BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS: Final = bytes({*range(256)} - {*b"[]{}"})
-_INDENTS: Final = bytes.maketrans(b"\t-?:", b"    ")  # what stands before the values of a block
+_INDENTS: Final = bytes.maketrans(b"\t-?:", b"    ")  # the characters before the values of a block
 _PUNCTUATION: Final = 2  # bytes that come with each value: quotes, brackets, a comma and a space
 _DEEP: Final = f"nested more than {MAX_DEPTH} deep; make it flatter"
 _CYCLE: Final = "an alias of what it stands in; write the value out"
@@ -26,7 +25,7 @@ _TOO_MUCH: Final = (
 
 
 class CostError(Exception):
-    """A document costs too much; *line* (from 1) is where that is seen."""
+    """A document costs too much; *line* (from 1) is where it exceeds the limit."""
 
     def __init__(self, message: str, line: int) -> None:
         super().__init__(message)
@@ -56,9 +55,9 @@ def check_cost(text: str, room: Room) -> None:
 
 
 def _may_be_deep(text: str) -> bool:
-    """Return whether *text* could be too deep: quotes and comments are taken for what they are not."""
+    """Return whether *text* could be too deep; text in quotes and comments counts as structure."""
     raw = text.encode(errors="replace")
-    # Each level of a block is to the right of the one around it, but for a list below its key.
+    # Each block level is indented further than its parent, except a list below its key.
     if b" " * _SUSPECT in raw.translate(_INDENTS):
         return True
     brackets = raw.translate(_BRACKETS, _NO_BRACKETS)
@@ -73,7 +72,7 @@ def _may_be_deep(text: str) -> bool:
 
 
 def _most_values(text: str) -> int:
-    """Return how many values *text* has at most: one of these characters is before each."""
+    """Return an upper bound for the values in *text*: one of these characters precedes each."""
     return sum(map(text.count, ",[{:-?\n")) + 1
 
 
@@ -89,7 +88,7 @@ def _read(text: str, room: Room) -> None:
         if "nesting" in str(error.context or "") + str(error.problem or ""):
             raise CostError(_DEEP, _line(error.problem_mark)) from None
     except yaml.YAMLError:
-        pass  # a character that YAML has not: the parser says where
+        pass  # a character that YAML forbids: the parser says where
 
 
 def _line(mark: Any) -> int:
@@ -97,7 +96,7 @@ def _line(mark: Any) -> int:
 
 
 class _Reading:
-    """Adds up what is written out: of each collection that is open, and of each anchor."""
+    """Sums the expanded size of each open collection and of each anchor."""
 
     def __init__(self, room: Room) -> None:
         self._room = room

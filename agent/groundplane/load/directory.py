@@ -154,7 +154,7 @@ def _read(item: Item, findings: Findings) -> Object | None:
 
 
 def _in_default_namespace(value: dict[str, Any]) -> dict[str, Any]:
-    """Return the document *value* without a namespace that is empty: that is `default`, too."""
+    """Return the document *value* without an empty namespace, which also means `default`."""
     meta = value.get("metadata")
     if not isinstance(meta, dict) or meta.get("namespace") != "":
         return value
@@ -163,7 +163,7 @@ def _in_default_namespace(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _written(text: str, within: str, work: Work, path: str) -> str:
-    """Return the scalar at *path* as the document *text* has it, "" where it is none."""
+    """Return the scalar at *path* as written in the document *text*, "" if there is no scalar."""
     if not work.take(_LOOK_UP):
         return ""
     from groundplane.load import positions  # PyYAML: imported once something is wrong
@@ -215,7 +215,7 @@ def _moved(fault: Fault, texts: Texts) -> Fault:
 def line_of(origin: Origin, texts: Texts | None = None) -> Origin:
     """Return *origin* at the line of the item, where its document is a List.
 
-    What is read of the files is kept in *texts* for the next one.
+    *texts* caches what is read from the files, for the next call.
     """
     texts = {} if texts is None else texts
     return _moved(Fault(origin, "", "", ""), texts).origin

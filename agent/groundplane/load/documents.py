@@ -18,7 +18,7 @@ from groundplane.load.kinds import is_skipped, name_of
 from groundplane.processes.limits import memory_limit
 
 MAX_FILE_BYTES: Final = 64 << 20
-_ENOUGH: Final = 100 * MAX_FAULTS  # nobody reads what is behind so many; they would fill memory
+_ENOUGH: Final = 100 * MAX_FAULTS  # nobody reads more errors than this, and more would fill memory
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Findings:
 
     @property
     def full(self) -> bool:
-        """Whether there are so many faults that what is behind them is not read."""
+        """Whether there are so many errors that the rest of the source is not read."""
         return len(self.faults) > _ENOUGH
 
 
@@ -48,7 +48,7 @@ class Item(NamedTuple):
 
 
 def text_of(path: Path) -> str | Fault:
-    """Return the text of the file *path*, or why it has none."""
+    """Return the text of the file *path*, or the reason why it cannot be read."""
     start = Origin(str(path), 1)
     try:
         found = path.stat()

@@ -1,4 +1,4 @@
-"""What tells whether a source has changed, without reading it."""
+"""Fingerprint of a source: shows whether the source has changed, without reading its files."""
 
 from pathlib import Path
 

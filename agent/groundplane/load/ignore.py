@@ -11,7 +11,7 @@ HINT: Final = f"a file that is not for groundplane can be named in {IGNORE_FILE}
 
 _NO_PATTERN: Final = "gitignore(5) has no such pattern"
 _STARS: Final = re.compile(r"\*+")
-# Folders below one, not that folder itself; pathspec takes it for that one, too.
+# Matches folders below a folder, not that folder itself; pathspec also matches the folder.
 _FOLDERS_BELOW: Final = re.compile(r"(^|[/!])\*\*/ *$")
 _FOLDER_END: Final = "ps_d"  # pathspec's name of the group that matches a folder's last slash
 _MAX_STARS: Final = 3  # each more multiplies the time to match by the length of a name
@@ -26,9 +26,9 @@ class PatternError(Exception):
 
 
 class _Pattern(NamedTuple):
-    """A pattern as pathspec has it, whose *regex* matches what is below a folder that it names, too.
+    """A pattern of pathspec; its *regex* also matches everything below a folder it names.
 
-    *below*: it names what is below a folder, and not the folder.
+    *below*: the pattern names what is below a folder, not the folder itself.
     """
 
     regex: re.Pattern[str]
@@ -36,7 +36,7 @@ class _Pattern(NamedTuple):
     below: bool
 
     def matches(self, path: str) -> bool:
-        """Return whether *path* itself is named, and not a folder that it is in."""
+        """Return whether the pattern names *path* itself, not just a folder that contains it."""
         return any(self._is_whole(found, path) for found in self.regex.finditer(path))
 
     def _is_whole(self, found: re.Match[str], path: str) -> bool:

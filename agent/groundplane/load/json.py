@@ -16,7 +16,7 @@ _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class JsonError(Exception):
-    """The text is not JSON; *line* (from 1) is where it stops to be."""
+    """The text is not JSON; *line* (from 1) is where it stops being valid."""
 
     def __init__(self, message: str, line: int) -> None:
         super().__init__(message)
@@ -24,7 +24,7 @@ class JsonError(Exception):
 
 
 def documents(text: str) -> list[tuple[Text, object]]:
-    """Return the documents of *text*, each with its value; JsonError says why they are none."""
+    """Return the documents of *text*, each with its value; JsonError if *text* is not JSON."""
     found: list[tuple[Text, object]] = []
     at, line, seen = _start(text, 0), 1, 0
     while at < len(text):

@@ -61,7 +61,7 @@ def _group(api: str) -> str:
 
 
 def refusal(api: str, kind: str, spec: object) -> tuple[str, str] | None:
-    """Return the field and the fault of a document that is none of KINDS, None if it is skipped.
+    """Return the field and the error of a document outside KINDS, None if the document is skipped.
 
     A kind of another project's API group is skipped, also if it has the name of one of KINDS.
     *spec* is what the document has under this name.
@@ -81,7 +81,7 @@ def refusal(api: str, kind: str, spec: object) -> tuple[str, str] | None:
 
 
 def name_of(api: str, kind: str) -> str:
-    """Return what notices call a *kind* that is skipped: with its API where we have one, too."""
+    """Return the name of a skipped *kind* in notices: with its API if we have one of that name."""
     ours = kind in _VERSIONS or kind in {unsupported for _, unsupported in _UNSUPPORTED}
     return f"{api} {kind}" if ours else kind
 
@@ -98,7 +98,7 @@ def is_skipped(api: str, kind: str) -> bool:
 
 
 def pod_templates(value: Mapping[str, Any]) -> Iterator[PodTemplate]:
-    """Yield what the pods of a document that is skipped would be, if it has any."""
+    """Yield the pod templates of a skipped document, if it has any."""
     meta, spec = _mapping(value, "metadata"), _mapping(value, "spec")
     for at in ((), ("template",), ("jobTemplate", "spec", "template")):
         if bool(at) == (value["kind"] == "Pod"):

@@ -29,7 +29,7 @@ def _compose(text: str) -> yaml.Node | None:
 def _items(text: str) -> list[tuple[int, int, int]]:
     """Return line, start and end of each item of a List that is written as kubectl prints it.
 
-    A List has megabytes, and an item is composed in no time.
+    A List has megabytes; composing a single item is fast.
     """
     head = _ITEMS.search(text)
     if head is None:
@@ -47,20 +47,20 @@ def _items(text: str) -> list[tuple[int, int, int]]:
 
 
 def _within(text: str, path: str) -> tuple[int, str, list[str | int]]:
-    """Return line and text of what of a document *path* leads into, and the steps from there."""
+    """Return line and text of the part of a document with *path*, and the steps from there."""
     found = list(steps(path))
     if found[:1] == ["items"] and len(found) > 1 and isinstance(found[1], int):
         items = _items(text)
         if found[1] < len(items):
             line, start, end = items[found[1]]
             item = text[start:end].replace("-", " ", 1)
-            if _compose(item) is not None:  # an alias leads out of it
+            if _compose(item) is not None:  # None if an alias leads out of the item
                 return line, item, found[2:]
     return 0, text, found
 
 
 def line_of(text: str, path: str) -> int:
-    """Return the line (from 0) of *path* in *text*, of the deepest part of it that is there."""
+    """Return the line (from 0) of *path* in *text*, or of the deepest part of it that exists."""
     first, text, remaining = _within(text, path)
     node, line = _compose(text), 0
     for step in remaining:
@@ -113,7 +113,7 @@ def key_that_is_none(text: str) -> int:
 def duplicate_keys(text: str) -> list[tuple[int, str, str]]:
     """Return line (from 0), path and name of each key that its mapping already has."""
     found: list[tuple[int, str, str]] = []
-    visited: set[int] = set()  # aliases: a bomb of them, or one that holds itself
+    visited: set[int] = set()  # guards against alias bombs, and an alias that contains itself
 
     def visit(node: yaml.Node | None, path: str) -> None:
         if id(node) in visited:

@@ -1,9 +1,9 @@
 """The one door to a YAML parser, so that it can be replaced.
 
 ryaml (Rust, YAML 1.2 core schema) is twenty times faster than PyYAML and has none of YAML 1.1's
-traps: `NO`, `0644`, `22:22` and a MAC address stay strings, duplicate keys are errors. What
-would cost it too much is refused before it runs (`cost`). It keeps no positions, so `positions` asks
-PyYAML's composer for those, after a fault.
+traps: `NO`, `0644`, `22:22` and a MAC address stay strings, duplicate keys are errors. Documents
+too costly for ryaml are rejected before it runs (`cost`). ryaml keeps no positions, so after an
+error `positions` asks PyYAML's composer for them.
 """
 
 import re
@@ -60,7 +60,7 @@ def split(text: str) -> list[Text]:
 def parse(text: str, first: int = 1, room: Room | None = None) -> object:
     """Return the value of one document: dicts, lists, strings, numbers, booleans and None.
 
-    *first* is the line of the file that *text* starts on, *room* what aliases may still come to.
+    *first* is the line of the file that *text* starts on, *room* the space left for aliases.
     """
     try:
         check_cost(text, room or Room())

@@ -13,7 +13,7 @@ class ProbeOutcome(NamedTuple):
     reason: str
 
 
-# What says nothing of who was asked: we have no descriptor, memory or port left to ask with.
+# Errors of this node, not of the workload: no descriptor, memory or port left for a check.
 _OURS: Final = frozenset(
     (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN)
 )

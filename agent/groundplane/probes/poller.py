@@ -32,7 +32,7 @@ class Poller:
 
     def _ready(self) -> None:
         for descriptor, _ in self._epoll.poll(0):
-            # One that an earlier event of the same batch has ended is not there any more.
+            # A check that an earlier event of the same batch ended is no longer registered.
             if resume := self._resume.get(descriptor):
                 resume()
         self._afterwards()

@@ -75,7 +75,7 @@ class _Watched:
         return Verdict(state.passing, self.since, why, self.seconds, max(-state.run, 0))
 
 
-# When, and for whom; a check that takes too long then, None where one begins.
+# Time, sequence number, workload; the check that times out then, None if a check starts then.
 _Entry = tuple[float, int, _Watched, _Underway | None]
 
 

@@ -54,7 +54,7 @@ def _after_failure(state: State, probe: Probe, now: float) -> State:
 
 
 def hold(falls: int, period: int) -> float:
-    """Return for how many seconds one that fell *falls* times has to pass before it comes back."""
+    """Return how many seconds a workload that fell *falls* times must pass before it is ready."""
     if falls <= FREE_FALLS:
         return 0.0
     return min(period * 2.0 ** (falls - FREE_FALLS), LONGEST_HOLD_S)

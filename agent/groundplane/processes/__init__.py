@@ -1,1 +1,1 @@
-"""Children: how they are started, what they may use, and how much of what they say is read."""
+"""Child processes: how they start, their resource limits, and how much of their output is read."""

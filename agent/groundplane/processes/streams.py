@@ -1,4 +1,4 @@
-"""What is kept of what a child process prints: nobody who fills a pipe fills our memory."""
+"""Bounded reading of a child's output: a child that fills a pipe cannot fill our memory."""
 
 import asyncio
 from collections.abc import Callable
@@ -53,7 +53,7 @@ async def all_of(stream: asyncio.StreamReader, most: int, stop: Callable[[], Non
 async def end(child: asyncio.subprocess.Process) -> None:
     """Kill *child* where it runs, and wait for it; what it still says is read and dropped.
 
-    Whoever else holds its pipes, as a connection that ssh shares, is waited for a second.
+    If another process holds its pipes, such as a shared ssh connection, wait at most a second.
     """
     if child.returncode is not None:
         return

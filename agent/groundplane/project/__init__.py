@@ -1,7 +1,7 @@
 """`project`: the site as one node has to see it, split into parts that are rendered one by one.
 
-A part is a frozen value, and no two parts render to the same kernel object or record: what has to
-be rewritten after a change is found by comparing parts, at a cost proportional to the change.
+A part is a frozen value, and no two parts render to the same kernel object or record. Comparing
+parts finds what to rewrite after a change, at a cost proportional to the change.
 """
 
 from groundplane.project.node import project, project_base, project_service

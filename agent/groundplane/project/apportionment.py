@@ -1,8 +1,8 @@
-"""Slots: how endpoints share the numbers that a connection draws one of. Pure, whole numbers only.
+"""Slots: numbers shared out among endpoints; a connection draws one. Pure, whole numbers only.
 
 A service port's endpoints stand in numbered slots. Drawn at random, each endpoint has as many
 slots as its weight says (`share_out`). With consistent hashing the client's address gives the
-number, and each slot goes to the endpoint that wants it most (`hash_table`).
+number, and each slot goes to the endpoint with the highest score for it (`hash_table`).
 """
 
 import hashlib
@@ -36,11 +36,11 @@ def share_out(weights: Sequence[int]) -> list[int]:
 
 
 def _rounded(weights: Sequence[int], size: int) -> list[int]:
-    """Return *size* slots shared out by *weights*, of which no more than *size* are above 0."""
+    """Return *size* slots shared out by *weights*; at most *size* of the weights are above 0."""
     shares = [min(weight, 1) for weight in weights]
     heavy = [index for index, weight in enumerate(weights) if weight]
     left, total = size, sum(weights)
-    # Who would get less than one slot has one, and the others share what is left then.
+    # Endpoints with a share below one slot get one; the others share the remaining slots.
     while light := [index for index in heavy if weights[index] * left < total]:
         left, total = left - len(light), total - sum(weights[index] for index in light)
         gone = set(light)
@@ -78,7 +78,7 @@ def hash_table(names: Sequence[bytes], weights: Sequence[int]) -> list[int]:
 
 @lru_cache(maxsize=4096)
 def _wishes(name: bytes) -> tuple[int, ...]:
-    """Return 32 bits for each slot: how much the endpoint *name* wants it."""
+    """Return 32 bits for each slot: the score of the endpoint *name* for that slot."""
     words: tuple[int, ...] = _WORDS.unpack(hashlib.shake_128(name + _HASHED).digest(4 * HASH_SLOTS))
     return words
 
@@ -90,7 +90,7 @@ def _scores(name: bytes, weight: int) -> list[float]:
 def numbers(names: Sequence[bytes], size: int) -> dict[bytes, int]:
     """Return a number below *size* for each of *names*, all different, whatever their order.
 
-    Another name that comes or goes moves a number only where their hashes collide.
+    Adding or removing a name changes the number of another only where their hashes collide.
     """
     return ordered_numbers(names, partial(_home, size=size), size)
 

@@ -1,4 +1,4 @@
-"""Which addresses of services come to an endpoint as they are, by what the catalog says. Pure."""
+"""Service addresses whose packets reach an endpoint untranslated, by the catalog. Pure."""
 
 from collections.abc import Collection
 
@@ -9,7 +9,7 @@ from groundplane.site import compiled
 def dsr_addresses(site: compiled.Site, way: Forwarding, own: Collection[str]) -> tuple[str, ...]:
     """Return the services' addresses that nodes of *site* send by *way* to *own* ones, in order.
 
-    Whether the endpoint is ready or draining is of no matter: what is under way to it is answered.
+    Draining and unready endpoints count: they answer packets already on their way.
     """
     found = {
         address

@@ -1,4 +1,4 @@
-"""How much of a state a change may concern, so that nothing else is looked at."""
+"""Extent of a change: the parts of a state that may differ; all others are skipped."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from groundplane.site.blocks import Key
 
 @dataclass(frozen=True)
 class All:
-    """Every part may be another one."""
+    """Every part may differ."""
 
     def keys(self, every: Collection[PartKey]) -> Collection[PartKey]:
         """Return the keys of the parts that may differ, of *every* one there is."""
@@ -22,7 +22,7 @@ class All:
 
 @dataclass(frozen=True)
 class Only:
-    """No other services, and workloads of no other nodes, are new; and perhaps the base."""
+    """Only these services, the workloads of these nodes, and the base may differ."""
 
     services: Collection[Key]
     nodes: Collection[NodeKey] = ()
@@ -36,7 +36,7 @@ class Only:
 
 @dataclass(frozen=True)
 class Repair:
-    """Nothing is new: what others changed, or what was refused, is applied again."""
+    """Nothing is new: apply again what other programs changed, or what was refused."""
 
     def keys(self, _every: Collection[PartKey]) -> Collection[PartKey]:
         return ()
@@ -49,7 +49,7 @@ Extent = All | Only | Repair
 
 
 def both(one: Extent, other: Extent) -> Extent:
-    """Return what a change is that makes both."""
+    """Return the extent of a change that makes both changes."""
     match one, other:
         case (All(), _) | (_, All()):
             return All()

@@ -102,7 +102,7 @@ def project_service(service: compiled.Service, place: Place, failing: Failing) -
 def _here(service: compiled.Service, place: Place) -> tuple[str, ...]:
     """Return the addresses of all endpoints of *service* that are, or may be, at *place*.
 
-    Also of those that are leaving; of what an EndpointSlice names it is not known where it is.
+    Includes draining endpoints, and those of EndpointSlices, whose node is unknown.
     """
     rows = service.endpoints.rows()
     here = [

@@ -1,4 +1,4 @@
-"""`choose`: of a service's endpoints those that count at a place, by conditions, hints and health."""
+"""`select_endpoints`: selects a service's endpoints at a place, by conditions, hints and health."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -53,10 +53,10 @@ def select_endpoints(
 def select_again(
     service: compiled.Service, place: Place, chosen: SelectedEndpoints, having: Sequence[object]
 ) -> SelectedEndpoints:
-    """Return what *chosen* is where only endpoints *having* something count: a family, a port.
+    """Return *chosen* selected again among only the endpoints *having* something: a family, a port.
 
-    The choice is one of each family and port, as an EndpointSlice is: what one has not got must
-    not keep another from being chosen.
+    Endpoints are selected per family and port, as in an EndpointSlice: an endpoint that lacks the
+    family or port must not displace one that has it.
     """
     draining = chosen.serving[len(chosen.ready) :]
     return _chosen(

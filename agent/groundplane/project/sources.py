@@ -8,8 +8,8 @@ from groundplane.project.state import NodeBase, VirtualService
 def allowed_sources(base: NodeBase, service: VirtualService, family: Family) -> list[str]:
     """Return the ranges of *family* that loadBalancerSourceRanges lets in.
 
-    A node that has a load-balancer address itself asks by that address, so it is let in where the
-    ranges have the node (kube-proxy: allowFromNode).
+    A node that has a load-balancer address itself uses it as its source address, so that address is
+    allowed if the ranges include the node (kube-proxy: allowFromNode).
     """
     ranges = [cidr for cidr in service.source_ranges if family_of(cidr) == family]
     if any(contains(cidr, text) for cidr in ranges for text in base.addresses):

@@ -26,8 +26,8 @@ PartKey = Key | NodeKey  # of every part but the base
 class Peer(msgspec.Struct, frozen=True):
     """Another node: its addresses, and the workload subnets behind it.
 
-    *tunnel* is that of its addresses where the overlay leads to it, "" where packets go without.
-    Not *on_link* either, the site's own routers have to know the way.
+    *tunnel* is the one of its addresses that the overlay sends to, "" without an overlay. If it is
+    also not *on_link*, the site's own routers need a route to it.
     """
 
     name: str
@@ -198,7 +198,7 @@ def subject_of(part: Part) -> str:
 
 @dataclass(frozen=True)
 class NodeState:
-    """The whole of it: one base, one part a service, and one a node that has workloads."""
+    """State of a node: one base, one part per service, and one per node that has workloads."""
 
     base: NodeBase
     services: Map[Key, VirtualService]
@@ -230,7 +230,7 @@ class NodeState:
         return {*self.services, *self.workloads}
 
     def part(self, key: PartKey) -> Part | None:
-        """Return the part that is not the base and has *key*, None for none."""
+        """Return the part with *key*, other than the base; None if there is none."""
         if isinstance(key, NodeKey):
             return self.workloads.get(key)
         return self.services.get(key)

@@ -21,8 +21,8 @@ _WIDTHS: Final = {"IPv4": 4, "IPv6": 16}
 def targets(
     service: compiled.Service, family: Family, place: Place, of_all: SelectedEndpoints
 ) -> list[Targets]:
-    """Return the targets of each port of *service* in *family*; *of_all* are those chosen whether
-    they have the port and an address or not."""
+    """Return the targets of each port of *service* in *family*; *of_all* are the endpoints selected
+    regardless of whether they have the port and an address."""
     endpoints, width = service.endpoints, _WIDTHS[family]
     packed = bytes.fromhex(endpoints.ipv4 if family == "IPv4" else endpoints.ipv6)
     if not packed:
@@ -103,7 +103,7 @@ def _slots(
 
 
 def _numbers(every: Sequence[bytes]) -> dict[bytes, int]:
-    """Return a number for each target, the same whatever is healthy: clients are kept by it."""
+    """Return a number for each target, independent of health: session affinity stores it."""
     return numbers([each for each in dict.fromkeys(every) if each], MAX_STICKY_ENDPOINTS)
 
 

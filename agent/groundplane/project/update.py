@@ -28,7 +28,7 @@ def project_snapshot(snapshot: Snapshot, node: str, failing: Failing) -> NodeSta
 
 
 def project_services(snapshot: Snapshot, base: NodeBase, failing: Failing) -> NodeState:
-    """Return what the node of *base*, which is of *snapshot*, has to do."""
+    """Return what the node of *base*, a base made from *snapshot*, has to do."""
     place = place_of(snapshot.head, base.name)
     services = (project_service(each, place, failing) for each in snapshot.every_service())
     return NodeState.of(base, services, map(node_workloads, snapshot.every_node_workloads()))
@@ -37,10 +37,10 @@ def project_services(snapshot: Snapshot, base: NodeBase, failing: Failing) -> No
 def project_change(
     state: NodeState, old: Snapshot, new: Snapshot, keys: set[Key], failing: Failing
 ) -> tuple[NodeState, Extent]:
-    """Return *state*, which was made of *old*, as *new* makes it, and the parts that may differ.
+    """Return *state*, made from *old*, updated to *new*, and the parts that may differ.
 
-    *keys* are the services that differ between the two snapshots. All may differ where the node
-    has another zone now.
+    *keys* are the services that differ between the two snapshots. All parts may differ if the zone
+    of the node has changed.
     """
     node = state.base.name
     if place_of(old.head, node) != place_of(new.head, node):
@@ -56,7 +56,7 @@ def project_change(
 
 
 def _base(known: NodeBase, old: Snapshot, new: Snapshot) -> NodeBase:
-    """Return the base that *new* makes; *known*, which is of *old*, itself where it is the same."""
+    """Return the base made from *new*; *known*, the base made from *old*, if both are equal."""
     node = known.name
     same_but_sizes = replaced(new.head, sizes=old.head.sizes) == old.head
     if same_but_sizes and old.workloads(node) == new.workloads(node):
@@ -100,7 +100,7 @@ class WorkloadIndex:
                 known[workload] = left
 
     def change(self, old: Snapshot, new: Snapshot, keys: Iterable[Key]) -> None:
-        """Take over that the services *keys* are as *new* has them, and no more as *old*."""
+        """Update the index for the services *keys*, from their versions in *old* to *new*."""
         for key in keys:
             if before := old.service(key):
                 self._remove(before)

@@ -1,4 +1,4 @@
-"""One ssh connection for many looks: to make one costs the server more than to answer a look.
+"""One ssh connection for many polls: opening one costs the server more than answering a poll.
 
 ssh makes it (ControlMaster) and leaves it to a process of its own, which ends once nobody has used it
 for a while. Whoever was trusted when it was made is not asked for again, so it is replaced when a file
@@ -26,21 +26,21 @@ class SshConnection:
     def __init__(self, directory: Path, files: Sequence[Path], waits: Waits) -> None:
         self._directory, self._files, self._waits = directory, files, waits
         self._made_with = ""
-        self._old = 0.0  # when it is
+        self._old = 0.0  # time after which the connection is too old
         self.socket = ""  # its name in the directory, which is short enough for one; ssh makes it
 
     def is_there(self) -> bool:
         return (self._directory / self.socket).is_socket()
 
     async def renew(self) -> None:
-        """Let a new one be made where it might not be like this one."""
+        """Replace the connection if the files or its age require a new one."""
         found = _digest(self._files)
         if not found or found != self._made_with or time.monotonic() > self._old:
             await self.end()
         self._made_with = found
 
     async def end(self) -> None:
-        """End it, and those of earlier agents; let the next one be another."""
+        """End this connection and those of earlier agents; pick a new socket name for the next."""
         for path in self._directory.glob(_SOCKETS):
             await _exit(path, self._waits.leaving)
             path.unlink(missing_ok=True)

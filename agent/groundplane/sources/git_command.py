@@ -99,7 +99,7 @@ class Git:
             raise SourceError(f"{self.name}: git is not installed, and this source needs it")
         cpu = f"--cpu={CPU_S}:{CPU_S + LAST_WORDS_S}"
         limits = [f"--fsize={self.max_bytes}", f"--as={memory_limit()}", cpu, "--core=0"]
-        # With the signal, whoever writes too much would die without a word.
+        # With the signal, a process that writes too much would die without an error message.
         command = ["prlimit", *limits, "env", "--ignore-signal=XFSZ", "git", *arguments]
         return ["choom", "-n", str(OOM_SCORE), "--", *command]
 

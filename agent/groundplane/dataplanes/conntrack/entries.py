@@ -26,7 +26,7 @@ _zone = struct.Struct(">H")
 
 
 def listing(protocol: Protocol) -> bytes:
-    """Return what makes the kernel list entries of *protocol* alone, of TCP without an answer.
+    """Return the filter to list only entries of *protocol*, and of TCP only unanswered ones.
 
     A kernel that does not know a filter lists more (by protocol: before 5.9).
     """
@@ -76,7 +76,7 @@ class Layout:
         )
 
     def flow(self, answer: bytes) -> Flow | None:
-        """Return the entry that the body *answer* is; None for one that was not to be listed."""
+        """Return the entry in the body *answer*; None for an entry that was not requested."""
         if len(answer) < self._end:
             return self._plainly(answer)
         (
@@ -159,7 +159,7 @@ _BEFORE_PROTOCOL: Final = _header.pack(5, _NUMBER)
 
 
 def reader(protocols: Collection[Protocol]) -> Callable[[bytes], Flow | None]:
-    """Return what reads an entry of *protocols*, of either family: None for any other."""
+    """Return a reader for entries of *protocols*, of either family; it returns None for others."""
     layouts = {
         (AF[family], NUMBERS[protocol]): LAYOUTS[family, protocol]
         for family, protocol in product(FAMILIES, protocols)

@@ -9,11 +9,11 @@ from groundplane.project.state import NodeBase, Part, VirtualPort, VirtualServic
 
 ExpectedObject = (
     Frontend | Flow
-)  # a frontend with its targets, or a stale entry, which nobody wants
+)  # a frontend with its targets, or a stale entry, which is never desired
 
 
 def render(base: NodeBase, part: Part) -> dict[ExpectedObject, FlowTargets]:
-    """Return the targets of each frontend of *part*: none of the base."""
+    """Return the targets of each frontend of *part*; the base has no frontends."""
     if not isinstance(part, VirtualService) or not part.cluster_ips:
         return {}
     found: dict[ExpectedObject, FlowTargets] = {}

@@ -2,8 +2,8 @@
 
 An entry outlives the rules that made it for as long as its client keeps sending, so a client
 with an open socket, or one that connects again and again from one port, stays with a removed endpoint
-(kubernetes#139628). Of UDP and SCTP every entry counts. Of TCP only those do that nobody has
-answered: established connections end by themselves, and those of a draining endpoint live on.
+(kubernetes#139628). Every entry of UDP and SCTP counts. Of TCP only unanswered entries
+count: established connections end by themselves, and those of a draining endpoint continue.
 
 Addresses are packed: 4 or 16 bytes in network order.
 """
@@ -71,7 +71,7 @@ class Range(NamedTuple):
 
 
 class Scope(msgspec.Struct, frozen=True):
-    """Where every translated flow is ours, so that one that nobody expects is a leftover.
+    """Where every translated flow is ours, so that an unexpected flow there is a leftover.
 
     *services* has the service ranges. *node_ports* (first, last) of *here*, this node's addresses,
     are ours only where the flow leads to a workload or a node: other programs publish ports of theirs
@@ -125,7 +125,7 @@ def stale(
         if targets is not None:
             if frontend not in known:
                 known[frontend] = frozenset(targets)
-            # What others track in a zone of their own is translated in ours.
+            # An entry that others track in their own zone is translated by an entry in our zone.
             elsewhere = flow.zone and not flow.is_translated
             if not elsewhere and flow.target not in known[frontend]:
                 found.append(flow)

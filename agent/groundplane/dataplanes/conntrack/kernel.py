@@ -28,7 +28,7 @@ from groundplane.net.protocols import FAMILIES, Protocol
 _SUBSYSTEM: Final = 1  # NFNL_SUBSYS_CTNETLINK
 _GET, _DELETE, _GET_STATS = (_SUBSYSTEM << 8 | command for command in (1, 2, 5))
 _GLOBAL_ENTRIES: Final = 1  # CTA_STATS_GLOBAL_ENTRIES
-# To read and to pass over so many entries takes less than to go through 262,144 buckets once more.
+# Reading and skipping this many entries is faster than scanning 262,144 buckets once more.
 _FEW: Final = 1000
 
 
@@ -45,8 +45,8 @@ class Conntrack:
         """Return the entries of *protocols*, of TCP those without an answer.
 
         Raises KernelRefused when the kernel does not list its entries.
-        The table is never at rest: one that ends or begins meanwhile may be missing, and is met
-        the next time.
+        The table changes constantly: an entry that ends or begins meanwhile may be missing; the
+        next listing finds it.
         """
         try:
             return [*self._flows(protocols)]

@@ -1,4 +1,4 @@
-"""Conntrack entries as a dataplane: what is wanted is that none leads to a dead endpoint."""
+"""Conntrack entries as a dataplane: no entry may lead to a removed endpoint."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final
@@ -19,8 +19,8 @@ _NAMES: Final = {number: name for name, number in NUMBERS.items()}
 class StaleFlows:
     """Implements `Dataplane`. Its objects are frontends with their targets, and stale entries.
 
-    The kernel keeps no list of who may answer where, so this does. A stale entry is an object that
-    is there and that nobody wants. Answered entries of TCP and those of others are never touched.
+    The kernel keeps no list of which targets may answer for a frontend, so this class does. A stale
+    entry is an actual object that is not desired. Answered TCP entries and those of others stay.
     """
 
     name = "conntrack"
@@ -66,8 +66,8 @@ class StaleFlows:
 
         Entries that traffic makes otherwise are not drift.
 
-        Of UDP and SCTP it is looked for each time, since a client may prolong an entry forever; not
-        where nobody serves them, since the kernel goes through its whole table for each listing.
+        Entries of UDP and SCTP are checked each time, since a client may prolong one forever, but
+        only if a frontend uses the protocol: each listing makes the kernel scan its whole table.
         """
         try:
             found = self._stale(base, self._changed | self._used("UDP", "SCTP"))

@@ -1,4 +1,4 @@
-"""Asks the DNS server for the serials of zones, now and again, since it tells nobody of changes."""
+"""Polls the DNS server for the serials of zones, since the server reports no changes."""
 
 import os
 import socket
@@ -73,12 +73,12 @@ def _answered(answer: bytes) -> tuple[int, int | None]:
 class Watch:
     """Asks every *every_s* seconds, in a thread; *descriptor* is readable once serials are not as expected.
 
-    A difference is reported once, so that a difference which cannot be undone wakes nobody again.
+    A difference is reported once, so one that cannot be repaired does not wake the agent again.
     """
 
     def __init__(self, address: str, port: int, every_s: float = _EVERY_S) -> None:
         self._every_s = every_s
-        # One socket for all times: a new one each time would be a new entry of conntrack.
+        # One socket for all polls: a new socket each time would add a conntrack entry.
         self._server = _opened(address, port, _LOOK_S)
         self._expected: tuple[tuple[str, ...], Mapping[str, int]] = (), {}
         self._closed = threading.Event()

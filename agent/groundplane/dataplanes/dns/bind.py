@@ -1,7 +1,7 @@
 """Reads and changes the zones of the node's BIND 9: transfer (RFC 5936) and update (RFC 2136).
 
-Both go over loopback and carry a TSIG key (RFC 8945). An update tells the serial that the zone has
-and the one that it gets: it takes effect on exactly the content that it is the difference to.
+Both go over loopback and carry a TSIG key (RFC 8945). An update carries the zone's present
+serial and its next one: it takes effect only on exactly the content it was computed from.
 """
 
 import logging
@@ -37,7 +37,7 @@ Changes = list[tuple[Record, bytes]]  # of a zone, with what stands in a message
 
 
 class ZoneRefused(StateError):
-    """The server does not give a zone, which keeps it from giving no other."""
+    """The server does not transfer a zone; it may still transfer the others."""
 
 
 class Bind:
@@ -132,7 +132,7 @@ class Bind:
             self._behind[zone] = f"the DNS server took no later serial of {zone}: {refused[zone]}"
 
     def _beginning(self, session: DnsSession, zone: str) -> wire.DnsMessage:
-        """Return what the server answers to the question how *zone* begins."""
+        """Return the server's answer to a query for the SOA of *zone*."""
         question = session.send(wire.query(zone, wire.SOA), 1)
         answer, message = session.receive()
         return session.verified(answer, message, question)
@@ -310,8 +310,8 @@ class Bind:
     ) -> dict[Hashable, str]:
         """Make *changes*, whose update was refused with *code*, name by name; return what is refused.
 
-        What is refused of a name keeps all its records as they were. Where more names are than can
-        be meant, the zone as a whole takes none.
+        A refused name keeps all its records as they were. If too many names are refused, the zone
+        as a whole is reported as refused.
         """
         if code == "NXRRSET":
             return {f"zone {zone}": f"{zone} was changed by others meanwhile"}

@@ -1,4 +1,4 @@
-"""Which serials were served, so that none falls when the server forgets them.
+"""Serials that were served, so that no serial decreases when the server forgets them.
 
 A server that is reinstalled begins with the serial of the file that it is given.
 """

@@ -1,6 +1,7 @@
 """DNS messages about zones: updates (RFC 2136) encoded, transfers (RFC 5936) decoded. Pure.
 
-Of a library's objects a zone has hundreds of thousands: `docs/decisions/0019-zones-on-the-wire.md`.
+A library would make hundreds of thousands of objects per zone:
+`docs/decisions/0019-zones-on-the-wire.md`.
 Names are absolute, in lower case, and escaped as in a zone file (RFC 1035, 5.1).
 """
 
@@ -55,7 +56,7 @@ class Soa(NamedTuple):
     minimum: int
 
     def following(self, last: int | None = None) -> "Soa":
-        """Return it with the serial after its own, or after *last*; never 0, which BIND skips."""
+        """Return the SOA with the serial after its own or *last*; never 0, which BIND skips."""
         serial = self.serial if last is None else last
         return self._replace(serial=(serial + 1) % (1 << 32) or 1)
 

@@ -115,7 +115,7 @@ def encode_expiring(kept: Iterable[ExpiringElement]) -> list[BatchMessage]:
     new: dict[int, list[bytes]] = defaultdict(list)
     for element, data, timeout, expires in kept:
         head = nest(_KEY, attribute(_VALUE, element[1:])) + nest(_DATA, attribute(_VALUE, data))
-        # A packet prolongs an element by the timeout that is now, and leaves the first one on it.
+        # A packet prolongs an element by the current timeout; the element keeps its first timeout.
         times = ((_TIMEOUT, max(timeout, expires)), (_EXPIRATION, max(expires, 1)))
         ends = b"".join(attribute(kind, value.to_bytes(8, "big")) for kind, value in times)
         new[element[0]].append(attribute(NESTED | _ELEMENT, head + ends))

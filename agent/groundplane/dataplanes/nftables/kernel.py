@@ -205,7 +205,7 @@ class Nftables:
             raise KernelRefused(str(rejected)) from None
 
     def _emptying(self, base: NodeBase) -> Iterator[BatchMessage]:
-        """Yield what empties sets of the tables that are there, of this version or another."""
+        """Yield the messages that empty sets of the existing tables, of this version or another."""
         names = [name for each in self._rules_of(base) for name in each.emptied]
         for table in TABLES:
             for name in names:
@@ -244,9 +244,9 @@ class Nftables:
         return len(written)
 
     def _kept(self, base: NodeBase) -> list[BatchMessage]:
-        """Return what adds the elements that packets wrote to the maps that replace theirs.
+        """Return the messages that copy the elements written by packets to the replacement maps.
 
-        A number of an endpoint is the same in both; one that is none any more leads nowhere.
+        Endpoint numbers are the same in both; the number of a removed endpoint leads nowhere.
         """
         maps = [map_ for each in self._rules_of(base) for map_ in each.kept(base)]
         # A version before had all rules in one table.
