@@ -32,7 +32,7 @@ def test_a_site_deploys_with_the_installed_package(site: Deployed, tmp_path: Pat
 
     def deploy() -> str:
         done = subprocess.run(
-            [python, "-m", "pyinfra", "-y", "inventory.py", "our_deploy.py"],
+            [python, "-m", "pyinfra", "-y", "--limit", "n1", "inventory.py", "our_deploy.py"],
             cwd=own,
             env=environment,
             text=True,
@@ -44,4 +44,4 @@ def test_a_site_deploys_with_the_installed_package(site: Deployed, tmp_path: Pat
     deploy()
     assert "No changes" in deploy()
     assert EVERY_WEB == set(site.connect("n1", "", WEB, 80, count=60))
-    site.deploy("deploys/site.py")
+    site.run("pyinfra", "-y", "--limit", "n1", "inventories/lab.py", "deploys/node.py")

@@ -6,7 +6,7 @@ Slow: a packet passes the rules of all frontends before its own. It is here to b
 from collections.abc import Iterator, Mapping, Sequence
 
 from groundplane.kernel import owned
-from groundplane.net.address import family_of, unpack
+from groundplane.net.address import address_and_port, family_of
 from groundplane.net.protocols import Family
 from groundplane.project.sources import allowed_sources
 from groundplane.project.state import NodeBase, Part, VirtualPort, VirtualService
@@ -84,8 +84,8 @@ def _choice(service: VirtualService, ip: str, targets: Sequence[bytes]) -> str:
         drawn = f"jhash {ip} saddr"
         targets = sorted(set(targets))
     places = (
-        f"{number} : {unpack(target[:-4])} . {int.from_bytes(target[-4:-2])}"
-        for number, target in enumerate(targets)
+        f"{number} : {address} . {port}"
+        for number, (address, port) in enumerate(map(address_and_port, targets))
     )
     return f"dnat {ip} to {drawn} mod {len(targets)} map {{ {', '.join(places)} }}"
 
