@@ -1,1 +1,1 @@
-"""What a node, and a whole site, must be: pyinfra deploys, with the facts and operations they need."""
+"""pyinfra deploys for nodes and whole sites, with the facts and operations they need."""

@@ -1,4 +1,4 @@
-"""The catalog as the deploys use it: where it is, and what each node has to be by it."""
+"""The catalog for the deploys: its location, and the desired state of each node."""
 
 import os
 import sys
@@ -22,15 +22,15 @@ from groundplane.deploy_api import (
 )
 
 ROOT = Path(__file__).resolve().parents[1]
-IS_CHECKOUT: Final = (ROOT / "uv.lock").is_file()  # and no installed package
+IS_CHECKOUT: Final = (ROOT / "uv.lock").is_file()  # not an installed package
 KEPT: Final = ROOT / ".cache" if IS_CHECKOUT else Path.home() / ".cache" / "groundplane"
-"""What deploys keep on this machine: wheels, images, and the host keys that they have pinned."""
+"""Files that deploys keep on this machine: wheels, images, and pinned host keys."""
 
 
 def source_directory() -> Path:
-    """Return the catalog's directory: $GROUNDPLANE_SOURCE, or in a checkout the example's.
+    """Return the catalog's directory: $GROUNDPLANE_SOURCE, or the example's in a checkout.
 
-    End the program where there is neither.
+    Exit the program if there is neither.
     """
     given = os.environ.get("GROUNDPLANE_SOURCE", "")
     if not (given or IS_CHECKOUT):
@@ -40,7 +40,7 @@ def source_directory() -> Path:
 
 @cache
 def read_source() -> Catalog:
-    """Return the catalog, whose lock is up to date; end the program with every fault of it."""
+    """Return the catalog with an up-to-date lock; otherwise exit the program with all errors."""
     try:
         catalog = read_catalog(source_directory())
         require_current(*allocate_source(source_directory(), catalog))
@@ -51,19 +51,19 @@ def read_source() -> Catalog:
 
 @cache
 def compiled_site() -> compiled.Site:
-    """Return the compiled site; an error of groundplane's where the lock is not up to date."""
+    """Return the compiled site; GroundplaneError if the lock is not up to date."""
     return compile_source(source_directory())
 
 
 @cache
 def revision() -> str:
-    """Return the revision that agents have in use once they have taken the catalog."""
+    """Return the revision that agents use once they have applied the catalog."""
     return revision_of(encode(compiled_site()))
 
 
 @cache
 def node_state(node: str) -> NodeState:
-    """Return what *node* has to be, by the catalog and its lock."""
+    """Return the desired state of *node* according to the catalog and its lock."""
     return project(compiled_site(), node, frozenset())
 
 

@@ -1,4 +1,4 @@
-"""The helper that runs exec probes: on nodes whose data list programs that may be run, and on no other."""
+"""The helper that runs exec probes: only on nodes whose data list allowed programs."""
 
 from collections.abc import Sequence
 from io import StringIO
@@ -17,9 +17,9 @@ ALLOW_LIST = "/etc/groundplane/exec-probes"
 def exec_helper(
     programs: Sequence[str], directory: str, installed: OperationMeta
 ) -> OperationMeta | None:
-    """Run the helper for *programs*, or have none; return what tells whether the unit is another.
+    """Run the helper for *programs*, or remove it if empty; return the operation on its unit.
 
-    The environment in *directory* has its command; *installed* tells whether that is a new one.
+    The environment in *directory* contains its command; *installed* tells whether that changed.
     """
     if not programs:
         return _without()

@@ -1,4 +1,4 @@
-"""pyinfra's hosts and groups, derived from the catalog's machines: nothing is written twice."""
+"""pyinfra's hosts and groups, derived from the catalog's machines."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ KNOWN_HOSTS = KEPT / "known_hosts"
 def groups_of(catalog: Catalog) -> dict[str, Hosts]:
     """Return every group of machines, with the data that pyinfra's ssh connector needs.
 
-    Each inventory is made of it, so uploads of every deploy are private from here on.
+    Every inventory calls this, so all later uploads of a deploy are private.
     """
     keep_uploads_private()
     listed = hosts(catalog)
@@ -28,9 +28,9 @@ def groups_of(catalog: Catalog) -> dict[str, Hosts]:
 
 
 def pin_host_keys(catalog: Catalog, file: Path = KNOWN_HOSTS) -> None:
-    """Write the host keys that are pinned to *file*, where ssh clients look for them.
+    """Write the pinned host keys to *file*, where ssh clients look for them.
 
-    The catalog pins some; those of VMs are known from their hypervisors.
+    The catalog pins some; those of VMs come from their hypervisors.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(known_hosts(hosts(catalog)) + read_pinned())

@@ -4,6 +4,6 @@ from pyinfra import host
 
 from groundplane_deploys.virtualization import hypervisor
 
-# Other hosts of the inventory carry no VMs.
+# Other hosts of the inventory do not run VMs.
 if host.data.get("hypervisor_name"):
     hypervisor()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def lock_file(path: Path, holder: str) -> Iterator[None]:
-    """Wait for an exclusive lock, saying so, and hold it for the length of a block."""
+    """Wait for an exclusive lock, with a message, and hold it for the duration of a block."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -25,7 +25,7 @@ def lock_file(path: Path, holder: str) -> Iterator[None]:
 
 
 def _wait(descriptor: int) -> None:
-    """Wait by asking again: pyinfra's greenlets share one thread, which has to go on meanwhile."""
+    """Poll for the lock: pyinfra's greenlets share one thread, which must not block."""
     while True:
         time.sleep(0.1)
         with contextlib.suppress(BlockingIOError):

@@ -1,4 +1,4 @@
-"""The wheel of this very package: built in a checkout, made again of what is installed elsewhere."""
+"""The wheel of this package: built in a checkout, or repacked from the installed package."""
 
 import base64
 import hashlib

@@ -20,7 +20,7 @@ def run(argv: Sequence[str], *, stdin: str = "", env: Mapping[str, str] | None =
 def attempt(
     argv: Sequence[str], *, stdin: str = "", env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command whose failure is an answer too."""
+    """Run a command that may fail."""
     try:
         return subprocess.run(
             list(argv),

@@ -1,4 +1,4 @@
-"""What a host needs to undo a change of its network by itself, at once or at its next boot."""
+"""The program with which a host reverts a network change itself, at once or at its next boot."""
 
 from io import StringIO
 

@@ -1,4 +1,4 @@
-"""Uploads by ssh as another user than root: through a directory of that user alone.
+"""ssh uploads as a user other than root, through a directory private to that user.
 
 pyinfra uploads to /tmp, by a name that anyone can compute and with a mode that everyone can read,
 and copies from there as root. Here each host has a new directory for the time of a connection. A
@@ -39,7 +39,7 @@ class _Held(NamedTuple):
 
 
 def keep_uploads_private() -> None:
-    """Have all uploads of this process that another user than root makes go such a way."""
+    """Send all non-root uploads of this process through such a directory."""
     SSHConnector.put_file = _put_privately  # type: ignore[assignment, method-assign]
 
 

@@ -39,7 +39,7 @@ def pinned_file(hypervisor: str, directory: Path = DIRECTORY) -> Path:
 
 
 def pin(file: Path, text: str) -> None:
-    """Make *text* all that *file* says, at once."""
+    """Replace the content of *file* with *text* atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
     new = file.with_suffix(".new")
     new.write_text(text)

@@ -1,4 +1,4 @@
-"""Files that are whole, whatever happens while they are written."""
+"""Atomic file writes."""
 
 import os
 from pathlib import Path
@@ -8,13 +8,13 @@ _FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOE
 
 
 def write_atomically(path: Path, content: bytes, mode: int | None = None) -> None:
-    """Replace *path* by *content*: after a crash or a full disk it is the old or the new, whole.
+    """Replace the content of *path* atomically: a crash or a full disk leaves the old or the new.
 
-    *mode* is the file's, whatever the umask says; without one the umask decides.
+    The file gets *mode* regardless of the umask; without *mode* the umask decides.
     """
     temporary = path.with_name(f".{path.name}.new")
     try:
-        temporary.unlink(missing_ok=True)  # of a dead process, or a link that somebody planted
+        temporary.unlink(missing_ok=True)  # left by a dead process, or a planted link
         with open(os.open(temporary, _FLAGS, 0o666 if mode is None else 0o600), "wb") as file:
             if mode is not None:
                 os.fchmod(file.fileno(), mode)

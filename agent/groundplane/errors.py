@@ -1,13 +1,13 @@
-"""What can go wrong, as values: fields are kept, and the text is built in one place.
+"""Error types: they keep their fields, and their text is built in one place.
 
 GroundplaneError
-├── CatalogError          the documents have faults; nothing was changed
+├── CatalogError          the documents have errors; nothing was changed
 ├── LockOutdated          the catalog needs an address that the lock file does not have
 ├── SourceError           the source cannot be read at all
-├── LimitReached          memory or CPU time were not enough for what was read
-├── ChangeHeld            a change does more than the catalog's limits allow at once
-├── StateError            a file that groundplane wrote itself is not what it wrote
-└── KernelRefused         the kernel or a program refused a change
+├── LimitReached          reading the input needs more memory or CPU time than allowed
+├── ChangeHeld            a change exceeds the catalog's limits for one change
+├── StateError            a file that groundplane itself wrote is damaged
+└── KernelRefused         the kernel or a program rejected a change
     ├── ChangeRejected    because of its content; nothing of it was written
     └── ObjectsRefused    single objects of it; everything else was written
 """
@@ -19,18 +19,18 @@ from typing import Any, Final, NamedTuple
 FieldFaults = Iterator[tuple[str, str]]  # the path of a field, and what is wrong with it
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_LONG = 400  # characters: of what is longer, the beginning and the end are shown
-_TAIL: Final = 40  # characters, at most, for what is said of those that are left out
+_LONG = 400  # characters; longer text is cut to its beginning and its end
+_TAIL: Final = 40  # characters, at most, for the note on omitted items
 MAX_TEXT: Final = 64 << 10  # characters of one text that an agent keeps: some hundred faults
 
 
 def printable(text: str) -> str:
-    """Return *text* on one line, with nothing in it that a terminal would obey."""
+    """Return *text* on one line, without terminal control characters."""
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 class Origin(NamedTuple):
-    """The file and line that a thing was read from."""
+    """The file and line of an object or an error."""
 
     file: str
     line: int  # from 1; 0 for the file or directory as a whole
@@ -41,10 +41,10 @@ class Origin(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """One thing that is wrong in the catalog, and where."""
+    """One error in the catalog, and its place."""
 
     origin: Origin
-    subject: str  # kind/namespace/name, or "" for a fault of the file itself
+    subject: str  # kind/namespace/name, or "" for an error of the file itself
     path: str  # dotted path inside the document, or ""
     message: str
 
@@ -55,12 +55,12 @@ class Fault(NamedTuple):
 
 
 def shortened(text: str) -> str:
-    """Return *text*, or its beginning and its end where it is long."""
+    """Return *text*; if it is long, return its beginning and its end."""
     return text if len(text) <= _LONG else f"{text[: _LONG // 2]} ... {text[-_LONG // 4 :]}"
 
 
 def bounded(text: str, most: int = MAX_TEXT) -> str:
-    """Return *text*, or of one with over *most* characters the first lines and how many follow."""
+    """Return *text*; over *most* characters, return its first lines and how many follow."""
     if len(text) <= most:
         return text
     room = text[: most - _TAIL]
@@ -72,16 +72,16 @@ def bounded(text: str, most: int = MAX_TEXT) -> str:
 
 
 class GroundplaneError(Exception):
-    """Any error that is groundplane's to explain: its text is meant for a person."""
+    """Base of all expected errors; the text is for the user."""
 
 
-MAX_FAULTS: Final = 100  # that are told at once: whoever mends these sees the others then
+MAX_FAULTS: Final = 100  # reported at once; the others follow when these are fixed
 
 
 class CatalogError(GroundplaneError):
-    """The catalog has faults: these, sorted by file and line, and *more* that are not told.
+    """The catalog has errors: these, sorted by file and line, and *more* that are not reported.
 
-    Where not *all_counted*, the files behind them were not read.
+    Unless *all_counted*, the files after them were not read.
     """
 
     def __init__(self, faults: Sequence[Fault], more: int = 0, *, all_counted: bool = True) -> None:
@@ -95,7 +95,7 @@ class CatalogError(GroundplaneError):
 
     @property
     def count(self) -> str:
-        """How many there are, as text."""
+        """The number of errors, as text."""
         found = len(self.faults) + self.more
         return f"{self._at_least}{found} fault{'' if found == 1 else 's'}"
 
@@ -105,7 +105,7 @@ class LockOutdated(GroundplaneError):
 
 
 class SourceError(GroundplaneError):
-    """The source is not there, or cannot be read."""
+    """The source is missing or unreadable."""
 
 
 class LimitReached(GroundplaneError):
@@ -113,7 +113,7 @@ class LimitReached(GroundplaneError):
 
 
 class ChangeHeld(GroundplaneError):
-    """A change of the site does more at once than its limits allow; nothing was changed."""
+    """A change of the site exceeds its limits for one change; nothing was changed."""
 
 
 class StateError(GroundplaneError):
@@ -121,20 +121,20 @@ class StateError(GroundplaneError):
 
 
 class KernelRefused(GroundplaneError):
-    """The kernel, or a program that talks to it, refused a change as a whole."""
+    """The kernel, or a program that talks to it, rejected a change as a whole."""
 
 
 class ChangeRejected(KernelRefused):
-    """The content of a change was refused, and nothing of it was written.
+    """The content of a change was rejected, and nothing of it was written.
 
     A part of it, written alone, may be accepted.
     """
 
 
 class ObjectsRefused(KernelRefused):
-    """Some objects of a change were refused; all others were written.
+    """Some objects of a change were rejected; all others were written.
 
-    *reasons* is keyed by object, or by what a person calls it ("Service/default/web").
+    *reasons* is keyed by object, or by its user-visible name ("Service/default/web").
     """
 
     def __init__(self, reasons: Mapping[Any, str]) -> None:

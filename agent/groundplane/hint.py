@@ -1,4 +1,4 @@
-"""Hints for names that are nearly right, for a bounded amount of work.
+"""Hints for misspelled names, with a bounded amount of work.
 
 Comparing two names costs the product of their lengths, and each of thousands of wrong names could be
 compared with thousands of right ones.
@@ -13,19 +13,19 @@ from typing import Final
 
 MAX_WORK: Final = 8_000_000  # pairs of characters: three seconds at most
 MAX_NAME: Final = 400  # characters: a label with its value has 317 at most
-_MAX_AT_ONCE: Final = MAX_WORK // 20  # for one name: the first faults have hints, if not all
+_MAX_AT_ONCE: Final = MAX_WORK // 20  # for one name, so that at least the first errors have hints
 _EACH: Final = 200  # for each comparison, however short the names are
-_LIST: Final = 8  # for each name that is put in order
+_LIST: Final = 8  # for each name that is sorted
 
 
 @dataclass
 class Work:
-    """How much work is left for the hints of a whole catalog."""
+    """The work left for the hints of a whole catalog."""
 
     left: int = MAX_WORK
 
     def take(self, amount: int) -> bool:
-        """Return whether there was *amount* left, which is gone then."""
+        """Use up *amount* if it is left; return whether it was."""
         self.left -= amount
         return self.left >= 0
 
@@ -33,8 +33,8 @@ class Work:
 def nearest(name: str, names: Iterable[str], work: Work | None = None) -> str:
     """Return the one of *names* that *name* was probably meant to be, or "".
 
-    Of very many names those are compared that come next to it in the alphabet. Without *work* left
-    there is none.
+    Among very many names, only the alphabetical neighbours of *name* are compared. Once *work* is
+    used up, the result is "".
     """
     work = work or Work()
     if work.left <= 0 or not 0 < len(name) <= MAX_NAME:
@@ -49,7 +49,7 @@ def nearest(name: str, names: Iterable[str], work: Work | None = None) -> str:
 
 
 def _compared(word: str, names: Sequence[str], work: Work) -> Iterator[str]:
-    """Yield of *names*, which are in order, those next to *word*, as far as *work* goes."""
+    """Yield the neighbours of *word* in the sorted *names*, as far as *work* goes."""
     at, left = bisect(names, word), _MAX_AT_ONCE
     before, after = (names[index] for index in range(at - 1, -1, -1)), iter(names[at:])
     for each in chain.from_iterable(zip_longest(before, after)):

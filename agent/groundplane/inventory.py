@@ -1,4 +1,4 @@
-"""`inventory`: the machines of a catalog as hosts of a deploy tool, and the groups they are in. Pure."""
+"""`inventory`: the machines of a catalog as hosts of a deploy tool, and their groups. Pure."""
 
 import re
 from collections import defaultdict
@@ -13,9 +13,9 @@ from groundplane.documents.site import Node
 
 
 class Host(msgspec.Struct, frozen=True):
-    """A machine: how ssh reaches it, and what it is by its documents, "" where it is none.
+    """A machine: how ssh reaches it, and its roles from its documents, "" if it does not have one.
 
-    A Node and a Hypervisor of one name are one machine, which is reached as the Hypervisor says.
+    A Node and a Hypervisor of the same name are one machine; the Hypervisor says how to reach it.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Host(msgspec.Struct, frozen=True):
 
 
 def hosts(catalog: Catalog) -> tuple[Host, ...]:
-    """Return the machines of *catalog*: first its hypervisors, which have to be there first."""
+    """Return the machines of *catalog*, hypervisors first, since they must exist first."""
     found = {each.name: _hypervisor(each) for each in catalog.hypervisors.values()}
     for node in catalog.nodes.values():
         found[node.name] = _node(node, found.get(node.name))
@@ -35,7 +35,7 @@ def hosts(catalog: Catalog) -> tuple[Host, ...]:
 
 
 def groups(listed: tuple[Host, ...]) -> dict[str, tuple[str, ...]]:
-    """Return the names of the hosts of each group, which are identifiers."""
+    """Return the host names of each group; group names are identifiers."""
     found: dict[str, list[str]] = defaultdict(list)
     for host in listed:
         for group in host.groups:
@@ -44,7 +44,7 @@ def groups(listed: tuple[Host, ...]) -> dict[str, tuple[str, ...]]:
 
 
 def known_hosts(listed: tuple[Host, ...]) -> str:
-    """Return the pinned host keys in the form of known_hosts (sshd(8))."""
+    """Return the pinned host keys in known_hosts format (sshd(8))."""
     lines = []
     for host in listed:
         port = host.management.port
@@ -54,7 +54,7 @@ def known_hosts(listed: tuple[Host, ...]) -> str:
 
 
 def ansible(listed: tuple[Host, ...]) -> dict[str, Any]:
-    """Return what a dynamic inventory of Ansible's prints for --list (dev_guide/developing_inventory)."""
+    """Return the --list output of an Ansible dynamic inventory (dev_guide/developing_inventory)."""
     named = groups(listed)
     return {
         "_meta": {"hostvars": {host.name: ansible_variables(host) for host in listed}},
@@ -64,7 +64,7 @@ def ansible(listed: tuple[Host, ...]) -> dict[str, Any]:
 
 
 def ansible_variables(host: Host) -> Mapping[str, Any]:
-    """Return the variables of *host*, which --host prints."""
+    """Return the variables of *host*, the output of --host."""
     management = host.management
     variables: dict[str, Any] = {
         "ansible_host": host.address,

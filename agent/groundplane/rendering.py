@@ -1,4 +1,4 @@
-"""Jinja2, set up once: strict about names that are missing, and without HTML's escaping."""
+"""The Jinja2 environment: undefined names are errors, and there is no HTML escaping."""
 
 from functools import cache
 from typing import Any
@@ -23,5 +23,5 @@ def _environment() -> jinja2.Environment:
 
 
 def render_template(name: str, **values: Any) -> str:
-    """Return the text of templates/*name* with *values*, and with the names of kernel/owned.py."""
+    """Return templates/*name* rendered with *values* and the names from kernel/owned.py."""
     return _environment().get_template(name).render(**values)

@@ -1,1 +1,1 @@
-"""Debian from nothing: where its archive is, and a tree of directories made from it."""
+"""Bootstrapping Debian: find an archive, and create a directory tree from it."""

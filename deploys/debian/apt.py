@@ -1,4 +1,4 @@
-"""Find the Debian mirror that this machine already uses, so that nothing here ever names one."""
+"""Find the Debian mirror that this machine already uses, so that no mirror is hard-coded."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ def parse_deb822(text: str) -> Iterator[AptSource]:
 
 
 def choose_mirror(sources: Iterable[AptSource], suite: str) -> str:
-    """The archive that has this suite, else one that has another Debian release."""
+    """Return the archive with *suite*, else one with another Debian release."""
     usable = [each for each in sources if "main" in each.components and _is_plain(each.uri)]
     for wanted in ((suite,), _RELEASES):
         for source in usable:
@@ -68,7 +68,7 @@ def choose_mirror(sources: Iterable[AptSource], suite: str) -> str:
 
 
 def format_sources(sources: Iterable[AptSource], mirror: str, suite: str) -> str:
-    """The sources.list of a new Debian: the mirror, and the machine's updates and security."""
+    """Return the sources.list of a new Debian: *mirror*, and the machine's updates and security."""
     lines = [f"deb {mirror} {suite} main"]
     for source in sources:
         if "main" in source.components:
@@ -96,7 +96,7 @@ def _split_stanzas(text: str) -> Iterator[dict[str, str]]:
 
 
 def _follow_mirror_lists(sources: Iterable[AptSource]) -> Iterator[AptSource]:
-    """Replace `mirror+file:` archives, which only apt understands, by the first of their list."""
+    """Replace `mirror+file:` archives, which only apt understands, with the first of their list."""
     for source in sources:
         if not source.uri.startswith("mirror+file:"):
             yield source

@@ -1,9 +1,9 @@
-"""The command lines that make a Debian in a directory and keep what they mount to themselves."""
+"""Command lines that create a Debian in a directory; their mounts are private."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-# However the caller ends, these end with it, and take their processes and mounts along.
+# These end when the caller ends for any reason, with their processes and mounts.
 _ALONE = (
     *("setpriv", "--pdeathsig", "KILL"),
     "unshare",
@@ -12,7 +12,7 @@ _ALONE = (
 
 
 def compose_debootstrap(root: Path, mirror: str, suite: str, packages: Sequence[str]) -> list[str]:
-    """The command line that fills the directory *root* with a Debian that has *packages*."""
+    """Return the command line that creates a Debian with *packages* in the directory *root*."""
     return [
         *_ALONE,
         "debootstrap",
@@ -26,6 +26,6 @@ def compose_debootstrap(root: Path, mirror: str, suite: str, packages: Sequence[
 
 
 def compose_script(root: Path, script: str) -> list[str]:
-    """The command line that runs a shell *script* inside the tree *root*, which sees its own /proc."""
+    """Return the command line that runs a shell *script* in the tree *root*, with its own /proc."""
     inside = 'mount -t proc proc "$0/proc" && exec chroot "$0" /bin/sh -euc "$1"'
     return [*_ALONE, "sh", "-c", inside, str(root), script]

@@ -1,4 +1,4 @@
-"""Which version a package is to have: names and versions as in apt_preferences(5)."""
+"""Pinned versions of packages: names and versions as in apt_preferences(5)."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,23 +8,23 @@ from fnmatch import fnmatchcase
 
 @dataclass(frozen=True)
 class Versions:
-    """What a host has of a package, and what its archives have: the newest first."""
+    """The installed version of a package, and those in the host's archives, newest first."""
 
     installed: str | None = None
     offered: tuple[str, ...] = ()
 
 
 def by_source(pins: Iterable[str]) -> bool:
-    """Whether some of *pins* name packages by what they were built from."""
+    """Return whether some of *pins* name packages by their source package."""
     return any(one.startswith("src:") for key in pins for one in key.split())
 
 
 def pins_of(
     packages: Iterable[str], pins: Mapping[str, str], sources: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Return the versions that *pins* want of those of *packages* that they name.
+    """Return the versions that *pins* require for the *packages* they name.
 
-    *sources* are the source packages of those, where they have another name.
+    *sources* are the source packages of those whose source has another name.
     """
     found = {}
     for package in packages:
@@ -35,7 +35,7 @@ def pins_of(
             if any(_matches(one, text) for one in key.split() for text in own)
         ]
         if names:
-            # The name itself comes before what it is matched by.
+            # An exact name takes precedence over a pattern.
             found[package] = pins[package if package in names else names[0]]
     return found
 
@@ -45,7 +45,7 @@ def is_kept(wanted: str, versions: Versions) -> bool:
 
 
 def choose(wanted: str, versions: Versions) -> str | None:
-    """Return the newest version that *wanted* allows, None where there is none."""
+    """Return the newest version that *wanted* allows, or None if there is none."""
     return next((each for each in versions.offered if _matches(wanted, each)), None)
 
 

@@ -1,1 +1,1 @@
-"""Facts of our own: what to ask a host, and how to read its answer."""
+"""Custom facts: the command to run on a host, and how to parse its output."""

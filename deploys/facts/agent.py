@@ -7,7 +7,7 @@ from pyinfra.api import FactBase
 
 
 class DeclaredRevision(FactBase[str]):
-    """The revision that the agent has made of the node, "" where not all is as declared."""
+    """The revision that the agent has applied, or "" if the node is not in sync."""
 
     default = str
 
@@ -17,6 +17,6 @@ class DeclaredRevision(FactBase[str]):
     def process(self, output: Iterable[str]) -> str:
         try:
             found = json.loads("\n".join(output))
-        except ValueError:  # no agent, or one that has never said anything
+        except ValueError:  # no agent, or one that has never reported a status
             return ""
         return str(found["revision"]) if found["healthy"] else ""

@@ -1,4 +1,4 @@
-"""The fact whether a host's filter drops what its bridges pass from port to port."""
+"""Fact: whether a host's packet filter drops frames between ports of its bridges."""
 
 import re
 from collections.abc import Iterable
@@ -12,9 +12,9 @@ _ACCEPTED: Final = re.compile(
 
 
 class DroppedFrames(FactBase[tuple[str, ...]]):
-    """The programs, iptables and ip6tables, whose chain FORWARD drops frames that bridges pass.
+    """The programs (iptables, ip6tables) whose FORWARD chain drops bridged frames.
 
-    br_netfilter shows it those frames, which Docker turns on, and Docker makes its policy drop.
+    br_netfilter passes these frames to the chain. Docker turns it on, and sets the policy to drop.
     """
 
     default = tuple

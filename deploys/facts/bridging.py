@@ -1,4 +1,4 @@
-"""Facts about the links of a host, and about what configures them."""
+"""Facts about the links of a host, and the programs that configure them."""
 
 import base64
 import json
@@ -25,9 +25,9 @@ class Links(FactBase[dict[str, Link]]):
 
 
 class LinkManagers(FactBase[Managers]):
-    """What configures the host's links, with the texts of the files that say so by path.
+    """The programs that configure the host's links, with their configuration files by path.
 
-    Files come as base64: no line end and no byte of another encoding is lost on the way.
+    Files are transferred as base64, to keep line ends and bytes of other encodings.
     """
 
     def command(self) -> str:

@@ -9,7 +9,7 @@ from groundplane.deploy_api import IGNORE_FILE, first_serials
 
 
 class DirectoryDigests(FactBase[dict[str, str]]):
-    """SHA-256 of every file of a catalog below a directory, by relative name; none without it."""
+    """SHA-256 of every catalog file below a directory, by relative name; empty without it."""
 
     default = dict
 
@@ -27,7 +27,7 @@ class DirectoryDigests(FactBase[dict[str, str]]):
 
 
 class FileDigests(FactBase[dict[str, str]]):
-    """SHA-256 of each of some files, by absolute path, as far as they are there."""
+    """SHA-256 of the given files that exist, by absolute path."""
 
     default = dict
 
@@ -41,7 +41,7 @@ class FileDigests(FactBase[dict[str, str]]):
 
 
 class Permissions(FactBase[dict[str, str]]):
-    """Of a directory ("") and of what is in it, by name: mode and owner, as in "640 root:root"."""
+    """Mode and owner, as in "640 root:root", of a directory ("") and of its entries, by name."""
 
     default = dict
 
@@ -57,7 +57,7 @@ class Permissions(FactBase[dict[str, str]]):
 
 
 class FirstSerials(FactBase[dict[str, int]]):
-    """Serials that zones which are made again begin with, after those that the agent saw served."""
+    """First serials of recreated zones; they follow those that the agent has seen served."""
 
     default = dict
 
@@ -69,7 +69,7 @@ class FirstSerials(FactBase[dict[str, int]]):
 
 
 class _Version(FactBase[tuple[int, int]]):
-    """Major and minor version of a program; (0, 0) where there is none, and apt has none."""
+    """Major and minor version of a program; (0, 0) if it is neither installed nor in apt."""
 
     def process(self, output: Iterable[str]) -> tuple[int, int]:
         found = re.match(r"(?:\d+:)?(\d+)\.(\d+)", next(iter(output), ""))
@@ -77,14 +77,14 @@ class _Version(FactBase[tuple[int, int]]):
 
 
 class BindVersion(_Version):
-    """Version of the host's BIND, or of the one that apt would install."""
+    """Version of the installed BIND, or of the one that apt would install."""
 
     def command(self) -> str:
         return f"dpkg-query -W -f '${{Version}}\n' bind9 2>/dev/null || {_candidate('bind9')}"
 
 
 class PythonVersion(_Version):
-    """Version of the host's python3, or of the one that apt would install."""
+    """Version of the installed python3, or of the one that apt would install."""
 
     def command(self) -> str:
         script = 'import sys; print("%d.%d" % sys.version_info[:2])'
@@ -96,7 +96,7 @@ def _candidate(package: str) -> str:
 
 
 class NameServers(FactBase[list[str]]):
-    """Lines of /etc/resolv.conf; none where it is a link, since then another program writes it."""
+    """Lines of /etc/resolv.conf; empty if it is a symlink, since another program writes it then."""
 
     default = list
 
@@ -108,7 +108,7 @@ class NameServers(FactBase[list[str]]):
 
 
 class RealPath(FactBase[str]):
-    """The absolute path that *path* leads to by links, whether anything is there or not."""
+    """The absolute path of *path* with symlinks resolved, whether or not it exists."""
 
     default = str
 
@@ -120,7 +120,7 @@ class RealPath(FactBase[str]):
 
 
 class GlobalNameServers(FactBase[dict[str, list[str]]]):
-    """The global name servers of systemd-resolved by the file that sets them, where it is in use.
+    """If systemd-resolved is in use: its global name servers, by the file that sets them.
 
     Those of the deploy's own file are left out (resolved.conf(5)).
     """
@@ -141,7 +141,7 @@ class GlobalNameServers(FactBase[dict[str, list[str]]]):
             if line.startswith("# /"):
                 file = line[2:].strip()
             elif name.strip() == "DNS" and not value.strip():
-                found.clear()  # an empty one forgets those before it
+                found.clear()  # an empty value resets the list
             elif name.strip() == "DNS" and not file.endswith("/groundplane.conf"):
                 found.setdefault(file, []).extend(value.split())
         return found

@@ -1,4 +1,4 @@
-"""Facts about firewalld and ufw, where one of them runs."""
+"""Facts about firewalld and ufw, if one of them runs."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ from pyinfra.api import FactBase
 
 
 class FirewalldDenies(FactBase[list[int]]):
-    """The numbers of those of *questions* that firewalld says no to; none where it does not run."""
+    """The indexes of the *questions* that firewalld answers with no; empty if it does not run."""
 
     default = list
 
@@ -18,7 +18,7 @@ class FirewalldDenies(FactBase[list[int]]):
 
 
 class UfwDenies(FactBase[list[int]]):
-    """The numbers of those of *questions* that are answered with no; none where ufw is not on."""
+    """The indexes of the *questions* answered with no; empty if ufw is inactive."""
 
     default = list
 
@@ -41,7 +41,7 @@ def _numbers(output: Iterable[str]) -> list[int]:
 
 
 class UfwRules(FactBase[list[str] | None]):
-    """The rules that ufw has been given, as the commands that add them; None where it is not on."""
+    """The added rules of ufw, as the commands that add them; None if ufw is inactive."""
 
     def command(self) -> str:
         return (

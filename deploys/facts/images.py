@@ -1,4 +1,4 @@
-"""Facts about images on a hypervisor, the disks made of them, and the room there is."""
+"""Facts about images on a hypervisor, disks based on them, and free space."""
 
 import json
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from pyinfra.api import FactBase, QuoteString, StringCommand
 
 @dataclass(frozen=True)
 class Stored:
-    """Of a directory of images: sizes of files in bytes, targets of links, and texts of digests."""
+    """A directory of images: sizes of files in bytes, targets of links, and texts of digests."""
 
     sizes: dict[str, int] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
@@ -17,7 +17,7 @@ class Stored:
 
 
 class StoredImages(FactBase[Stored]):
-    """What the directory *path* of images has; nothing where there is no directory."""
+    """The content of the image directory *path*; empty if it does not exist."""
 
     default = Stored
 
@@ -44,7 +44,7 @@ class StoredImages(FactBase[Stored]):
 
 
 class FreeBytes(FactBase[int]):
-    """Bytes that may be written below *path*, whose directory need not be there yet."""
+    """Free bytes below *path*, whose directory need not exist yet."""
 
     def command(self, path: str) -> StringCommand:
         return StringCommand(
@@ -58,14 +58,14 @@ class FreeBytes(FactBase[int]):
 
 @dataclass(frozen=True)
 class Backings:
-    """Absolute paths: *files* that disks are overlays of, and *unknown* disks, which do not tell."""
+    """Absolute paths: backing *files* of disks, and disks whose backing file is *unknown*."""
 
     files: frozenset[str] = frozenset()
     unknown: frozenset[str] = frozenset()
 
 
 class BackingFiles(FactBase[Backings]):
-    """Which files the qcow2 disks below *path*, but for those below *apart*, are overlays of."""
+    """The backing files of the qcow2 disks below *path*, except those below *apart*."""
 
     default = Backings
 

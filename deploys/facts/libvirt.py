@@ -1,7 +1,7 @@
 """Facts about libvirt on a hypervisor, and about the files of its VMs.
 
-Where libvirt is not installed or does not answer there are no domains, networks or pools:
-LibvirtFault says which of the two it is, and operations ask it first.
+If libvirt is not installed or does not answer, there are no domains, networks or pools.
+LibvirtFault says which of the two it is; operations check it first.
 """
 
 import json
@@ -16,13 +16,13 @@ from groundplane_deploys.plan.libvirt.probe import probe_script
 
 VIRSH = "virsh -q -c qemu:///system"
 
-_RECORD = "/run/groundplane-domain-type"  # gone at a boot, which may bring another kernel
-_MARK = "%%"  # no line of XML or of virsh begins so
+_RECORD = "/run/groundplane-domain-type"  # removed at boot, since the kernel may change
+_MARK = "%%"  # no line of XML or virsh output starts like this
 
 
 @dataclass(frozen=True)
 class FoundDomain:
-    """*live* is "" while it is off; *state* is virsh's word, as "running" or "shut off"."""
+    """*live* is "" while it is off; *state* is virsh's term, like "running" or "shut off"."""
 
     name: str
     state: str
@@ -34,7 +34,7 @@ class FoundDomain:
 
 @dataclass(frozen=True)
 class Found:
-    """A network or a pool: as it is defined, and as it is now, "" where it is inactive."""
+    """The persistent and the live definition of a network or pool; live is "" while inactive."""
 
     name: str
     autostart: bool
@@ -44,7 +44,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Volume:
-    """A disk image: *size* is what a guest sees, in bytes; *backing* the file it began as, or ""."""
+    """A disk image: *size* is the virtual size in bytes, *backing* the backing file or ""."""
 
     size: int
     backing: str
@@ -63,7 +63,7 @@ class LibvirtFault(FactBase[str]):
 
 
 class DomainKind(FactBase[DomainType]):
-    """ "kvm" where a probe boots under it, else "qemu"; asked once for each boot of the host."""
+    """ "kvm" if a probe boots with it, else "qemu"; tested once per boot of the host."""
 
     @staticmethod
     def default() -> DomainType:
@@ -77,12 +77,12 @@ class DomainKind(FactBase[DomainType]):
 
 
 class Domains(FactBase[dict[str, FoundDomain]]):
-    """Every domain, ours or not, by name."""
+    """All domains, owned or not, by name."""
 
     default = dict
 
     def command(self) -> str:
-        # By UUID, since names are anybody's. One may be gone between the list and the question.
+        # By UUID, since names can be anything. A domain may disappear after it was listed.
         return (
             f"{VIRSH} list --all --uuid 2>/dev/null | grep . | while read -r id; do "
             f"echo '{_MARK} domain'; "
@@ -98,7 +98,7 @@ class Domains(FactBase[dict[str, FoundDomain]]):
 
 
 class Networks(FactBase[dict[str, Found]]):
-    """Every network of libvirt's, by name."""
+    """All libvirt networks, by name."""
 
     default = dict
 
@@ -134,12 +134,12 @@ class Filters(FactBase[list[str]]):
 
 
 class Volumes(FactBase[dict[str, Volume]]):
-    """Disk images by their paths: those of *paths* that are there."""
+    """Disk images by path: those of *paths* that exist."""
 
     default = dict
 
     def command(self, paths: Iterable[str]) -> StringCommand:
-        # -U: another qemu may have it open.
+        # -U: another qemu may have the image open.
         return StringCommand(
             "for file in", *(QuoteString(path) for path in paths), "; do test -f \"$file\" &&",
             "qemu-img info -U --output=json \"$file\" ; done 2>/dev/null || true",
@@ -153,7 +153,7 @@ class Volumes(FactBase[dict[str, Volume]]):
 
 
 class SeedDigests(FactBase[dict[str, str]]):
-    """The digest of what each VM's seed was made from, by name: of the files of a directory."""
+    """The digest of each VM's seed content, by name: the files of a directory."""
 
     default = dict
 
@@ -184,9 +184,9 @@ class PublicKeys(FactBase[dict[str, str]]):
 
 
 class OfferedKeys(FactBase[dict[str, str]]):
-    """The ed25519 host keys that are offered on *addresses*, by address, within ten seconds.
+    """The ed25519 host keys offered on *addresses* within ten seconds, by address.
 
-    An emulated machine that shares its CPUs takes longer than one.
+    An emulated machine on shared CPUs needs more than one second.
     """
 
     default = dict
@@ -201,7 +201,7 @@ class OfferedKeys(FactBase[dict[str, str]]):
 
 
 def _found_command(kind: str) -> str:
-    """*kind* is the first half of virsh's words for it."""
+    """Return the command; *kind* is the prefix of virsh's subcommands for it."""
     return (
         f"{VIRSH} {kind}-list --all --uuid 2>/dev/null | grep . | while read -r id; do "
         f"echo '{_MARK} found'; {VIRSH} {kind}-info $id; "
@@ -246,7 +246,7 @@ def _info(lines: Iterable[str]) -> dict[str, str]:
 
 
 def _records(output: Iterable[str], first: str) -> Iterator[dict[str, list[str]]]:
-    """Yield the sections of each record; a record begins where the section *first* does."""
+    """Yield the sections of each record; each section *first* starts a new record."""
     record: dict[str, list[str]] = {}
     section = ""
     for line in output:

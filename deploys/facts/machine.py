@@ -1,4 +1,4 @@
-"""Facts about a machine: who sets its clock, what its kernel lets one set, its links."""
+"""Facts about a machine: its time services, writable kernel settings, and links."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ _TIME_SERVICES = ("chrony", "chronyd", "ntpsec", "ntp", "ntpd", "openntpd", "sys
 
 
 class TimeServices(FactBase[list[str]]):
-    """The units that set the host's clock, of those that are there; hypervisors may set it, too."""
+    """The existing units that set the host's clock; hypervisors may also set it."""
 
     default = list
 
@@ -25,7 +25,7 @@ class TimeServices(FactBase[list[str]]):
 class LearnsRoutes(FactBase[list[str]]):
     """The links with one of *addresses* whose default route the kernel learns (accept_ra).
 
-    With forwarding on, it learns no more unless accept_ra is 2 (ip-sysctl: accept_ra).
+    With forwarding on, the kernel stops learning unless accept_ra is 2 (ip-sysctl: accept_ra).
     """
 
     default = list
@@ -46,7 +46,7 @@ class LearnsRoutes(FactBase[list[str]]):
 
 
 class SettableNumber(FactBase[int | None]):
-    """The number in the file *path* of /proc/sys, None where it is not there or not to be written."""
+    """The number in the file *path* of /proc/sys; None if it is missing or not writable."""
 
     def command(self, path: str) -> StringCommand:
         quoted = QuoteString(f"/proc/sys/{path}")
@@ -57,7 +57,7 @@ class SettableNumber(FactBase[int | None]):
 
 
 class WireGuardKey(FactBase[str]):
-    """The public half of the private key in the file *path*, "" where there is none (wg(8))."""
+    """The public key of the private key in the file *path*, or "" if there is none (wg(8))."""
 
     default = str
 
@@ -70,7 +70,7 @@ class WireGuardKey(FactBase[str]):
 
 
 class NetnsUnits(FactBase[list[str]]):
-    """The units of workloads' networks that run, or are to at boot."""
+    """The units of workloads' networks that are running or enabled."""
 
     default = list
 
@@ -87,9 +87,9 @@ class NetnsUnits(FactBase[list[str]]):
 
 
 class TunnelAddresses(FactBase[dict[str, list[str]]]):
-    """The addresses on the tunnels' ends of each network namespace that has a name.
+    """The addresses of the tunnel endpoints in each named network namespace.
 
-    All links are asked for: the kernel makes these where somebody asks for one of them by its name.
+    The command lists all links: the kernel creates these when one is requested by name.
     """
 
     default = dict
@@ -113,7 +113,7 @@ class TunnelAddresses(FactBase[dict[str, list[str]]]):
 
 
 class BridgeEntries(FactBase[set[tuple[str, str]]]):
-    """Where the workloads' bridge was told that a hardware address is: the address, and the port."""
+    """Static entries of the workload bridge: hardware address and port."""
 
     default = set
 
@@ -140,7 +140,7 @@ class LinkNames(FactBase[list[str]]):
 class NetworkFiles(FactBase[list[str]]):
     """The .network files of the host's owner and of netplan, and those that networkd uses for links.
 
-    A file that is a link to /dev/null turns another one off, and is none of them.
+    A symlink to /dev/null masks another file and is left out.
     """
 
     default = list
@@ -162,7 +162,7 @@ class NetworkFiles(FactBase[list[str]]):
 
 
 class LinkAddresses(FactBase[dict[str, list[str]]]):
-    """The global addresses of each link that has any, with their prefix lengths."""
+    """The global addresses of each link that has some, with prefix lengths."""
 
     default = dict
 
@@ -178,7 +178,7 @@ class LinkAddresses(FactBase[dict[str, list[str]]]):
 
 
 class Routes(FactBase[dict[str, str]]):
-    """The next hop to each destination of the routes with *protocol* (ip-route(8): proto)."""
+    """The next hop of each route with *protocol*, by destination (ip-route(8): proto)."""
 
     default = dict
 
@@ -191,7 +191,7 @@ class Routes(FactBase[dict[str, str]]):
 
 
 class BootIdentity(FactBase[str]):
-    """What tells one boot from another: the kernel's, and when its first process began."""
+    """Identity of a boot: the kernel's boot ID, and the start time of its first process."""
 
     default = str
 

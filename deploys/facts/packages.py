@@ -34,7 +34,7 @@ class PackageVersions(FactBase[dict[str, Versions]]):
                 installed[name] = None if found[1] == "(none)" else found[1]
             elif found := _VERSION.fullmatch(line):
                 version = found[1]
-            # dpkg knows some of what was removed, which is not to be had any more.
+            # dpkg still knows some removed packages, which are no longer available.
             elif (
                 (found := _SOURCE.fullmatch(line))
                 and found[1] != _STATUS
@@ -45,7 +45,7 @@ class PackageVersions(FactBase[dict[str, Versions]]):
 
 
 class PackageSources(FactBase[dict[str, str]]):
-    """The source packages of *packages*, of those that have another name (apt-cache show)."""
+    """The source packages of those *packages* whose source has another name (apt-cache show)."""
 
     default = dict
 
@@ -66,7 +66,7 @@ class PackageSources(FactBase[dict[str, str]]):
 
 
 class OnHold(FactBase[list[str]]):
-    """The packages that stay as they are, whatever apt is told (apt-mark hold)."""
+    """The packages on hold, which apt does not change (apt-mark hold)."""
 
     default = list
 

@@ -1,1 +1,1 @@
-"""Disk images that VMs begin as: built from Debian's packages, or fetched and proved."""
+"""Base images of VMs: built from Debian packages, or downloaded and verified."""

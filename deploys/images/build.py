@@ -31,9 +31,9 @@ _PROGRAMS = {
 
 
 def ensure_built(build: ImageBuild, cache: Path) -> Path:
-    """Return the qcow2 file of *build* in the directory *cache*; ImageError where it cannot be made.
+    """Return the qcow2 file of *build* in the directory *cache*; ImageError if the build fails.
 
-    The same recipe is built once, with the archive as it is then: remove the file for a newer one.
+    A recipe is built once, from the archive's state at that time. To rebuild it, remove the file.
     """
     _require_programs()
     architecture = run(["dpkg", "--print-architecture"]).strip()
@@ -77,7 +77,7 @@ def _fill(tree: Path, recipe: Recipe) -> None:
         path = tree / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    # Only apt in the tree asks it; the script makes it the link that the image has.
+    # Only apt in the tree uses it; the script replaces it with the image's symlink.
     (tree / "etc/resolv.conf").write_bytes(Path("/etc/resolv.conf").read_bytes())
     run(compose_script(tree, recipe.script), env=plain)
 

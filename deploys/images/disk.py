@@ -1,7 +1,7 @@
-"""A disk that a BIOS boots, made as a file: no loop devices, no mounts, no root for the disk itself.
+"""A BIOS-bootable disk as a file, made without loop devices, mounts or root.
 
-Sector 0 has GRUB's boot code and a partition table, the sectors up to 2048 GRUB's core, which is
-told nothing but to read /boot/grub/grub.cfg, and the one partition is an ext4 with the tree.
+Sector 0 contains GRUB's boot code and a partition table. The sectors up to 2048 contain GRUB's
+core, which only reads /boot/grub/grub.cfg. The only partition is an ext4 with the tree.
 """
 
 import os
@@ -23,9 +23,9 @@ _MODULES: Final = ("biosdisk", "part_msdos", "ext2", "normal", "linux", "configf
 
 
 def boot_sector(code: bytes, sectors: int) -> bytes:
-    """The first sector: boot *code*, and one active partition of *sectors* from sector 2048."""
+    """Return sector 0: boot *code*, and one active partition of *sectors* from sector 2048."""
     identity = struct.pack("<IH", 0x67706C6E, 0)
-    # CHS addresses of more than 8 GB cannot be told; LBA counts.
+    # CHS cannot address more than 8 GB; LBA is used.
     entry = struct.pack(
         "<B3sB3sII", 0x80, b"\xfe\xff\xff", _LINUX, b"\xfe\xff\xff", _FIRST, sectors
     )
@@ -33,13 +33,13 @@ def boot_sector(code: bytes, sectors: int) -> bytes:
 
 
 def file_system_size(content: int, files: int) -> int:
-    """Bytes of a file system that holds *files* with *content* bytes, and room for a first boot."""
+    """Return the bytes needed by *files* with *content* bytes, with room for a first boot."""
     used = content + files * 512 + 32 * _MIB
     return -(-int(used * 1.1 + 96 * _MIB) // _MIB) * _MIB
 
 
 def make_disk(tree: Path, image: Path) -> None:
-    """Write *tree* as a compressed qcow2 that boots; the raw disk lies beside it meanwhile."""
+    """Write *tree* as a compressed, bootable qcow2; a temporary raw disk lies beside it."""
     raw, core = image.with_suffix(".raw"), image.with_suffix(".core")
     size = file_system_size(*_measure(tree))
     try:
@@ -51,7 +51,7 @@ def make_disk(tree: Path, image: Path) -> None:
             disk.write(_fitting(core.read_bytes()))
         run(["mke2fs", "-q", "-t", "ext4", "-d", str(tree), "-L", LABEL, "-b", "4096",
              "-i", "8192", "-m", "1", "-J", "size=32",
-             # What GRUB 2.06 cannot read, which later releases of mke2fs turn on.
+             # Later mke2fs releases enable features that GRUB 2.06 cannot read.
              "-O", "^metadata_csum_seed,^orphan_file",
              "-E", f"offset={_FIRST * _SECTOR}", str(raw), f"{size // 1024}k"])  # fmt: skip
         run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c",

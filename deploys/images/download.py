@@ -18,10 +18,10 @@ _SMALL: Final = 1 << 20
 
 
 def take(source: str, directory: Path, checksum: str, dest: Path) -> None:
-    """Have in *dest* what *source* is, if it has *checksum* ("sha256:HEX"); ImageError else.
+    """Copy *source* to *dest* if it has *checksum* ("sha256:HEX"); otherwise raise ImageError.
 
-    A path is relative to *directory*. What came before an https connection broke stays beside
-    *dest*, and the next call goes on there.
+    A path is relative to *directory*. If an https connection breaks, the partial file stays beside
+    *dest*, and the next call resumes there.
     """
     algorithm, _, expected = checksum.partition(":")
     part = dest.with_name(f"{dest.name}.part")
@@ -35,7 +35,7 @@ def take(source: str, directory: Path, checksum: str, dest: Path) -> None:
                     out.truncate(0)
                     digest = hashlib.new(algorithm)
                 _copy(stream, digest, out)
-                # http.client takes the end of a connection for that of the file.
+                # http.client treats the end of a connection as the end of the file.
                 if left := getattr(stream, "length", 0):
                     raise http.client.IncompleteRead(b"", left)
     except OSError as error:
@@ -53,7 +53,7 @@ def take(source: str, directory: Path, checksum: str, dest: Path) -> None:
 
 
 def read_small(source: str, directory: Path) -> bytes:
-    """Return what *source* is, at most a mebibyte of it; ImageError where it cannot be had."""
+    """Return the content of *source*, at most one mebibyte; ImageError if it is unavailable."""
     try:
         with _opened(source, directory, 0) as (stream, _):
             content = stream.read(_SMALL + 1)
@@ -65,7 +65,7 @@ def read_small(source: str, directory: Path) -> bytes:
 
 
 class _OnlyHttps(urllib.request.HTTPRedirectHandler):
-    """A redirection to what anyone on the way could change is refused."""
+    """Reject redirects to anything but https, which could be changed in transit."""
 
     def redirect_request(
         self,
@@ -83,12 +83,12 @@ class _OnlyHttps(urllib.request.HTTPRedirectHandler):
 
 @contextmanager
 def _opened(source: str, directory: Path, start: int) -> Iterator[tuple[IO[bytes], int]]:
-    """Yield the bytes of *source*, and where they begin: at *start*, if the server can."""
+    """Yield the bytes of *source* and their offset: *start*, if the server supports it."""
     if not source.startswith("https://"):
         with (directory / source).open("rb") as stream:
             yield stream, 0
         return
-    request = urllib.request.Request(source)  # noqa: S310 - https, as was seen above
+    request = urllib.request.Request(source)  # noqa: S310 - https, checked above
     if start:
         request.add_header("Range", f"bytes={start}-")
     opener = urllib.request.build_opener(_OnlyHttps)

@@ -1,5 +1,5 @@
-"""What goes wrong with images."""
+"""Errors about images."""
 
 
 class ImageError(Exception):
-    """An image cannot be had as it is declared; the text says which one and why."""
+    """An image is not available as declared; the text says which one and why."""

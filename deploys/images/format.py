@@ -1,4 +1,4 @@
-"""What kind of disk a file is: qcow2 or raw, and whole in itself."""
+"""Format check of disk images: qcow2 or raw, and self-contained."""
 
 import json
 from pathlib import Path
@@ -8,9 +8,9 @@ from groundplane_deploys.process import ProcessFailed, run
 
 
 def require_whole(file: Path, name: str) -> str:
-    """Return "qcow2" or "raw"; an ImageError for others, and for an image that names other files.
+    """Return "qcow2" or "raw"; ImageError for other formats and for images that name other files.
 
-    On a hypervisor those would be its own: a guest could read whatever file its image names.
+    Such names would be files of the hypervisor: a guest could read any file its image names.
     """
     try:
         shown = json.loads(run(["qemu-img", "info", "--output=json", str(file)]))

@@ -16,7 +16,7 @@ from groundplane_deploys.process import ProcessFailed, run
 
 @dataclass(frozen=True)
 class LocalImage:
-    """A qcow2 file that stands for the image *name*; *sha256* in hex, *size* in bytes."""
+    """The local qcow2 file of the image *name*; *sha256* in hex, *size* in bytes."""
 
     name: str
     path: Path
@@ -25,12 +25,12 @@ class LocalImage:
 
     @property
     def file_name(self) -> str:
-        """Of the file on hypervisors, which has this content forever."""
+        """The name of the file on hypervisors; its content never changes."""
         return f"{self.name}-{self.sha256[:12]}.qcow2"
 
 
 def ensure_local(image: Image, directory: Path, cache: Path) -> LocalImage:
-    """Return *image*, which is built or fetched when it is not in *cache*; ImageError if it cannot.
+    """Return *image*, after building or downloading it if it is not in *cache*; or ImageError.
 
     Paths in the document are relative to *directory*, the catalog's.
     """
@@ -72,7 +72,7 @@ def _as_qcow2(file: Path, name: str, disk: Path) -> None:
 
 
 def _digest(path: Path) -> str:
-    """Return the SHA-256 of a file, which is kept beside it: a file of the cache never changes."""
+    """Return the SHA-256 of a file, cached beside it: files of the cache never change."""
     kept = path.with_name(f"{path.name}.sha256")
     if not kept.is_file():
         with path.open("rb") as file:

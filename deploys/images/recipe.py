@@ -1,4 +1,4 @@
-"""What is in an image that is built: texts and names only, and the key that stands for them."""
+"""The content of a built image, as texts and names, and its cache key."""
 
 import hashlib
 import json
@@ -8,15 +8,15 @@ from typing import Final
 from groundplane.deploy_api import render_template
 
 LABEL: Final = "gp-root"
-"""Of the root file system."""
+"""Label of the root file system."""
 
-# Change it whenever the disk is laid out in another way.
+# Change it whenever the disk layout changes.
 _LAYOUT: Final = 1
 
 PACKAGES: Final = (
     "systemd",
     "systemd-sysv",
-    "systemd-resolved",  # cloud-init gives networkd the name servers, and networkd gives them to it
+    "systemd-resolved",  # receives the name servers from cloud-init through networkd
     "dbus",
     "udev",
     "cloud-init",
@@ -40,12 +40,12 @@ _MASKED: Final = ("e2scrub_reap.service",)  # for LVM, and slow
 
 
 class UnknownArchitecture(ValueError):
-    """No image can be built for this one."""
+    """Images cannot be built for this architecture."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """An image: a Debian *suite* for an *architecture*, with packages besides those of every image."""
+    """A Debian *suite* for an *architecture*, with packages in addition to the common ones."""
 
     suite: str
     architecture: str
@@ -66,14 +66,14 @@ class Recipe:
 
     @property
     def script(self) -> str:
-        """What is run inside the tree."""
+        """The script to run inside the tree."""
         return render_template(
             "image/install.sh.j2", packages=self.all_packages, enabled=_ENABLED, masked=_MASKED
         )
 
     @property
     def files(self) -> dict[str, str]:
-        """The texts of the tree's files, by path, that are there before the script runs."""
+        """The texts, by path, of the files that are in the tree before the script runs."""
         return {
             "boot/grub/grub.cfg": render_template("image/grub.cfg.j2", label=LABEL),
             "etc/cloud/cloud.cfg.d/90-groundplane.cfg": render_template("image/cloud.cfg.j2"),
@@ -85,6 +85,6 @@ class Recipe:
 
     @property
     def key(self) -> str:
-        """A short name for all that decides what is in the image, but for the archive's state."""
+        """A short digest of everything that determines the image, except the archive's state."""
         parts = [_LAYOUT, self.suite, self.architecture, self.script, self.files]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Prove with gpgv (OpenPGP) who made a file."""
+"""Verify OpenPGP signatures of files with gpgv."""
 
 import base64
 import binascii
@@ -17,7 +17,7 @@ _END: Final = b"-----END PGP "
 
 
 def require_signed(file: Path, name: str, signature: Signature, directory: Path) -> None:
-    """Raise an ImageError unless a key of the keyring made *signature* of *file*, for image *name*."""
+    """Raise ImageError unless a key of the keyring signed *file*, of the image *name*."""
     if shutil.which("gpgv") is None:
         raise ImageError(f"image {name} is signed: to see by whom, install gpgv")
     keys = dearmored(read_small(signature.keyring, directory))
@@ -38,13 +38,13 @@ def require_signed(file: Path, name: str, signature: Signature, directory: Path)
 
 
 def dearmored(content: bytes) -> bytes:
-    """Return the bytes inside an ASCII armor (RFC 9580, 6.2), or *content* where there is none."""
+    """Return the bytes inside an ASCII armor (RFC 9580, 6.2), or *content* if there is none."""
     lines = [line.strip() for line in content.splitlines()]
     start = next((at for at, line in enumerate(lines) if line.startswith(_BEGIN)), None)
     if start is None:
         return content
     body = lines[start + 1 :]
-    if b"" in body:  # after the armor's own headers
+    if b"" in body:  # follows the armor headers
         body = body[body.index(b"") + 1 :]
     end = next((at for at, line in enumerate(body) if line.startswith((b"=", _END))), len(body))
     try:

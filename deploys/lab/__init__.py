@@ -1,4 +1,4 @@
-"""Real machines to deploy to, on one machine: systemd-nspawn nodes on a network of their own."""
+"""The lab: deployable machines on one host, as systemd-nspawn nodes on their own network."""
 
 from groundplane_deploys.lab.command import LabError
 from groundplane_deploys.lab.lifecycle import NodeStatus, down, status, stop, up

@@ -85,7 +85,7 @@ def _is_example() -> int:
 
 
 def _bring_site(lab: Lab) -> None:
-    """Have the lab's repository, with what the catalog in $GROUNDPLANE_SOURCE is."""
+    """Create or update the lab's repository with the catalog in $GROUNDPLANE_SOURCE."""
     ensure_repository(lab, source_files())
     if source_directory().resolve() != lab.clone_dir.resolve():
         update_repository(lab, source_files())

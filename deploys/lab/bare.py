@@ -113,13 +113,13 @@ def _at_once(address: str) -> str:
 
 
 def bare_lab() -> Lab:
-    """Return the lab of the site, under a prefix of its own."""
+    """Return the lab of the site, with its own prefix."""
     state = Path(f"/var/lib/groundplane-{PREFIX}")
     return replace(lab_of(read_source()), prefix=PREFIX, state=state, clone=None)
 
 
 def up() -> None:
-    """Rebuild it, and return when every agent says that all is as declared."""
+    """Rebuild the lab, and return when every agent reports that it is in sync."""
     require_root()
     if any(node.spec.wireguard for node in read_source().nodes.values()):
         raise LabError("WireGuard's links are networkd's: use the lab of nodes for this site")
@@ -205,7 +205,7 @@ def down() -> None:
 
 
 def tour() -> None:
-    """Make a few requests, by address: there is no name server here."""
+    """Make a few requests by address, since there is no name server."""
     failed = 0
     for request in requests(compiled_site()) if has_example_servers(read_source()) else ():
         url = request.url if "svc" not in request.url else _by_address(request)

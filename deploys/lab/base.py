@@ -1,6 +1,6 @@
-"""The base trees: for each kind of node one Debian, the lower layer of their file systems.
+"""The base trees: one Debian per kind of node, the lower layer of the nodes' file systems.
 
-Each is built once, under a name that stands for its contents, and never changed afterwards.
+Each is built once, under a name derived from its contents, and never changed afterwards.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from groundplane_deploys.locks import lock_file
 
 SUITES: Mapping[Tree, str] = {"node": "bookworm", "node-13": "trixie", "hypervisor": "bookworm"}
 
-# Change it whenever configure_tree does something else.
+# Change it whenever configure_tree changes.
 RECIPE = 1
 
 BASE_PACKAGES = (
@@ -45,12 +45,12 @@ BASE_PACKAGES = (
     "systemd-timesyncd",
     "kmod",
     "netbase",
-    # What a node with a central source has, and the lab's network leads to no mirror.
+    # Needed by a node with a central source; the lab's network has no route to a mirror.
     "git",
     "ca-certificates",
 )
 
-# What a node of each tree has; a deploy finds the packages of its first step in place.
+# Packages of each tree; they include those of a deploy's first step.
 TREES: Mapping[Tree, tuple[str, ...]] = {
     "node": BASE_PACKAGES,
     "node-13": BASE_PACKAGES,
@@ -73,7 +73,7 @@ ENABLED = ("systemd-networkd.service", "ssh.service")
 # A deploy decides when a node becomes a name server.
 DISABLED = ("named.service",)
 
-# Hardware, disks, consoles and downloads: what a container has not.
+# Hardware, disks, consoles and downloads: not available in a container.
 MASKED = (
     "apt-daily.timer",
     "apt-daily-upgrade.timer",
@@ -103,13 +103,13 @@ MaxSessions 100
 
 
 def base_key(packages: Sequence[str], recipe: int, suite: str, architecture: str) -> str:
-    """A short name for all that decides what is in the tree."""
+    """Return a short digest of everything that determines the tree's content."""
     parts = [suite, architecture, str(recipe), *sorted(packages)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
 def ensure_base(cache: Path, kind: Tree = "node") -> Path:
-    """The directory of a base tree, which is built when it is not there."""
+    """Return the directory of a base tree; build it if it does not exist."""
     architecture = run(["dpkg", "--print-architecture"]).strip()
     packages, suite = TREES[kind], SUITES[kind]
     tree = cache / f"base-{base_key(packages, RECIPE, suite, architecture)}"
@@ -125,13 +125,13 @@ def ensure_base(cache: Path, kind: Tree = "node") -> Path:
 
 
 def configure_tree(tree: Path, sources: str) -> None:
-    """Turn what debootstrap leaves into a machine that boots in a container and knows no host."""
+    """Turn debootstrap's result into a machine that boots in a container, without an identity."""
     _write(tree / "etc/apt/sources.list", sources)
     _write(tree / "etc/default/locale", "LANG=C.UTF-8\n")
     _write(tree / "etc/locale.conf", "LANG=C.UTF-8\n")
     _write(tree / "etc/ssh/sshd_config.d/10-lab.conf", SSHD_CONFIG)
     _write(tree / "etc/fstab", "")
-    # systemd gives each node an identity of its own when it finds none.
+    # systemd generates a machine ID for each node if there is none.
     _write(tree / "etc/machine-id", "")
     (tree / "var/lib/dbus/machine-id").unlink(missing_ok=True)
     for name in ("hostname", "hosts", "resolv.conf"):

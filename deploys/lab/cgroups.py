@@ -1,8 +1,8 @@
-"""Control groups of the lab's own, on hosts where no systemd makes them.
+"""The lab's control groups, on hosts without systemd.
 
-Without one, systemd-nspawn makes its groups in the root of the host's hierarchies, and the
-systemd of a node takes the host's processes for its own.
-A group is also how the lab knows its processes again after a crash.
+Without its own group, systemd-nspawn creates its groups in the root of the host's hierarchies, and
+the systemd of a node takes the host's processes for its own.
+The lab also uses the groups to find its processes after a crash.
 """
 
 import contextlib
@@ -16,9 +16,10 @@ from groundplane_deploys.lab.mounts import read_mounts
 
 
 def parse_hierarchies(mountinfo: str) -> tuple[Path, ...]:
-    """The mounted hierarchies a node has to be confined in, version 2 first.
+    """Return the mounted hierarchies in which a node must be confined, version 2 first.
 
-    A new cpuset group accepts no process before it is given CPUs, and systemd does not use it.
+    cpuset is left out: a new group accepts no process before it has CPUs, and systemd does not
+    use it.
     """
     mounts = read_mounts(mountinfo)
     second = [point for point, kind, _ in mounts if kind == "cgroup2"]
@@ -35,7 +36,7 @@ def hierarchies() -> tuple[Path, ...]:
 
 
 def create_group(group: str) -> tuple[Path, ...]:
-    """Make a group in every hierarchy and return its directories."""
+    """Create a group in every hierarchy and return its directories."""
     made = tuple(root / group for root in hierarchies())
     for directory in made:
         directory.mkdir(parents=True, exist_ok=True)
@@ -47,12 +48,12 @@ def list_children(group: str) -> set[str]:
 
 
 def read_members(group: str) -> set[int]:
-    """The processes of the group itself: not those which a node put into groups below it."""
+    """Return the processes of the group itself, without those that a node put into subgroups."""
     return _read_processes(hierarchies()[0] / group)
 
 
 def read_all(group: str) -> set[int]:
-    """Every process of the group and of the groups below it."""
+    """Return the processes of the group and of its subgroups."""
     return {
         pid
         for root in hierarchies()
@@ -62,7 +63,7 @@ def read_all(group: str) -> set[int]:
 
 
 def end_processes(group: str, limit: float) -> None:
-    """Ask the group's own processes to end, and end by force what is left after the limit."""
+    """Terminate the group's own processes; kill all that are left after *limit* seconds."""
     asked = read_members(group)
     _signal(asked, signal.SIGTERM)
     if not (asked and _wait_until_empty(group, limit)):
@@ -75,14 +76,14 @@ def end_processes(group: str, limit: float) -> None:
 
 
 def remove_group(group: str) -> None:
-    """Remove a group that has no processes any more, and those below it."""
+    """Remove an empty group and its subgroups."""
     for root in hierarchies():
         for directory, _, _ in os.walk(root / group, topdown=False):
             _remove_directory(Path(directory))
 
 
 def _remove_directory(directory: Path) -> None:
-    # The kernel lets go of a group a moment after its last process.
+    # The kernel releases a group a moment after its last process.
     for _ in range(200):
         try:
             directory.rmdir()

@@ -1,4 +1,4 @@
-"""Run a command and explain its failure: every other module changes the machine through here."""
+"""Run a command and explain its failure. All other modules change the machine through this one."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ __all__ = ["LabError", "attempt", "explain", "run", "say"]
 
 
 class LabError(Exception):
-    """Something the person who started the lab has to know; its text is the whole message."""
+    """An error for the user of the lab; its text is the whole message."""
 
 
 def say(text: str) -> None:
@@ -30,7 +30,7 @@ def run(argv: Sequence[str], *, stdin: str = "", env: Mapping[str, str] | None =
 def attempt(
     argv: Sequence[str], *, stdin: str = "", env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command whose failure is an answer too."""
+    """Run a command that may fail."""
     try:
         return process.attempt(argv, stdin=stdin, env=env)
     except process.ProcessFailed as error:

@@ -1,7 +1,7 @@
-"""A node's disk: the base tree below, its own changes above, and the files that make it a node.
+"""A node's disk: an overlay of its own changes on the base tree, and its node-specific files.
 
-The disk outlives a crash and a power-off; only `down` removes it.
-What a deploy changed on it stays: a file is written again only when the lab wants another text.
+The disk survives a crash and a power-off; only `down` removes it.
+Changes made by a deploy stay: a file is rewritten only if the lab's text for it changes.
 """
 
 import json
@@ -15,12 +15,12 @@ from groundplane_deploys.lab.mounts import find_mounts, remove_tree, unmount_all
 
 
 def root_of(lab: Lab, name: str) -> Path:
-    """Where the node's whole file system is to be seen while it is up."""
+    """Return the mount point of the node's file system while it is up."""
     return lab.node_dir(name) / "root"
 
 
 def attach_disk(lab: Lab, name: str, base: Path, files: Iterable[NodeFile]) -> Path:
-    """Mount a node's disk, making it when there is none, and return its root."""
+    """Mount a node's disk, creating it if needed, and return its root."""
     directory, root = lab.node_dir(name), root_of(lab, name)
     unmount_all(directory)
     made = _read_record(directory)
@@ -31,7 +31,7 @@ def attach_disk(lab: Lab, name: str, base: Path, files: Iterable[NodeFile]) -> P
         made = {}
     for part in ("upper", "work", "root"):
         (directory / part).mkdir(parents=True, exist_ok=True)
-    # With an index, a mount that lives on in another process's namespace would forbid this one.
+    # With an index, a mount that survives in another process's namespace would prevent this one.
     layers = f"lowerdir={base},upperdir={directory}/upper,workdir={directory}/work,index=off"
     run(["mount", "-t", "overlay", f"{lab.prefix}-{name}", "-o", layers, str(root)])
     for file in files:
@@ -44,7 +44,7 @@ def attach_disk(lab: Lab, name: str, base: Path, files: Iterable[NodeFile]) -> P
 
 
 def is_current(lab: Lab, name: str, base: Path, files: Iterable[NodeFile]) -> bool:
-    """Whether a disk is what would be made now."""
+    """Return whether a disk is as it would be created now."""
     made = _read_record(lab.node_dir(name))
     wanted = {"base": base.name, **{file.path: file.digest for file in files}}
     return made == wanted
@@ -62,7 +62,7 @@ def _write_file(root: Path, file: NodeFile) -> None:
     path = root / file.path
     if not path.parent.is_dir():
         path.parent.mkdir(mode=0o700, parents=True)
-    # A link in the tree would lead out of it, to the host's own file.
+    # A symlink in the tree could point out of it, to the host's own file.
     path.unlink(missing_ok=True)
     path.touch(mode=file.mode)
     path.chmod(file.mode)

@@ -1,4 +1,4 @@
-"""The files that make a copy of the base tree one particular node: texts only."""
+"""The node-specific files on top of the base tree: texts only."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -42,7 +42,7 @@ TREE_FILES: Mapping[Tree, tuple[NodeFile, ...]] = {
 def compose_files(
     lab: Lab, node: LabNode, authorized_key: str, host_key: str, host_key_public: str
 ) -> tuple[NodeFile, ...]:
-    """Everything that one node has and the base tree has not."""
+    """Return all files of one node that are not in the base tree."""
     return (
         NodeFile("etc/hostname", f"{node.name}\n"),
         NodeFile("etc/hosts", format_hosts((*lab.nodes, *lab.guests))),
@@ -66,7 +66,7 @@ def format_resolv_conf(lab: Lab) -> str:
 
 
 def format_network(lab: Lab, node: LabNode) -> str:
-    """Static addresses and nothing that a node could learn from the wire."""
+    """Return the network file: static addresses, and nothing learned from the network."""
     lines = [
         "[Match]",
         "Name=host0",
@@ -88,6 +88,6 @@ def format_network(lab: Lab, node: LabNode) -> str:
     for interface in node.interfaces:
         lines += ["", "[Address]", f"Address={interface}"]
         if interface.version == 6:
-            # An address under detection is not yet usable, which costs each boot a second.
+            # Duplicate address detection would delay each boot by a second.
             lines.append("DuplicateAddressDetection=none")
     return "".join(f"{line}\n" for line in lines)

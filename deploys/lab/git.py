@@ -1,7 +1,7 @@
-"""The git server that stands for the site's own: an sshd with one repository, in the lab's network.
+"""The git server of the lab: an sshd with one repository, in the lab's network.
 
-It runs in a mount namespace of its own, which has a user `git` that the machine has not. Each key
-is bound to one command: nodes read, the person at the lab writes too.
+It runs in its own mount namespace, with a user `git` that does not exist on the machine. Each key
+is bound to one command: nodes may read, the lab's user may also write.
 """
 
 import os
@@ -28,8 +28,8 @@ from groundplane_deploys.lab.ssh import (
 BRANCH = "main"
 _PATH = "/site.git"  # as a client names it
 
-# "slave": a node's disk that is unmounted on the machine is so here, too. An overlay, since a file that
-# is bound over another is gone once the machine replaces that one, as adduser(8) does.
+# "slave": unmounting a node's disk on the machine also unmounts it here. An overlay, because a bind
+# mount over a file disappears when the machine replaces that file, as adduser(8) does.
 _START = """
 mount -t overlay -o "lowerdir=$1/etc:/etc" none /etc && mount -t tmpfs none /run &&
 mkdir /run/sshd && exec "$2" -D -e -f "$1/sshd_config"
@@ -42,28 +42,28 @@ sshd:*:65533:65533::/run/sshd:/usr/sbin/nologin
 
 
 def repository(lab: Lab) -> Path:
-    """Where the bare repository is, on the machine."""
+    """Return the path of the bare repository on the machine."""
     return lab.git_dir / "site.git"
 
 
 def node_url(lab: Lab) -> str:
-    """The source of every node, as its agent is told it."""
+    """Return the source URL for the agents of all nodes."""
     host = lab.gateway_hosts[0]
     return f"git+ssh://git@{f'[{host}]' if ':' in host else host}{_PATH}?ref={BRANCH}"
 
 
 def clone_url() -> str:
-    """The same repository, for who uses the lab's ssh_config."""
+    """Return the URL of the same repository for users of the lab's ssh_config."""
     return f"ssh://{GIT}{_PATH}"
 
 
 def clone_ssh(lab: Lab) -> str:
-    """The ssh that reaches it from the machine's own network (git's core.sshCommand)."""
+    """Return the ssh command that reaches it from the machine's own network (core.sshCommand)."""
     return shlex.join(inside(lab.prefix, ["ssh", "-F", str(ssh_config(lab))]))
 
 
 def node_trust(lab: Lab) -> dict[str, str]:
-    """The files that nodes need for it: a key that reads, and the server's own."""
+    """Return the credential files of nodes: a read-only key, and the server's host key."""
     return {"ssh_key": str(_deploy_key(lab)), "known_hosts": str(lab.git_dir / "known_hosts")}
 
 
@@ -79,7 +79,7 @@ def start_git_server(lab: Lab, services: Services) -> None:
 
 
 def wait_for_git_server(lab: Lab, limit: float) -> None:
-    """Wait until it greets on every gateway address."""
+    """Wait until it answers on every gateway address."""
     deadline = time.monotonic() + limit
     with entered(lab):
         for host in lab.gateway_hosts:
@@ -93,7 +93,7 @@ def wait_for_git_server(lab: Lab, limit: float) -> None:
 
 
 def serves_git(lab: Lab) -> bool:
-    """Return whether the server takes the lab's key and shows the repository, if there is one."""
+    """Return whether the server accepts the lab's key and serves the repository, if any."""
     if not repository(lab).is_dir():
         return True
     asked = ["timeout", "10", "git", "ls-remote", clone_url()]
@@ -101,7 +101,7 @@ def serves_git(lab: Lab) -> bool:
 
 
 def format_sshd_config(lab: Lab) -> str:
-    """Keys alone, one user, no file outside the lab's state."""
+    """Return sshd's configuration: keys only, one user, no file outside the lab's state."""
     listen = "".join(f"ListenAddress {host}\n" for host in lab.gateway_hosts)
     return f"""\
 {listen}HostKey {host_key(lab, GIT)}
@@ -118,7 +118,7 @@ MaxStartups 100
 
 
 def format_session(lab: Lab) -> str:
-    """The one command of every key: `session read`, or `session write`."""
+    """Return the script that every key is bound to: `session read` or `session write`."""
     return f"""\
 #!/bin/sh
 export GIT_CONFIG_NOSYSTEM=1

@@ -1,8 +1,8 @@
-"""Keep one node: give it its network, boot it, and boot it again when it asks for a reboot.
+"""Supervisor of one node: create its network, boot it, and boot it again after a reboot request.
 
-systemd-nspawn restarts a node by itself only if it may make a unit for it; told to keep the unit
-it has, it exits with a status that asks its parent to restart it.
-Doing that here has a virtue: each boot finds a fresh network, as on real hardware, and no rule,
+systemd-nspawn restarts a node itself only if it may create a unit for it. If told to keep its
+current unit, it exits with a status that asks its parent to restart it.
+Restarting here has an advantage: each boot gets a fresh network, as on real hardware, and no rule,
 route or link survives a reboot that should not.
 """
 
@@ -20,7 +20,7 @@ _REBOOT = 133
 
 
 def compose_boot(prefix: str, name: str, root: Path, devices: Iterable[Path] = ()) -> list[str]:
-    """The command line of one boot, of a node that has *devices* of the machine too."""
+    """Return the command line that boots a node with access to *devices* of the machine."""
     return [
         "systemd-nspawn",
         "--quiet",
@@ -32,7 +32,7 @@ def compose_boot(prefix: str, name: str, root: Path, devices: Iterable[Path] = (
         "--keep-unit",
         "--settings=no",
         f"--network-namespace-path={namespace_path(node_namespace(prefix, name))}",
-        # nspawn takes it away from a node whose namespace it did not make itself.
+        # nspawn drops it for a node whose namespace it did not create.
         "--capability=CAP_NET_ADMIN",
         "--link-journal=no",
         "--resolv-conf=off",
@@ -43,13 +43,13 @@ def compose_boot(prefix: str, name: str, root: Path, devices: Iterable[Path] = (
 
 
 def devices_of(tree: str) -> list[Path]:
-    """The devices of this machine that a node of *tree* works with: taps, and kvm where it is."""
+    """Return the devices of this machine for a node of *tree*: taps, and kvm if it exists."""
     wanted = ("/dev/net/tun", "/dev/kvm") if tree == "hypervisor" else ()
     return [Path(path) for path in wanted if Path(path).exists()]
 
 
 def keep(prefix: str, name: str, root: Path, devices: Iterable[Path] = ()) -> int:
-    """Boot the node until it is switched off, or until this process is told to end."""
+    """Run the node, with reboots, until it is powered off or this process is told to end."""
     running: subprocess.Popen[bytes] | None = None
     stopping = threading.Event()
 
@@ -59,7 +59,7 @@ def keep(prefix: str, name: str, root: Path, devices: Iterable[Path] = ()) -> in
             running.terminate()
 
     signal.signal(signal.SIGTERM, stop)
-    # Without it /proc/sys/net is read-only in the node, and systemd-sysctl does not even fail.
+    # Without it /proc/sys/net is read-only in the node, and systemd-sysctl fails silently.
     environment = {**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}
     while not stopping.is_set():
         plug_node(prefix, name)

@@ -1,9 +1,9 @@
-"""Start a program that outlives whoever started it, inside control groups from its first moment.
+"""Start a program that outlives its starter, in control groups from the start.
 
     launch.py LOG CGROUP-DIRECTORY... -- PROGRAM ARGUMENT...
 
-Run as a file of its own, since joining a group after the program's start would be too late, and
-running Python between fork and exec of a process with threads is not safe.
+This is a separate file because joining a group after the program's start would be too late, and
+running Python between fork and exec in a process with threads is not safe.
 """
 
 import os
@@ -24,7 +24,7 @@ def main(argv: list[str]) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (out, 1), (out, 2)):
         os.dup2(source, target)
-    os.execvp(program[0], program)  # noqa: S606  # it is what this file is for
+    os.execvp(program[0], program)  # noqa: S606  # the purpose of this file
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Put a lab up, take it down, say how it is: the order in which everything else happens."""
+"""Lab lifecycle: up, down, stop and status. Defines the order of all other steps."""
 
 import contextlib
 import shutil
@@ -40,7 +40,7 @@ _NSPAWN = Path("/run/systemd/nspawn")
 
 @dataclass(frozen=True)
 class NodeStatus:
-    """How one node is."""
+    """The status of one node."""
 
     name: str
     addresses: tuple[str, ...]
@@ -51,7 +51,7 @@ class NodeStatus:
 def up(lab: Lab, limit: float = 180.0) -> None:
     """Boot every node that is not running, and return when all of them answer by ssh.
 
-    The limit, in seconds, is for their boot; the base tree may take its time.
+    *limit*, in seconds, applies to their boot, not to building the base tree.
     """
     preflight(lab)
     began = time.monotonic()
@@ -71,7 +71,7 @@ def up(lab: Lab, limit: float = 180.0) -> None:
 
 
 def down(lab: Lab) -> None:
-    """Remove every trace of the lab but the cache, whatever state it is in."""
+    """Remove everything of the lab except the cache, whatever its state is."""
     require_root()
     began = time.monotonic()
     with _locked(lab):
@@ -93,9 +93,9 @@ def down(lab: Lab) -> None:
 
 
 def stop(lab: Lab) -> None:
-    """Switch the lab off, and keep its disks and keys: `up` goes on from there.
+    """Power the lab off, and keep its disks and keys: `up` continues from there.
 
-    VMs on its hypervisors are saved as they run, and go on when those boot.
+    Running VMs on its hypervisors are saved, and resume when the hypervisors boot.
     """
     require_root()
     began = time.monotonic()
@@ -114,7 +114,7 @@ def stop(lab: Lab) -> None:
 
 
 def status(lab: Lab) -> tuple[NodeStatus, ...]:
-    """How every node of the lab is."""
+    """Return the status of every node of the lab."""
     require_root()
     keeper = services(lab.prefix)
 
@@ -161,7 +161,7 @@ def _boot(lab: Lab, bases: Mapping[Tree, Path], keeper: Services, limit: float) 
 
 
 def _locked_out(lab: Lab, running: set[str], keeper: Services) -> set[str]:
-    """End those of *running* that the lab's key does not open, as after it was lost; return them."""
+    """Stop and return those of *running* that reject the lab's key, for example after its loss."""
     config = str(ssh.ssh_config(lab))
 
     def opens(name: str) -> bool:
@@ -198,15 +198,15 @@ def _files(lab: Lab, node: LabNode) -> tuple[NodeFile, ...]:
 
 
 def _is_up(lab: Lab, keeper: Services, name: str) -> bool:
-    """Whether a node is whole: a process without its link or disk is the rest of a crash."""
+    """Return whether a node is complete: a process without link or disk is left from a crash."""
     plugged = name in list_plugged(lab.prefix)
     return plugged and keeper.is_running(name) and is_attached(lab, name)
 
 
 def _find_nodes(lab: Lab, keeper: Services) -> set[str]:
-    """Every node this lab may have left something of.
+    """Return all nodes of which this lab may have left something.
 
-    Not by the names of namespaces: those of another lab may begin in the same way.
+    Names of namespaces are not used: those of another lab may have the same prefix.
     """
     disks = {path.name for path in lab.nodes_dir.glob("*/")} if _owns_state(lab) else set()
     mine = {
@@ -218,7 +218,7 @@ def _find_nodes(lab: Lab, keeper: Services) -> set[str]:
 
 
 def _sweep(lab: Lab, keeper: Services, names: Iterable[str]) -> None:
-    """End what is left of nodes; their disks stay."""
+    """Stop and remove all remains of nodes, except their disks."""
     names = sorted(names)
     keeper.stop(names)
     for name in names:
@@ -228,7 +228,7 @@ def _sweep(lab: Lab, keeper: Services, names: Iterable[str]) -> None:
 
 
 def _forget_machine(lab: Lab, name: str) -> None:
-    """Remove what systemd-nspawn keeps of a machine when it is killed."""
+    """Remove what systemd-nspawn leaves of a machine when it is killed."""
     for kind in ("propagate", "unix-export"):
         shutil.rmtree(_NSPAWN / kind / f"{lab.prefix}-{name}", ignore_errors=True)
     if is_attached(lab, name):

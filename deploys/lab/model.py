@@ -1,4 +1,4 @@
-"""What a lab is: the values that every other module works on, checked when they are made."""
+"""The lab's data model: values used by all other modules, validated on creation."""
 
 import hashlib
 import re
@@ -9,14 +9,14 @@ from typing import Final, Literal
 
 from groundplane_deploys.lab.command import LabError
 
-# The cgroups, the units and the logs of the site's servers lie beside those of the nodes.
+# The site's servers share the namespace of cgroups, units and logs with the nodes.
 RESOLVER = "resolver"
 GIT = "git"
 SERVERS = frozenset({RESOLVER, GIT})
 
 Tree = Literal["node", "node-13", "hypervisor"]  # node-13: with Debian 13, the others with 12
 PYTHONS: Final = {"node": "3.11", "node-13": "3.13", "hypervisor": "3.11"}
-"""What a node's disk begins as: see groundplane_deploys.lab.base."""
+"""Python version of each base tree: see groundplane_deploys.lab.base."""
 
 _LABEL = "[a-z]([a-z0-9-]*[a-z0-9])?"
 _PREFIX = re.compile(f"(?=.{{1,32}}$){_LABEL}")
@@ -49,14 +49,14 @@ class LabNode:
 
 @dataclass(frozen=True)
 class Lab:
-    """A set of nodes on one bridge. Everything it makes on the machine carries its prefix."""
+    """A set of nodes on one bridge. Everything it creates on the machine has its prefix."""
 
     prefix: str = "gp-lab"
     gateway: tuple[str, ...] = ("192.168.50.1/24", "fd50::1/64")
     nodes: tuple[LabNode, ...] = ()
     state: Path = Path("/var/lib/groundplane-lab")
     cache: Path = Path("/var/cache/groundplane-lab")
-    guests: tuple[LabNode, ...] = ()  # VMs that a deploy makes on nodes which are hypervisors
+    guests: tuple[LabNode, ...] = ()  # VMs that a deploy creates on hypervisor nodes
     clone: Path | None = None  # of the site's repository; None for one in the state directory
 
     def __post_init__(self) -> None:
@@ -82,7 +82,7 @@ class Lab:
         return tuple(str(each.ip) for each in _read_interfaces("gateway", self.gateway))
 
     def reachable_hosts(self, node: LabNode) -> tuple[str, ...]:
-        """The node's addresses in a network of the gateway: others are for the nodes among them."""
+        """Return the node's addresses in the gateway's networks; others are only between nodes."""
         networks = [each.network for each in _read_interfaces("gateway", self.gateway)]
         return tuple(
             str(interface.ip)
@@ -119,12 +119,12 @@ class Lab:
         return self.nodes_dir / name
 
     def log(self, name: str) -> Path:
-        """Where the console of a node, or a server, writes."""
+        """Return the log file of a node's console or of a server."""
         return self.state / "logs" / f"{name}.log"
 
 
 def derive_mac(*parts: str) -> str:
-    """A locally administered hardware address that stays the same from boot to boot."""
+    """Return a locally administered hardware address that is the same at every boot."""
     digest = hashlib.sha256("/".join(parts).encode()).digest()
     return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
 

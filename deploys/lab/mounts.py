@@ -1,4 +1,4 @@
-"""Mounts under a directory: found, and taken away before anything below is deleted."""
+"""Mounts under a directory: find them, and unmount them before deleting anything below."""
 
 import re
 import shutil
@@ -10,7 +10,7 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 def read_mounts(text: str) -> list[tuple[Path, str, str]]:
-    """Mount point, filesystem type and superblock options of each line of a mountinfo file."""
+    """Return mount point, filesystem type and superblock options of each line of mountinfo."""
     found = []
     for line in text.splitlines():
         left, right = line.split(" - ", 1)
@@ -21,13 +21,13 @@ def read_mounts(text: str) -> list[tuple[Path, str, str]]:
 
 
 def find_mounts(under: Path) -> list[Path]:
-    """The mounts at or below a directory, innermost first."""
+    """Return the mounts at or below a directory, innermost first."""
     points = [point for point, _, _ in read_mounts(Path("/proc/self/mountinfo").read_text())]
     return [point for point in reversed(points) if point.is_relative_to(under)]
 
 
 def unmount_all(under: Path) -> None:
-    """Unmount everything at or below a directory, also what is still in use."""
+    """Unmount everything at or below a directory, even if it is in use."""
     for point in find_mounts(under):
         done = attempt(["umount", str(point)])
         if done.returncode != 0:
@@ -37,7 +37,7 @@ def unmount_all(under: Path) -> None:
 
 
 def remove_tree(tree: Path) -> None:
-    """Delete a directory, never through a mount into what is mounted there."""
+    """Delete a directory without crossing into mounts."""
     unmount_all(tree)
     if left := find_mounts(tree):
         raise LabError(f"{left[0]} is still mounted, so {tree} is not deleted")

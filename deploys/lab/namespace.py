@@ -1,4 +1,4 @@
-"""Join the lab's network from Python, so that what runs on the host can reach the nodes."""
+"""Join the lab's network from Python, so that programs on the host can reach the nodes."""
 
 import contextlib
 import ctypes
@@ -15,7 +15,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def enter(lab: Lab) -> None:
-    """Move the calling thread, and what it starts from now on, into the lab's network."""
+    """Move the calling thread, and everything it starts later, into the lab's network."""
     path = namespace_path(lab.prefix)
     if not path.exists():
         raise LabError(f"the lab {lab.prefix} is not up")
@@ -24,7 +24,7 @@ def enter(lab: Lab) -> None:
 
 @contextlib.contextmanager
 def entered(lab: Lab) -> Iterator[None]:
-    """Do the same for the length of a block."""
+    """Join the lab's network for the duration of a block."""
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         enter(lab)

@@ -20,15 +20,15 @@ def namespace_path(namespace: str) -> Path:
 
 
 def inside(namespace: str, argv: list[str]) -> list[str]:
-    """The command line that runs another one in a namespace.
+    """Return the command line that runs *argv* in a namespace.
 
-    `ip netns exec` would do, but keeps a copy of all the host's mounts for as long as it runs.
+    `ip netns exec` would also work, but it keeps a copy of all the host's mounts while it runs.
     """
     return ["nsenter", f"--net={namespace_path(namespace)}", *argv]
 
 
 def ensure_lab_network(lab: Lab) -> None:
-    """Make the lab's namespace and bridge, or put right what is there."""
+    """Create the lab's namespace and bridge, or correct the existing ones."""
     prefix = lab.prefix
     if not namespace_path(prefix).exists():
         run(["ip", "netns", "add", prefix])
@@ -50,7 +50,7 @@ def ensure_lab_network(lab: Lab) -> None:
         f"link set {BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
         f"link set {BRIDGE} up",
         *(
-            # Duplicate address detection never ends on a bridge that has no port yet.
+            # Duplicate address detection never ends on a bridge without ports.
             f"addr replace {address} dev {BRIDGE}{' nodad' if ':' in address else ''}"
             for address in lab.gateway
         ),
@@ -75,8 +75,8 @@ def plug_node(prefix: str, name: str) -> None:
 
 
 def unplug_node(prefix: str, name: str) -> None:
-    """Remove a node's link and namespace, as far as they are there."""
-    # Deleted by name, since the kernel takes its time to empty a namespace that nobody uses.
+    """Remove a node's link and namespace if they exist."""
+    # Deleted by name, since the kernel empties an unused namespace with a delay.
     if namespace_path(prefix).exists():
         attempt(["ip", "-n", prefix, "link", "delete", _port(name)])
     if namespace_path(node_namespace(prefix, name)).exists():
@@ -84,7 +84,7 @@ def unplug_node(prefix: str, name: str) -> None:
 
 
 def list_plugged(prefix: str) -> set[str]:
-    """The nodes that have a port on the lab's bridge."""
+    """Return the nodes with a port on the lab's bridge."""
     if not namespace_path(prefix).exists():
         return set()
     shown = attempt(["ip", "-json", "-n", prefix, "link", "show", "master", BRIDGE])
@@ -98,7 +98,7 @@ def remove_lab_network(prefix: str) -> None:
 
 
 def _port(name: str) -> str:
-    """The bridge's side of a node's link; the kernel allows fifteen characters."""
+    """Return the name of the bridge's side of a node's link, at most fifteen characters."""
     port = f"to-{name}"
     return port if len(port) <= 15 else f"to-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 

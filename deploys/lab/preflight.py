@@ -1,4 +1,4 @@
-"""Name everything a machine lacks for a lab, all at once, before anything is changed on it."""
+"""Report everything a machine lacks for a lab, all at once, before changing anything."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from groundplane_deploys.lab.command import LabError, attempt, explain
 from groundplane_deploys.lab.model import Lab, Tree
 from groundplane_deploys.lab.services import services
 
-# Each program, and the Debian package that brings it.
+# Each program, and the Debian package that contains it.
 PROGRAMS = {
     "chroot": "coreutils",
     "debootstrap": "debootstrap",
@@ -35,8 +35,8 @@ PROGRAMS = {
 KERNEL = (6, 1)
 NFT = (1, 0, 6)
 
-# Of root's, and all nodes of a lab have the same root to the kernel. Six stay and one comes and goes
-# in a boot; on a hypervisor, who logs in has another systemd, with three.
+# Of root; to the kernel, all nodes of a lab have the same root. A boot needs six, and a seventh for
+# a while; on a hypervisor, a login starts another systemd with three.
 INOTIFY: Mapping[Tree, int] = {"node": 7, "node-13": 7, "hypervisor": 10}
 INOTIFY_LIMIT = "fs.inotify.max_user_instances"
 
@@ -44,7 +44,7 @@ _NOT_ROOT = "root: namespaces, mounts and control groups need it, run as root"
 
 
 class PreflightError(LabError):
-    """The machine cannot hold a lab; one line for each reason."""
+    """The machine cannot run a lab; one line for each reason."""
 
     def __init__(self, reasons: list[str]) -> None:
         super().__init__("\n".join(reasons))
@@ -52,20 +52,20 @@ class PreflightError(LabError):
 
 
 def preflight(lab: Lab) -> None:
-    """Raise what is missing for this lab on this machine, if anything is."""
+    """Raise PreflightError if this machine lacks anything for this lab."""
     reasons = list(_find_missing(lab))
     if reasons:
         raise PreflightError(reasons)
 
 
 def require_root() -> None:
-    """What taking down and looking need."""
+    """Require root, which down and status need."""
     if os.geteuid() != 0:
         raise PreflightError([_NOT_ROOT])
 
 
 def parse_version(text: str) -> tuple[int, ...]:
-    """The first dotted number in a text."""
+    """Return the first dotted number in a text."""
     found = re.search(r"\d+(\.\d+)+", text)
     return tuple(int(part) for part in found[0].split(".")) if found else ()
 
@@ -100,7 +100,7 @@ def _find_missing(lab: Lab) -> Iterator[str]:
 
 
 def check_inotify(needed: int, *, in_use: int, limit: int) -> Iterator[str]:
-    """Whether nodes boot that need so many instances more: without, systemd does not, or not whole."""
+    """Yield an error if *needed* more instances exceed *limit*: systemd would not fully boot."""
     if needed and in_use + needed > limit:
         yield (
             f"inotify: the nodes that boot need {needed} instances, and root has {in_use} of {limit} "
@@ -109,7 +109,7 @@ def check_inotify(needed: int, *, in_use: int, limit: int) -> Iterator[str]:
 
 
 def count_inotify(proc: Path, uid: int = 0) -> int:
-    """How many inotify instances the processes of a user have."""
+    """Return the number of inotify instances of a user's processes."""
     return sum(_count_own(process, uid) for process in proc.glob("[0-9]*"))
 
 
@@ -141,7 +141,7 @@ def _try_network() -> Iterator[str]:
 
 
 def _try_overlay(lab: Lab) -> Iterator[str]:
-    """Mount one, where the nodes' disks will be: not every file system can be its upper layer."""
+    """Try an overlay mount where disks will be: not every file system can be the upper layer."""
     parent = next(path for path in (lab.state, *lab.state.parents) if path.is_dir())
     try:
         probe = tempfile.TemporaryDirectory(prefix=f"{lab.prefix}-probe-", dir=parent)

@@ -13,9 +13,9 @@ from groundplane_deploys.lab.model import Lab, LabNode
 from groundplane_deploys.lab.network import namespace_path
 from groundplane_deploys.lab.ssh import ssh_config
 
-# Whoever commits in the lab need not have told git who they are.
+# Users of the lab need not have configured an identity for git.
 _NOBODY = {"user.name": "groundplane lab", "user.email": "lab@groundplane.invalid"}
-# Refuses what the nodes would refuse.
+# Rejects what the nodes would reject.
 PRE_RECEIVE = f"""\
 #!/bin/sh
 exec {shlex.quote(str(Path(sys.executable).with_name("groundplane")))} pre-receive --branch {BRANCH}
@@ -23,15 +23,15 @@ exec {shlex.quote(str(Path(sys.executable).with_name("groundplane")))} pre-recei
 
 
 def ensure_repository(lab: Lab, files: Mapping[str, Path]) -> None:
-    """Have the repository, and the clone: of *files* by relative name, where there is neither.
+    """Ensure that the repository and the clone exist; if neither does, fill them with *files*.
 
-    What one of them has is kept: edits in the clone, and commits in the repository.
+    *files* is by relative name. Edits in the clone and commits in the repository are kept.
     """
     bare, clone = repository(lab), lab.clone_dir
     if not bare.is_dir():
         run(["git", "init", "--quiet", "--bare", f"--initial-branch={BRANCH}", str(bare)])
     hooks = {"pre-receive": PRE_RECEIVE, "post-receive": format_hook(lab)}
-    for name in hooks:  # the first push is what there is, whatever is wrong with it
+    for name in hooks:  # the first push is accepted even with errors
         (bare / "hooks" / name).unlink(missing_ok=True)
     run(["git", f"--git-dir={bare}", "config", "receive.advertisePushOptions", "true"])
     if not _is_clone(lab):
@@ -51,7 +51,7 @@ def ensure_repository(lab: Lab, files: Mapping[str, Path]) -> None:
 
 
 def update_repository(lab: Lab, files: Mapping[str, Path]) -> None:
-    """Have the clone hold *files*, by relative name, as its whole catalog, and push what changed."""
+    """Make *files* (by relative name) the clone's whole catalog, and push the changes."""
     clone = lab.clone_dir
     for path in tree_files(clone):
         path.unlink()
@@ -71,7 +71,7 @@ def _copy(files: Mapping[str, Path], clone: Path) -> None:
 
 
 def remove_clone(lab: Lab) -> None:
-    """Remove the clone, and nothing that is not one of this lab's repository."""
+    """Remove the clone, but only if it is a clone of this lab's repository."""
     if not _is_clone(lab):
         return
     shutil.rmtree(lab.clone_dir)
@@ -81,7 +81,7 @@ def remove_clone(lab: Lab) -> None:
 
 
 def format_hook(lab: Lab) -> str:
-    """Tell every node at once; one that does not hear looks by itself within seconds.
+    """Return the hook that notifies all nodes; a node that misses it polls within seconds.
 
     A push to the repository's path runs it in the machine's own network, which sees the lab's.
     """
@@ -99,7 +99,7 @@ wait
 
 
 def _followers(lab: Lab) -> tuple[LabNode, ...]:
-    """The machines with an agent: what only carries VMs has none."""
+    """Return the machines with an agent: all except pure hypervisors."""
     return (*(node for node in lab.nodes if node.tree != "hypervisor"), *lab.guests)
 
 

@@ -1,4 +1,4 @@
-"""The name server that stands for the site's own: the one that nodes forward to."""
+"""The lab's resolver: the name server that nodes forward to."""
 
 import shutil
 import socket
@@ -49,7 +49,10 @@ def wait_for_resolver(lab: Lab, limit: float) -> None:
 
 
 def format_config(lab: Lab) -> str:
-    """One zone, no recursion, no control channel, and no file outside the lab's state."""
+    """Return named's configuration: one zone, no recursion, no control channel.
+
+    It uses no file outside the lab's state.
+    """
     fourth = "".join(f" {host};" for host in lab.gateway_hosts if ":" not in host)
     sixth = "".join(f" {host};" for host in lab.gateway_hosts if ":" in host)
     return f"""\
@@ -83,10 +86,10 @@ def format_zone(lab: Lab) -> str:
 
 
 def unconfined(apparmor: Path) -> list[str]:
-    """Return what runs a program without its profile; *apparmor* is the kernel's file that has Y.
+    """Return a command prefix to run a program unconfined; *apparmor* is the kernel's Y/N file.
 
-    Distributions' profiles let named read only the directories of the host's own server. They come
-    with what also brings aa-exec; a kernel with AppArmor alone confines nothing.
+    Distributions' profiles let named read only the directories of the host's own server. Profiles
+    come together with aa-exec; a kernel with AppArmor but without profiles confines nothing.
     """
     enabled = apparmor.is_file() and apparmor.read_text().strip() == "Y"
     confined = enabled and shutil.which("aa-exec") is not None

@@ -1,4 +1,4 @@
-"""The lab's long-lived processes: systemd keeps them where it runs, the lab itself elsewhere."""
+"""The lab's long-lived processes: run by systemd if available, otherwise by the lab itself."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -10,14 +10,14 @@ from groundplane_deploys.lab import cgroups
 from groundplane_deploys.lab.command import attempt, run
 
 # `deploys` is a folder of the checkout, so a module of it runs from there.
-PACKAGES = Path(__file__).parents[2]  # where a process of its own finds this package
+PACKAGES = Path(__file__).parents[2]  # for a separate process to find this package
 
-# How long a node may take to shut down in order.
+# Time limit for an orderly shutdown of a node.
 STOP_LIMIT = 10.0
 
 
 class Services(Protocol):
-    """What both ways of keeping a process can do. A name is that of a node, or of a server."""
+    """Interface of both process managers. A name is that of a node or a server."""
 
     def start(self, name: str, argv: Sequence[str], log: Path) -> None:
         """Start a program that survives the caller and writes to a log."""
@@ -25,13 +25,13 @@ class Services(Protocol):
     def is_running(self, name: str) -> bool: ...
 
     def names(self) -> set[str]:
-        """Whatever has left a trace, running or not."""
+        """Return the names of all processes that left a trace, running or not."""
 
     def stop(self, names: Iterable[str]) -> None:
-        """End them all at once, remove their traces; what is not there is no error."""
+        """Stop all *names* in parallel and remove their traces; missing ones are ignored."""
 
     def close(self) -> None:
-        """Remove what all of them shared."""
+        """Remove the resources shared by all processes."""
 
 
 def services(prefix: str) -> Services:
@@ -81,7 +81,7 @@ class SystemdServices:
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
-        # A plain hyphen would put it below a slice that stays when this one goes.
+        # A plain hyphen would put it below a slice that stays when this one is removed.
         self._slice = prefix.replace("-", r"\x2d") + ".slice"
 
     def start(self, name: str, argv: Sequence[str], log: Path) -> None:
@@ -103,7 +103,7 @@ class SystemdServices:
         return attempt(["systemctl", "--quiet", "is-active", self._unit(name)]).returncode == 0
 
     def names(self) -> set[str]:
-        """Units are named by <prefix>-, which other labs may begin with too: ask their slice."""
+        """Return the units of the lab's slice: other labs' units may also start with <prefix>-."""
         group = run(
             ["systemctl", "show", "--value", "--property=ControlGroup", self._slice]
         ).strip()
@@ -117,7 +117,7 @@ class SystemdServices:
     def stop(self, names: Iterable[str]) -> None:
         units = [self._unit(name) for name in names]
         if units:
-            # A unit that is gone, or was never there, makes systemctl fail: that is the aim.
+            # systemctl fails for a unit that is gone or never existed: the desired state.
             attempt(["systemctl", "stop", *units])
             attempt(["systemctl", "reset-failed", *units])
 

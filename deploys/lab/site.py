@@ -1,4 +1,4 @@
-"""The lab of a catalog: one machine for each of its Node documents."""
+"""The lab of a catalog: one machine for each Node document."""
 
 import os
 from dataclasses import replace
@@ -9,14 +9,14 @@ from groundplane_deploys.catalog import ROOT
 from groundplane_deploys.lab.model import Lab, LabNode
 
 SERVERS = "lab/servers"  # "example" on a Cluster: its workloads are the example's servers
-DEBIAN = "lab/debian"  # the label that says which Debian a node of the lab has: 12 or 13
+DEBIAN = "lab/debian"  # label: the Debian release of a lab node, 12 or 13
 _LENGTHS = {"IPv4": 24, "IPv6": 64}
 
 
 def own_lab() -> Lab:
-    """Return the lab without nodes; $GROUNDPLANE_LAB is its prefix, so that two can stand at once.
+    """Return the lab without nodes; $GROUNDPLANE_LAB is its prefix, so that two can run at once.
 
-    The clone of the usual one is where a person finds it: lab/site in the checkout.
+    The clone of the default lab is easy to find: lab/site in the checkout.
     """
     prefix = os.environ.get("GROUNDPLANE_LAB", Lab.prefix)
     clone = ROOT / "lab" / "site" if prefix == Lab.prefix else None
@@ -39,9 +39,9 @@ def lab_of(catalog: Catalog) -> Lab:
 
 
 def has_example_servers(catalog: Catalog) -> bool:
-    """Return whether workloads of *catalog* are to be servers of the example's.
+    """Return whether the lab runs the example's servers as workloads of *catalog*.
 
-    Those of any other catalog are started by their owner.
+    The owner starts the workloads of any other catalog.
     """
     return catalog.cluster.metadata.labels.get(SERVERS) == "example"
 
@@ -53,6 +53,6 @@ def _machine(node: Node) -> LabNode:
 
 
 def _own(hypervisor: Hypervisor) -> tuple[str, ...]:
-    """Return the addresses that a hypervisor has on its bridges, or else how it is reached."""
+    """Return the addresses of a hypervisor on its bridges, or else its management address."""
     found = tuple(each for network in hypervisor.spec.networks for each in network.addresses)
     return found or (hypervisor.spec.management.host or "",)

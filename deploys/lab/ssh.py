@@ -1,4 +1,4 @@
-"""Reach the nodes: keys of the lab's own, an ssh_config that pins them, and the wait for sshd."""
+"""ssh access to the nodes: the lab's keys, an ssh_config that pins them, and waiting for sshd."""
 
 import socket
 import time
@@ -25,7 +25,7 @@ def known_hosts(lab: Lab) -> Path:
 
 
 def known_hosts_files(lab: Lab) -> list[Path]:
-    """The files that pin host keys: those of guests are written by the deploy of their hypervisor."""
+    """Return the files that pin host keys; a hypervisor's deploy writes those of its guests."""
     carriers = [node.name for node in lab.nodes if node.tree == "hypervisor"]
     return [known_hosts(lab), *(pinned_file(name, lab.guest_keys_dir) for name in carriers)]
 
@@ -39,7 +39,7 @@ def public(key: Path) -> Path:
 
 
 def ensure_keys(lab: Lab) -> None:
-    """Make what keys are missing, and write the files of the client."""
+    """Create missing keys, and write the client's files."""
     (lab.ssh_dir / "hosts").mkdir(mode=0o700, parents=True, exist_ok=True)
     for key, owner in (
         (client_key(lab), lab.prefix),
@@ -53,7 +53,7 @@ def ensure_keys(lab: Lab) -> None:
 
 
 def make_key(key: Path, owner: str) -> None:
-    """Make a key, unless it is there."""
+    """Create a key unless it exists."""
     if not public(key).is_file():
         key.unlink(missing_ok=True)
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", owner, "-f", str(key)])
@@ -68,7 +68,7 @@ def format_known_hosts(hosts: Mapping[str, Iterable[str]], keys: Mapping[str, st
 
 
 def format_config(lab: Lab) -> str:
-    """One Host per node, and the git server: `ssh -F .../config n1` from within the lab's network."""
+    """Return the ssh_config of nodes and git server: `ssh -F .../config n1` in the lab network."""
     lines = [f"Host {GIT}", f"    HostName {lab.gateway_hosts[0]}", "    User git", ""]
     pinned = " ".join(str(file) for file in known_hosts_files(lab))
     for node in (*lab.nodes, *lab.guests):
@@ -83,7 +83,7 @@ def format_config(lab: Lab) -> str:
         "    StrictHostKeyChecking yes",
         "    PasswordAuthentication no",
         "    ConnectTimeout 10",
-        # A shared connection to a node that died is given up, and not waited for by who shares it.
+        # A shared connection to a dead node is dropped, so that its users do not wait for it.
         "    ServerAliveInterval 5",
         "    ServerAliveCountMax 12",
         "    LogLevel ERROR",
@@ -96,8 +96,8 @@ def format_config(lab: Lab) -> str:
 def close_connections(lab: Lab) -> None:
     """End the shared connections to nodes, which outlive the commands that opened them.
 
-    One that is left would hang: its client retransmits into a network that is gone, and a VM that
-    was saved still has its own end of it.
+    A remaining connection would hang: its client retransmits into a removed network, and a saved VM
+    still has its end of it.
     """
     for path in lab.ssh_dir.glob("*"):
         if path.is_socket():
@@ -116,7 +116,7 @@ def wait_for_ssh(lab: Lab, is_running: Callable[[str], bool], limit: float) -> N
         with entered(lab):
             for host in lab.reachable_hosts(node):
                 while not answers(host):
-                    # Where systemd runs, each look is a process: the nodes need the CPU to boot.
+                    # With systemd, each check starts a process, and the nodes need CPU to boot.
                     if time.monotonic() > look:
                         if not is_running(node.name):
                             return _explain(lab, node, "it ended while booting")
@@ -133,7 +133,7 @@ def wait_for_ssh(lab: Lab, is_running: Callable[[str], bool], limit: float) -> N
 
 
 def answers(host: str, timeout: float = 5.0) -> bool:
-    """Whether an sshd greets on an address, as seen from the calling thread's network."""
+    """Return whether an sshd answers on an address, from the calling thread's network."""
     try:
         with socket.create_connection((host, 22), timeout) as connection:
             connection.settimeout(timeout)
@@ -143,7 +143,7 @@ def answers(host: str, timeout: float = 5.0) -> bool:
 
 
 def tail(log: Path, lines: int = 15) -> str:
-    """The last lines of a log, indented, for an error message."""
+    """Return the last lines of a log, indented, for an error message."""
     try:
         text = log.read_text(errors="replace")
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Shows that the lab works: its services, and real requests made through them."""
+"""Demonstration of the lab: its services, and real requests to them."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from groundplane_deploys.lab.ssh import ssh_config
 
 @dataclass(frozen=True)
 class Request:
-    """A request for *url* from a node, or from the workload *netns* of it."""
+    """A request for *url* from a node, or from its workload *netns*."""
 
     node: str
     netns: str
@@ -29,7 +29,7 @@ class Request:
 
 
 def tour(lab: Lab) -> None:
-    """Print every service with its endpoints, then what a few requests are answered."""
+    """Print every service with its endpoints, then the responses to a few requests."""
     source = str(source_directory())
     for words in (["get", "services", "-A", source], ["get", "endpoints", "-A", source]):
         print(f"\n$ groundplane {' '.join(words)}", flush=True)

@@ -1,4 +1,4 @@
-"""What a node has to be, VM or bare: one module for each concern, in the order of `node`."""
+"""The desired state of a node, VM or bare: one module per concern, in the order of `node`."""
 
 from groundplane_deploys.machine.agent import agent
 from groundplane_deploys.machine.firewall import firewall

@@ -44,7 +44,7 @@ def agent() -> None:
     )
     _running(deciding)
     if host.data.agent_timeout:
-        # What a central source has may be another revision than what is here.
+        # A central source may have another revision than this machine.
         _well("" if source.url else revision(), deciding)
 
 
@@ -66,7 +66,7 @@ def _environment(directory: str) -> OperationMeta:
 
 
 def _catalog(source: Source) -> None:
-    """Put the catalog on the node, or take it away where the source is central."""
+    """Put the catalog on the node, or remove it if the source is central."""
     if source.url:
         files.directory(
             name="The catalog is where the source is, and not here",
@@ -83,7 +83,7 @@ def _catalog(source: Source) -> None:
 
 
 def _settings(source: Source) -> tuple[OperationMeta, OperationMeta]:
-    """Tell the agent its node and its source, and how both prove who they are."""
+    """Configure the agent's node name and source, and the credentials of both sides."""
     trusted = trust.put(
         name="The agent can prove who it is to its source, and the source to it",
         files=source.files,
@@ -101,7 +101,7 @@ def _settings(source: Source) -> tuple[OperationMeta, OperationMeta]:
 
 
 def _running(deciding: Sequence[OperationMeta]) -> None:
-    """Run the agent, anew where one of *deciding* changed."""
+    """Run the agent; restart it if one of *deciding* changed."""
     systemd.service(
         name="Restart the agent after a change",
         service="groundplane-agent.service",
@@ -114,7 +114,7 @@ def _running(deciding: Sequence[OperationMeta]) -> None:
 
 
 def _well(wanted: str, deciding: Sequence[OperationMeta]) -> None:
-    """Wait until the agent has the revision *wanted*, "" for any, in place."""
+    """Wait until the agent has applied the revision *wanted*, "" for any."""
     found = host.get_fact(DeclaredRevision)
     options = f" --revision {wanted}" if wanted else ""
     server.shell(
@@ -127,7 +127,7 @@ def _well(wanted: str, deciding: Sequence[OperationMeta]) -> None:
 
 
 def metrics_address() -> str:
-    """Return where Prometheus asks, as host data say; DeployError for anything but an address."""
+    """Return the metrics address from host data; DeployError if it is not an address."""
     addresses = node_state(host.data.node_name).base.addresses
     try:
         return listening_address(host.data.metrics_address, addresses)
@@ -136,7 +136,7 @@ def metrics_address() -> str:
 
 
 def central_source() -> Source:
-    """Return the central source that host data names; DeployError when it cannot be one."""
+    """Return the central source from host data; DeployError if it is invalid."""
     try:
         return source_of(host.data.source, host.data.trust)
     except BadSource as error:

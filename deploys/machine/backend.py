@@ -19,13 +19,13 @@ from groundplane_deploys.uploads import keep_uploads_private
 UNIT = "groundplane-backend.service"
 SCRIPT = "/etc/groundplane/backend"
 SYSCTL_FILE = "/etc/sysctl.d/60-groundplane-backend.conf"
-# Nobody on the link learns that this host has the services' addresses (ip-sysctl: arp_ignore).
+# Do not announce the services' addresses of this host on the link (ip-sysctl: arp_ignore).
 SYSCTLS = {"net.ipv4.conf.all.arp_ignore": 1, "net.ipv4.conf.all.arp_announce": 2}
 
 
 @deploy("Backend")
 def backend() -> None:
-    """Have the services' addresses that come to this host, and nothing of ours where none does."""
+    """Configure the service addresses that reach this host; remove our settings if none does."""
     keep_uploads_private()  # its hosts may be in no inventory of ours
     read_source()
     site, links = compiled_site(), host.get_fact(LinkAddresses)

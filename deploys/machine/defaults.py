@@ -1,4 +1,4 @@
-"""What host and group data may say otherwise."""
+"""Defaults that host and group data may override."""
 
 from groundplane.deploy_api import SERIALS_FILE
 
@@ -16,11 +16,11 @@ DEFAULTS = {
     "source_packages": ["ca-certificates", "git", "openssh-client"],
     # Absolute paths of programs on the node that exec probes may run; none: exec probes are off.
     "exec_probes": [],
-    # Where Prometheus asks: ADDRESS:PORT, "node:PORT" for the node's own address, "" for nowhere.
+    # Metrics listener: ADDRESS:PORT, "node:PORT" for the node's own address, "" for none.
     "metrics_address": "127.0.0.1:10249",
-    # Seconds for the agent to report that all is as declared; 0: do not wait.
+    # Seconds for the agent to report that it is in sync; 0: do not wait.
     "agent_timeout": 60,
     "environment_directory": "/opt/groundplane",
-    # Connections that the kernel keeps at most; one that is higher already stays.
+    # Maximum of tracked connections; a higher existing limit stays.
     "conntrack_max": 262144,
 }

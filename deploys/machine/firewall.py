@@ -11,7 +11,7 @@ from groundplane_deploys.plan.firewall import openings
 
 @deploy("Firewall", data_defaults={**DEFAULTS, "open_firewall": True})
 def firewall() -> None:
-    """Let services through firewalld and ufw; with `open_firewall = False` that is the owner's job."""
+    """Let services pass firewalld and ufw; with `open_firewall = False`, the owner must do so."""
     if host.data.open_firewall:
         wanted = openings(compiled_site(), node_state(host.data.node_name).base)
         opened(name="Services pass the firewall", wanted=wanted)

@@ -1,4 +1,4 @@
-"""Whether a host can be a node at all: asked before anything of it is changed."""
+"""Preflight: whether a host can be a node, checked before anything is changed."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ _TLS_TO_FORWARDERS = (9, 20)  # the first BIND that asks them so
 
 
 def is_fit() -> bool:
-    """Return whether the host can be the node of its name; refuse it otherwise, with every reason."""
+    """Return whether the host can be the node of its name; otherwise report all reasons."""
     reasons = [*_reasons()]
     if reasons:
         refuse(name="The host can be a node", reason="; ".join(reasons))

@@ -1,7 +1,7 @@
 """Keys of nodes for WireGuard, made before the catalog can name their public halves.
 
-`pyinfra INVENTORY groundplane_deploys.machine.keys.wireguard_keys` makes those that are not there,
-and prints the public half of each.
+`pyinfra INVENTORY groundplane_deploys.machine.keys.wireguard_keys` creates missing keys and prints
+each public key.
 """
 
 from pyinfra import host, logger

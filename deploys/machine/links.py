@@ -1,4 +1,4 @@
-"""The links of workloads: their bridge, the overlay, forwarding, and whose the routes are."""
+"""The links of workloads: their bridge, the overlay, forwarding, and the route protocol."""
 
 from collections.abc import Iterable
 from io import StringIO
@@ -28,15 +28,15 @@ SYSCTLS = {
     # A workload must not learn that its neighbour is on the same link: all packets pass the node.
     "net.ipv4.conf.all.send_redirects": 0,
     "net.ipv4.conf.default.send_redirects": 0,
-    # Loose (RFC 3704, 2.4): answers may come by another link than packets to their senders take.
+    # Loose (RFC 3704, 2.4): replies may arrive on another link than the route to their sender.
     "net.ipv4.conf.all.rp_filter": 2,
 }
-# A segment outside its window is translated like the others: taken for invalid it would pass as it
-# is, and its receiver would answer with RST (docs/decisions/0028-out-of-window.md).
+# Translate out-of-window segments like others: as invalid ones they would pass untranslated, and
+# the receiver would answer with RST (docs/decisions/0028-out-of-window.md).
 LIBERAL = "net.netfilter.nf_conntrack_tcp_be_liberal"
 OVERLAY_UNIT = "groundplane-overlay.service"
 WAIT_ONLINE_UNIT = "systemd-networkd-wait-online.service"
-# Files of systemd itself for the host's ends of links to containers and VMs: no boot waits for one.
+# systemd's own files for the host's ends of links to containers and VMs; boot never waits for one.
 _OF_GUESTS = {"80-container-vb.network", "80-container-ve.network", "80-container-vz.network",
               "80-vm-vt.network"}  # fmt: skip
 CONNTRACK_FILE = "/etc/sysctl.d/60-groundplane-conntrack.conf"
@@ -104,14 +104,14 @@ def _settings(base: NodeBase) -> None:
 
 
 def _conntrack() -> None:
-    """Have room for `conntrack_max` connections, and translate late segments too.
+    """Allow `conntrack_max` connections, and also translate late segments.
 
-    A higher limit stays, and a container's is its host's. The module that has the settings may come
-    with this very run, so nothing of it is known before.
+    A higher limit stays; a container uses its host's limit. This run may be the first to load the
+    module with the settings, so they cannot be read in advance.
     """
     wanted = int(host.data.conntrack_max)
     there = host.get_fact(SettableNumber, path=CONNTRACK_MAX)
-    # With the hyphen a setting that is not there is no error (sysctl.d(5)).
+    # With the hyphen, a missing setting is not an error (sysctl.d(5)).
     lines = [f"-{LIBERAL} = 1"]
     if there is None or there <= wanted:
         lines.append(f"-{CONNTRACK_MAX.replace('/', '.')} = {wanted}")
@@ -129,7 +129,7 @@ def _conntrack() -> None:
 
 
 def _units(base: NodeBase) -> None:
-    """Have networkd's files, and links that are as they say: kinds and peers are set at the making."""
+    """Write networkd's files, and recreate links that differ: kind and peer are set on creation."""
     wanted = network_units(base)
     changed = {
         name: files.put(
@@ -170,7 +170,7 @@ def _units(base: NodeBase) -> None:
 
 
 def _vxlan(base: NodeBase) -> None:
-    """Have the unit that makes VXLAN's link, or no such unit."""
+    """Install the unit that creates the VXLAN link, or remove it."""
     if not (base.overlay and base.overlay.mode == "vxlan"):
         remove_unit(OVERLAY_UNIT)
         return

@@ -65,7 +65,7 @@ def _zones(state: NodeState) -> OperationMeta:
     files.directory(
         name="Zones have a directory", path=ZONE_DIRECTORY, user="bind", group="bind", mode="755"
     )
-    # A server that is reinstalled goes on after the serials that the one before it served.
+    # A reinstalled server continues after the serials that its predecessor served.
     serials = host.get_fact(FirstSerials, path=SERIALS)
     return dns.configured(
         name="BIND has a configuration and zones that it loads",
@@ -87,7 +87,7 @@ def _zones(state: NodeState) -> OperationMeta:
 
 
 def _running(config: OperationMeta) -> None:
-    """Run BIND, anew where its configuration *config* or a unit changed."""
+    """Run BIND; restart it if its configuration *config* or a unit changed."""
     names = {"journals": JOURNAL_DIRECTORY, "mount": JOURNALS_UNIT, "script": REBUILD_SCRIPT}
     mount = put_unit(JOURNALS_UNIT, render_template("journals.mount.j2", **names))
     unit = put_unit(
@@ -103,7 +103,7 @@ def _running(config: OperationMeta) -> None:
 
 
 def _resolver(base: NodeBase) -> None:
-    """Have the node itself ask BIND: by systemd-resolved where that is its resolver."""
+    """Make the node itself use BIND, through systemd-resolved if that is its resolver."""
     resolver_link = host.get_fact(Link, path="/etc/resolv.conf")
     if not (resolver_link and "systemd/resolve" in resolver_link["link_target"]):
         dns.local_resolver_first(name="The node asks its own server first")

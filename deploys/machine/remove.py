@@ -1,6 +1,6 @@
-"""A node that is one no more: everything that the deploys and the agent put there goes again.
+"""Removal of a node: delete everything that the deploys and the agent installed.
 
-Packages stay, and so does what the kernel was told by sysctl until the next boot.
+Packages stay. sysctl settings stay in effect until the next boot.
 """
 
 from pyinfra import host
@@ -66,7 +66,7 @@ _PARENTS = (
 
 @deploy("Removal", data_defaults={**DEFAULTS, "force": False})
 def removed() -> None:
-    """Take the host out of the site: it has to be draining, or `--data force=true`."""
+    """Remove the host from the site; it must be draining, or `--data force=true` is needed."""
     name = host.data.node_name
     state = read_source().nodes[name].spec.state
     if state != "drain" and host.data.force is not True:

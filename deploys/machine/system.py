@@ -16,7 +16,7 @@ from groundplane_deploys.operations import packages as own
 
 @deploy("System", data_defaults=DEFAULTS)
 def system() -> None:
-    """Name the node, install Debian's packages, have a clock that is set, make the agent's user."""
+    """Set the host name, install Debian packages, ensure time sync, and create the agent's user."""
     server.hostname(name="The node has its name", hostname=host.data.node_name)
     _packages()
     _clock()
@@ -58,7 +58,7 @@ def _dataplanes() -> list[str]:
 
 
 def versions() -> None:
-    """Have apt keep to the versions that are wanted, and those packages at them."""
+    """Pin the desired versions in apt, and install them."""
     pins = dict(host.data.package_versions)
     of_source = host.data.source_packages if central_source().url else ()
     packages = (*_dataplanes(), *of_source)
@@ -88,7 +88,7 @@ def _packages() -> None:
 
 
 def _clock() -> None:
-    """Certificates, signatures of updates and logs of several nodes need one that is right."""
+    """Ensure a synchronized clock: certificates, update signatures and logs need one."""
     if not host.get_fact(TimeServices):
         own.listed(name="apt knows of something that does", packages=("systemd-timesyncd",))
         apt.packages(

@@ -1,4 +1,4 @@
-"""One node at a time: what frames an upgrade, so that a node that fails is the last one touched."""
+"""Upgrade one node at a time: the steps around it, which stop the run after a node that fails."""
 
 import json
 import sys
@@ -32,9 +32,9 @@ _NOT_BEGUN: Final[WeakSet[Host]] = WeakSet()
 
 @deploy("Before", data_defaults=UPGRADE_DEFAULTS)
 def begin() -> None:
-    """Begin with no node after one that failed, nor with one that clients would notice.
+    """Do not start a node after one that failed, nor one whose upgrade clients would notice.
 
-    pyinfra's --serial goes on to the next host after a failure, with --fail-percent 0 too
+    pyinfra's --serial continues with the next host after a failure, even with --fail-percent 0
     (pyinfra#1195).
     """
     if len(inventory.get_active_hosts()) > 1 and "--serial" not in sys.argv:
@@ -49,7 +49,7 @@ def begin() -> None:
 
 @deploy("Debian's packages", data_defaults=UPGRADE_DEFAULTS)
 def packages() -> None:
-    """Bring the packages of the dataplanes to the newest versions that apt may take."""
+    """Upgrade the packages of the dataplanes to the newest versions that apt allows."""
     names = host.data.upgrade_packages
     if names is None:
         names = host.data.packages
@@ -61,7 +61,7 @@ def packages() -> None:
 
 @deploy("After", data_defaults=UPGRADE_DEFAULTS)
 def end() -> None:
-    """Reboot, where that is asked for, and wait until the agent says that all is as declared."""
+    """Reboot if requested, and wait until the agent reports that it is in sync."""
     if host.data.reboot is True:
         boot.booted(name="The node boots", seconds=int(host.data.well_timeout))
     python.call(

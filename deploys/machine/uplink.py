@@ -1,4 +1,4 @@
-"""A bare node's own link, where the catalog says what it is: changed in stages, or not at all."""
+"""A bare node's own link, if the catalog declares it: changed in stages, or not at all."""
 
 from pyinfra import host
 from pyinfra.api import deploy
@@ -16,7 +16,7 @@ from groundplane_deploys.undo import can_undo
 
 @deploy("Uplink", data_defaults={**DEFAULTS, "bridge_timeout": 60})
 def uplink() -> None:
-    """Make spec.uplink; what cuts the controller off undoes itself within `bridge_timeout` seconds."""
+    """Create spec.uplink; a change that cuts off the controller reverts in `bridge_timeout` s."""
     spec = read_source().nodes[host.data.node_name].spec
     if spec.uplink is None:
         return

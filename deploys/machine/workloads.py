@@ -1,4 +1,4 @@
-"""Workloads that IPVS reaches in tunnels: what services' addresses they answer by."""
+"""Workloads that IPVS reaches through tunnels, and the service addresses they serve."""
 
 from pyinfra import host
 from pyinfra.api import deploy
@@ -11,7 +11,7 @@ from groundplane_deploys.operations import tunnels
 
 @deploy("Workloads", data_defaults=DEFAULTS)
 def workloads() -> None:
-    """Have the workloads that run answer by the addresses that come to them in tunnels."""
+    """Add to running workloads the addresses that reach them through tunnels."""
     site = compiled_site()
     base = node_state(host.data.node_name).base
     tunnels.answered(

@@ -1,1 +1,1 @@
-"""Operations of our own: compare a fact with what is wanted, and yield the commands between."""
+"""Custom operations: compare a fact with the desired state, and yield the commands to reach it."""

@@ -1,4 +1,4 @@
-"""A reboot that is known by what boots: a machine by its kernel, a container by its first process."""
+"""Reboot detection: a machine by its kernel's boot ID, a container by its first process."""
 
 import time
 from collections.abc import Generator
@@ -10,9 +10,9 @@ from groundplane_deploys.facts.machine import BootIdentity
 
 @operation(is_idempotent=False)
 def booted(seconds: int) -> Generator[FunctionCommand | StringCommand]:
-    """Boot the host, and come back to it; OperationError when it does not answer in time.
+    """Reboot the host, and reconnect; OperationError if it does not answer in time.
 
-    pyinfra's own asks for the uptime, which is the host's in a container.
+    pyinfra's own operation checks the uptime, which in a container is the host's.
     """
     before: list[str] = []
 
@@ -32,6 +32,6 @@ def booted(seconds: int) -> Generator[FunctionCommand | StringCommand]:
             time.sleep(1)
 
     yield FunctionCommand(remember, (), {})
-    # Out of the session, which would wait for its end.
+    # Outside the session, which would wait for its end.
     yield StringCommand("(sleep 1; systemctl reboot) </dev/null >/dev/null 2>&1 &")
     yield FunctionCommand(come_back, (), {})

@@ -1,4 +1,4 @@
-"""Changes the network of a host in stages: what is not confirmed by the new network is undone."""
+"""Staged changes of a host's network: a change not confirmed over the new network is reverted."""
 
 import time
 from collections.abc import Generator
@@ -26,7 +26,7 @@ STATE_DIRECTORY = "/var/lib/groundplane-bridge"
 _NOT_READY = "not ready"
 _QUOTED = QuoteString(_NOT_READY)
 _SILENT = "it did not answer"
-# What the host itself takes, after the limit, to be as it was.
+# Time that the host needs after the limit to revert.
 _GRACE = 20.0
 _PATIENCE = 10  # seconds for an answer by a connection that stands
 
@@ -35,10 +35,10 @@ _PATIENCE = 10  # seconds for an answer by a connection that stands
 def change(
     wanted: Change, timeout: int
 ) -> Generator[FileUploadCommand | FunctionCommand | StringCommand]:
-    """Make the network of the host *wanted*, its files and its links.
+    """Make the files and links of the host's network as *wanted*.
 
-    The host goes back by itself when it is not confirmed within *timeout* seconds, by a connection
-    made after the change, or when it goes down before.
+    The host reverts the change itself unless a connection made after it confirms it within
+    *timeout* seconds, or if the host goes down first.
     """
     digests = host.get_fact(FileDigests, paths=sorted(wanted.files))
     links = host.get_fact(Links)
@@ -58,7 +58,7 @@ def change(
 
 
 def _come_back(state: State, host: Host, timeout: int) -> bool:  # noqa: ARG001 - by these names
-    """Connect again and confirm; say what the host says of it when it went back instead."""
+    """Reconnect and confirm; if the host reverted instead, report its reason."""
     arguments = {
         key: value
         for key, value in (host.current_op_global_arguments or {}).items()
@@ -67,7 +67,7 @@ def _come_back(state: State, host: Host, timeout: int) -> bool:  # noqa: ARG001 
     began = time.monotonic()
     said = _SILENT
     while time.monotonic() - began < timeout + _GRACE:
-        # Two connections: what is confirmed is that one made after the change reaches the host.
+        # Two connections: only one made after the change proves that the host is reachable.
         if (said := _ask(host, "check", arguments, said)) == "":
             said = _ask(host, "confirm", arguments, said)
             if said == "":
@@ -85,7 +85,7 @@ def _come_back(state: State, host: Host, timeout: int) -> bool:  # noqa: ARG001 
 
 
 def _ask(host: Host, verb: str, arguments: dict[str, Any], before: str) -> str:
-    """Return "" for yes, or what keeps the host from it, by a connection of its own."""
+    """Return "" for yes, or the host's reason; uses a connection of its own."""
     if not _reach(host):
         return _SILENT
     try:

@@ -1,4 +1,4 @@
-"""Puts the catalog on a node as a whole: the agent never sees half of a new one."""
+"""Put the catalog on a node as a whole: the agent never sees half of a new one."""
 
 import hashlib
 import io
@@ -16,9 +16,9 @@ from groundplane_deploys.facts.files import DirectoryDigests, Permissions
 def put(
     files: dict[str, Path], dest: str, group: str
 ) -> Generator[FileUploadCommand | StringCommand]:
-    """Make the directory *dest* hold exactly *files* (relative name to local path), root's own.
+    """Make the directory *dest* contain exactly *files* (relative name to local path), all root's.
 
-    *group* may read it and nobody else: probes have headers.
+    Only *group* may read it, since headers of probes may be secret.
     """
     wanted = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
     closed = host.get_fact(Permissions, path=dest).get("") == f"750 root:{group}"
@@ -35,7 +35,7 @@ def put(
         "&& rm", QuoteString(archive),
         "&& chgrp -R", group, new, "&& chmod -R u=rwX,g=rX,o=", new,
     )  # fmt: skip
-    # Two renames: between them there is no catalog, which an agent takes for what it is.
+    # Two renames: between them the catalog is missing, which an agent recognizes.
     yield StringCommand(
         "if test -e", QuoteString(dest), "; then mv -T", QuoteString(dest), old, "; fi",
         "&& mv -T", new, QuoteString(dest), "&& rm -rf", old,

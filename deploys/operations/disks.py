@@ -19,15 +19,15 @@ Commands = Generator[FileUploadCommand | StringCommand]
 
 @operation()
 def disk(machine: Machine) -> Commands:
-    """Have the disk of *machine*: what it changes of its image, grown to the declared size.
+    """Create the disk of *machine*: an overlay of its image, grown to the declared size.
 
-    A disk that is there is never made again, whatever has become of its image.
+    An existing disk is never recreated, even if its image has changed.
     """
     path, size = machine.disk_path, str(machine.disk)
     there = host.get_fact(Volumes, paths=[path]).get(path)
     if there is None:
         new = QuoteString(f"{path}.new")
-        # Of the file itself: the link by which it was found leads to another one some day.
+        # The file itself: the symlink to it may point to another file later.
         yield StringCommand(
             "qemu-img create -q -f qcow2 -F qcow2",
             '-b "$(readlink -m', QuoteString(machine.base), ')"', new, size,
@@ -53,7 +53,7 @@ def disk(machine: Machine) -> Commands:
 
 @operation()
 def seed(machine: Machine) -> Commands:
-    """Have the file system that cloud-init reads, with a host key that is made here, once."""
+    """Create the file system that cloud-init reads, with a host key generated here, once."""
     wanted, pool, name = seed_of(machine), machine.pool, machine.name
     made = host.get_fact(SeedDigests, directory=paths.seeds(pool)).get(name)
     if made == wanted.digest and name in host.get_fact(PublicKeys, directory=paths.host_keys(pool)):
@@ -81,7 +81,7 @@ def seed(machine: Machine) -> Commands:
 
 
 def _host_key(machine: Machine) -> StringCommand:
-    """The private half is put in its place last, so where it is, both are whole."""
+    """Create the host key. The private key is put in place last: if it exists, both are whole."""
     key, new = machine.host_key, f"{machine.host_key}.new"
     return StringCommand(
         "test -f", QuoteString(key), "|| { rm -f", QuoteString(new), QuoteString(f"{new}.pub"),

@@ -1,4 +1,4 @@
-"""What BIND needs besides its configuration: a key, and zones that are there from the start."""
+"""What BIND needs besides its configuration: a key, and zones that exist from the start."""
 
 import hashlib
 import io
@@ -17,7 +17,7 @@ LOCAL = "127.0.0.1"
 
 @operation()
 def tsig_key(path: str, key_name: str, user: str, group: str) -> Generator[StringCommand]:
-    """Have a TSIG key called *key_name* in *path*: made on the host, once, and known nowhere else."""
+    """Create a TSIG key *key_name* in *path*, generated once on the host, which it never leaves."""
     if host.get_fact(File, path=path):
         host.noop(f"key {path} is there")
         return
@@ -36,12 +36,12 @@ def configured(
     zones: Mapping[str, tuple[str, str]],
     owner: str,
 ) -> Generator[FileUploadCommand | StringCommand]:
-    """Have the configuration *text* in *config*, *files* by path, and a file for each of *zones*.
+    """Write the configuration *text* to *config*, *files* by path, and a file for each of *zones*.
 
-    A zone's file, by path, is made where there is none, with a journal's path and content: what the
-    server wrote is kept. A journal of a file that was lost goes too: with another file than its
-    own no zone is loaded. All is checked beside what is there; nothing is changed when named would
-    refuse it.
+    *zones* is by the path of the zone file, with the journal's path and the content. Only missing
+    zone files are created: what the server wrote is kept. The journal of a lost file is deleted,
+    since a zone does not load with another file's journal. Everything is checked in a staging
+    place; nothing is changed if named would reject it.
     """
     digests = host.get_fact(FileDigests, paths=[config, *files, *zones])
     made = {path: content for path, (_, content) in zones.items() if path not in digests}
@@ -95,7 +95,7 @@ def _checked_script(
 
 @operation()
 def local_resolver_first() -> Generator[FileUploadCommand]:
-    """Ask the local server first and keep the site's resolvers behind it (resolv.conf(5): three)."""
+    """Use the local server first, then the site's resolvers (resolv.conf(5): three)."""
     lines = host.get_fact(NameServers)
     servers = [line.split()[1] for line in lines if line.startswith("nameserver ")]
     if not lines or servers[:1] == [LOCAL]:
@@ -109,7 +109,7 @@ def local_resolver_first() -> Generator[FileUploadCommand]:
 
 @operation()
 def no_local_resolver() -> Generator[FileUploadCommand]:
-    """Ask the local server no more, where others are named behind it."""
+    """Stop using the local server, if others are listed after it."""
     lines = host.get_fact(NameServers)
     kept = [line for line in lines if line != f"nameserver {LOCAL}"]
     if kept == list(lines) or not any(line.startswith("nameserver ") for line in kept):

@@ -1,4 +1,4 @@
-"""Domains: defined as wanted, on or off, and gone when nobody wants them any more."""
+"""Domains: defined as desired, running or off, and removed when no longer declared."""
 
 from collections.abc import Generator, Iterable
 
@@ -26,7 +26,7 @@ Commands = Generator[FileUploadCommand | StringCommand]
 
 @operation()
 def domain(machine: Machine) -> Commands:
-    """Have *machine* defined; what runs already goes on as it was begun."""
+    """Define *machine*; a running domain keeps the settings it was started with."""
     found, xml = host.get_fact(Domains).get(machine.name), _xml(machine)
     if found is None or differences(read_domain(xml), read_domain(found.inactive)):
         yield from define("define", xml)
@@ -38,17 +38,17 @@ def domain(machine: Machine) -> Commands:
 
 @operation()
 def running(machine: Machine, restart: Restart, limit: int) -> Commands:
-    """Have *machine* running.
+    """Start *machine* if it is not running.
 
-    Where it runs as something else than declared, it says so, and waits until *restart* is "now":
-    then it is shut down, within *limit* seconds, and started.
+    If it runs with other settings than declared, report them. Only if *restart* is "now", shut it
+    down within *limit* seconds, and start it.
     """
     name, found = machine.name, host.get_fact(Domains).get(machine.name)
     if found is None or not found.live:
         yield virsh("start", name)
         return
     if found.state == "paused":
-        # What stopped it, a full disk above all, was there before this run.
+        # The cause that stopped it, usually a full disk, existed before this run.
         yield virsh("resume", name)
     changes = differences(read_domain(_xml(machine)), read_domain(found.live))
     if not changes:
@@ -75,7 +75,7 @@ def off(domain: str, limit: int) -> Commands:
 
 @operation()
 def retired(site: str, kept: tuple[str, ...], limit: int) -> Commands:
-    """Have the domains of *site* but those named *kept* shut off; nothing of theirs is removed."""
+    """Shut off the domains of *site* except those in *kept*, without removing anything."""
     for name, found in _others(site, kept).items():
         if found.live:
             yield shut_down(name, limit)
@@ -91,7 +91,7 @@ def retired(site: str, kept: tuple[str, ...], limit: int) -> Commands:
 
 @operation()
 def purged(site: str, kept: tuple[str, ...], pool: str, limit: int) -> Commands:
-    """Remove the domains of *site* but those named *kept*, and their disks, seeds and host keys."""
+    """Remove the domains of *site* except *kept*, with their disks, seeds and host keys."""
     others = _others(site, kept)
     for name, found in others.items():
         if found.live:
@@ -109,7 +109,7 @@ def purged(site: str, kept: tuple[str, ...], pool: str, limit: int) -> Commands:
 
 @operation()
 def answering(machines: tuple[Machine, ...], limit: int) -> Commands:
-    """Have *machines* answer by ssh, each with its own host key, within *limit* seconds."""
+    """Wait up to *limit* seconds for *machines* to answer by ssh, each with its own host key."""
     for machine in machines:
         if not machine.reachable_host:
             host.log(
@@ -126,7 +126,7 @@ def answering(machines: tuple[Machine, ...], limit: int) -> Commands:
 
 @operation()
 def snapshot(domain: str, snapshot: str) -> Commands:
-    """Have a snapshot of *domain* called *snapshot*: of its disk, and of its memory if it runs."""
+    """Create the snapshot *snapshot* of *domain*: of its disk, and of its memory if it runs."""
     found = host.get_fact(Domains).get(domain)
     if found and snapshot in found.snapshots:
         host.noop(f"domain {domain} has a snapshot {snapshot}")
@@ -136,7 +136,7 @@ def snapshot(domain: str, snapshot: str) -> Commands:
 
 @operation(is_idempotent=False)
 def reverted(domain: str, snapshot: str) -> Commands:
-    """Make *domain* again what it was when *snapshot* was taken."""
+    """Revert *domain* to *snapshot*."""
     found = host.get_fact(Domains).get(domain)
     if found and snapshot not in found.snapshots:
         yield refused(f"domain {domain} has no snapshot {snapshot}")

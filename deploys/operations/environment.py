@@ -1,4 +1,4 @@
-"""Installs the agent into a Python environment of its own, from wheels alone, without a network."""
+"""Install the agent into its own Python environment, from wheels only, without a network."""
 
 import io
 import shlex
@@ -14,10 +14,10 @@ from groundplane_deploys.wheelhouse import Wheelhouse
 
 @operation()
 def install(wheelhouse: Wheelhouse, directory: str) -> Generator[FileUploadCommand | StringCommand]:
-    """Have *directory*/current lead to an environment made of exactly *wheelhouse*.
+    """Make *directory*/current link to an environment with exactly the wheels of *wheelhouse*.
 
-    A new one is made beside the old; the link changes only when it is whole. The one before stays,
-    to go back to; older ones are removed.
+    A new environment is created beside the old one; the link changes only when it is complete. The
+    previous one stays for rollback; older ones are removed.
     """
     current, wanted = f"{directory}/current", f"{directory}/{wheelhouse.digest}"
     link = host.get_fact(Link, path=current)

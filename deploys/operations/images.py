@@ -1,4 +1,4 @@
-"""Puts images on a hypervisor: a file's content never changes once disks may begin as it."""
+"""Put images on a hypervisor. The content of a file never changes once disks may be based on it."""
 
 import re
 from collections.abc import Collection, Generator
@@ -16,7 +16,7 @@ _CONTENT = re.compile(r"(.+)-[0-9a-f]{12}\.qcow2")
 
 
 def images_directory(pool: str) -> str:
-    """Return the directory of images of a *pool*, which is a directory too."""
+    """Return the directory of images of *pool*, also a directory."""
     return f"{pool}/images"
 
 
@@ -29,9 +29,9 @@ def image_path(pool: str, name: str) -> str:
 def put(
     image: LocalImage, pool: str
 ) -> Generator[FileUploadCommand | FunctionCommand | StringCommand]:
-    """Have *image* in *pool*: NAME.qcow2, a link to the file named by its content.
+    """Put *image* into *pool*: NAME.qcow2, a link to the file named by its content.
 
-    Disks are overlays of that file; one of an older content stays for those that began as it.
+    Disks are overlays of that file; files with older content stay for disks based on them.
     """
     directory, link = images_directory(pool), f"{image.name}.qcow2"
     stored = host.get_fact(StoredImages, path=directory)
@@ -73,7 +73,7 @@ def put(
 
 @operation()
 def purge(wanted: Collection[LocalImage], pool: str) -> Generator[FunctionCommand | StringCommand]:
-    """Remove from *pool* what is not an image of *wanted*, and what no disk is an overlay of."""
+    """Remove from *pool* all files that are neither in *wanted* nor backing files of disks."""
     directory = images_directory(pool)
     stored = host.get_fact(StoredImages, path=directory)
     backings = host.get_fact(BackingFiles, path=pool, apart=directory)

@@ -45,7 +45,7 @@ def answering() -> Commands:
 def unobstructed(
     site: str, pool: str, machines: tuple[Machine, ...], networks: tuple[Network, ...]
 ) -> Commands:
-    """Fail, before anything is changed, where something is in the way: all of it is named."""
+    """Fail before any change if there are obstacles, and name all of them."""
     filters: list[str] = host.get_fact(Filters)
     found = obstacles(
         site,
@@ -71,11 +71,11 @@ def unobstructed(
 
 @operation()
 def pool(site: str, path: str) -> Commands:
-    """Have the directory *path*, and below it the pool of *site*'s disks, active at each boot."""
+    """Create the directory *path*, and in it the pool of *site*'s disks, started at boot."""
     name, disks = pool_name(site), paths.disks(path)
     found = host.get_fact(Pools).get(name)
     if found is None:
-        # Others may pass, as qemu's user has to, but not look around.
+        # Others may traverse it, as qemu's user must, but not list it.
         yield StringCommand(
             "install -d -m 711", *map(QuoteString, (path, disks, paths.seeds(path))),
             "&& install -d -m 700", QuoteString(paths.host_keys(path)),
@@ -97,10 +97,10 @@ def network(
     restart: Restart,
     limit: int,
 ) -> Commands:
-    """Have *network* as libvirt's own, with an address *reserved* for each VM that asks.
+    """Define *network* in libvirt, with an address *reserved* for each VM that uses DHCP.
 
-    Reservations change while it is up. Any other change cuts off its VMs: it waits until
-    *restart* is "now", and then they are shut down within *limit* seconds.
+    Reservations change while it is up. Any other change cuts off its VMs, so it is made only if
+    *restart* is "now"; the VMs are then shut down within *limit* seconds.
     """
     name, xml = network.name, network_xml(site, network, reserved)
     wanted, found = read_network(xml), host.get_fact(Networks).get(name)
@@ -156,7 +156,7 @@ def unused_networks(site: str, kept: tuple[str, ...]) -> Commands:
 
 
 def _carried(network: str) -> dict[str, str]:
-    """Return the domains that run on *network*, and whose they are: the site, or ""."""
+    """Return the domains that run on *network*, each with its owner: the site, or ""."""
     live = {
         name: read_domain(each.live) for name, each in host.get_fact(Domains).items() if each.live
     }

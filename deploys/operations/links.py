@@ -12,10 +12,10 @@ from groundplane_deploys.operations.refusal import refusal
 
 @operation()
 def wireguard_key(public: str) -> Generator[FunctionCommand]:
-    """Have the private key of *public* on the host; fail with the one that it really has.
+    """Require the private key of *public* on the host; otherwise fail and name the actual key.
 
-    It is made by `groundplane_deploys.machine.keys`, and its public half written into the catalog; it
-    is never read by anyone but networkd.
+    `groundplane_deploys.machine.keys` generates the key; its public key is written into the
+    catalog. Only networkd ever reads the private key.
     """
     there = host.get_fact(WireGuardKey, path=WIREGUARD_KEY)
     if not there:
@@ -34,7 +34,7 @@ def wireguard_key(public: str) -> Generator[FunctionCommand]:
 
 @operation()
 def make_wireguard_key() -> Generator[StringCommand]:
-    """Have a private key in its file: made on the host, once, and known to networkd alone."""
+    """Create the private key file: generated on the host, once, and readable only by networkd."""
     if host.get_fact(WireGuardKey, path=WIREGUARD_KEY):
         host.noop("the private key is there")
         return
@@ -47,7 +47,7 @@ def make_wireguard_key() -> Generator[StringCommand]:
 
 @operation()
 def without(link: str) -> Generator[StringCommand]:
-    """Have no *link* of that name."""
+    """Remove *link* if it exists."""
     if link not in host.get_fact(LinkNames):
         host.noop(f"there is no {link}")
         return

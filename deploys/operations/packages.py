@@ -25,9 +25,9 @@ def _wanted(packages: tuple[str, ...], pins: Mapping[str, str]) -> dict[str, str
 def listed(
     packages: tuple[str, ...], pins: Mapping[str, str] | None = None
 ) -> Generator[StringCommand]:
-    """Have apt know its archives as they are now, where there is something to be installed.
+    """Refresh apt's package lists if something must be installed.
 
-    A new host may have no lists at all, and others may have some from before a version was there.
+    A new host may not have lists at all; older lists may not contain a version yet.
     """
     there = host.get_fact(PackageVersions, packages=packages)
     wanted = _wanted(packages, pins or {})
@@ -42,7 +42,7 @@ def listed(
 def pinned(
     packages: tuple[str, ...], pins: Mapping[str, str]
 ) -> Generator[FunctionCommand | StringCommand]:
-    """Have those of *packages* that *pins* name at versions that they allow, be they older ones."""
+    """Install the *packages* that *pins* name at allowed versions, even if these are older."""
     wanted = _wanted(packages, pins)
     there = host.get_fact(PackageVersions, packages=tuple(wanted)) if wanted else {}
     versions = {package: there.get(package, Versions()) for package in wanted}
@@ -66,7 +66,7 @@ def pinned(
 
 @operation()
 def upgraded(packages: tuple[str, ...]) -> Generator[StringCommand]:
-    """Have those of *packages* that are installed, and not on hold, at their newest version."""
+    """Upgrade those *packages* that are installed and not on hold to their newest version."""
     held = host.get_fact(OnHold)
     free = tuple(package for package in packages if package not in held)
     if not free or not host.get_fact(UpgradeWaits, packages=free):

@@ -1,4 +1,4 @@
-"""What a host cannot be made: an error of this host's, while the others go on.
+"""Rejection of one host: an error of this host, while the others continue.
 
 A DeployError is raised while the run is prepared, and ends it for every host.
 """

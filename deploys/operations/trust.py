@@ -1,4 +1,4 @@
-"""Puts the files on a node that its agent shows to, and trusts of, a central source."""
+"""Put the agent's credentials for a central source on a node."""
 
 import hashlib
 import io
@@ -17,8 +17,8 @@ def put(
 ) -> Generator[FileUploadCommand | StringCommand]:
     """Make the directory *dest* hold exactly *files*, root's own, which *group* may read.
 
-    ssh takes a private key of another user's that its group may read, so no agent can replace its
-    own. Each file is renamed into its place. None is shown as a difference: they are secrets.
+    ssh accepts a private key that another user owns and the group may read, so an agent cannot
+    replace its own key. Each file is renamed into place. Diffs are not shown: they are secrets.
     """
     there = host.get_fact(Permissions, path=dest)
     digests = host.get_fact(DirectoryDigests, path=dest)

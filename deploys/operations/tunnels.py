@@ -10,9 +10,9 @@ from groundplane_deploys.facts.machine import TunnelAddresses
 
 @operation()
 def answered(wanted: Mapping[str, Sequence[str]]) -> Generator[StringCommand]:
-    """Have each workload of *wanted* that runs answer by just those addresses.
+    """Give each running workload in *wanted* exactly those addresses.
 
-    One that does not run gets them when it starts (`groundplane netns up`).
+    A stopped workload gets them when it starts (`groundplane netns up`).
     """
     changed = False
     for instance, there in host.get_fact(TunnelAddresses).items():

@@ -1,4 +1,4 @@
-"""Puts units where systemd reads them, once systemd would take them."""
+"""Install units after systemd has verified them."""
 
 import hashlib
 import io
@@ -18,9 +18,9 @@ STAGE = "/run/groundplane-units"
 def unit(
     unit_name: str, text: str, directory: str = DIRECTORY, stage: str = STAGE
 ) -> Generator[FileUploadCommand | StringCommand]:
-    """Have the file *unit_name* (a unit's, or UNIT.d/FILE) say *text*; systemd checks it beside the others.
+    """Write *text* to *unit_name* (a unit, or UNIT.d/FILE) after systemd verifies it.
 
-    Nothing is changed when systemd would refuse it, or would not know a word of it.
+    Nothing is changed if systemd would reject it or does not know one of its settings.
     """
     path = f"{directory}/{unit_name}"
     digest = hashlib.sha256(text.encode()).hexdigest()

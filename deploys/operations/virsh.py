@@ -9,7 +9,7 @@ from pyinfra.api import FileUploadCommand, QuoteString, StringCommand
 from groundplane_deploys.facts.libvirt import VIRSH
 
 Restart = Literal["now", "later"]
-"""Whether what takes effect at a restart only is given one."""
+"""Whether to restart for changes that take effect only after a restart."""
 
 _SCRATCH = "/run/groundplane-libvirt.xml"
 
@@ -26,7 +26,7 @@ def define(verb: str, xml: str) -> Iterator[FileUploadCommand | StringCommand]:
 
 
 def shut_down(name: str, limit: int) -> StringCommand:
-    """Return what ends the domain *name*: it is asked, and after *limit* seconds switched off."""
+    """Return the command that shuts down domain *name*, or powers it off after *limit* seconds."""
     quoted = QuoteString(name)
     return StringCommand(
         VIRSH, "shutdown", quoted, "2>/dev/null;",
@@ -36,7 +36,7 @@ def shut_down(name: str, limit: int) -> StringCommand:
 
 
 def refused(reason: str) -> StringCommand:
-    """Return what fails on this host, and on no other, with *reason*.
+    """Return a command that fails only on this host, with *reason*.
 
     An exception in an operation would end the run for all hosts while it is prepared.
     """

@@ -1,4 +1,4 @@
-"""The links of workloads that run while another version is installed."""
+"""The links of workloads that keep running during an upgrade."""
 
 from collections.abc import Generator, Sequence
 
@@ -13,10 +13,10 @@ from groundplane_deploys.facts.machine import BridgeEntries, LinkNames
 def connected(
     workloads: Sequence[LocalWorkload], node: str, program: str
 ) -> Generator[StringCommand]:
-    """Have each of *workloads* that runs on *node* connected as *program* does it.
+    """Reconnect each of *workloads* that runs on *node* the way *program* does it.
 
-    An agent lets a workload send from the hardware address alone that it gives it, which the bridge
-    then knows. A workload that an earlier version connected has another one.
+    An agent lets a workload send only from the hardware address that it assigned, which the bridge
+    then knows. A workload that an earlier version connected has another address.
     """
     links, entries = host.get_fact(LinkNames), host.get_fact(BridgeEntries)
     changed = False

@@ -1,4 +1,4 @@
-"""What deploys only compute: from the catalog, and what facts say of a host, to what it should have.
+"""Pure planning: compute a host's desired state from the catalog and facts.
 
-Nothing here asks a host or changes it; facts/ and operations/ do.
+Nothing here contacts or changes a host; facts/ and operations/ do.
 """

@@ -1,4 +1,4 @@
-"""What a hypervisor has to be, and its VMs: one module for each concern, in the order of `hypervisor`."""
+"""The desired state of a hypervisor and its VMs: one module per concern, as in `hypervisor`."""
 
 from groundplane_deploys.virtualization.bridges import bridges
 from groundplane_deploys.virtualization.images import images

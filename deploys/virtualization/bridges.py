@@ -17,7 +17,7 @@ from groundplane_deploys.virtualization.declared import DEFAULTS, declared
 
 @deploy("Bridges of a hypervisor", data_defaults=DEFAULTS)
 def bridges() -> None:
-    """Make its bridges; what cuts the controller off undoes itself within `bridge_timeout` seconds."""
+    """Create its bridges; a change that cuts off the controller reverts in `bridge_timeout` s."""
     wanted = bridges_of(declared().spec.networks)
     links = host.get_fact(Links)
     there = host.get_fact(DirectoryDigests, path=networkd.DIRECTORY)

@@ -1,4 +1,4 @@
-"""The images that VMs of a hypervisor begin as."""
+"""The base images of a hypervisor's VMs."""
 
 from functools import cache
 
@@ -17,7 +17,7 @@ from groundplane_deploys.virtualization.declared import DEFAULTS, declared
 
 @deploy("Images of a hypervisor", data_defaults=DEFAULTS)
 def images() -> None:
-    """Have the images that its VMs begin as, in its pool."""
+    """Put the base images of its VMs into its pool."""
     hypervisor = declared()
     there: list[LocalImage] = []
     for image in images_of(read_source(), hypervisor.name):

@@ -1,4 +1,4 @@
-"""The agent: on each node, keeps kernel and zones what the catalog says. See `loop`."""
+"""The agent: keeps each node's kernel and zones as the catalog declares. See `loop`."""
 
 from typing import Final
 

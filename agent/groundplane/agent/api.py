@@ -1,4 +1,4 @@
-"""What the agent answers: to the commands over its unix socket, to Prometheus and load balancers.
+"""The agent's API: for commands over its unix socket, for Prometheus and load balancers.
 
 /healthz and /livez are kube-proxy's (pkg/proxy/healthcheck/proxy_health.go).
 """
@@ -22,11 +22,11 @@ from groundplane.doctor.leftovers import found_here
 from groundplane.errors import MAX_FAULTS
 
 _TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
-_DIGITS: Final = 18  # of the number of an event
+_DIGITS: Final = 18  # of an event's number
 
 
 class Api:
-    """*poke* lets the source be looked at."""
+    """*poke* triggers a poll of the source."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Api:
         if base is None:
             return status
         left = found_here({each.instance for each in base.workloads})
-        named = tuple(left[:MAX_FAULTS])  # of hundreds, an operator looks at the node
+        named = tuple(left[:MAX_FAULTS])  # with hundreds, the operator checks the node itself
         return msgspec.structs.replace(status, leftover_workloads=named) if left else status
 
     def _events(self, request: ApiRequest) -> Response:
@@ -94,7 +94,7 @@ class Api:
                 for family in (base.families if base is not None else ())
             },
         }
-        # Of a node that drains, kube-proxy's /livez goes on to be well.
+        # As in kube-proxy, /livez stays healthy on a draining node.
         code = 200 if healthy and (eligible or path == "/livez") else 503
         self._metrics.asked(path, code)
         return Response(code, json.dumps(body).encode())

@@ -49,9 +49,9 @@ class ApplyWorker:
         self._backoffs = {plane.name: RepairBackoff(timings) for plane in planes}
         self._contested: set[str] = set()
         self._suspected: dict[str, str] = {}  # planes that others may have changed, and who
-        self._asked: set[str] = set()  # planes that are to be looked at
-        self._asked_forced: set[str] = set()  # of these, whatever seems to be so
-        self._at = ("", 0.0)  # the plane that the thread has to do with, and since when
+        self._asked: set[str] = set()  # planes to be checked
+        self._asked_forced: set[str] = set()  # of these, to be read in any case
+        self._at = ("", 0.0)  # the plane that the thread works on, and since when
         self._pending: _Pending | None = None
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, f"worker of {planes[0].name}")
@@ -88,20 +88,20 @@ class ApplyWorker:
         return pending
 
     async def listen(self) -> Mapping[int, str]:
-        """Let the dataplanes hear of changes; return their descriptors, with the plane's name."""
+        """Let the dataplanes listen for changes; return their descriptors with the plane's name."""
         return await self._run(self._listen)
 
     def ask(self, names: Collection[str], *, forced: bool) -> None:
-        """Let the next `resync` be of those of *names*; *forced*: see there."""
+        """Let the next `resync` include the planes *names*; for *forced*, see there."""
         own = {plane.name for plane in self.planes}.intersection(names)
         self._asked |= own
         if forced:
             self._asked_forced |= own
 
     async def resync(self) -> bool:
-        """Let what was asked for and others may have changed be read again; return if any is to be.
+        """Mark requested planes that others may have changed for reading; return if there are any.
 
-        What was asked for with *forced* is read even if nothing seems to have changed.
+        Planes requested with *forced* are read even if nothing seems to have changed.
         """
         asked, self._asked = self._asked, set()
         forced, self._asked_forced = self._asked_forced, set()
@@ -129,7 +129,7 @@ class ApplyWorker:
             self._tell_busy("", 0.0)
 
     def _tell_busy(self, name: str, since: float) -> None:
-        """Report that the plane *name* alone is busy since *since*, if that is long."""
+        """Report that only the plane *name* has been busy since *since*, if that is long."""
         long = since < time.time() - self._busy_after
         own = {plane.name for plane in self.planes}
         busy = {name: since} if long else {}
@@ -176,7 +176,7 @@ class ApplyWorker:
             if drift is not None:
                 backoff.pending = True
                 self._suspected[name] = drift.changed_by
-                # What the planes before it do for it may be gone, too.
+                # Its prerequisites in earlier planes may be gone, too.
                 for each in self._reconcilers[:number]:
                     found |= self._drift_of(each) is not None
             if backoff.waits(now):
@@ -190,7 +190,7 @@ class ApplyWorker:
         return found
 
     def _drift_of(self, reconciler: Reconciler[Any, Any]) -> Drift | None:
-        """Let a dataplane do what is due; return its drift. One that cannot tell has drifted."""
+        """Let a dataplane do due work; return its drift. If that is unknown, it has drifted."""
         try:
             with self._busy_with(reconciler):
                 reconciler.collect()
@@ -215,7 +215,7 @@ class ApplyWorker:
         before: PlaneStatus,
         extent: Extent,
     ) -> PlaneStatus:
-        """Bring one dataplane to *state*; return its status, which was *before*."""
+        """Apply *state* to one dataplane; return its new status; *before* is the old one."""
         name, backoff = reconciler.plane.name, self._backoffs[reconciler.plane.name]
         started = time.monotonic()
         if isinstance(extent, Repair) and backoff.pending and backoff.waits(started):
@@ -256,7 +256,7 @@ class ApplyWorker:
         )
 
     def _postpone(self, name: str, changed_by: str | None) -> None:
-        """Leave what was refused to the next try, after a pause; *changed_by* is kept."""
+        """Postpone the refused change to the next try, after a pause; keep *changed_by*."""
         self._backoffs[name].pending = False
         if changed_by is not None:
             self._suspected[name] = changed_by
@@ -268,7 +268,7 @@ class ApplyWorker:
         delta: Delta[Any, Any],
         changed_by: str,
     ) -> PlaneStatus:
-        """Return the status of *plane* after *delta*, the repair of what others had changed."""
+        """Return the status of *plane* after *delta*, the repair of others' changes."""
         backoff, now = self._backoffs[plane.name], time.monotonic()
         backoff.repaired(now)
         self._report.metrics.repaired(plane.name)
@@ -287,7 +287,7 @@ class ApplyWorker:
 
 
 def _differences(plane: Dataplane[Any, Any], delta: Delta[Any, Any]) -> str:
-    """Return in words what others had changed, some of it by name."""
+    """Describe what others had changed, naming some of the objects."""
     altered = {key: new for key, (_, new) in delta.update.items()}
     parts = []
     for kind, objects in (

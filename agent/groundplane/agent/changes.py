@@ -1,4 +1,4 @@
-"""What a change came to, told as events. Pure."""
+"""The events that report a change's effects. Pure."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final, NamedTuple
@@ -9,13 +9,13 @@ from groundplane.project.select_endpoints import Failing
 from groundplane.project.state import NodeState, VirtualService
 from groundplane.site.blocks import Key
 
-_NAMED: Final = 200  # services of one change that are told of one by one
+_NAMED: Final = 200  # services of one change that get an event each
 _LISTED: Final = 3  # endpoints that are named
 _SERVICES: Final = 10  # of one workload that are named
 
 
 class Told(NamedTuple):
-    """The reason of an event, what it is about, and its message."""
+    """The reason of an event, its subject, and its message."""
 
     reason: str
     about: str
@@ -29,7 +29,7 @@ def endpoint_events(
     concerned: Callable[[Iterable[Key]], set[Key]],
     why: Callable[[Key], str],
 ) -> Iterator[Told]:
-    """Yield what the workloads *differing*, of which *failing* fail now, mean for services."""
+    """Yield the effects on services of the workloads *differing*, of which *failing* fail now."""
     every = sorted(differing)
     for workload in every[:_NAMED]:
         services = _listed(["/".join(key) for key in concerned([workload])], _SERVICES)
@@ -47,7 +47,7 @@ def endpoint_events(
 
 
 def service_events(before: NodeState, after: NodeState, extent: Extent) -> Iterator[Told]:
-    """Yield what another site changed of the services that *extent* has."""
+    """Yield the changes that a new site makes to the services of *extent*."""
     keys = extent.service_keys({*before.services, *after.services})
     told = [
         event
@@ -95,14 +95,14 @@ def _service_event(key: Key, old: VirtualService | None, new: VirtualService | N
 
 
 def _endpoints(service: VirtualService) -> set[str]:
-    """Return where new connections of *service* go, as address and port."""
+    """Return the targets of new connections of *service*, as address and port."""
     if service.members:
         return {member.address for member in service.members}
     return {
         _text(target)
         for port in service.ports
         for targets in (port.ipv4, port.ipv6)
-        for target in {*targets.cluster, *targets.local}  # each is there once a slot
+        for target in {*targets.cluster, *targets.local}  # repeated for each slot
     }
 
 

@@ -1,6 +1,6 @@
-"""Everything that the agent has put on a node, and how to take it away again: that, and only that.
+"""Removal of everything that the agent has created on a node, and of nothing else.
 
-The bridge, the workloads' namespaces and what is in /etc are the deploy's.
+The bridge, the workloads' namespaces and files in /etc belong to the deploy.
 """
 
 from collections.abc import Iterator
@@ -26,10 +26,10 @@ from groundplane.site.snapshot import decode
 def ours(
     node: str, state_directory: Path, runtime_directory: Path, dns: Bind | None
 ) -> Iterator[Leftover]:
-    """Yield what is there and ours, in the order in which it is to be removed.
+    """Yield our existing objects, in the order of removal.
 
-    The files of the agent are the last: they know the zones. StateError when *dns* is given and
-    no site is kept, since then nobody knows which records are ours.
+    The agent's files come last: they list the zones. StateError if *dns* is given and no site is
+    stored, since then nobody knows which records are ours.
     """
     if dns is not None:
         base = _base(node, state_directory)
@@ -58,7 +58,7 @@ def ours(
 
 
 def _of_modes(node: str, state_directory: Path) -> Iterator[Leftover]:
-    """Yield what proxy modes have in the kernel by the site that is kept, besides tables of rules."""
+    """Yield the proxy modes' kernel objects by the stored site, besides tables of rules."""
     base = None
     with suppress(StateError):
         base = _base(node, state_directory)
@@ -82,5 +82,5 @@ def _by_zone(dns: Bind, base: NodeBase) -> dict[str, dict[Record, int]]:
 
 
 def _tables() -> list[Table]:
-    """Return our tables that are there."""
+    """Return our existing tables."""
     return [each for each in list_tables() if owned.is_our_table(each.name)]

@@ -12,14 +12,14 @@ from groundplane.processes.own_command import own_command
 from groundplane.processes.streams import TooLong, all_of, end, first_of
 
 WALL_S: Final = 180
-SITE_BYTES: Final = 256 << 20  # of a compiled site: what an https source may have, too
+SITE_BYTES: Final = 256 << 20  # of a compiled site: the limit of an https source, too
 _ERROR_BYTES: Final = 4 * MAX_TEXT  # UTF-8 has up to four bytes a character
 
 
 async def compile_in_child(source: Path, shown: str = "") -> bytes:
-    """Return the compiled site of *source*, encoded; SourceError with everything that is wrong.
+    """Return the compiled site of *source*, encoded; SourceError lists all errors.
 
-    In its text the directory is called *shown*, where that is given.
+    Its text names the directory *shown*, if given.
     """
     child = await asyncio.create_subprocess_exec(
         *own_command("compile", str(source)),
@@ -52,7 +52,7 @@ async def compile_in_child(source: Path, shown: str = "") -> bytes:
 
 
 def _why(source: Path, status: int, text: str) -> str:
-    """Return what the child said, or how it was ended: by a limit, a parser's abort, the kernel."""
+    """Return the child's error message, or what ended it: a limit, a parser's abort, the kernel."""
     if status == -signal.SIGKILL:
         return (
             f"{source}: the compiler was killed: the machine has no memory left for it, or it did not "

@@ -1,7 +1,7 @@
-"""Bound of a server's open connections: in all, and of one client.
+"""Limits on a server's open connections, in total and per client.
 
-Where a bound is reached, the new connection takes the place of the one that is idle longest: who
-opens connections and asks nothing keeps nobody else from an answer.
+At a limit, a new connection replaces the one that has been idle longest: a client that opens
+connections without sending requests cannot block others.
 """
 
 import asyncio
@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import Final
 
-_IPV6_CLIENT: Final = 64  # leading bits of an address: a host has the others to itself (RFC 4291)
+_IPV6_CLIENT: Final = 64  # leading bits of an address: one host controls the others (RFC 4291)
 
-# asyncio accepts as many connections in a row as its backlog says, also where each fails for want of a
-# descriptor, and has as many timers then that let it try again: its backlog is 1, the kernel's is not.
+# asyncio accepts as many connections in a row as its backlog, even if each fails for lack of a
+# descriptor, and then has as many retry timers: so its backlog is 1, but not the kernel's.
 AT_ONCE: Final = 1
 _WAITING: Final = 100
 
@@ -27,13 +27,13 @@ class Connections:
 
     def __init__(self, limit: int, each: int) -> None:
         self._limit, self._each = limit, each
-        # By age; who has asked is answered, and is dropped only where nobody is idle.
+        # By age; a client with a request is answered, and is dropped only if no connection is idle.
         self._idle: dict[asyncio.StreamWriter, Hashable] = {}
         self._answered: dict[asyncio.StreamWriter, Hashable] = {}
 
     @contextmanager
     def hold(self, writer: asyncio.StreamWriter) -> Iterator[None]:
-        """Give *writer* a place, idle, as long as the context lasts."""
+        """Count *writer* as an idle connection for the duration of the context."""
         client = client_of(writer)
         self._make_room(client)
         self._idle[writer] = client
@@ -43,7 +43,7 @@ class Connections:
             self._forget(writer)
 
     def asked(self, writer: asyncio.StreamWriter) -> None:
-        """Note that *writer*'s client has asked."""
+        """Note that *writer*'s client has sent a request."""
         if writer in self._idle:
             self._answered[writer] = self._idle.pop(writer)
 
@@ -65,7 +65,7 @@ class Connections:
 
 
 def client_of(writer: asyncio.StreamWriter) -> Hashable:
-    """Return who is at the other end: the user of a unix socket, or an address."""
+    """Return the client: the user of a unix socket, or an address."""
     connected = writer.get_extra_info("socket")
     if connected.family == socket.AF_UNIX:
         found = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
@@ -75,7 +75,7 @@ def client_of(writer: asyncio.StreamWriter) -> Hashable:
 
 
 def client_address(text: str) -> str:
-    """Return what stands for the client at the address *text*: for IPv6, the network of its link."""
+    """Return the key of the client at the address *text*: for IPv6, the network of its link."""
     address = ipaddress.ip_address(text.partition("%")[0])
     if address.version == 4:
         return text
@@ -83,7 +83,7 @@ def client_address(text: str) -> str:
 
 
 def lengthen_queue(server: asyncio.Server) -> None:
-    """Let more connections wait for *server*, which was started with AT_ONCE for a backlog."""
+    """Lengthen the accept queue of *server*, which was started with the backlog AT_ONCE."""
     for each in server.sockets:
         with socket.socket(fileno=os.dup(each.fileno())) as listening:
             listening.listen(_WAITING)

@@ -1,6 +1,6 @@
 """The site and the health in use, and the workers that apply them.
 
-States are computed in one thread, and each worker has another one: the event loop stays free for
+One thread computes states, and each worker has its own thread: the event loop stays free for
 probes, the watchdog and requests.
 """
 
@@ -91,11 +91,11 @@ class Controller:
     async def take(self, encoded: bytes) -> None:
         """Apply the site *encoded* to every dataplane.
 
-        GroundplaneError when it is not a site, or lacks this node: then nothing has changed. What a
-        dataplane refuses is in the status.
+        GroundplaneError if it is not a site, or lacks this node: then nothing has changed. The
+        status shows changes that a dataplane refuses.
         """
         seen = time.time()
-        # A site is large and long-lived: the collector need not look at it again and again.
+        # A site is large and long-lived: the garbage collector need not scan it repeatedly.
         gc.disable()
         try:
             async with self._turn:
@@ -113,7 +113,7 @@ class Controller:
             await self._apply(state, extent, self._timings.site_patience)
             self._report.metrics.made(time.time() - seen)
             async with self._turn:
-                if self._index is None:  # nothing waits for it
+                if self._index is None:  # nothing depends on it yet
                     self._index = await self._compute(WorkloadIndex, self.snapshot)
         finally:
             gc.enable()
@@ -131,7 +131,7 @@ class Controller:
                 self._tell(emptied_events(before, state, extent))
 
     async def judge(self, failing: Failing, why: Callable[[Key], str]) -> None:
-        """Let the workloads *failing*, and no others, fail their probes; *why* says it of one."""
+        """Set exactly the workloads *failing* as failing; *why* returns the reason of one."""
         async with self._turn:
             differing = self.failing ^ failing
             if not differing or self.state is None:
@@ -156,8 +156,8 @@ class Controller:
     async def resync(self, names: Collection[str], *, forced: bool = False) -> None:
         """Repair those of *names* that others changed.
 
-        With *forced*, each of them is read even if nothing seems to have changed. A worker that hangs
-        does not hold up another one's repair; it is resynced when it goes on.
+        With *forced*, each of them is read even if nothing seems to have changed. A hanging worker
+        does not delay another's repair; it is resynced when it continues.
         """
         if self.state is None:
             return
@@ -178,7 +178,7 @@ class Controller:
             del self._looking[worker]
 
     async def retry(self) -> None:
-        """Apply the state in use again where it was refused or has to be read again."""
+        """Apply the state in use again where it was refused or must be read again."""
         if self.state is not None:
             await self._apply(self.state, Repair(), self._timings.site_patience)
 
@@ -221,7 +221,7 @@ class Controller:
         if self.state is None or self.snapshot is None or keys is None:
             base = project_base(snapshot.site(self._node), self._node)
             return project_services(snapshot, base, failing), All()
-        index, self._index = self._index, None  # made again, should anything fail here
+        index, self._index = self._index, None  # rebuilt if anything fails here
         if index is not None:
             index.change(self.snapshot, snapshot, keys)
             keys |= index.concerned(self.failing ^ failing)
@@ -237,7 +237,7 @@ class Controller:
         return update(self.state, self.snapshot, keys, failing), Only(keys)
 
     async def _apply(self, state: NodeState, extent: Extent, patience: float) -> None:
-        """Have all workers apply *state*; one that takes longer than *patience* s goes on alone."""
+        """Have all workers apply *state*; one slower than *patience* s continues on its own."""
         tasks = [asyncio.create_task(worker.apply(state, extent)) for worker in self._workers]
         self._applying.update(tasks)
         for task in tasks:
@@ -246,7 +246,7 @@ class Controller:
         await self._serve_health_checks(extent)
 
     async def _serve_health_checks(self, extent: Extent) -> None:
-        """Update the health check node ports of the services that *extent* has."""
+        """Update the health check node ports of the services in *extent*."""
         assert self.state is not None  # noqa: S101
         before = self._report.status.health_check_errors
         keys = extent.service_keys(self.state.services)

@@ -1,6 +1,6 @@
-"""Keeps the dataplanes as declared: repairs what others change, retries what was refused.
+"""Keeps the dataplanes as declared: repairs others' changes, retries refused changes.
 
-Changes of others are reported, or found by checks that cost little; objects are read only after one.
+Others' changes are reported, or found by cheap checks; objects are read only after a change.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from groundplane.agent.status import Status
 from groundplane.agent.timings import TIMINGS, Timings
 from groundplane.dataplanes import Watching
 
-_TOGETHER_S: Final = 0.05  # what comes in one burst is repaired at once, and at most so often
-_EARLY_S: Final = 1.0  # what is due so soon is looked at along with what is due now
+_TOGETHER_S: Final = 0.05  # a burst gets one repair, and this is the minimum time between repairs
+_EARLY_S: Final = 1.0  # checks due this soon are done with those due now
 
 
 class DriftController:
@@ -29,7 +29,7 @@ class DriftController:
         self._every = {
             plane.name: plane.resync_interval_s for plane in planes if isinstance(plane, Watching)
         }
-        self._due = dict.fromkeys(self._every, 0.0)  # when each is looked at next
+        self._due = dict.fromkeys(self._every, 0.0)  # when each is checked next
         self._heard: set[str] = set()
         self._awake = asyncio.Event()
         self._forced = False
@@ -39,7 +39,7 @@ class DriftController:
         report.listen(self._told)
 
     def force_resync(self) -> None:
-        """Read everything that is there, and repair what differs."""
+        """Read all dataplanes, and repair differences."""
         self._forced = True
         self._awake.set()
 

@@ -1,4 +1,4 @@
-"""How many endpoints of each service are ready, in Prometheus' text format.
+"""The number of ready endpoints of each service, in Prometheus' text format.
 
 A site of 10,000 services has 20,000 of these samples: the text of each service is kept until the
 service changes, and a request joins them.
@@ -29,7 +29,7 @@ class EndpointCounts:
         self._changed: set[Key] | None = None  # since they were last asked for, None: all
 
     def changed(self, extent: Extent) -> None:
-        """Take note that the services of *extent* may have other endpoints."""
+        """Note that the endpoints of the services in *extent* may have changed."""
         if isinstance(extent, All):
             self._changed = None
         elif self._changed is not None:

@@ -1,4 +1,4 @@
-"""What happened on this node, and why: the last events, for `groundplane events` and the log."""
+"""This node's last events and their reasons, for `groundplane events` and the log."""
 
 import logging
 import threading
@@ -14,12 +14,12 @@ from groundplane.errors import bounded
 log = logging.getLogger(__name__)
 
 KEPT: Final = 5000
-KEPT_TEXT: Final = 4 << 20  # characters of all messages: an event of usual length has a hundred
+KEPT_TEXT: Final = 4 << 20  # characters of all messages: a typical event has a hundred
 MAX_MESSAGE: Final = 4 << 10  # characters; the status has the whole of an error
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel"):
-    """One thing that happened. *number* rises by one with each; *time* is in Unix seconds."""
+    """One event. *number* rises by one with each; *time* is in Unix seconds."""
 
     number: int
     time: float
@@ -56,7 +56,7 @@ class Journal:
         log.log(level, "%s: %s", about, message, extra=fields)
 
     def since(self, number: int, about: str = "") -> Sequence[Event]:
-        """Return the events after *number*, of *about* alone where it is given."""
+        """Return the events after *number*, only those about *about* if given."""
         with self._turn:
             kept = tuple(self._events)
         return [event for event in kept if event.number > number and about in ("", event.about)]

@@ -18,13 +18,13 @@ _REASONS: Final = {
     503: "Service Unavailable",
 }
 
-# From the head of a request, None for one of over REQUEST_BYTES, to the whole answer, b"" for none.
+# From a request's head (None if over REQUEST_BYTES) to the complete answer (b"" for none).
 Answer = Callable[[bytes | None], Awaitable[bytes]]
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Response(NamedTuple):
-    """An answer as a whole; *headers* are those besides the ones that every answer has."""
+    """A complete response; *headers* are those in addition to the common ones."""
 
     status: int
     body: bytes
@@ -40,7 +40,7 @@ class Exchanges:
         self._patience_s = patience_s  # for a whole exchange
 
     def answering(self, answer: Answer) -> Serve:
-        """Return what serves a connection by *answer*, for asyncio.start_server and its kind."""
+        """Return a callback for asyncio.start_server and the like that answers by *answer*."""
         return partial(self._serve, answer)
 
     async def _serve(
@@ -54,7 +54,7 @@ class Exchanges:
                     writer.write(await answer(head))
                     await writer.drain()
             except (OSError, TimeoutError, asyncio.IncompleteReadError):
-                # A client that asks nothing, or does not listen: what it has not taken is not kept.
+                # A client that sends no request or does not read: drop the data it has not taken.
                 writer.transport.abort()
             finally:
                 with suppress(OSError):

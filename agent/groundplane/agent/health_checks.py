@@ -1,8 +1,8 @@
-"""Health check node ports: whether this node has endpoints of a service, for load balancers outside.
+"""Health check node ports: tell external load balancers if this node has endpoints of a service.
 
-The answer is Kubernetes' (pkg/proxy/healthcheck/service_health.go): 200 when there is one and the
-proxy is healthy, else 503; the same body and headers. Endpoints are those of the family of the
-address that is asked: a load balancer asks for each family by itself.
+The answer is Kubernetes' (pkg/proxy/healthcheck/service_health.go): 200 if there is an endpoint and
+the proxy is healthy, else 503; the same body and headers. Only endpoints of the requested address's
+family count: a load balancer checks each family separately.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from groundplane.project import NodeState
 from groundplane.site.blocks import Key
 
 _PATIENCE_S: Final = 2.0
-_CONNECTIONS: Final = 200  # at a time, of all ports: descriptors are needed for other things
+_CONNECTIONS: Final = 200  # at a time, of all ports: other tasks also need descriptors
 _OF_A_CLIENT: Final = 50
 
 
@@ -43,7 +43,7 @@ def checks_of(state: NodeState) -> dict[int, Check]:
 
 
 def answer(check: Check, family: Family, *, healthy: bool) -> bytes:
-    """Return the whole HTTP response to a question at an address of *family*."""
+    """Return the complete HTTP response to a request at an address of *family*."""
     count = check.local_endpoints.get(family, 0)
     status = 200 if count and healthy else 503
     report = {
@@ -59,8 +59,8 @@ def answer(check: Check, family: Family, *, healthy: bool) -> bytes:
 class HealthChecks:
     """The servers of this node; `serve` opens and closes them as services come and go.
 
-    *healthy* tells whether the proxy is, whenever somebody asks; an exchange takes at most
-    *patience_s* seconds.
+    *healthy* is called on each request and returns whether the proxy is healthy; an exchange takes
+    at most *patience_s* seconds.
     """
 
     def __init__(self, healthy: Callable[[], bool], patience_s: float = _PATIENCE_S) -> None:
@@ -71,7 +71,7 @@ class HealthChecks:
         self._exchanges = Exchanges(_CONNECTIONS, _OF_A_CLIENT, patience_s)
 
     def concerned(self, state: NodeState, keys: Collection[Key]) -> bool:
-        """Return whether `serve` has to be called for *state*, in which *keys* alone differ."""
+        """Return whether `serve` must be called for *state*, in which only *keys* differ."""
         services = state.services
         served = {(each.namespace, each.name) for each in self._checks.values()}
         return self._addresses != state.base.addresses or any(
@@ -79,7 +79,7 @@ class HealthChecks:
         )
 
     async def serve(self, addresses: Sequence[str], checks: Mapping[int, Check]) -> list[str]:
-        """Report *checks* on *addresses*; return what keeps a port from being served."""
+        """Report *checks* on *addresses*; return the errors of ports that cannot be served."""
         wanted = {(port, address) for port in checks for address in addresses}
         for place in self._servers.keys() - wanted:
             self._servers.pop(place).close()
@@ -107,7 +107,7 @@ class HealthChecks:
         self._servers.clear()
 
     async def _answer(self, port: int, family: Family, head: bytes | None) -> bytes:
-        """Answer a request whatever its method and path are; b"" for one that is too long."""
+        """Answer a request with any method and path; b"" if it is too long."""
         check = self._checks.get(port)
         if head is None or check is None:
             return b""
@@ -115,7 +115,7 @@ class HealthChecks:
 
 
 def _bound(address: str, port: int) -> socket.socket:
-    """Return a socket that listens on *port* of *address* alone."""
+    """Return a socket that listens only on *port* of *address*."""
     ipv6 = family_of(address) == "IPv6"
     opened = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_STREAM)
     try:

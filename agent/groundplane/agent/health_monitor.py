@@ -1,4 +1,4 @@
-"""Which workloads fail: by their probes, and by the health file that somebody else writes."""
+"""Detects failing workloads, by their probes and by the health file that another program writes."""
 
 import asyncio
 import logging
@@ -25,14 +25,14 @@ from groundplane.sources.health_file import read_health
 log = logging.getLogger(__name__)
 
 EXEC_SOCKET: Final = Path("/run/groundplane-exec/socket")  # of the helper, where a node has one
-_TOGETHER_S: Final = 0.2  # what turns within it is kept in one write
-_DOUBT_S: Final = 2.0  # how often what is held is looked at again
+_TOGETHER_S: Final = 0.2  # changes within it are saved in one write
+_DOUBT_S: Final = 2.0  # how often held workloads are checked again
 _NAMED: Final = 20  # failing workloads in the status
 _PEERS: Final = 10  # so many other nodes are asked whether this one is cut off
 
 
 class HealthMonitor:
-    """Probes workloads as the site says, follows the health file *file*, and applies both."""
+    """Probes workloads as the site declares, watches the health file *file*, and applies both."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class HealthMonitor:
         await self._prober.close()
 
     async def run(self) -> None:
-        """Apply what probes find until cancelled."""
+        """Apply probe results until cancelled."""
         while True:
             pause = _DOUBT_S if self._held else self._again if self._unread else None
             try:
@@ -99,7 +99,7 @@ class HealthMonitor:
             await asyncio.sleep(self._again)
 
     def read(self) -> None:
-        """Read the file; one that cannot be read changes nothing, and is tried again."""
+        """Read the file; if it is unreadable, nothing changes, and reading is retried."""
         error = ""
         try:
             self._told = read_health(self._file) if self._file.exists() else frozenset()
@@ -113,7 +113,7 @@ class HealthMonitor:
         self._awake.set()
 
     def health(self) -> tuple[WorkloadHealth, ...]:
-        """Return what is known of every workload that is probed or that the file says fails."""
+        """Return the health of every workload that is probed or that the file marks as failing."""
         found = []
         for key in sorted(self._probes.keys() | self._told):
             verdict = self._prober.verdict(key)
@@ -128,12 +128,12 @@ class HealthMonitor:
         return tuple(found)
 
     def failing_in(self, old: Snapshot | None, new: Snapshot) -> Failing:
-        """Probe what *new* says, which follows *old*; return which of its workloads fail.
+        """Probe what *new*, the successor of *old*, declares; return its failing workloads.
 
         A workload that gains a probe while it runs passes until it is known to fail.
         """
         known: dict[Key, bool] = {}
-        # Whether what has just begun to fail is believed is for `_judge` to say.
+        # `_judge` decides whether new failures count.
         unjudged = self._probes.keys() - self._controller.failing
         if old is None:
             self._probes = {probe.key: probe for probe in new.every_probe()}
@@ -151,7 +151,7 @@ class HealthMonitor:
         return self._told | (self._prober.failing - unjudged)
 
     async def _judge(self) -> None:
-        """Apply which workloads fail now, except those for which this node may be at fault."""
+        """Apply the failing workloads, except those whose failure may be this node's own fault."""
         found = self._prober.failing
         self._held = await self._doubted(found)
         failing = self._told | (found - self._held)
@@ -166,7 +166,7 @@ class HealthMonitor:
             self._saving = asyncio.create_task(self._save())
 
     async def _doubted(self, failing: Failing) -> Failing:
-        """Return which of *failing* fail only as far as this node can see, which reaches nobody."""
+        """Return which of *failing* may only appear to fail, because this node reaches nobody."""
         fallen = failing - self._controller.failing
         concerned, stumbling = self._controller.concerned, self._prober.stumbling
         doubt = doubtful(self._node, self._probes, failing, stumbling, fallen, concerned)
@@ -182,9 +182,9 @@ class HealthMonitor:
         return doubt
 
     def _unchecked(self, failing: Failing) -> Failing:
-        """Return what was held and still fails by a check that was made before this node reached others.
+        """Return held workloads that still fail by a check from before this node reached others.
 
-        Those checks say nothing of workloads; new ones begin at once.
+        Those checks say nothing about the workloads; new ones begin at once.
         """
         if self._held and not self._reconnected:
             self._reconnected = asyncio.get_running_loop().time()
@@ -209,8 +209,8 @@ class HealthMonitor:
         return f"its probe {'passes' if verdict.passing else 'fails'}: {verdict.why}"
 
     async def _save(self) -> None:
-        """Keep the verdicts for the next start, so that nothing flaps then; some changes at once."""
-        while True:  # what turns while it is written is written next
+        """Save the verdicts for the next start, so that nothing flaps then; batch changes."""
+        while True:  # changes during a write are written next
             await asyncio.sleep(_TOGETHER_S)
             failing = self._prober.failing
             verdicts = {key: key not in failing for key in self._probes}

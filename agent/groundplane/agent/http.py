@@ -15,12 +15,12 @@ from groundplane.agent.exchanges import REQUEST_BYTES, Exchanges, Response, enco
 log = logging.getLogger(__name__)
 
 _PATIENCE_S: Final = 5.0
-_CONNECTIONS: Final = 100  # at a time: descriptors are needed for other things
+_CONNECTIONS: Final = 100  # at a time: other tasks also need descriptors
 _OF_A_CLIENT: Final = 50
 
 
 class ApiRequest(NamedTuple):
-    """What is asked; *query* has the last value of each name."""
+    """A request; *query* has the last value of each name."""
 
     method: str
     path: str
@@ -39,7 +39,7 @@ class Server:
         self._serve = Exchanges(_CONNECTIONS, _OF_A_CLIENT, patience_s).answering(self._answer)
 
     async def listen_on_path(self, path: Path, mode: int) -> None:
-        """Listen on a unix socket at *path*, in place of what a dead process left there; OSError."""
+        """Listen on a unix socket at *path*, replacing a dead process's socket. Raises OSError."""
         temporary = path.with_name(f".{path.name}.new")
         temporary.unlink(missing_ok=True)
         opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -58,7 +58,7 @@ class Server:
         self._servers.append(server)
 
     async def listen_on_address(self, address: str, port: int) -> None:
-        """Listen on *port* of *address*; OSError says why not."""
+        """Listen on *port* of *address*. Raises OSError."""
         try:
             server = await asyncio.start_server(
                 self._serve, address, port, limit=REQUEST_BYTES, backlog=AT_ONCE
@@ -91,7 +91,7 @@ class Server:
 
 
 def parse(head: bytes) -> ApiRequest:
-    """Return the request that *head* begins with; ValueError when it is none."""
+    """Return the request at the start of *head*; ValueError if there is none."""
     words = head.split(b"\r\n", 1)[0].decode("ascii", errors="replace").split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1.") or not words[1].startswith("/"):
         raise ValueError("no HTTP/1.1 request")

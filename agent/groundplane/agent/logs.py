@@ -1,4 +1,4 @@
-"""Logs with fields: to the journal by its own protocol, as lines of JSON elsewhere, as text to a person.
+"""Logs with fields: to the journal by its own protocol, as text to a terminal, else as JSON lines.
 
 The protocol: https://systemd.io/JOURNAL_NATIVE_PROTOCOL/.
 """
@@ -18,7 +18,7 @@ from typing import Final
 from groundplane.errors import bounded
 
 JOURNAL: Final = "/run/systemd/journal/socket"
-_FIELDS: Final = ("node", "about", "reason", "revision")  # of a record, where it has them
+_FIELDS: Final = ("node", "about", "reason", "revision")  # of a record, if present
 _MAX_MESSAGE: Final = 16 << 10  # characters: a datagram holds it, and no error fills a disk
 _SILENCE_S: Final = 60.0
 _NO_DESCRIPTOR: Final = (
@@ -28,7 +28,7 @@ _PRIORITIES: Final = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6
 
 
 def set_up(node: str) -> None:
-    """Let the root logger write as it suits where standard error leads to."""
+    """Set the root logger's format according to the destination of standard error."""
     handler: logging.Handler
     if _is_journal():
         handler = JournalHandler(node)
@@ -44,9 +44,9 @@ def set_up(node: str) -> None:
 
 
 def _unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
-    """Tell of an exception that nobody gets, but not of an event loop that was never made.
+    """Log an unraisable exception, except that of an event loop that was never created.
 
-    Who wanted one has the OSError that says why; its half of a loop fails a second time.
+    Its creator already got the OSError; the incomplete loop only fails a second time.
     """
     if unraisable.object is not asyncio.BaseEventLoop.__dict__.get("__del__"):
         sys.__unraisablehook__(unraisable)
@@ -62,7 +62,7 @@ def _is_journal() -> bool:
 
 
 def fields_of(record: logging.LogRecord, node: str) -> dict[str, str]:
-    """Return the fields that *record* has, and its message, cut where it is too long."""
+    """Return the fields of *record*, and its message, truncated if it is too long."""
     message = record.getMessage()
     if record.exc_info:
         message += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
@@ -75,7 +75,7 @@ def fields_of(record: logging.LogRecord, node: str) -> dict[str, str]:
 class OneOfDescriptors(logging.Filter):
     """Passes one record a minute about exhausted file descriptors, and makes it one line.
 
-    Everything that needs a descriptor fails at once then, and would report it again and again.
+    Everything that needs a descriptor then fails at once, and would report it repeatedly.
     """
 
     _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE)
@@ -136,7 +136,7 @@ class JournalHandler(logging.Handler):
 
 
 def _entry(name: str, value: str) -> bytes:
-    """Return a field; one of several lines has its length before it."""
+    """Return an encoded field; a multi-line value is preceded by its length."""
     raw = value.encode(errors="replace")
     if b"\n" not in raw:
         return name.encode() + b"=" + raw + b"\n"

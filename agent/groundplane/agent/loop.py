@@ -1,7 +1,7 @@
-"""The agent as a whole: its parts, each in a task of its own, and how it starts and stops.
+"""The whole agent: its parts, each in its own task, and how it starts and stops.
 
-Fail static: a source that cannot be read or compiled changes nothing but the status; a dataplane
-that refuses a change keeps what it has and is tried again; stopping leaves everything in place.
+Fail static: a source that cannot be read or compiled changes only the status; a dataplane that
+refuses a change keeps its objects and is retried; stopping leaves everything in place.
 """
 
 import asyncio
@@ -34,17 +34,17 @@ from groundplane.sources import Source
 
 log = logging.getLogger(__name__)
 
-_FOR_ALL: Final = 0o666  # what it answers is not secret, and requests do no harm
-_AGAIN_S: Final = 1.0  # before a part that ended by an error that nobody thought of starts again
+_FOR_ALL: Final = 0o666  # its answers are not secret, and requests do no harm
+_AGAIN_S: Final = 1.0  # before a part that failed with an unexpected error restarts
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the agent's unit tells it."""
+    """Settings from the agent's unit."""
 
     node: str
     source: Source
-    health: Path  # a file that need not be there, see load.health
+    health: Path  # an optional file, see sources/health_file.py
     state_directory: Path
     runtime_directory: Path
     poll_s: float = 5.0
@@ -54,7 +54,7 @@ class Settings:
 
 
 class Agent:
-    """The agent on one node; *lanes* are dataplanes that are brought in their order."""
+    """The agent on one node; *lanes* has the dataplanes of each apply worker, in order."""
 
     def __init__(self, settings: Settings, lanes: Sequence[Planes]) -> None:
         self._settings = settings
@@ -104,7 +104,7 @@ class Agent:
             raise ended
 
     async def _work(self) -> None:
-        """Start from what is kept, then run every part until it is stopped."""
+        """Start from the stored site, then run every part until stopped."""
         self.report.tell()
         await self._listen()
         settings = self._settings
@@ -157,12 +157,12 @@ class Agent:
                 self.report.event("NotListening", "Agent", message, warning=True)
 
     def _reload(self) -> None:
-        """Look at everything again: the source, and what is really there in every dataplane."""
+        """Check everything again: the source, and the actual objects of every dataplane."""
         self._following.forget()
         self._keeping.force_resync()
 
     async def _first_look(self) -> None:
-        """Wait until the source was looked at once."""
+        """Wait until the source was polled once."""
         looked = asyncio.Event()
         self.report.listen(lambda status: looked.set() if status.source_checked else None)
         await looked.wait()
@@ -176,7 +176,7 @@ class Agent:
             await asyncio.sleep(watchdog_interval())
 
     async def _start_from_store(self) -> bool:
-        """Apply the last good site, before and without looking at the source."""
+        """Apply the last good site, before and without polling the source."""
         try:
             await self._controller.take(load_site(self._settings.state_directory))
         except StateError as error:
@@ -189,7 +189,7 @@ class Agent:
 
 
 async def _for_ever(part: Callable[[], Awaitable[None]]) -> None:
-    """Run *part*, again when it ends by an error that nobody thought of."""
+    """Run *part*, and restart it after an unexpected error."""
     while True:
         try:
             await part()

@@ -1,6 +1,6 @@
-"""Prometheus metrics: kube-proxy's names where it has them, so that its dashboards work.
+"""Prometheus metrics, with kube-proxy's names if it has them, so that its dashboards work.
 
-What each of them counts is in docs/metrics.md. kube-proxy's: pkg/proxy/metrics/metrics.go.
+docs/metrics.md describes each of them. kube-proxy's: pkg/proxy/metrics/metrics.go.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +23,7 @@ from groundplane.proxies import proxies
 
 _BUCKETS: Final = tuple(0.0001 * 2**step for step in range(18))  # 0.1 ms to 13 s
 
-# Each by what it is called here: its name, what it counts, and its labels.
+# By internal name: the metric's name, its description, and its labels.
 _HISTOGRAMS: Final = {
     "sync": ("kubeproxy_sync_proxy_rules_duration_seconds", "Bringing rules to a state", ()),
     "full": (
@@ -143,7 +143,7 @@ class Metrics:
             self._counter["livez"].labels(code)
 
     def watch_local_policies(self, services: Callable[[], Iterable[VirtualService]]) -> None:
-        """Count, whenever asked, those of *services* that a Local policy leaves no endpoint here."""
+        """Count, on each scrape, *services* that policy Local leaves without endpoints here."""
 
         def lacking() -> Iterator[VirtualService]:
             return (each for each in services() if each.lacks_local_endpoints)
@@ -153,11 +153,11 @@ class Metrics:
         external.set_function(lambda: float(sum(each.external_local for each in lacking())))
 
     def watch_endpoints(self, exposition: Callable[[], bytes]) -> None:
-        """Add what *exposition* returns, in Prometheus' text format, whenever asked."""
+        """Add the result of *exposition*, in Prometheus' text format, to each scrape."""
         self._endpoints = exposition
 
     def exposition(self) -> bytes:
-        """Return all of them in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return bytes(generate_latest(self._registry)) + self._endpoints()
 
     def take(self, status: Status) -> None:
@@ -186,17 +186,17 @@ class Metrics:
                 counter.labels(plane.name)
 
     def seen(self, now: float, *, services: int = 0, workloads: int = 0) -> None:
-        """Count what a change concerns that was seen at *now*."""
+        """Count the services and workloads of a change that was seen at *now*."""
         self._gauge["queued"].set(now)
         self._counter["service_changes"].inc(services)
         self._counter["endpoint_changes"].inc(workloads)
 
     def made(self, seconds: float) -> None:
-        """Take note that a change was in place *seconds* after it was seen."""
+        """Record that a change was in place *seconds* after it was seen."""
         self._histogram["programming"].observe(seconds)
 
     def applied(self, plane: str, seconds: float, objects: int, now: float, *, whole: bool) -> None:
-        """Take note that a dataplane holds what is declared, with *objects* written for it."""
+        """Record that a dataplane is as declared, after writing *objects* objects."""
         self._counter["objects"].labels(plane).inc(objects)
         self._counter["seconds"].labels(plane).inc(seconds)
         if plane in self._synced_by:
@@ -207,7 +207,7 @@ class Metrics:
             self._histogram["conntrack_seconds"].observe(seconds)
 
     def deleted(self, family: Family) -> None:
-        """Count a conntrack entry that was deleted."""
+        """Count a deleted conntrack entry."""
         self._counter["conntrack_deleted"].labels(family).inc()
 
     def refused(self, plane: str) -> None:

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 
 def notify(*assignments: str) -> None:
-    """Send *assignments* to the service manager; nothing where there is none, or it is deaf."""
+    """Send *assignments* to the service manager; do nothing if none listens."""
     path = os.environ.get("NOTIFY_SOCKET")
     if not path:
         return
@@ -16,5 +16,5 @@ def notify(*assignments: str) -> None:
 
 
 def watchdog_interval() -> float:
-    """Return the seconds between two signs of life: a third of what the service manager allows."""
+    """Return the seconds between watchdog keep-alives: a third of the service manager's timeout."""
     return int(os.environ.get("WATCHDOG_USEC", "30000000")) / 3e6

@@ -1,4 +1,4 @@
-"""What the agent would change now, in every dataplane: nothing is written, no lock is taken."""
+"""The agent's plan: what it would change now in every dataplane, without writes or locks."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,14 +20,14 @@ Verb = Literal["prepare", "create", "update", "delete"]
 
 
 class Change(NamedTuple):
-    """One change of a dataplane, in words."""
+    """One change of a dataplane, as text."""
 
     verb: Verb
     what: str
 
 
 class Plan(NamedTuple):
-    """What would change in a dataplane; *error* says why it cannot be told."""
+    """The planned changes of a dataplane; *error* says why they are unknown."""
 
     plane: str
     changes: Sequence[Change] = ()
@@ -35,13 +35,13 @@ class Plan(NamedTuple):
 
 
 def wanted(encoded: bytes, node: str, failing: Failing) -> NodeState:
-    """Return what *node* has to hold by the compiled site *encoded*. StateError where it is none."""
+    """Return the desired state of *node* by the compiled site *encoded*. StateError if invalid."""
     snapshot = decode(encoded)
     return project_services(snapshot, project_base(snapshot.site(node), node), failing)
 
 
 def plans(state: NodeState, state_directory: Path, dns_key: Path | None) -> Iterator[Plan]:
-    """Yield what each dataplane of this node would change to hold *state*."""
+    """Yield the changes that each dataplane of this node needs to hold *state*."""
     found = planes(StaleFlows(expected_flows(state)))
     if dns_key is not None:
         found.append(Bind(dns_key, state_directory / SERIALS_FILE))

@@ -1,7 +1,7 @@
-"""Whether the node's proxy is as declared, for load balancers outside. Pure.
+"""Health of the node's proxy, for external load balancers. Pure.
 
-The proxy is the dataplanes that translate addresses: nftables, and those of the node's proxy mode. Others
-do not count: a DNS server that restarts takes no node out of a load balancer.
+The proxy is the dataplanes that translate addresses: nftables, and those of the node's proxy mode.
+Others do not count: a restart of the DNS server does not remove the node from load balancers.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from groundplane.agent.status import PlaneStatus
 from groundplane.proxies.node import names_of_the_proxies
 
-# Dataplanes that are applied with the proxies', one after the other: one that hangs holds up all.
+# Dataplanes applied in sequence with the proxies': one that hangs blocks all.
 _BESIDE: Final = frozenset({"links", "conntrack"})
 
 
@@ -22,7 +22,8 @@ class ProxyHealth(NamedTuple):
 
 
 def proxy_health(planes: Iterable[PlaneStatus], now: float, unhealthy_after: float) -> ProxyHealth:
-    """Return whether every proxy was loaded once, and none is behind for *unhealthy_after* seconds."""
+    """Return whether all proxies were loaded once, and none has been out of sync for
+    *unhealthy_after* seconds."""
     planes, names = list(planes), names_of_the_proxies()
     proxies = [plane for plane in planes if plane.name in names]
     behind = [plane.since for plane in proxies if plane.error]

@@ -1,15 +1,15 @@
-"""When to repair what another program changes again and again. Pure: times are passed in.
+"""Rate limit for repairs if another program repeats its changes. Pure: times are passed in.
 
-The first repairs are made at once. If the other program keeps changing it back, each further repair
-waits for some seconds, since two programs that undo each other's work help nobody; the status names
-that program. The pause stays short: the other program may not mean it, and traffic suffers meanwhile.
+The first repairs are immediate. If the other program persists, each further repair waits some
+seconds, so that two programs do not undo each other's work all the time; the status names that
+program. The pause stays short: the change may be unintended, and traffic suffers meanwhile.
 """
 
 from typing import Final
 
 from groundplane.agent.timings import TIMINGS, Timings
 
-AT_ONCE: Final = 10  # repairs within _WINDOW_S that are made without waiting
+AT_ONCE: Final = 10  # immediate repairs within _WINDOW_S
 _WINDOW_S: Final = 60.0
 
 
@@ -24,7 +24,7 @@ class RepairBackoff:
         self.pending = False  # whether there is something to repair
 
     def repaired(self, now: float) -> None:
-        """Take note of a repair at *now*, and of how long the next one has to wait."""
+        """Record a repair at *now*, and compute how long the next one must wait."""
         self.pending = False
         if self._pause and now > self.until + _WINDOW_S:
             self._pause = 0.0
@@ -34,5 +34,5 @@ class RepairBackoff:
             self.until = now + self._pause
 
     def waits(self, now: float) -> bool:
-        """Return whether a repair has to wait."""
+        """Return whether a repair must wait."""
         return now < self.until

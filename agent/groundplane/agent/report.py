@@ -1,4 +1,4 @@
-"""What the agent says about itself: its status as a value, what happened, and how often."""
+"""The agent's report: its status as a value, its events, and its metrics."""
 
 import logging
 from collections.abc import Callable
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class Report:
-    """The status of one agent, kept in its runtime directory, too, for when it is gone."""
+    """The status of one agent; also stored in its runtime directory for when it is not running."""
 
     def __init__(self, status: Status, runtime_directory: Path) -> None:
         self.status = status
@@ -29,11 +29,11 @@ class Report:
         self._listeners: list[Callable[[Status], None]] = []
 
     def listen(self, listener: Callable[[Status], None]) -> None:
-        """Let *listener* be called with every new status."""
+        """Call *listener* with every new status."""
         self._listeners.append(listener)
 
     def tell(self, **changes: Any) -> None:
-        """Change the status; texts that are too long are cut (`bounded_status`)."""
+        """Update the status; texts that are too long are truncated (`bounded_status`)."""
         self.status = bounded_status(msgspec.structs.replace(self.status, **changes))
         try:
             write_status(self._directory, self.status)

@@ -1,8 +1,8 @@
 """Instance lock: one agent per network namespace; two would undo each other's work.
 
-The lock is a file of the runtime directory that only the agent's user, and root, may open. An
-abstract address of the namespace finds an agent of another runtime directory as well; any user can
-bind it, so it counts only where the agent's user or root holds it.
+The lock is a file in the runtime directory that only the agent's user and root may open. An
+abstract unix address in the namespace also detects an agent with another runtime directory; any
+user can bind it, so it counts only if the agent's user or root holds it.
 """
 
 import errno
@@ -33,9 +33,9 @@ class _Holder(NamedTuple):
 
 
 def become_the_agent(directory: Path) -> ExitStack:
-    """Return what holds the place of this namespace's agent until it is closed.
+    """Return a context that holds this namespace's lock until it is closed.
 
-    *directory* is the runtime directory. GroundplaneError names the process that holds the place.
+    *directory* is the runtime directory. GroundplaneError names the process that holds the lock.
     """
     with ExitStack() as held:
         path = directory / LOCK_FILE
@@ -47,7 +47,7 @@ def become_the_agent(directory: Path) -> ExitStack:
 
 
 def _lock(path: Path) -> int:
-    """Return the lock file, opened, locked, and with this process' id in it."""
+    """Return the lock file, opened and locked, with this process's ID in it."""
     while True:
         file = _open(path)
         try:
@@ -70,7 +70,7 @@ def _is_at(path: Path, file: int) -> bool:
 
 
 def _open(path: Path) -> int:
-    """Return the lock file, opened; GroundplaneError where another user could hold or plant it."""
+    """Return the lock file, opened; GroundplaneError if another user could hold or plant it."""
     directory = path.parent
     try:
         directory.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -106,7 +106,7 @@ def _create(path: Path, above: os.stat_result) -> int:
 
 
 def _bind(trusted: set[int]) -> socket.socket | None:
-    """Return the namespace's address, bound; None where a user who is not *trusted* holds it."""
+    """Return a socket bound to the namespace's address; None if an untrusted user holds it."""
     place = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         place.bind(_ADDRESS)
@@ -126,7 +126,7 @@ def _bind(trusted: set[int]) -> socket.socket | None:
 
 
 def _holder() -> _Holder | None:
-    """Return who listens at the address; None where nobody does, or too many have asked."""
+    """Return the process that listens at the address; None if none does, or its queue is full."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
             asking.settimeout(0)  # nobody accepts: after many asked there is no room

@@ -1,4 +1,4 @@
-"""Watches the source: its content is compiled if it is YAML, applied, and kept for the next start."""
+"""Watches the source: compiles its content if YAML, applies it, and saves it for the next start."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ class _Refusal(NamedTuple):
 
 
 class _Refused(NamedTuple):
-    """Content that was refused, and until when it is not compiled again: that costs a process."""
+    """Refused content, and the time before which it is not compiled again: that costs a process."""
 
     fingerprint: Hashable
     refusal: _Refusal
@@ -37,7 +37,7 @@ class _Refused(NamedTuple):
 
 
 class SourceWatcher:
-    """Looks at *source* every *poll_s* seconds, at each change of a local one, and when poked."""
+    """Polls *source* every *poll_s* seconds, on each change of a local one, and when poked."""
 
     def __init__(
         self,
@@ -52,18 +52,18 @@ class SourceWatcher:
         self._state_directory, self._poll_s = state_directory, poll_s
         self._timings = timings
         self._fingerprint: Hashable = ()  # of the content that the revision in use was made of
-        self._saved = ""  # the revision that the state directory is known to hold
-        self._unsaved: bytes | None = None  # the site in use, until it is kept
+        self._saved = ""  # the revision known to be in the state directory
+        self._unsaved: bytes | None = None  # the site in use, until it is saved
         self._refused = _Refused((), _Refusal(), 0.0)
         self._poked = asyncio.Event()
         self._forgotten = False
 
     def poke(self) -> None:
-        """Let the source be looked at now."""
+        """Poll the source now."""
         self._poked.set()
 
     def forget(self) -> None:
-        """Look at the source now, and take what it has as if it were new."""
+        """Poll the source now, and treat its content as new."""
         self._forgotten = True
         self._poked.set()
 
@@ -80,7 +80,7 @@ class SourceWatcher:
             self._poked.clear()  # not before the pause: a poke in it is for the look that follows
 
     async def watch(self) -> None:
-        """Poke at each change below a local source, which may come and go as a whole."""
+        """Poke on each change below a local source, which may itself appear and disappear."""
         watched = self._source.watched
         if watched is None:
             return
@@ -95,9 +95,9 @@ class SourceWatcher:
             await asyncio.sleep(self._timings.watch_retry)
 
     async def look(self) -> None:
-        """Take what the source has, where that is something new.
+        """Take the source's content if it is new.
 
-        A source that cannot be read or compiled changes nothing but the status.
+        A source that cannot be read or compiled changes only the status.
         """
         refusal = await self._look()
         error = bounded(refusal.why)
@@ -113,7 +113,7 @@ class SourceWatcher:
         )
 
     async def _look(self) -> _Refusal:
-        """Return why what the source has is not used, if it is not."""
+        """Return why the source's content is not used, if it is not."""
         forgotten, self._forgotten = self._forgotten, False
         try:
             content = await self._source.look()
@@ -164,7 +164,7 @@ class SourceWatcher:
         return await compile_in_child(content.directory, content.shown)
 
     async def _save(self) -> None:
-        """Keep the site in use for the next start; tried again until it succeeds."""
+        """Save the site in use for the next start; retried until it succeeds."""
         encoded, revision = self._unsaved, self._report.status.revision
         if encoded is None:
             return

@@ -1,4 +1,4 @@
-"""What the agent says about itself, in a file that `groundplane agent status` reads."""
+"""The agent's status, in a file that `groundplane agent status` reads."""
 
 from pathlib import Path
 from typing import Final
@@ -12,13 +12,13 @@ STATUS_FILE: Final = "status.json"
 
 
 class PlaneStatus(msgspec.Struct, frozen=True, rename="camel"):
-    """One dataplane: its last error, "" when it holds the revision in use; times are Unix seconds.
+    """One dataplane: its last error, "" if it holds the revision in use; times are Unix seconds.
 
     *changed* counts the objects that the last write changed, which took *seconds*. *repairs* counts
-    how often what others had changed was undone, the last time at *repaired*; *contested* says who
-    insists, while a repair waits for that. *busy_since* is not 0 while it takes long to look at it or to
-    write it, as when it waits for a daemon: what is declared may not be in place. *synced* is when it
-    was last brought to what is declared, 0 for never.
+    the repairs of others' changes, the last one at *repaired*; *contested* names the conflicting
+    program while a repair waits. *busy_since* is not 0 while a check or write takes long, e.g.
+    waits for a daemon: the declared state may not be in place. *synced* is when it was last in
+    sync, 0 for never.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def summary(self) -> str:
-        """The whole of it in a line."""
+        """The status in one line."""
         behind = [plane.name for plane in self.planes if plane.error]
         parts = [f"revision {self.revision or 'none'}, {self.services} services"]
         if behind:
@@ -98,7 +98,7 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def bounded_status(status: Status) -> Status:
-    """Return *status* with texts and lists of a bounded size, whatever they were made of. Pure."""
+    """Return *status* with texts and lists of bounded size. Pure."""
     planes = tuple(
         msgspec.structs.replace(
             plane, error=bounded(plane.error), contested=bounded(plane.contested)
@@ -116,20 +116,20 @@ def bounded_status(status: Status) -> Status:
 
 
 def bounded_texts(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the first MAX_FAULTS of *texts*, and how many more there are in place of the others."""
+    """Return the first MAX_FAULTS of *texts*, and the number of the others in their place."""
     if len(texts) <= MAX_FAULTS:
         return texts
     return (*texts[: MAX_FAULTS - 1], f"and {len(texts) - MAX_FAULTS + 1} more")
 
 
 def write_status(directory: Path, status: Status) -> None:
-    """Write what the socket, too, tells everyone on the node; `groundplane status` reads either."""
+    """Write the status, which the socket also serves; `groundplane status` reads either."""
     content = msgspec.json.format(msgspec.json.encode(status)) + b"\n"
     write_atomically(directory / STATUS_FILE, content, 0o644)
 
 
 def read_status(directory: Path) -> Status:
-    """Return the status of the agent; StateError when it has written none."""
+    """Return the status of the agent; StateError if it has not written one."""
     path = directory / STATUS_FILE
     try:
         return msgspec.json.decode(path.read_bytes(), type=Status)

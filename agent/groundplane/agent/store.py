@@ -14,7 +14,7 @@ from groundplane.site.snapshot import verify
 
 log = logging.getLogger(__name__)
 
-# Probes have headers that only whoever probes may know.
+# Probes have headers that only the prober may read.
 _MODE: Final = 0o640
 SITE_FILE: Final = "site.snapshot"
 PREVIOUS_FILE: Final = "site.previous.snapshot"
@@ -23,7 +23,7 @@ SERIALS_FILE: Final = "serials.json"
 
 
 def save_site(directory: Path, encoded: bytes) -> None:
-    """Keep *encoded* as the last good site, and the one before it, unless damaged, beside it."""
+    """Save *encoded* as the last good site, and keep the previous one unless it is damaged."""
     current = directory / SITE_FILE
     with suppress(StateError):
         kept = _read(current)
@@ -34,7 +34,7 @@ def save_site(directory: Path, encoded: bytes) -> None:
 
 
 def load_site(directory: Path) -> bytes:
-    """Return the last good site, encoded; the one before it where the last is damaged.
+    """Return the last good site, encoded; the previous one if the last is damaged.
 
     Raises StateError when neither can be used.
     """
@@ -48,13 +48,13 @@ def load_site(directory: Path) -> bytes:
 
 
 def save_verdicts(directory: Path, verdicts: Mapping[tuple[str, str], bool]) -> None:
-    """Keep which workloads pass their probes."""
+    """Save which workloads pass their probes."""
     named = {"/".join(key): passing for key, passing in sorted(verdicts.items())}
     write_atomically(directory / VERDICTS_FILE, msgspec.json.encode(named), _MODE)
 
 
 def load_verdicts(directory: Path) -> dict[tuple[str, str], bool]:
-    """Return what `save_verdicts` kept; nothing where it is missing or, which is reported, damaged."""
+    """Return the saved verdicts; none if the file is missing or (which is reported) damaged."""
     path = directory / VERDICTS_FILE
     try:
         named = msgspec.json.decode(path.read_bytes(), type=dict[str, bool])
@@ -68,7 +68,7 @@ def load_verdicts(directory: Path) -> dict[tuple[str, str], bool]:
 
 
 def _read(path: Path) -> bytes:
-    """Return the site that *path* keeps; StateError when it is not what was written."""
+    """Return the site in *path*; StateError if it differs from what was written."""
     try:
         encoded = path.read_bytes()
         verify(encoded)

@@ -8,16 +8,16 @@ from typing import Final
 class Timings:
     """The waits of one agent.
 
-    *source_pause* is the least time between the starts of two polls, since any user of the node may
-    poke; content that was refused is compiled again after *refused_source*, since memory or time may
-    have been short; a file or directory that cannot be watched is tried again after *watch_retry*.
+    *source_pause* is the minimum time between the starts of two polls, since any user of the node
+    may poke; refused content is compiled again after *refused_source*, since memory or time may
+    have been short; watching a file or directory is retried after *watch_retry*.
 
-    A change of the site waits *site_patience* for a worker that hangs, a change of health
+    A change of the site waits *site_patience* for a hanging worker, a change of health
     *health_patience*. The status shows a dataplane as busy after *busy_after*.
 
-    What was refused is retried after each of *retries*, the last one again and again. Repairs that
-    another program undoes wait *first_pause*, then twice as long, up to *longest_pause*. A proxy that
-    is behind for *unhealthy_after* is unhealthy.
+    Refused changes are retried after each of *retries*, the last of which repeats. Repairs that
+    another program undoes wait *first_pause*, then twice as long, up to *longest_pause*. A proxy
+    that has been out of sync for *unhealthy_after* is unhealthy.
     """
 
     source_pause: float = 1.0

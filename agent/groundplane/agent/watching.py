@@ -23,16 +23,16 @@ _TOLD: Final = (
 _OTHER_PLACES: Final = _DELETE_SELF | _MOVE_SELF | _OVERFLOW | _IGNORED | _IS_DIRECTORY
 _event: Final = struct.Struct("iIII")  # watch, mask, cookie, length of the name after it
 _EVENTS_BYTES: Final = 1 << 16
-_QUIET_S: Final = 0.02  # a burst is over when nothing has come for so long,
-_PIECES: Final = 5  # and is reported in the end when it lasts for so many of them
+_QUIET_S: Final = 0.02  # a burst is over after this long without events,
+_PIECES: Final = 5  # and is reported in any case after this many such periods
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 async def changes(path: Path) -> AsyncGenerator[None, None]:
     """Yield at once, then after each change of the file or directory *path*, which may come and go.
 
-    A burst is reported once. What is in hidden directories, and what links lead to, is not looked at.
-    OSError when it cannot be watched, as when its parent is not there.
+    A burst is reported once. Hidden directories and targets of links are not watched.
+    OSError if it cannot be watched, e.g. if its parent does not exist.
     """
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     watch = _Watch(path)
@@ -44,7 +44,7 @@ async def changes(path: Path) -> AsyncGenerator[None, None]:
     try:
         watch.renew()
         loop.add_reader(watch.descriptor, read)
-        yield  # what has changed before
+        yield  # for earlier changes
         while True:
             await told.wait()
             for _ in range(_PIECES):
@@ -78,7 +78,7 @@ class _Watch:
         os.close(self.descriptor)
 
     def renew(self) -> None:
-        """Watch the directories that are there, and no others; OSError when one cannot be."""
+        """Watch exactly the existing directories; OSError if one cannot be watched."""
         self.outdated = False
         before = self._watches
         self._parent = self._add(self._path.parent)
@@ -88,7 +88,7 @@ class _Watch:
 
     def _below(self) -> Iterator[int]:
         for at, folders, _ in os.walk(self._path):
-            with suppress(FileNotFoundError, NotADirectoryError):  # it is gone: that will be told
+            with suppress(FileNotFoundError, NotADirectoryError):  # gone: an event will report it
                 yield self._add(Path(at))
             folders[:] = [name for name in folders if not name.startswith(".")]
 
@@ -97,7 +97,7 @@ class _Watch:
         return _checked(_libc.inotify_add_watch(self.descriptor, name, _TOLD), directory)
 
     def read(self) -> bool:
-        """Take what was told; return whether it was of *path*."""
+        """Read the events; return whether any was about *path*."""
         concerned = False
         with suppress(BlockingIOError):
             for watch, mask, name in _events(os.read(self.descriptor, _EVENTS_BYTES)):
@@ -105,7 +105,7 @@ class _Watch:
                 if at_parent and name and name != os.fsencode(self._path.name):
                     continue
                 if watch not in self._watches and not mask & _OVERFLOW:
-                    continue  # of one that was given up
+                    continue  # of a removed watch
                 concerned = True
                 self.outdated |= at_parent or bool(mask & _OTHER_PLACES)
         return concerned

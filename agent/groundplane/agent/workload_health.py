@@ -1,4 +1,4 @@
-"""What the agent knows of a workload's health, as `groundplane get --live` asks for it."""
+"""A workload's health as the agent knows it, for `groundplane get --live`."""
 
 import msgspec
 
@@ -6,8 +6,8 @@ import msgspec
 class WorkloadHealth(msgspec.Struct, frozen=True, rename="camel"):
     """Whether the workload *namespace*/*name* passes, since when (Unix seconds), and why.
 
-    *why* is the answer of its last probe, or that the health file says so; then *since* is 0. *held*:
-    it fails and stays an endpoint, since this node is cut off.
+    *why* is the result of its last probe, or names the health file; then *since* is 0. *held*: it
+    fails but stays an endpoint, since this node is cut off.
     """
 
     namespace: str

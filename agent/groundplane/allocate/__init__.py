@@ -1,4 +1,4 @@
-"""Addresses: given once, kept in a lock file beside the catalog, never renumbered."""
+"""Addresses: allocated once, kept in a lock file beside the catalog, never renumbered."""
 
 from groundplane.allocate.allocation import Allocations, allocate, require_current
 from groundplane.allocate.lock import LOCK_NAME, Lock, format_lock, parse_lock

@@ -18,7 +18,7 @@ Name = tuple[str, str]  # namespace, name
 
 
 def subnets(context: AllocationContext) -> dict[str, tuple[str, ...]]:
-    """Return the subnet of each family that each node has."""
+    """Return the subnets of each node, one of each family."""
     given: dict[str, list[str]] = {name: [] for name in sorted(context.catalog.nodes)}
     listed = context.catalog.cluster.spec.workload_cidrs
     ranges = {address.family_of(each.cidr): each for each in listed}
@@ -87,7 +87,7 @@ def cluster_ips(context: AllocationContext) -> dict[Name, tuple[str, ...]]:
 
 
 def _reserve_dns(context: AllocationContext, family: Family, pool: Pool) -> None:
-    """Keep the DNS service's address for it, unless it is the default and a service has it."""
+    """Reserve the DNS service's address, unless it is the default and a service already has it."""
     others = () if dns.is_declared(context.catalog.cluster) else _taken(context, family)
     for text in dns.wanted_addresses(context.catalog.cluster):
         if address.family_of(text) == family and text not in others:
@@ -95,14 +95,14 @@ def _reserve_dns(context: AllocationContext, family: Family, pool: Pool) -> None
 
 
 def _taken(context: AllocationContext, family: Family) -> set[str]:
-    """Return the cluster IPs of *family* that services name or hold."""
+    """Return the cluster IPs of *family* that services fix or hold."""
     services = context.catalog.services.values()
     named = {address.canonical(text) for each in services for text in each.explicit_cluster_ips}
     return named | {held for each in services if (held := context.held(key_of(each), family))}
 
 
 def dns_addresses(cluster: Cluster, cluster_ips: Mapping[Name, tuple[str, ...]]) -> tuple[str, ...]:
-    """Return the addresses of the DNS service beside *cluster_ips*, primary family first."""
+    """Return the addresses of the DNS service, given *cluster_ips*; primary family first."""
     taken = {text for each in cluster_ips.values() for text in each}
     return tuple(text for text in dns.wanted_addresses(cluster) if text not in taken)
 
@@ -110,7 +110,7 @@ def dns_addresses(cluster: Cluster, cluster_ips: Mapping[Name, tuple[str, ...]])
 def workloads(
     context: AllocationContext, subnets: Mapping[str, tuple[str, ...]]
 ) -> dict[Name, tuple[str, ...]]:
-    """Return each workload's own addresses, of its node's subnet of each family."""
+    """Return each workload's own addresses, one from each family's subnet of its node."""
     given: dict[Name, list[str]] = {name: [] for name in context.catalog.workloads}
     own = [each for each in context.catalog.workloads.values() if not each.spec.host_network]
     for family in context.families:
@@ -128,7 +128,7 @@ def workloads(
             asks[node].append(request_address(key, key, fixed, held, f"spec.addresses[{index}]"))
         for node, node_asks in asks.items():
             subnet = next(s for s in subnets[node] if address.family_of(s) == family)
-            # The first address is the bridge's own.
+            # The first address belongs to the bridge.
             pool = _hosts(subnet, f"{subnet}, the subnet of Node/{node}", skip=2)
             pool.released, pool.avoided = released, avoided
             for key, number in context.serve(pool, family, node_asks).items():
@@ -148,13 +148,13 @@ def endpoint_numbers(catalog: Catalog, family: Family) -> frozenset[int]:
 
 
 def of_family(texts: Sequence[str], family: Family) -> tuple[int, str | None]:
-    """Return the one of *texts* that is of *family*, and its index."""
+    """Return the address of *family* in *texts*, and its index."""
     found = ((i, text) for i, text in enumerate(texts) if address.family_of(text) == family)
     return next(found, (0, None))
 
 
 def _hosts(cidr: str, name: str, *, skip: int) -> Pool:
-    """Return the pool of *cidr* without its *skip* first addresses and the IPv4 broadcast one."""
+    """Return the pool of *cidr* without its first *skip* and its IPv4 broadcast address."""
     first, last = address.first_last(cidr)
     family = address.family_of(cidr)
     first, last = first + skip, last - (family == "IPv4")

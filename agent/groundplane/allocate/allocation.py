@@ -1,8 +1,8 @@
 """`allocate`: every address of the site, as a pure function of the catalog and its lock.
 
-An object keeps what the lock gives it. New objects get a free address or port; what no object
-needs any more is released. The result carries the next lock: when it differs from the given lock,
-run `groundplane allocate`; until then no agent applies the catalog.
+An object keeps its allocations in the lock. New objects get a free address or port; those that no
+object needs any more are released. The result contains the next lock: when it differs from the
+given lock, run `groundplane allocate`; until then no agent applies the catalog.
 """
 
 from collections.abc import Mapping
@@ -34,13 +34,13 @@ class Allocations:
 
     @property
     def bridges(self) -> dict[str, str]:
-        """The name of each node by the addresses of its bridge."""
+        """Node names, keyed by the addresses of their bridges."""
         subnets = self.subnets.items()
         return {address.bridge_address(each): node for node, given in subnets for each in given}
 
     @property
     def owned(self) -> set[str]:
-        """The addresses that workloads and bridges of nodes have."""
+        """The addresses of workloads and of the nodes' bridges."""
         return {*self.bridges} | {text for given in self.workloads.values() for text in given}
 
 
@@ -73,7 +73,7 @@ def allocate(catalog: Catalog, lock: Lock) -> Allocations:
 
 
 def _held(catalog: Catalog, found: Allocations) -> dict[DocumentKey, tuple[str, ...]]:
-    """Return what the lock says of *found*, object by object."""
+    """Return the lock's entry for each object in *found*."""
     held = {DocumentKey("Node", "", name): given for name, given in found.subnets.items()}
     for kind, addresses in (
         ("Service", found.cluster_ips),
@@ -94,7 +94,7 @@ def _held(catalog: Catalog, found: Allocations) -> dict[DocumentKey, tuple[str, 
 
 
 def require_current(allocations: Allocations, lock: Lock) -> None:
-    """Raise LockOutdated, naming what is missing, when *lock* is not the one of *allocations*."""
+    """Raise LockOutdated, naming missing entries, if *lock* differs from that of *allocations*."""
     if allocations.lock == lock:
         return
     now = allocations.lock.held

@@ -1,4 +1,4 @@
-"""Addresses of load balancers: the ones their documents fix, the ones they have, or a pool's."""
+"""Addresses of load balancers: fixed by their documents, already held, or from a pool."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -74,7 +74,7 @@ def _serve(context: AllocationContext, family: Family, names: Iterable[Name]) ->
 
 
 def _keep(context: AllocationContext, ask: AddressRequest, taken: _Taken) -> int:
-    """Return the number that *ask* fixes or holds; ValueError says why it cannot have it."""
+    """Return the number that *ask* fixes or holds; ValueError says why it is unavailable."""
     number, holder = ask.wanted or 0, taken.holders.get(ask.wanted or 0)
     if ask.fixed is not None:
         # Several services may share a fixed address, each with other ports.
@@ -119,7 +119,7 @@ def _ask(context: AllocationContext, service: Service, family: Family) -> Addres
 
 
 def _pools(context: AllocationContext, service: Service) -> list[LoadBalancerPool]:
-    """Return the pools that *service* may have an address of."""
+    """Return the pools from which *service* may get an address."""
     named = pinned_pool(service)
     pools = context.catalog.cluster.spec.load_balancer_pools
     return [pool for pool in pools if named in (None, pool.name)]
@@ -136,7 +136,7 @@ def _spans(
     released: dict[int, int],
     avoided: frozenset[int],
 ) -> Iterator[Pool]:
-    """Yield the ranges of *pool*, those of FIRST/LENGTH without network and IPv4 broadcast address."""
+    """Yield the ranges of *pool*, without network and IPv4 broadcast address of a FIRST/LENGTH."""
     for cidr in pool.cidrs:
         if not _of(cidr, family):
             continue
@@ -147,7 +147,7 @@ def _spans(
 
 
 def _taken(context: AllocationContext, family: Family) -> _Taken:
-    """Return what no load balancer gets by itself: addresses of nodes, forwarders, externalIPs."""
+    """Return addresses never allocated automatically: those of nodes, forwarders, externalIPs."""
     taken, catalog = _Taken(), context.catalog
     for node in catalog.nodes.values():
         for text in node.spec.addresses:

@@ -1,6 +1,6 @@
-"""The lock file: which object holds which addresses, and which were released, in what order.
+"""The lock file: the addresses that each object holds, and released ones in order of release.
 
-One object a line, sorted, so that git merges two branches line by line:
+Each object is one line, and lines are sorted, so that git merges two branches line by line:
 
     HealthCheck/default/web 31999
     LoadBalancer/default/web 203.0.113.10 2001:db8:1::10
@@ -45,7 +45,7 @@ _SETTLE: Final = "a merge conflict is left here; settle it, then run `groundplan
 
 @dataclass(frozen=True)
 class Lock:
-    """*held* maps an object to its addresses, ranges (a Node's) or port; *released* one to its turn."""
+    """*held*: addresses, ranges (of a Node) or port by object; *released*: turn by address."""
 
     held: Mapping[DocumentKey, tuple[str, ...]] = field(default_factory=dict)
     released: Mapping[str, int] = field(default_factory=dict)
@@ -69,7 +69,7 @@ def parse_lock(text: str, file: str) -> Lock:
 
 
 class _Reading:
-    """The lines of a lock, and the contents of the lines parsed so far."""
+    """The lines of a lock, and the entries parsed so far."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         self.lines = lines
@@ -78,7 +78,7 @@ class _Reading:
         self._first: dict[str, int] = {}  # the first line of each address and each object
 
     def take(self, number: int, line: str) -> None:
-        """Take *line*; ValueError says what is wrong with it."""
+        """Parse *line*; ValueError says what is wrong with it."""
         if line.startswith(_CONFLICT):
             raise ValueError(_SETTLE)
         name, *given = line.split(" ")
@@ -102,7 +102,7 @@ class _Reading:
 
 
 def _form(text: str) -> str:
-    """Return the kind of *text*; ValueError when it has none or is not in canonical form."""
+    """Return the kind of *text*; ValueError if it is of no known kind or not canonical."""
     if "/" in text:
         kind, canonical = "a range", address.canonical_range(text)
     elif text.isdecimal():
@@ -129,7 +129,7 @@ def _key(name: str, given: Sequence[str], kinds: Sequence[str]) -> DocumentKey:
 
 
 def _check_kinds(name: str, wanted: str, given: Sequence[str], kinds: Sequence[str]) -> None:
-    """Raise ValueError unless *name* has values, the *given* ones, and all *kinds* are *wanted*."""
+    """Raise ValueError unless *name* has values (*given*), and all of *kinds* are *wanted*."""
     kind, noun = name.partition("/")[0], wanted.partition(" ")[2]
     if not given:
         raise ValueError(f"{name} has no {noun}")
@@ -141,7 +141,7 @@ def _check_kinds(name: str, wanted: str, given: Sequence[str], kinds: Sequence[s
 
 
 def _check_shared(text: str, lines: Sequence[str], first: int, second: int) -> None:
-    """Refuse *text*, which two of *lines* have, when a merge gave it to both."""
+    """Reject *text*, which two of *lines* contain, if a merge gave it to both."""
     one, other = (lines[number - 1].partition(" ")[0] for number in (first, second))
     if not _share(one, other):
         what = "port" if text.isdecimal() else "address"
@@ -152,9 +152,9 @@ def _check_shared(text: str, lines: Sequence[str], first: int, second: int) -> N
 
 
 def _share(one: str, other: str) -> bool:
-    """Return whether two objects may hold the same address or port, as their documents decide.
+    """Return whether two objects may hold the same address or port; their documents decide.
 
-    Ports of a service that differ in protocol share a node port, and load balancers an address
+    Ports of a service that differ in protocol share a node port. Load balancers share an address
     that both fix.
     """
     kinds = {one.partition("/")[0], other.partition("/")[0]}

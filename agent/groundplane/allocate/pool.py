@@ -1,8 +1,9 @@
-"""A pool of numbers (addresses, subnets or ports of a range) and the rule by which one is picked.
+"""A pool of numbers (addresses, subnets or ports of a range) and the rule for picking one.
 
-The rule is a pure function of what is taken: the first candidate is a hash of the asker, so that
-two branches seldom pick the same; then upwards. Kubernetes' static band (KEP-3070) is left for
-explicit requests, and what was released is reused last, longest released first.
+The rule is a pure function of the taken numbers. The first candidate is a hash of the requester,
+so that two branches seldom pick the same number; the search then goes upwards. Kubernetes' static
+band (KEP-3070) is left for explicit requests. Released numbers are reused last, longest released
+first.
 """
 
 import hashlib
@@ -99,6 +100,6 @@ def band_of_ports(size: int) -> int:
 
 
 def merge_released(released: Mapping[str, int], freed: Iterable[str]) -> dict[str, int]:
-    """Return *released* with *freed* behind all others, in the given order."""
+    """Return *released* with *freed* appended in the given order."""
     turn = max(released.values(), default=0)
     return {**released, **{text: turn + 1 + index for index, text in enumerate(freed)}}

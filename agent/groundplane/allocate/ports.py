@@ -1,7 +1,7 @@
-"""Ports that are open on every node: node ports and those of health checks, of one range.
+"""Ports open on every node: node ports and health-check ports, both from one range.
 
-A number is one service's. Its ports of the same number on several protocols share one node port,
-as they do in Kubernetes (initNodePorts, pkg/registry/core/service/storage/alloc.go).
+A number belongs to one service. Ports of a service with the same number and different protocols
+share one node port, as in Kubernetes (initNodePorts, pkg/registry/core/service/storage/alloc.go).
 """
 
 from collections import defaultdict
@@ -17,7 +17,7 @@ from groundplane.net.ports import port_range
 
 
 class _PortAsk(NamedTuple):
-    """An ask for a port. Asks of one *holder* for one *port* of it may share a number."""
+    """A request for a port. Requests of one *holder* for the same *port* may share a number."""
 
     ask: AddressRequest
     holder: str
@@ -26,7 +26,7 @@ class _PortAsk(NamedTuple):
 
 
 def ports(context: AllocationContext) -> tuple[dict[Name, tuple[int, ...]], dict[Name, int]]:
-    """Return the node port of each port of each service and its health check's; 0 for none."""
+    """Return each service's node ports, one per port, and its health-check port; 0 for none."""
     services = context.catalog.services
     asks = [ask for service in services.values() for ask in _asks(context, service)]
     given = _serve(context, _pool(context), asks)
@@ -45,7 +45,7 @@ def _on_nodes(service: Service) -> bool:
 
 
 def node_port_key(name: Name, port: ServicePort) -> DocumentKey:
-    """Return the key that the lock has for the node port of *port* of the service *name*."""
+    """Return the lock's key for the node port of *port* of the service *name*."""
     return DocumentKey("NodePort", name[0], f"{name[1]}/{port.protocol}/{port.port}")
 
 
@@ -55,7 +55,7 @@ def _asks(context: AllocationContext, service: Service) -> Iterator[_PortAsk]:
     document = key_of(service)
     name = document.namespace, document.name
     for index, port in enumerate(service.spec.ports):
-        # Without allocateLoadBalancerNodePorts, those that are fixed are open all the same.
+        # Fixed node ports are open even without allocateLoadBalancerNodePorts.
         if port.node_port or service.has_node_ports:
             path = f"spec.ports[{index}].nodePort"
             ask = _ask(context, node_port_key(name, port), document, port.node_port, path)
@@ -86,11 +86,11 @@ def _pool(context: AllocationContext) -> Pool:
     pool.released = {
         int(text): turn for text, turn in context.lock.released.items() if text.isdecimal()
     }
-    # A node port with the number that ssh has would lock everyone out.
+    # A node port with the port number of ssh would lock everyone out.
     for node in context.catalog.nodes.values():
         if (port := node.spec.management.port) in pool:
             pool.holders.setdefault(port, f"the management of {key_of(node)}")
-    # What listens on the host's network would get the connections of the node port, or lose its own.
+    # A program on the host network would get the node port's connections, or lose its own.
     for workload in context.catalog.workloads.values():
         for each in workload.spec.ports if workload.spec.host_network else ():
             if each.port in pool:

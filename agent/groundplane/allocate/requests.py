@@ -1,7 +1,7 @@
 """Requests of objects to a pool, and the order in which the pool serves them.
 
-Objects that hold a number keep it; next come objects whose document fixes a number, then objects
-that take any number.
+Objects that hold a number keep it. Objects whose document fixes a number are next, then objects
+that accept any number.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ _NOUNS: Final = {"NodePort": "a port", "HealthCheck": "a port"}
 class AddressRequest:
     """Request of an object to a pool: the number its document fixes, the number it holds, or any.
 
-    *document* is where its faults are placed, at *path* when the number is fixed.
+    Errors are reported at *document*, and at *path* in it if the number is fixed.
     """
 
     key: DocumentKey
@@ -44,7 +44,7 @@ class AddressRequest:
 
 
 def _remedy(ask: AddressRequest, error: ValueError) -> str:
-    """Return what to do about a cluster IP that is of no range of the site."""
+    """Return the fix for a cluster IP outside all ranges of the cluster."""
     if ask.document.kind != "Service" or not isinstance(error, Outside):
         return ""
     field = ask.path.removeprefix("spec.").partition("[")[0]
@@ -54,7 +54,7 @@ def _remedy(ask: AddressRequest, error: ValueError) -> str:
 def request_address(
     key: DocumentKey, document: DocumentKey, fixed: str | None, held: str | None, path: str
 ) -> AddressRequest:
-    """Return the ask for one address."""
+    """Return the request for one address."""
     return AddressRequest(
         key,
         document,
@@ -66,7 +66,7 @@ def request_address(
 
 
 class AllocationContext:
-    """One allocation under way: faults are collected, so that all are reported at once."""
+    """State of one allocation. It collects errors, so that all are reported at once."""
 
     def __init__(self, catalog: Catalog, lock: Lock) -> None:
         self.catalog = catalog
@@ -78,12 +78,12 @@ class AllocationContext:
         self.faults.append(self.catalog.fault(document, path, message))
 
     def held(self, key: DocumentKey, family: Family) -> str | None:
-        """Return the address or range of *family* that the lock gives *key*."""
+        """Return the address or range of *family* that *key* holds in the lock."""
         given = self.lock.held.get(key, ())
         return next((text for text in given if address.family_of(text) == family), None)
 
     def released(self, family: Family) -> dict[int, int]:
-        """Return the turn of each released address of *family*."""
+        """Return the turn (order of release) of each released address of *family*."""
         return {
             address.to_int(text): turn
             for text, turn in self.lock.released.items()
@@ -93,7 +93,7 @@ class AllocationContext:
     def serve(
         self, pool: Pool, family: Family, asks: Iterable[AddressRequest]
     ) -> dict[DocumentKey, int]:
-        """Give each of *asks* its number of *pool*."""
+        """Give each of *asks* its number from *pool*."""
         given: dict[DocumentKey, int] = {}
         for ask in sorted(asks, key=lambda ask: ask.order):
             number = ask.wanted
@@ -109,7 +109,7 @@ class AllocationContext:
         return given
 
     def refused(self, ask: AddressRequest, error: ValueError) -> None:
-        """Note that *ask* gets no number, because of *error*."""
+        """Record that *ask* gets no number, because of *error*."""
         if ask.fixed is not None:
             self.fault(ask.document, ask.path, f"{ask.text} {error}{_remedy(ask, error)}")
         elif ask.held is not None:

@@ -1,4 +1,4 @@
-"""Validation of a catalog: all rules of names, ports, ranges and references, all errors at once."""
+"""Catalog validation: rules of names, ports, ranges and references. Reports all errors at once."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -32,7 +32,7 @@ __all__ = [
 
 
 def check(catalog: Catalog) -> list[Fault]:
-    """Return every error of *catalog* that can be found without its addresses."""
+    """Return all errors of *catalog* that can be found before allocation."""
     return [
         *check_site(catalog),
         *check_images(catalog),
@@ -61,9 +61,9 @@ def check_allocated(
     bridges: Mapping[str, str],
     workloads: Mapping[tuple[str, str], Iterable[str]],
 ) -> list[Fault]:
-    """Return the errors of *catalog* that show only in the addresses of its bridges and workloads.
+    """Return the errors of *catalog* that depend on addresses of bridges and workloads.
 
-    *bridges* has each node's name by the address of its bridge.
+    *bridges* maps the address of a bridge to its node's name.
     """
     return [
         *check_bridge_endpoints(catalog, bridges),

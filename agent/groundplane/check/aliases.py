@@ -1,4 +1,4 @@
-"""ExternalNames that lead to one another: chains that end, and that a server follows to the end."""
+"""Alias chains of ExternalNames: they must end, and be short enough for a server to follow."""
 
 from collections.abc import Iterator, Mapping
 
@@ -28,7 +28,7 @@ def check_aliases(catalog: Catalog) -> Iterator[Fault]:
 
 
 def _targets(catalog: Catalog) -> dict[AliasName, AliasName]:
-    """Return the Service each ExternalName leads to, ("", "") when its target names no Service."""
+    """Return the Service each ExternalName leads to; ("", "") if its target is not a Service."""
     domain = catalog.cluster.spec.cluster_domain.removesuffix(".")
     names = {service_name(domain, *name).removesuffix("."): name for name in catalog.services}
     return {

@@ -1,4 +1,4 @@
-"""Annotations that start with groundplane/, of Services and Namespaces: known ones, or errors."""
+"""Annotations of Services and Namespaces that start with groundplane/; unknown ones are errors."""
 
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -28,7 +28,7 @@ _KNOWN: Final = (ADDRESSES, FORWARDING, KEEP_LAST, LOAD_BALANCING, POOL, SCHEDUL
 
 
 def check_annotations(service: Service, work: Work) -> Iterator[tuple[str, str]]:
-    """Yield path and fault of each annotation of *service* that is wrong."""
+    """Yield path and error of each annotation of *service* that is wrong."""
     for name, value in service.metadata.annotations.items():
         if not name.startswith(_PREFIX):
             continue
@@ -51,7 +51,7 @@ def check_annotations(service: Service, work: Work) -> Iterator[tuple[str, str]]
 
 
 def namespace_annotation_faults(namespace: Namespace) -> Iterator[tuple[str, str]]:
-    """Yield path and fault of each annotation of *namespace* that is wrong."""
+    """Yield path and error of each annotation of *namespace* that is wrong."""
     for name, value in namespace.metadata.annotations.items():
         path = join("metadata.annotations", name)
         if name == TOP_LEVEL_DOMAIN and value != ACCEPTED:

@@ -1,6 +1,6 @@
-"""Record sets of headless services: what a zone holds, and what an answer carries. Pure.
+"""Record sets of headless services: whether they fit into a zone and into an answer. Pure.
 
-A set has a record for each endpoint, so it is known once every address is: after allocation.
+A set has a record for each endpoint, so it is known only after allocation.
 """
 
 from collections import defaultdict
@@ -15,7 +15,7 @@ from groundplane.net.dns_names import MAX_MESSAGE, MAX_SET
 from groundplane.net.protocols import Family
 from groundplane.site.compiled import Endpoint, Service, Site
 
-# Fewer records than this fit an answer, whatever their names: each has at most 18 octets and a name.
+# Fewer records than this always fit into an answer: each has at most 18 octets and a name.
 _FEW: Final = MAX_MESSAGE // (18 + 255) - 2
 _IN_SET: Final = 2  # octets that a server needs for a record beside its data
 _IN_ANSWER: Final = 12  # octets of an owner that was named before, type, class, TTL and length
@@ -27,9 +27,9 @@ _TYPES: Final[dict[Family, str]] = {"IPv4": "A", "IPv6": "AAAA"}
 
 
 class _Set(NamedTuple):
-    """A record set: its owner and type, and the octets of data of each record.
+    """A record set: its owner and type, and the size in octets of each record's data.
 
-    *compressed* is the number of those octets in an answer, after name compression.
+    *compressed* is that size in an answer, after name compression.
     """
 
     key: DocumentKey
@@ -84,7 +84,7 @@ def _sets(site: Site) -> Iterator[_Set]:
 
 
 def _of_service(domain: str, service: Service) -> Iterator[_Set]:
-    """Yield the sets of the name of *service*, and of its ports. Those of its endpoints are parts."""
+    """Yield the sets of *service*'s name and of its ports. Sets of endpoints are parts of these."""
     key = DocumentKey("Service", *service.key)
     name = dns_names.service_name(domain, *service.key)
     members = list(_members(service))
@@ -105,7 +105,7 @@ def _of_service(domain: str, service: Service) -> Iterator[_Set]:
 
 
 def _pointers(domain: str, services: Iterable[Service]) -> Iterator[_Set]:
-    """Yield the names of each address that is an endpoint of many services."""
+    """Yield the PTR sets of each address that is an endpoint of many services."""
     names: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
     for service in services:
         for _, label, address in _members(service):
@@ -119,7 +119,8 @@ def _pointers(domain: str, services: Iterable[Service]) -> Iterator[_Set]:
         for namespace, name, label in found:
             member = dns_names.member_name(label, dns_names.service_name(domain, namespace, name))
             data += dns_names.octets(member)
-            # Past the service's label a name is a pointer, except where its namespace occurs first.
+            # After the service's label a name is a compression pointer, except where its namespace
+            # occurs for the first time.
             compressed += len(label) + 1 + len(name) + 1 + 2
             namespaces.add(namespace)
         compressed += sum(len(each) + 1 for each in namespaces)
@@ -128,7 +129,7 @@ def _pointers(domain: str, services: Iterable[Service]) -> Iterator[_Set]:
 
 
 def _members(service: Service) -> Iterator[tuple[Endpoint, str, str]]:
-    """Yield the endpoints of *service*, each with its label and address, once for each family."""
+    """Yield each endpoint of *service* with its label and address, once for each family."""
     for row in service.endpoints.rows():
         for family in service.families:
             if address := row.address(family):

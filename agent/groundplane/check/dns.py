@@ -1,4 +1,4 @@
-"""DNS settings of the Cluster: whom the nodes ask, and the addresses at which nodes are asked."""
+"""DNS settings of the Cluster: upstream servers of the nodes, and the nodes' service addresses."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -17,7 +17,7 @@ _RESERVED: Final = {
 
 
 def check_dns(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the faults of the Cluster's spec.dns."""
+    """Yield the errors in the Cluster's spec.dns."""
     key = key_of(catalog.cluster)
     for index, forwarder in enumerate(catalog.cluster.spec.dns.forwarders):
         yield from outside_ranges(catalog, key, f"spec.dns.forwarders[{index}]", forwarder)
@@ -28,7 +28,7 @@ def check_dns(catalog: Catalog) -> Iterator[Fault]:
 
 
 def _own_domain(catalog: Catalog) -> Iterator[Fault]:
-    """Yield an error for a domain that every host resolves itself, or that names addresses."""
+    """Yield an error for a domain that every host resolves locally, or a reverse domain."""
     domain = catalog.cluster.spec.cluster_domain.removesuffix(".")
     key = key_of(catalog.cluster)
     for reserved, meaning in _RESERVED.items():
@@ -106,7 +106,7 @@ def _addresses(catalog: Catalog) -> Iterator[Fault]:
 
 
 def _usable(cidr: str, text: str) -> bool:
-    """Return whether *text* is an address of *cidr* that a service can have."""
+    """Return whether a service can have *text*, an address of *cidr*."""
     first, last = address.first_last(cidr)
     ipv4 = address.family_of(cidr) == "IPv4"
     return address.contains(cidr, text) and first < address.to_int(text) <= last - ipv4

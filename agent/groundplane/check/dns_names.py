@@ -1,4 +1,4 @@
-"""Names of DNS records: all that a site renders fit into DNS (RFC 1035), whatever its addresses."""
+"""Names of DNS records: all names fit into DNS (RFC 1035), whatever the addresses are."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -13,13 +13,13 @@ from groundplane.documents.top_level_domains import TOP_LEVEL_DOMAINS
 from groundplane.errors import Fault
 from groundplane.net import dns_names
 
-# Of the files that BIND keeps a zone's key in, and of what a file's name holds on Linux.
+# BIND's names for the key files of a zone, and the longest file name on Linux.
 _KEY_FILE: Final = "K{zone}.+013+65535.private"
 _MAX_FILE: Final = 255
 
 
 def check_dns_names(catalog: Catalog, index: LabelIndex, slices: Slices) -> Iterator[Fault]:
-    """Yield a fault for each object whose longest name no DNS message can carry."""
+    """Yield an error for each object whose longest name is too long for DNS."""
     yield from _cluster(catalog)
     domain = _domain(catalog)
     for node in catalog.nodes.values():
@@ -72,7 +72,7 @@ def _domain(catalog: Catalog) -> str:
 
 
 def _cluster(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the fault of a domain that is too long for names which every cluster has."""
+    """Yield an error if the domain is too long for the names that every cluster has."""
     domain, spec = _domain(catalog), catalog.cluster.spec
     zone = dns_names.node_zone(domain)
     names = [dns_names.version_name(domain), dns_names.mailbox(zone)]
@@ -93,7 +93,7 @@ def _cluster(catalog: Catalog) -> Iterator[Fault]:
 
 
 def _workloads(catalog: Catalog) -> Iterator[Fault]:
-    """Yield a fault for the first workload of each namespace that is too long for their names."""
+    """Yield an error for a namespace's first workload if the namespace makes names too long."""
     domain, seen = _domain(catalog), set[str]()
     label = _longest_dashed(catalog)
     for workload in catalog.workloads.values():

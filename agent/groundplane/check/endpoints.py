@@ -1,4 +1,4 @@
-"""Endpoints of services: they have the target ports, and do not exceed the kernel's limit."""
+"""Endpoints of services: they have the target ports, and their number is within kernel limits."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -36,7 +36,7 @@ def slices_by_service(catalog: Catalog) -> Slices:
 def check_endpoints(
     catalog: Catalog, key: DocumentKey, service: Service, index: LabelIndex, slices: Slices
 ) -> Iterator[Fault]:
-    """Yield the faults of *service* that its endpoints bring to light."""
+    """Yield the errors of *service* that depend on its endpoints."""
     workloads = index.matching(service.metadata.namespace, service.spec.selector)
     count = len(workloads)
     if found := slices.get((key.namespace, key.name)):
@@ -72,7 +72,7 @@ def _limit(service: Service) -> tuple[int, str]:
 def _targets(
     catalog: Catalog, key: DocumentKey, service: Service, workloads: list[Workload]
 ) -> Iterator[Fault]:
-    """Yield a fault for each named target port that none of *workloads* has."""
+    """Yield an error for each named target port that none of *workloads* has."""
     for number, port in enumerate(service.spec.ports):
         if isinstance(port.target, int):
             continue
@@ -90,7 +90,7 @@ def _targets(
 
 
 def check_timeouts(catalog: Catalog) -> Iterator[Fault]:
-    """Yield an error for each affinity timeout beyond the number a site can have."""
+    """Yield an error for each affinity timeout beyond the number a cluster can have."""
     first: dict[int, Service] = {}
     for _, service in sorted(catalog.services.items()):
         if service.affinity_seconds and not (service.headless or service.external):

@@ -1,7 +1,7 @@
-"""Addresses that services are reached at from outside: in their ranges, and each for one service.
+"""External addresses of services: each is in its range and belongs to one service.
 
-An external address that belongs to a node, a resolver or one of the site's own ranges would take
-away that traffic: a line of YAML could lock everyone out of a node.
+An external address that belongs to a node, a resolver or a range of the cluster would take over
+that traffic: a line of YAML could lock everyone out of a node.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ from groundplane.net.protocols import Family
 
 
 def check_external(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the faults of external and load-balancer addresses that documents fix."""
+    """Yield the errors in external and load-balancer addresses that documents fix."""
     listed = [(each, found) for each in catalog.services.values() if (found := _addresses(each))]
     if not listed:
         return
@@ -36,7 +36,7 @@ def check_external(catalog: Catalog) -> Iterator[Fault]:
 
 
 def _addresses(service: Service) -> list[tuple[str, str]]:
-    """Return path and text of each address from outside that *service* fixes."""
+    """Return path and text of each external address that *service* fixes."""
     if service.external or service.headless:
         return []
     listed = [(f"spec.externalIPs[{i}]", text) for i, text in enumerate(service.spec.external_ips)]
@@ -63,7 +63,7 @@ def _site(catalog: Catalog) -> _Site:
         for text in node.spec.addresses
     ]
     for text, whose in listed:
-        with suppress(ValueError):  # a fault of its own
+        with suppress(ValueError):  # reported separately
             taken[address.canonical(text)] = whose
     return _Site(
         taken=taken,
@@ -75,9 +75,9 @@ def _site(catalog: Catalog) -> _Site:
 
 
 def _place(catalog: Catalog, site: _Site, service: Service, text: str) -> str | None:
-    """Return what keeps *text* from being an external address of *service*, or None."""
+    """Return why *text* is not an external address of *service*, or None if it is one."""
     family = address.family_of(text)
-    with suppress(FamilyError):  # a fault of its own
+    with suppress(FamilyError):  # reported separately
         if family not in families_of(service, catalog.cluster):
             return f"{text}: the service has no {family}"
     if whose := site.taken.get(address.canonical(text)):

@@ -1,4 +1,4 @@
-"""Endpoints that are not workloads: the Cluster says whether nodes and outside hosts may be some.
+"""Endpoints that are not workloads: the Cluster decides whether nodes and outside hosts may be.
 
 An EndpointSlice makes every node connect to its addresses. (In Kubernetes, anyone who may write
 EndpointSlices can do this: CVE-2021-25740.)
@@ -16,7 +16,7 @@ from groundplane.net import address
 
 
 def check_foreign_endpoints(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the faults of the Cluster's spec.endpoints, and of endpoints that it does not allow."""
+    """Yield the errors in the Cluster's spec.endpoints, and of endpoints that it does not allow."""
     policy = catalog.cluster.spec.endpoints
     for index, cidr in enumerate(policy.outside_cidrs):
         if fault := external_range_fault(cidr):
@@ -38,9 +38,9 @@ def check_foreign_endpoints(catalog: Catalog) -> Iterator[Fault]:
 
 
 def check_bridge_endpoints(catalog: Catalog, bridges: Mapping[str, str]) -> Iterator[Fault]:
-    """Yield the faults of endpoints that are nodes by the addresses of their *bridges*.
+    """Yield an error for each endpoint that is a node by the address of its bridge.
 
-    *bridges* has each node's name by the canonical address of its bridge: known after allocation.
+    *bridges* maps a bridge's canonical address to its node's name; it is known after allocation.
     """
     if catalog.cluster.spec.endpoints.nodes:
         return
@@ -60,11 +60,11 @@ def slice_addresses(catalog: Catalog) -> Iterator[tuple[EndpointSlice, str, str]
 
 
 def node_addresses(catalog: Catalog) -> dict[str, str]:
-    """Return the name of each node by its canonical addresses."""
+    """Return node names, keyed by the nodes' canonical addresses."""
     found: dict[str, str] = {}
     for node in catalog.nodes.values():
         for text in node.spec.addresses:
-            with suppress(ValueError):  # a fault of its own
+            with suppress(ValueError):  # reported separately
                 found[address.canonical(text)] = node.name
     return found
 

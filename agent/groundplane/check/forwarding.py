@@ -1,4 +1,4 @@
-"""Services whose packets IPVS forwards unchanged: unsupported combinations, each an error.
+"""Services whose packets IPVS forwards without NAT: each unsupported combination is an error.
 
 docs/decisions/0025-ipvs-forwarding.md gives the reason for each error.
 """
@@ -23,7 +23,7 @@ def check_forwarding(
     index: LabelIndex,
     slices: Mapping[tuple[str, str], Sequence[EndpointSlice]],
 ) -> Iterator[Fault]:
-    """Yield an error for everything services with `groundplane/ipvs-forwarding` cannot have."""
+    """Yield an error for each setting that `groundplane/ipvs-forwarding` does not support."""
     forwarded = [
         each
         for each in catalog.services.values()
@@ -104,7 +104,7 @@ def _workload(service: Service, workload: Workload) -> Iterator[str]:
 
 
 def _named(workload: Workload, port: ServicePort) -> int:
-    """Return the port that *workload* has for the named target of *port*, 0 for none."""
+    """Return *workload*'s port for the named target of *port*, 0 if it has none."""
     for each in workload.spec.ports:
         if each.name == port.target and each.protocol == port.protocol:
             return each.port
@@ -123,7 +123,7 @@ def _slice(
             yield f"ports[{index}].port", message
     for index, endpoint in enumerate(each.endpoints):
         for place, text in enumerate(endpoint.addresses):
-            with suppress(ValueError):  # a fault of its own
+            with suppress(ValueError):  # reported separately
                 for message in _address(catalog, service, canonical(text), nodes):
                     yield f"endpoints[{index}].addresses[{place}]", message
 
@@ -153,16 +153,16 @@ def _sharing(service: Service, owners: Mapping[str, Sequence[Service]]) -> Itera
 
 
 def _nodes(catalog: Catalog) -> dict[str, str]:
-    """Return the name of the node that has an address."""
+    """Return node names, keyed by the nodes' addresses."""
     found: dict[str, str] = {}
     for node in catalog.nodes.values():
-        with suppress(ValueError):  # a fault of the node
+        with suppress(ValueError):  # reported as an error of the node
             found.update((canonical(text), node.name) for text in node.spec.addresses)
     return found
 
 
 def _owners(catalog: Catalog) -> dict[str, list[Service]]:
-    """Return the services that have an address from outside."""
+    """Return the services of each external address."""
     found: dict[str, list[Service]] = {}
     for service in catalog.services.values():
         for text in _outside(service):
@@ -173,6 +173,6 @@ def _owners(catalog: Catalog) -> dict[str, list[Service]]:
 def _outside(service: Service) -> set[str]:
     fixed = (text for _, text in fixed_load_balancer_ips(service))
     texts = (*service.spec.external_ips, *fixed)
-    with suppress(ValueError):  # a fault of its own
+    with suppress(ValueError):  # reported separately
         return {canonical(text.strip()) for text in texts if text.strip()}
     return set()

@@ -14,7 +14,7 @@ from groundplane.net import address
 
 
 def check_hypervisors(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the faults of every Hypervisor."""
+    """Yield the errors of every Hypervisor."""
     for hypervisor in catalog.hypervisors.values():
         yield from check_metadata(catalog, hypervisor)
         for path, message in _hypervisor(catalog, hypervisor):

@@ -9,13 +9,13 @@ from groundplane.documents.catalog import Catalog, key_of
 from groundplane.documents.machine import Image
 from groundplane.errors import Fault, FieldFaults
 
-# Debian Policy 5.6.7. A hyphen at the end would have apt remove the package.
+# Debian Policy 5.6.7. With a hyphen at the end, apt would remove the package.
 _PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]\Z")
 _CHECKSUM: Final = re.compile(r"(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})\Z")
 
 
 def check_images(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the faults of every Image."""
+    """Yield the errors of every Image."""
     for image in catalog.images.values():
         yield from check_metadata(catalog, image)
         for path, message in (*_origin(image), *_signature(image), *_packages(image)):

@@ -20,7 +20,7 @@ _SPECIAL: Final = frozenset("\"'`\\$%{}")
 
 
 def management_faults(management: Management) -> FieldFaults:
-    """Yield the faults of a document's spec.management, by its fields."""
+    """Yield the errors in a document's spec.management, by its fields."""
     if management.host is not None and (fault := host_fault(management.host)):
         yield "host", fault
     if fault := names.port_number(management.port):
@@ -35,7 +35,7 @@ def management_faults(management: Management) -> FieldFaults:
 
 
 def host_fault(text: str) -> str | None:
-    """Return what keeps *text* from being an IP address or a host name, or None."""
+    """Return why *text* is neither an IP address nor a host name, or None if it is one."""
     if names.domain(text.lower()) is None:
         return None
     try:
@@ -46,7 +46,7 @@ def host_fault(text: str) -> str | None:
 
 
 def user_fault(text: str) -> str | None:
-    """Return what keeps *text* from being the name of a Linux user (useradd(8)), or None."""
+    """Return why *text* is not the name of a Linux user (useradd(8)), or None if it is one."""
     if _USER.fullmatch(text):
         return None
     form = 'at most 32 lower-case letters, digits, "_", "-" and ".", with a letter or "_" first'
@@ -54,7 +54,7 @@ def user_fault(text: str) -> str | None:
 
 
 def key_file_fault(text: str) -> str | None:
-    """Return what keeps *text* from being the path of a private key, or None."""
+    """Return why *text* is not the path of a private key, or None if it is one."""
     if not text or text.startswith("-"):
         return f'invalid path "{text}"; a path is not empty and does not begin with "-"'
     if not text.isprintable() or not _SPECIAL.isdisjoint(text):

@@ -18,7 +18,7 @@ _FORMS: Final = {
 
 
 def check_metadata(catalog: Catalog, document: Object) -> Iterator[Fault]:
-    """Yield the faults of *document*'s name, namespace and labels."""
+    """Yield the errors in *document*'s name, namespace and labels."""
     key, meta = key_of(document), document.metadata
     form = _FORMS.get(document.kind, names.dns_label)
     if fault := form(meta.name):
@@ -31,7 +31,7 @@ def check_metadata(catalog: Catalog, document: Object) -> Iterator[Fault]:
 def check_labels(
     catalog: Catalog, key: DocumentKey, path: str, labels: dict[str, str]
 ) -> Iterator[Fault]:
-    """Yield the faults of the pairs *labels* that stand at *path*."""
+    """Yield the errors in the pairs *labels* at *path*."""
     for name, value in labels.items():
         for fault in (names.label_key(name), names.label_value(value)):
             if fault:

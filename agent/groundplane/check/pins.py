@@ -1,4 +1,4 @@
-"""What other programs' annotations and labels pin or restrict: obeyed, or refused by name."""
+"""Other programs' annotations and labels that pin or restrict: implemented, or rejected by name."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -24,7 +24,7 @@ _SHOWN: Final = 10  # pools
 
 
 def check_pins(catalog: Catalog, service: Service, work: Work) -> Iterator[tuple[str, str]]:
-    """Yield path and error of each pin or restriction of *service* that cannot be obeyed."""
+    """Yield path and error of each unsupported pin or restriction of *service*."""
     yield from _other_proxy(service)
     if service.spec.type != "LoadBalancer":
         if SOURCE_RANGES in service.metadata.annotations:

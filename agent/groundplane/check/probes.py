@@ -19,7 +19,7 @@ _HANDLERS: Final = "httpGet, tcpSocket, exec and grpc"
 def check_probe(
     catalog: Catalog, key: DocumentKey, workload: Workload, probe: Probe
 ) -> Iterator[Fault]:
-    """Yield the faults of *probe*, which is the readinessProbe of *workload*."""
+    """Yield the errors in *probe*, the readinessProbe of *workload*."""
     for path, message in (*_probe(workload, probe), *_hosts(catalog, workload, probe)):
         yield catalog.fault(key, f"spec.readinessProbe{path}", message)
 
@@ -74,8 +74,8 @@ def _port(workload: Workload, port: int | str) -> str | None:
 def _hosts(catalog: Catalog, workload: Workload, probe: Probe) -> Iterator[tuple[str, str]]:
     """Yield the errors in the hosts that *probe* contacts.
 
-    Every node sends the probe that the document describes: with someone else's address, all nodes
-    would contact that host.
+    Every node runs the probe in the document: with a foreign address, all nodes would contact
+    that host.
     """
     for name, handler in (("httpGet", probe.http_get), ("tcpSocket", probe.tcp_socket)):
         if handler is None or not handler.host:

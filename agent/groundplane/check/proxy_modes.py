@@ -1,4 +1,4 @@
-"""Valid proxy modes, and how services behave differently with the modes that nodes have."""
+"""Valid proxy modes, and differences in service behavior between the nodes' modes."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -19,7 +19,7 @@ _PATHS: Final[dict[Feature, str]] = {
 
 
 def check_proxy_modes(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the faults of `proxyMode`."""
+    """Yield the errors in `proxyMode`."""
     chosen = [(key_of(catalog.cluster), catalog.cluster.spec.proxy_mode)]
     chosen += [(key_of(n), n.spec.proxy_mode) for n in catalog.nodes.values() if n.spec.proxy_mode]
     for key, mode in chosen:

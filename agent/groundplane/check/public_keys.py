@@ -1,4 +1,4 @@
-"""Public keys of ssh, as known_hosts and authorized_keys hold them (sshd(8))."""
+"""Public ssh keys in the format of known_hosts and authorized_keys (sshd(8))."""
 
 import base64
 import binascii
@@ -17,10 +17,10 @@ _FORM: Final = "use one key, as TYPE BASE64 or TYPE BASE64 COMMENT"
 
 
 def public_key_fault(text: str) -> str | None:
-    """Return what keeps *text* from being one public key with an optional comment, or None.
+    """Return why *text* is not one public key with an optional comment, or None if it is one.
 
-    A line break would begin another line of the file, and so another host's key; options and
-    markers stand before the type, so a text that begins with a type has none.
+    A line break would start another line of the file, and so another host's key. Options and
+    markers come before the type, so text that starts with a type has none.
     """
     if not text.isprintable():
         return f"control character in a public key; {_FORM}"
@@ -34,7 +34,7 @@ def public_key_fault(text: str) -> str | None:
 
 
 def _embedded_type(encoded: str) -> str:
-    """Return the type that the key *encoded* begins with (RFC 4253, 6.6), or ""."""
+    """Return the type at the start of the key *encoded* (RFC 4253, 6.6), or ""."""
     try:
         raw = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""Ranges of addresses: their form, and the site's own ones."""
+"""Address ranges: their form, and the cluster's own ranges."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from groundplane.net import address
 
 
 def range_fault(cidr: str) -> str | None:
-    """Return what keeps *cidr* from being a range, or None."""
+    """Return why *cidr* is not a range, or None if it is one."""
     try:
         address.network(cidr)
     except ValueError as error:
@@ -18,7 +18,7 @@ def range_fault(cidr: str) -> str | None:
 
 
 def external_range_fault(text: str) -> str | None:
-    """Return what keeps *text* from being a range, which may be written FIRST-LAST, or None."""
+    """Return why *text* is not a range (CIDR or FIRST-LAST), or None if it is one."""
     try:
         address.first_last(text)
     except ValueError as error:
@@ -27,7 +27,7 @@ def external_range_fault(text: str) -> str | None:
 
 
 def host_fault(text: str) -> str | None:
-    """Return what keeps *text* from being the address of a host, or None."""
+    """Return why *text* is not the address of a host, or None if it is one."""
     try:
         address.pack(text)
     except ValueError as error:
@@ -39,7 +39,7 @@ def host_fault(text: str) -> str | None:
 
 
 def own_ranges(catalog: Catalog) -> list[tuple[str, str]]:
-    """Return path and text of each range of services and workloads that is one."""
+    """Return path and text of each valid service and workload range."""
     spec = catalog.cluster.spec
     listed = [(f"spec.serviceCIDRs[{i}]", cidr) for i, cidr in enumerate(spec.service_cidrs)]
     listed += [
@@ -49,7 +49,7 @@ def own_ranges(catalog: Catalog) -> list[tuple[str, str]]:
 
 
 def outside_ranges(catalog: Catalog, key: DocumentKey, path: str, text: str) -> Iterator[Fault]:
-    """Yield a fault when *text* is not an address of a host, or lies in a range of the Cluster."""
+    """Yield an error if *text* is not a host address, or is in a range of the Cluster."""
     if fault := host_fault(text):
         yield catalog.fault(key, path, fault)
         return

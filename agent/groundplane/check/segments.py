@@ -8,7 +8,7 @@ from groundplane.errors import FieldFaults
 from groundplane.kernel.owned import LINKS
 from groundplane.net import address
 
-"""Pairs of a path and what is wrong there."""
+"""Pairs of path and error."""
 
 _DEVICE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}\Z")
 _MTU: Final = {"IPv4": 576, "IPv6": 1280}  # the least: RFC 791, RFC 8200
@@ -18,7 +18,7 @@ _MOST_MTU: Final = 65535
 def segment(
     cidrs: tuple[str, ...], gateways: tuple[str, ...], nameservers: tuple[str, ...], mtu: int
 ) -> FieldFaults:
-    """Yield the faults of a segment with the ranges *cidrs*, by their fields."""
+    """Yield field and error of everything wrong with a segment with the ranges *cidrs*."""
     if not cidrs:
         yield "cidrs", "at least one range is needed"
     families = [address.family_of(cidr) for cidr in cidrs]
@@ -50,7 +50,7 @@ def within(field: str, given: tuple[str, ...], cidrs: tuple[str, ...]) -> FieldF
 
 
 def addresses_on(addresses: tuple[str, ...], cidrs: tuple[str, ...], what: str) -> FieldFaults:
-    """Yield a fault for each of a node's *addresses* that lies in no range of *what*."""
+    """Yield an error for each of a node's *addresses* outside all ranges of *what*."""
     valid = [cidr for cidr in cidrs if range_fault(cidr) is None]
     for each in addresses:
         if host_fault(each) is None and not any(address.contains(cidr, each) for cidr in valid):
@@ -58,12 +58,12 @@ def addresses_on(addresses: tuple[str, ...], cidrs: tuple[str, ...], what: str) 
 
 
 def vlan_number(number: int) -> str | None:
-    """Return what keeps *number* from being a VLAN's number (IEEE 802.1Q), or None."""
+    """Return why *number* is not a VLAN ID (IEEE 802.1Q), or None if it is one."""
     return None if 1 <= number <= 4094 else f"{number} is not a VLAN: 1 to 4094"
 
 
 def link_name(name: str) -> str | None:
-    """Return what keeps *name* from being that of a link, or None."""
+    """Return why *name* is not a link name, or None if it is one."""
     if not _DEVICE.match(name):
         return f'"{name}" is not a link name: at most 15 letters, digits, "-", "_" and "."'
     if name.startswith(LINKS):

@@ -1,4 +1,4 @@
-"""Warnings: what is allowed, but seldom meant."""
+"""Warnings about settings that are allowed but rarely intended."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -25,7 +25,7 @@ _LOOK: Final = 20  # cost of comparing with one workload, in pairs of characters
 
 
 def warnings(catalog: Catalog) -> Iterator[Fault]:
-    """Yield what is allowed in *catalog* but seldom meant."""
+    """Yield a warning for each setting in *catalog* that is allowed but rarely intended."""
     index, work = LabelIndex(catalog.workloads.values()), Work()
     sliced = {
         (each.metadata.namespace, each.metadata.labels.get(SERVICE_LABEL))
@@ -110,9 +110,9 @@ def _external(catalog: Catalog, service: Service) -> Iterator[Fault]:
 def nearest_labels(
     catalog: Catalog, service: Service, index: LabelIndex, work: Work | None = None
 ) -> str:
-    """Return a hint at the workloads that *service* was probably meant to select, or "".
+    """Return a hint naming labels that *service* was probably meant to select, or "".
 
-    *index* has all workloads. Each is compared, so there is no hint once *work* is used up.
+    *index* contains all workloads. Each is compared; once *work* is used up, there are no hints.
     """
     work = work or Work()
     if not work.take(_LOOK * (len(catalog.workloads) + len(catalog.pod_templates))):

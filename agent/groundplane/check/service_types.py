@@ -1,4 +1,4 @@
-"""Fields that services of each type may and may not have (ValidateService)."""
+"""Allowed and forbidden fields of each service type (ValidateService)."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from groundplane.net import names
 
 
 def check_type(service: Service) -> Iterator[tuple[str, str]]:
-    """Yield path and fault of every field that does not fit the service's type."""
+    """Yield path and error of each field that the service's type does not allow."""
     spec = service.spec
     yield from _load_balancer(service)
     yield from _affinity(service)
@@ -23,7 +23,7 @@ def check_type(service: Service) -> Iterator[tuple[str, str]]:
 
 
 def _not_on_nodes(service: Service) -> Iterator[tuple[str, str]]:
-    """Yield the errors of a service that has no ports on nodes."""
+    """Yield the errors of a service without node ports."""
     spec = service.spec
     for index, port in enumerate(spec.ports):
         if port.node_port:
@@ -36,7 +36,7 @@ def _not_on_nodes(service: Service) -> Iterator[tuple[str, str]]:
 
 
 def _affinity(service: Service) -> Iterator[tuple[str, str]]:
-    """Yield the faults of sessionAffinityConfig."""
+    """Yield the errors in sessionAffinityConfig."""
     config = service.spec.session_affinity_config
     if config is None:
         return
@@ -48,7 +48,7 @@ def _affinity(service: Service) -> Iterator[tuple[str, str]]:
 
 
 def _load_balancer(service: Service) -> Iterator[tuple[str, str]]:
-    """Yield the faults of fields that only load balancers have."""
+    """Yield the errors in fields that only load balancers have."""
     spec = service.spec
     balanced = spec.type == "LoadBalancer"
     if not balanced:
@@ -72,7 +72,7 @@ def _load_balancer(service: Service) -> Iterator[tuple[str, str]]:
 
 
 def _external(service: Service) -> Iterator[tuple[str, str]]:
-    """Yield the faults of an ExternalName, which is a name and nothing else."""
+    """Yield the errors of an ExternalName, which may have only a name."""
     spec = service.spec
     if not (spec.external_name or "").removesuffix("."):
         yield "spec.externalName", "a service of type ExternalName needs one"

@@ -23,7 +23,7 @@ from groundplane.net.ports import port_range
 
 
 def check_services(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the faults of every Service."""
+    """Yield the errors of every Service."""
     index, slices = LabelIndex(catalog.workloads.values()), slices_by_service(catalog)
     node_ports, work = _node_ports(catalog), Work()
     for service in catalog.services.values():
@@ -54,11 +54,11 @@ def _node_ports(catalog: Catalog) -> tuple[int, int] | None:
     try:
         return port_range(catalog.cluster.spec.node_port_range)
     except ValueError:
-        return None  # a fault of the Cluster
+        return None  # reported as an error of the Cluster
 
 
 def _own_dns(catalog: Catalog, key: DocumentKey) -> Iterator[Fault]:
-    """Yield a fault for a service that has the name of the site's own DNS service."""
+    """Yield an error for a service with the name of the cluster's own DNS service."""
     if (key.namespace, key.name) == dns.NAME and catalog.cluster.spec.dns.cluster_ips != ():
         message = (
             "is the name of the site's own DNS service: delete this document, groundplane serves it; "
@@ -139,7 +139,7 @@ def _port(port: ServicePort, *, alone: bool) -> Iterator[tuple[str, str]]:
 def _on_nodes(
     catalog: Catalog, key: DocumentKey, service: Service, node_ports: tuple[int, int]
 ) -> Iterator[Fault]:
-    """Yield the faults of ports that are to be open on every node."""
+    """Yield the errors in ports to open on every node."""
     spec, (first, last) = service.spec, node_ports
     wanted: list[tuple[str, int, str]] = [
         (f"spec.ports[{index}].nodePort", port.node_port, port.protocol)

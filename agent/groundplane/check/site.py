@@ -1,4 +1,4 @@
-"""Cluster and nodes: ranges that do not overlap, and addresses that mean one node each."""
+"""Cluster and nodes: ranges do not overlap, and each address belongs to one node."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -21,7 +21,7 @@ _LONGEST_DRAIN_S: Final = 86400
 
 
 def check_site(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the faults of the Cluster document and of every Node."""
+    """Yield the errors of the Cluster and of every Node."""
     yield from _cluster(catalog)
     yield from _external(catalog)
     yield from _limits(catalog)
@@ -84,7 +84,7 @@ def _limits(catalog: Catalog) -> Iterator[Fault]:
 
 
 def _outside(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the errors in the Cluster's ranges outside the site."""
+    """Yield the errors in the Cluster's ranges of outside hosts."""
     key, spec = key_of(catalog.cluster), catalog.cluster.spec
     for index, cidr in enumerate(spec.non_masquerade_cidrs):
         if fault := range_fault(cidr):
@@ -92,7 +92,7 @@ def _outside(catalog: Catalog) -> Iterator[Fault]:
 
 
 def _external(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the faults of what the Cluster says of node ports and addresses from outside."""
+    """Yield the errors in the Cluster's node-port and external-address settings."""
     key = key_of(catalog.cluster)
     try:
         port_range(catalog.cluster.spec.node_port_range)
@@ -141,7 +141,7 @@ def _one_per_family(
 
 
 def _service_prefix(cidr: str) -> str | None:
-    """Return what keeps the range *cidr* from being one of services, or None."""
+    """Return why the range *cidr* is not a service range, or None if it is one."""
     family, prefix = address.family_of(cidr), address.network(cidr).prefixlen
     least, most = 64 if family == "IPv6" else 8, address.BITS[family] - 2
     if least <= prefix <= most:
@@ -152,7 +152,7 @@ def _service_prefix(cidr: str) -> str | None:
 def _node_prefix(catalog: Catalog, index: int) -> Iterator[Fault]:
     each = catalog.cluster.spec.workload_cidrs[index]
     prefix, bits = address.network(each.cidr).prefixlen, address.BITS[address.family_of(each.cidr)]
-    # A subnet needs its network address, the bridge's, one workload's and (IPv4) the broadcast one.
+    # A subnet needs addresses for the network, the bridge, one workload and (IPv4) broadcast.
     if not prefix <= each.node_prefix <= bits - 2:
         yield catalog.fault(
             key_of(catalog.cluster),
@@ -184,7 +184,7 @@ def _node(catalog: Catalog, node: Node, holders: dict[str, str]) -> Iterator[Fau
 
 
 def _subnets(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the faults of subnets that nodes fix themselves."""
+    """Yield the errors in subnets that Node documents fix."""
     seen: list[tuple[str, str]] = []
     for node in catalog.nodes.values():
         for index, subnet in enumerate(node.spec.workload_subnets):

@@ -21,7 +21,7 @@ from groundplane.net import address, names
 
 
 def check_slices(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the faults of every EndpointSlice that is used, and of Endpoints."""
+    """Yield the errors of every EndpointSlice that is used, and of Endpoints."""
     for endpoints in catalog.endpoints.values():
         yield from check_metadata(catalog, endpoints)
     for each in used_slices(catalog):
@@ -31,7 +31,7 @@ def check_slices(catalog: Catalog) -> Iterator[Fault]:
 
 
 def used_slices(catalog: Catalog) -> Iterator[EndpointSlice]:
-    """Yield every EndpointSlice but those that Kubernetes wrote for pods of its own.
+    """Yield the EndpointSlices in use: all except those Kubernetes wrote for its own pods.
 
     Those are used only for a service that selects no workload.
     """
@@ -66,7 +66,7 @@ def _slice(catalog: Catalog, each: EndpointSlice) -> Iterator[Fault]:
 def _endpoint(
     catalog: Catalog, each: EndpointSlice, endpoint: SliceEndpoint
 ) -> Iterator[tuple[str, str]]:
-    """Yield path and fault of everything that is wrong with one endpoint of the slice *each*."""
+    """Yield path and message of each error in one endpoint of the slice *each*."""
     if not endpoint.addresses:
         yield "addresses", "at least one address is needed"
     if endpoint.hostname and (fault := names.dns_label(endpoint.hostname)):
@@ -80,7 +80,7 @@ def _endpoint(
 
 
 def _hints(endpoint: SliceEndpoint) -> Iterator[tuple[str, str]]:
-    """Yield path and fault of each hint that names nothing."""
+    """Yield path and error of each empty hint."""
     if endpoint.hints is None:
         return
     zones = [each.name for each in endpoint.hints.for_zones]
@@ -92,7 +92,7 @@ def _hints(endpoint: SliceEndpoint) -> Iterator[tuple[str, str]]:
 
 
 def _endpoint_address(text: str, family: str) -> str | None:
-    """Return what keeps *text* from being an endpoint (ValidateEndpointIP), or None."""
+    """Return why *text* is not an endpoint address (ValidateEndpointIP), or None if it is one."""
     try:
         address.pack(text)
     except ValueError as error:

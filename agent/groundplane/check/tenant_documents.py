@@ -1,7 +1,7 @@
-"""Documents of tenants: they may say only what the Cluster's spec.tenants allows.
+"""Documents of tenants: they may contain only what the Cluster's spec.tenants allows.
 
-A document belongs to the tenant whose path contains its file; of several, the longest path wins.
-A document outside all tenant paths belongs to the site's operators, and may say everything.
+A document belongs to the tenant whose path contains its file; the longest matching path wins.
+A document outside all tenant paths belongs to the cluster's operators and is not restricted.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ _INSTEAD: Final = "groundplane/load-balancer-pool"
 
 
 def check_tenant_documents(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the errors of documents that say what their tenant may not, except for endpoints."""
+    """Yield an error for each thing that a document's tenant may not use, except endpoints."""
     hosts = LabelIndex(each for each in catalog.workloads.values() if each.spec.host_network)
     for tenant, document in _of_tenants(catalog):
         for path, message in _document(catalog, tenant, document, hosts):
@@ -42,10 +42,10 @@ def check_tenant_endpoints(
     bridges: Mapping[str, str],
     workloads: Mapping[tuple[str, str], Iterable[str]],
 ) -> Iterator[Fault]:
-    """Yield the faults of endpoints that are neither a tenant's own workloads nor in its ranges.
+    """Yield an error for each endpoint that is neither a tenant's own workload nor in its ranges.
 
-    Known after allocation: *bridges* has each node's name by the address of its bridge, *workloads*
-    the addresses of each by namespace and name, all of them canonical.
+    Needs allocation: *bridges* maps a bridge's address to its node's name; *workloads* maps
+    namespace and name to addresses. All addresses are canonical.
     """
     owners = {id(document): tenant for tenant, document in _of_tenants(catalog)}
     if not owners:
@@ -73,7 +73,7 @@ def check_tenant_endpoints(
 
 
 def _of_tenants(catalog: Catalog) -> Iterator[tuple[Tenant, Object]]:
-    """Yield each document that lies in a tenant's path, and the tenant."""
+    """Yield each document in a tenant's path, with the tenant."""
     tenants = tenants_by_path(catalog.cluster.spec.tenants)
     if not tenants:
         return
@@ -162,7 +162,7 @@ def _node_ports(catalog: Catalog, tenant: Tenant, service: Service) -> FieldFaul
 
 
 def _host_targets(tenant: Tenant, service: Service, hosts: LabelIndex) -> FieldFaults:
-    """Yield target ports that are ports of nodes, since a workload of the service has its node's."""
+    """Yield target ports on the host: a workload of the service uses its node's addresses."""
     if not hosts.matching(service.metadata.namespace, service.spec.selector):
         return
     for index, port in enumerate(service.spec.ports):
@@ -222,7 +222,7 @@ def _in_ranges(text: str, ranges: Iterable[str]) -> bool:
 def _has(granted: Iterable[int | str], port: int) -> bool:
     try:
         return has_port(granted, port)
-    except ValueError:  # a fault of the Cluster's own
+    except ValueError:  # reported as an error of the Cluster
         return True
 
 
@@ -230,7 +230,7 @@ def _has_all(granted: Sequence[int | str], node_ports: str) -> bool:
     """Return whether every port of the range *node_ports* is granted."""
     try:
         (wanted,), listed = ports_of([node_ports]), sorted(ports_of(granted))
-    except ValueError:  # a fault of the Cluster's own
+    except ValueError:  # reported as an error of the Cluster
         return True
     first = wanted[0]
     for start, end in listed:

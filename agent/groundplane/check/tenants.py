@@ -1,4 +1,4 @@
-"""The Cluster's spec.tenants: paths of one tenant each; valid patterns, ranges and ports."""
+"""The Cluster's spec.tenants: each path has one tenant; patterns, ranges and ports are valid."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _PATTERN_LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.*")
 
 
 def check_tenants(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the faults of what the Cluster says of tenants."""
+    """Yield the errors in the Cluster's spec.tenants."""
     key, tenants = key_of(catalog.cluster), catalog.cluster.spec.tenants
     called = Counter(each.name for each in tenants)
     paths = Counter(normal(path) for each in tenants for path in each.paths)
@@ -44,7 +44,7 @@ def check_tenants(catalog: Catalog) -> Iterator[Fault]:
 
 
 def tenant_warnings(catalog: Catalog) -> Iterator[Fault]:
-    """Yield a warning for each path of a tenant that no document lies in."""
+    """Yield a warning for each tenant path without documents."""
     files = {file_in_source(catalog, origin.file) for origin in catalog.origins.values()}
     present = {above for file in files for above in with_parents(file)}
     for index, tenant in enumerate(catalog.cluster.spec.tenants):

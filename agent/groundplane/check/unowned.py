@@ -1,4 +1,4 @@
-"""Endpoints of EndpointSlices at workload addresses that no Workload has: a warning."""
+"""Warnings for EndpointSlice endpoints in a workload range that belong to no Workload."""
 
 from collections.abc import Collection, Iterator
 
@@ -10,9 +10,9 @@ from groundplane.net import address
 
 
 def unowned_endpoints(catalog: Catalog, owned: Collection[str]) -> Iterator[Fault]:
-    """Yield a warning for each endpoint in a workload range whose address is none of *owned*.
+    """Yield a warning for each endpoint in a workload range whose address is not in *owned*.
 
-    *owned* are the addresses of workloads and bridges, in canonical text.
+    *owned* contains the addresses of workloads and bridges as canonical text.
     """
     cidrs = [each.cidr for each in catalog.cluster.spec.workload_cidrs]
     ranges = [cidr for cidr in cidrs if range_fault(cidr) is None]

@@ -1,4 +1,4 @@
-"""Workloads: they have an existing node, named ports, and addresses they can use."""
+"""Workloads: they have an existing node, named ports, and usable addresses."""
 
 from collections.abc import Iterator
 
@@ -14,14 +14,14 @@ from groundplane.net.protocols import Family
 
 
 def check_workloads(catalog: Catalog) -> Iterator[Fault]:
-    """Yield the faults of every Workload."""
+    """Yield the errors of every Workload."""
     instances: dict[tuple[str, str], str] = {}
     work = Work()
     for workload in catalog.workloads.values():
         yield from check_metadata(catalog, workload)
         yield from _workload(catalog, workload, work)
         key, meta = key_of(workload), workload.metadata
-        # The unit is named <namespace>-<name>: two workloads of a node may not share one.
+        # Units are named <namespace>-<name>: two workloads of a node may not have the same one.
         place = (workload.spec.node, f"{meta.namespace}-{meta.name}")
         other = instances.setdefault(place, str(key))
         if other != str(key):

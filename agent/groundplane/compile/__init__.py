@@ -1,1 +1,1 @@
-"""From a catalog and its addresses to the compiled site: selectors matched, every number given."""
+"""From a catalog and its addresses to the compiled site: selectors matched, numbers assigned."""

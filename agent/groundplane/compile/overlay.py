@@ -1,4 +1,4 @@
-"""How packets cross between nodes: the overlay that a catalog needs, and what it costs. Pure."""
+"""How packets cross between nodes: the overlay a catalog needs, and its overhead. Pure."""
 
 from groundplane.documents.catalog import Catalog
 from groundplane.documents.machine import PORTS
@@ -8,7 +8,7 @@ from groundplane.site import compiled
 
 
 def compile_overlay(catalog: Catalog) -> compiled.Overlay | None:
-    """Return the overlay of the Cluster, None where all nodes reach each other without."""
+    """Return the overlay of the Cluster, or None if all nodes reach each other without one."""
     overlay = catalog.cluster.spec.overlay
     if overlay.mode == "none":
         return None
@@ -19,7 +19,7 @@ def compile_overlay(catalog: Catalog) -> compiled.Overlay | None:
 
 
 def uplink_mtu(catalog: Catalog, node: Node) -> int:
-    """Return the MTU of the link that *node* reaches others by, as far as the catalog says it."""
+    """Return the MTU of *node*'s link to the others, as far as the catalog states it."""
     if node.spec.uplink is not None:
         return node.spec.uplink.mtu
     if node.spec.vm is not None:

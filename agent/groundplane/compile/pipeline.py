@@ -1,4 +1,4 @@
-"""The line put together for a source on disk: what the commands and the agent's compiler share."""
+"""The pipeline for a source on disk, shared by the commands and the agent's compiler."""
 
 import os
 import stat
@@ -20,7 +20,7 @@ MAX_LOCK_BYTES: Final = 64 << 20
 
 
 def read_catalog(source: Path) -> Catalog:
-    """Return the catalog of *source*, loaded and checked; CatalogError with all its faults."""
+    """Return the catalog of *source*, loaded and checked; CatalogError lists all errors."""
     catalog = load(source)
     doing("checking what was read")
     if faults := check(catalog):
@@ -29,18 +29,18 @@ def read_catalog(source: Path) -> Catalog:
 
 
 def read_lock(source: Path) -> Lock:
-    """Return the lock beside the catalog; an empty one where there is none yet."""
+    """Return the lock beside the catalog, or an empty one if it does not exist yet."""
     path = source / LOCK_NAME
     if not os.path.lexists(path):
         return Lock()
     try:
         found = path.stat()
-        if not stat.S_ISREG(found.st_mode):  # a FIFO would have us wait
+        if not stat.S_ISREG(found.st_mode):  # reading a FIFO would block
             raise SourceError(f"{path}: no regular file")
         if found.st_size > MAX_LOCK_BYTES:
             raise SourceError(f"{path}: larger than {MAX_LOCK_BYTES >> 20} MiB")
         raw = path.read_bytes()
-    except OSError as error:  # also a link that leads nowhere
+    except OSError as error:  # includes a dangling link
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
     try:
         return parse_lock(raw.decode("utf-8-sig"), str(path))
@@ -51,7 +51,7 @@ def read_lock(source: Path) -> Lock:
 
 
 def allocate_source(source: Path, catalog: Catalog) -> tuple[Allocations, Lock]:
-    """Return the addresses of *catalog* and the lock as it is now; CatalogError with all faults."""
+    """Return the addresses of *catalog* and the current lock; CatalogError lists all errors."""
     doing(f"reading {source / LOCK_NAME}")
     lock = read_lock(source)
     doing("choosing addresses")
@@ -62,7 +62,7 @@ def allocate_source(source: Path, catalog: Catalog) -> tuple[Allocations, Lock]:
 
 
 def compile_source(source: Path) -> compiled.Site:
-    """Return the compiled site; LockOutdated when an address is not in the lock yet."""
+    """Return the compiled site; LockOutdated if an address is not in the lock yet."""
     catalog = read_catalog(source)
     allocations, lock = allocate_source(source, catalog)
     require_current(allocations, lock)
@@ -70,7 +70,7 @@ def compile_source(source: Path) -> compiled.Site:
 
 
 def compile_catalog(catalog: Catalog, allocations: Allocations) -> compiled.Site:
-    """Return the compiled site; CatalogError with the faults that are seen by its addresses."""
+    """Return the compiled site; CatalogError lists the errors that depend on addresses."""
     doing("resolving services")
     site = compile_site(catalog, allocations)
     faults = check_allocated(catalog, allocations.bridges, allocations.workloads)
@@ -80,9 +80,9 @@ def compile_catalog(catalog: Catalog, allocations: Allocations) -> compiled.Site
 
 
 def preview_source(source: Path) -> tuple[Catalog, compiled.Site, str]:
-    """Return catalog and site as they will be once allocated, and a notice if they are not yet.
+    """Return the catalog and the site after allocation, and a notice if allocation is pending.
 
-    The catalog has the site's own DNS service beside what was written.
+    The catalog also contains the cluster's own DNS service.
     """
     catalog = read_catalog(source)
     allocations, lock = allocate_source(source, catalog)
@@ -98,7 +98,7 @@ def preview_source(source: Path) -> tuple[Catalog, compiled.Site, str]:
 
 
 def _with_dns(catalog: Catalog, addresses: tuple[str, ...]) -> Catalog:
-    """Return *catalog* with the DNS service, which the Cluster document stands for."""
+    """Return *catalog* with the DNS service that the Cluster document declares."""
     document = dns.document(addresses)
     origin = catalog.origins[key_of(catalog.cluster)]
     return replace(

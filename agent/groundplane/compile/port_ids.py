@@ -1,7 +1,7 @@
-"""Numbers for service ports: which pool of the kernel's maps each one has.
+"""Numbers of service ports: each port's pool in the kernel's maps.
 
 The numbers are a pure function of the set of ports (`site.ordered_hashing`), so that every plan and
-every restart finds the same ones.
+every restart computes the same numbers.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""`compile_probes`: readiness probes as they are run, with addresses and port numbers filled in."""
+"""`compile_probes`: readiness probes ready to run, with addresses and port numbers filled in."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -15,7 +15,7 @@ _AS_WRITTEN: Final = "/?%:@!$&'()*+,;=[]"  # in a path and a query (RFC 3986); a
 def compile_probes(
     catalog: Catalog, workload_addresses: Mapping[tuple[str, str], tuple[str, ...]]
 ) -> tuple[compiled.Probe, ...]:
-    """Return the probe of each workload that has one and is not off, whether selected or not.
+    """Return the probe of each workload that has one and is not off, even if no service selects it.
 
     *workload_addresses* are the addresses of the workloads, primary family first.
     """
@@ -75,7 +75,7 @@ def _path(http: HttpGet) -> str:
 
 
 def _host(http: HttpGet, address: str, port: int) -> str:
-    """Return the Host header: what the document says, else what is connected to, as kubelet's is."""
+    """Return the Host header: the document's, else the address connected to, as in kubelet."""
     said = [header.value for header in http.http_headers if header.name.lower() == "host"]
     return said[-1] if said else f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 

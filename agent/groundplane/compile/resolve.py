@@ -1,6 +1,6 @@
-"""`resolve`: selectors to endpoints, which depends on documents alone: once for each catalog.
+"""`resolve`: selectors to endpoints. The result depends only on documents: once for each catalog.
 
-Which of them traffic goes to depends on health too: see `choose`.
+Which endpoints get traffic also depends on health: see `choose`.
 """
 
 from collections import defaultdict
@@ -81,7 +81,7 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
 
 
 def _nodes(catalog: Catalog, allocations: Allocations) -> dict[str, compiled.Node]:
-    """Return the nodes by their names, in order."""
+    """Return the nodes by name, in order."""
     spec = catalog.cluster.spec
     return {
         name: compiled.Node(
@@ -129,13 +129,13 @@ def _services(
 
 
 def _modes(catalog: Catalog) -> set[str]:
-    """Return the proxy modes that nodes have."""
+    """Return the proxy modes of the nodes."""
     of_site = catalog.cluster.spec.proxy_mode
     return {node.spec.proxy_mode or of_site for node in catalog.nodes.values()}
 
 
 def _translated(service: compiled.Service) -> compiled.Service:
-    """Return *service* as it is where no node can forward its packets untranslated."""
+    """Return *service* for a cluster where no node can forward its packets without NAT."""
     if service.forwarding == "masquerading":
         return service
     return msgspec.structs.replace(service, forwarding="masquerading")
@@ -192,7 +192,7 @@ def _service(
 def _dns_service(
     allocations: Allocations, pools: Mapping[tuple[str, str, str, int], int]
 ) -> compiled.Service:
-    """Return the site's DNS service: on every node it leads to the server on that node's bridge."""
+    """Return the cluster's DNS service: each node sends it to the server on its own bridge."""
     rows = []
     for node, subnets in sorted(allocations.subnets.items()):
         bridge = {family_of(subnet): bridge_address(subnet) for subnet in subnets}
@@ -213,7 +213,7 @@ def _dns_service(
 
 
 def mark_shared(services: Iterable[compiled.Service]) -> Iterator[compiled.Service]:
-    """Yield *services*, each marked with its external addresses that an earlier one also has."""
+    """Yield *services*, each marked with the external addresses that an earlier one also has."""
     known: set[str] = set()
     for each in services:
         outside = each.external_ips + each.load_balancer_ips if each.cluster_ips else ()
@@ -225,8 +225,8 @@ def mark_shared(services: Iterable[compiled.Service]) -> Iterator[compiled.Servi
 def _source_ranges(texts: Sequence[str], families: Sequence[Family]) -> tuple[str, ...]:
     """Return *texts* without ranges included in others; none if everything is allowed.
 
-    A /0 opens its family, and also the other family if that has no range: nothing then asks to
-    restrict it. The /0 stays in the list.
+    A /0 opens its family, and also the other family if that has no range, since nothing restricts
+    it then. The /0 stays in the list.
     """
     merged = [str(each) for each in cidr_merge(list(texts))]
     named = {family_of(each) for each in merged}
@@ -278,7 +278,7 @@ def _endpoints(
 def _of_slices(
     catalog: Catalog, service: Service, slices: Sequence[EndpointSlice], *, managed: bool
 ) -> Iterator[compiled.Endpoint]:
-    """Yield every endpoint that *slices* name, those that Kubernetes wrote if they are *managed*."""
+    """Yield every endpoint in *slices*; those written by Kubernetes only if *managed*."""
     for each in slices:
         if each.metadata.labels.get(MANAGED_LABEL) == KUBERNETES and not managed:
             continue
@@ -294,10 +294,10 @@ def _of_slices(
 def _united(
     endpoints: Iterable[compiled.Endpoint], known: set[tuple[str, tuple[int, ...]]]
 ) -> Iterator[compiled.Endpoint]:
-    """Yield *endpoints* but those at *known* places, each address and hostname once.
+    """Yield *endpoints* except those at *known* places, each address and hostname once.
 
-    Where slices disagree about one, ready wins, then serving. Only the first of several hostnames
-    at one place has a weight: it is one server.
+    If slices disagree about an endpoint, ready wins, then serving. Only the first of several
+    hostnames at one place has a weight, since they are one server.
     """
     best: dict[tuple[str, tuple[int, ...], str], compiled.Endpoint] = {}
     for each in endpoints:
@@ -344,7 +344,7 @@ def _of_workload(
 
 
 def _hints(service: Service, zone: str, node: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the zones and nodes that trafficDistribution prefers an endpoint for (KEP-3015)."""
+    """Return the zones and nodes for which trafficDistribution prefers an endpoint (KEP-3015)."""
     distribution = service.spec.traffic_distribution
     if distribution is None:
         return (), ()

@@ -1,8 +1,8 @@
 """Dataplanes: each turns the parts of a NodeState into objects of one kind, and writes them.
 
 A dataplane is a folder with one module that is pure (`render`) and one that does the I/O. It
-knows no other dataplane. `Dataplane` is all that a plan and a change need of it. The other protocols
-here are for what only some dataplanes do; one that does not do it has none of their methods.
+knows no other dataplane. A plan and a change need only `Dataplane`. The other protocols here are
+optional: a dataplane that does not implement one has none of its methods.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -16,7 +16,7 @@ V = TypeVar("V")
 
 
 class Dataplane(Protocol[K, V]):
-    """What holds objects of one kind on the node.
+    """The objects of one kind on the node.
 
     Law: after `write(base, diff(read(base), wanted))`, `diff(read(base), wanted)` is empty.
     """
@@ -32,21 +32,21 @@ class Dataplane(Protocol[K, V]):
     def read(self, base: NodeBase) -> Mapping[K, V]:
         """Return our objects on the node; none if *base* needs another framework.
 
-        It changes nothing on the node. KernelRefused where nothing can be read.
+        It changes nothing on the node. KernelRefused if nothing can be read.
         """
 
     def text(self, key: K, value: V) -> str:
-        """Return an object as a person would write it, in one line."""
+        """Return an object as readable text, in one line."""
 
     def write(self, base: NodeBase, delta: Delta[K, V]) -> None:
-        """Make the change: as a whole where what is written knows transactions, always idempotent.
+        """Make the change: atomically if the target has transactions, idempotently in any case.
 
-        KernelRefused when it was refused as a whole; ChangeRejected where that is for its content, so
-        that a part of it may be accepted; ObjectsRefused where all but some objects was written.
+        KernelRefused if the whole change was refused; ChangeRejected if its content was the reason,
+        so that a part of it may be accepted; ObjectsRefused if all but some objects were written.
         """
 
     def close(self) -> None:
-        """Close sockets; what is written stays."""
+        """Close sockets; written objects stay."""
 
 
 @runtime_checkable
@@ -54,21 +54,21 @@ class Preparing(Protocol):
     """A dataplane that needs more than objects, such as tables, timeouts or serials."""
 
     def prepare(self, base: NodeBase) -> None:
-        """Make what `read` and `write` take for granted.
+        """Create the prerequisites of `read` and `write`.
 
         It is called before each `read` that a `write` may follow, and also ahead of the first one,
         while services are still being computed. GroundplaneError as in `write`.
         """
 
     def unprepared(self, base: NodeBase) -> Sequence[str]:
-        """Return in words what `prepare` or the first `write` would make besides objects.
+        """Describe what `prepare` or the first `write` would create besides objects.
 
-        It changes nothing on the node. KernelRefused where that cannot be read.
+        It changes nothing on the node. KernelRefused if that cannot be read.
         """
 
 
 class Drift(NamedTuple):
-    """Others may have changed objects; *changed_by* names the program, "" where nobody knows."""
+    """Others may have changed objects; *changed_by* names the program, "" if unknown."""
 
     changed_by: str = ""
 
@@ -89,15 +89,15 @@ class Watching(Protocol):
 
 @runtime_checkable
 class Notified(Watching, Protocol):
-    """A dataplane to which changes of others are reported."""
+    """A dataplane that is notified of changes by others."""
 
     def listen(self) -> int:
-        """Listen from now on; return a descriptor that is readable when there was a change."""
+        """Start listening; return a descriptor that becomes readable after a change."""
 
 
 @runtime_checkable
 class Collecting(Protocol):
-    """A dataplane with work that becomes due by time alone."""
+    """A dataplane with work that becomes due by the passing of time."""
 
     def collect(self, base: NodeBase) -> None:
-        """Do what is due, once in a resync interval. GroundplaneError as in `write`."""
+        """Do due work; called once per resync interval. GroundplaneError as in `write`."""

@@ -1,4 +1,4 @@
-"""`diff`: what has to change from what is there to what is wanted. One for all planes."""
+"""`diff`: the change from the actual to the desired objects, for all dataplanes."""
 
 from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ V = TypeVar("V")
 
 @dataclass(frozen=True)
 class Delta(Generic[K, V]):
-    """A change as a value. *update* and *delete* carry what was there before.
+    """A change as a value. *update* and *delete* also have the previous values.
 
-    *from_nothing*: nothing was there, so objects may come one after the other.
+    *from_nothing*: no object existed before, so the change need not be atomic.
     """
 
     create: Mapping[K, V] = field(default_factory=dict)
@@ -30,14 +30,14 @@ class Delta(Generic[K, V]):
 
 
 class Union(Mapping[K, V]):
-    """Several mappings without a key in common as one; each is made when it is first needed."""
+    """Several mappings without common keys as one; each is created when first needed."""
 
     def __init__(self, parts: Iterable[Mapping[K, V]]) -> None:
         self._made: list[Mapping[K, V]] = []
         self._coming = iter(parts)
 
     def parts(self) -> Iterator[Mapping[K, V]]:
-        """Yield the mappings, those that are made already first."""
+        """Yield the mappings, already created ones first."""
         yield from self._made
         for part in self._coming:
             self._made.append(part)
@@ -45,7 +45,7 @@ class Union(Mapping[K, V]):
 
     @cached_property
     def whole(self) -> dict[K, V]:
-        """All of them as one dictionary, in which keys are found without a call of Python's."""
+        """All mappings as one dictionary, whose lookups need no Python call."""
         whole: dict[K, V] = {}
         for part in self.parts():
             whole.update(part)
@@ -80,7 +80,7 @@ class _Items(ItemsView[K, V]):
 
 
 def pieces(mapping: Mapping[K, V], size: int) -> Iterator[Mapping[K, V]]:
-    """Yield *mapping* in pieces of *size* or somewhat more, none of which cuts a part of a union."""
+    """Yield *mapping* in pieces of *size* or slightly more; no part of a union is split."""
     if not isinstance(mapping, Union):
         yield mapping
         return
@@ -97,7 +97,7 @@ def pieces(mapping: Mapping[K, V], size: int) -> Iterator[Mapping[K, V]]:
 
 
 def diff(there: Mapping[K, V], wanted: Mapping[K, V]) -> Delta[K, V]:
-    """Return the change that makes *there* into *wanted*; empty when they are equal."""
+    """Return the change from *there* to *wanted*; empty if they are equal."""
     if not there:
         return Delta(create=wanted, from_nothing=True)
     wanted = wanted.whole if isinstance(wanted, Union) else wanted
@@ -114,7 +114,7 @@ def diff(there: Mapping[K, V], wanted: Mapping[K, V]) -> Delta[K, V]:
 
 
 def combine(deltas: Iterable[Delta[K, V]]) -> Delta[K, V]:
-    """Return one change for several of disjoint parts, in which a key may move between parts."""
+    """Return several changes of disjoint parts as one; a key may move between parts."""
     create: dict[K, V] = {}
     update: dict[K, tuple[V, V]] = {}
     delete: dict[K, V] = {}
@@ -130,6 +130,6 @@ def combine(deltas: Iterable[Delta[K, V]]) -> Delta[K, V]:
 
 
 def patch(there: Mapping[K, V], delta: Delta[K, V]) -> dict[K, V]:
-    """Return *there* as it is once *delta* is written."""
+    """Return *there* after *delta*."""
     kept = {key: value for key, value in there.items() if key not in delta.delete}
     return kept | {key: new for key, (_, new) in delta.update.items()} | dict(delta.create)

@@ -1,6 +1,6 @@
-"""A dataplane that holds its objects in memory, for tests of what applies states to dataplanes.
+"""A dataplane that holds its objects in memory, for tests of code that applies states.
 
-It is as strict as a kernel: what is created must not be there, and what is changed or deleted must.
+It is as strict as a kernel: a created object must not exist; a changed or deleted one must.
 """
 
 from collections.abc import Callable, Hashable, Mapping
@@ -18,8 +18,8 @@ V = TypeVar("V")
 class InMemory(Generic[K, V]):
     """Implements `Dataplane` and `Watching`.
 
-    A test may change *there* as other programs do. *fails* is raised by each write; one that brings
-    any of *rejects* is rejected for its content. *calls* has the name of each call in order.
+    A test may change *there* as other programs do. Each write raises *fails*; a write with any of
+    *rejects* is rejected for its content. *calls* has the name of each call in order.
     """
 
     resync_interval_s = 10.0
@@ -41,12 +41,12 @@ class InMemory(Generic[K, V]):
 
     @property
     def tries(self) -> int:
-        """How many writes there were."""
+        """The number of writes."""
         return self.calls.count("write")
 
     @property
     def writes(self) -> int:
-        """How many writes there were that did not fail."""
+        """The number of writes that did not fail."""
         return self.calls.count("written")
 
     def context(self, base: NodeBase) -> Hashable:
@@ -56,7 +56,7 @@ class InMemory(Generic[K, V]):
         return self._render(base, part)
 
     def read(self, base: NodeBase) -> Mapping[K, V]:
-        """Return what is there; nothing where it was written for another context."""
+        """Return the objects; none if they were written for another context."""
         self.calls.append("read")
         return dict(self.there) if self._written_for == self.context(base) else {}
 

@@ -1,7 +1,7 @@
 """Writes a rejected change part by part, so that one bad object does not block the others.
 
 A dataplane with transactions accepts a change as a whole or not at all. The change is split into
-those of single parts, and groups of them are halved until only the parts that are rejected are left.
+changes of single parts; groups of these are halved until only rejected parts are left.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,11 +14,11 @@ from groundplane.project.state import NodeBase, NodeState, Part, subject_of
 K = TypeVar("K")
 V = TypeVar("V")
 
-_MOST: Final = 100  # rejected parts: beyond that the whole is taken to be at fault
+_MOST: Final = 100  # rejected parts: beyond this the whole change counts as the cause
 
 
 class PartChange(NamedTuple, Generic[K, V]):
-    """The change of one part, and what a person calls it."""
+    """The change of one part, and the part's readable name."""
 
     subject: str
     delta: Delta[K, V]
@@ -30,10 +30,10 @@ def changes_by_part(
     wanted: NodeState,
     known: NodeState | None,
 ) -> list[PartChange[K, V]]:
-    """Return the changes that together make *there* into *wanted*, one for each part. Pure.
+    """Return the changes that together turn *there* into *wanted*, one for each part. Pure.
 
-    What a part of *known*, the state before, had and no part wants goes with the change of that
-    part. What no part had goes first, as a change of its own.
+    An undesired object of a part of *known*, the previous state, is deleted in that part's change.
+    Objects of no part are deleted first, in a change of their own.
     """
     rendered = [(part, render(part)) for part in wanted.parts]
     every = {key for _, objects in rendered for key in objects}
@@ -61,7 +61,7 @@ def write_apart(
 ) -> Iterator[tuple[str, str]]:
     """Write *changes*; yield subject and reason of each that is rejected.
 
-    Raises ChangeRejected when more are than can be meant.
+    Raises ChangeRejected if too many are rejected to blame single parts.
     """
     waiting, rejected = [changes], 0
     while waiting:

@@ -1,8 +1,8 @@
 """Applies states to one dataplane, at a cost proportional to what changed.
 
-What was written is remembered as parts of a NodeState and not read back: the next state's parts
-are compared with them, and only those that differ are rendered. The dataplane is read when there
-is nothing to remember: at the start, after a failure, after a change of its context.
+The written state is remembered as parts of a NodeState and not read back: the next state's parts
+are compared with them, and only those that differ are rendered. The dataplane is read if nothing is
+remembered: at the start, after a failure, after a change of its context.
 """
 
 import logging
@@ -31,8 +31,8 @@ class Reconciler(Generic[K, V]):
     def __init__(self, plane: Dataplane[K, V]) -> None:
         self.plane = plane
         self._known: NodeState | None = None
-        self._before: NodeState | None = None  # what it held before something was refused
-        self._forgotten: NodeState | None = None  # what it held before others may have changed it
+        self._before: NodeState | None = None  # its content before something was refused
+        self._forgotten: NodeState | None = None  # its content before others may have changed it
         self._base: NodeBase | None = None  # of the last state, even if it was applied only in part
 
     def forget(self) -> None:
@@ -46,12 +46,12 @@ class Reconciler(Generic[K, V]):
         return self.apply(forgotten) if forgotten is not None else Delta()
 
     def collect(self) -> None:
-        """Let the dataplane do what time alone makes due."""
+        """Let the dataplane do work that is due by time."""
         if self._base is not None and isinstance(self.plane, Collecting):
             self.plane.collect(self._base)
 
     def drift(self) -> Drift | None:
-        """Forget what is remembered where others may have changed it; return who, if that is so."""
+        """Forget the remembered state if others may have changed it; return the Drift, if any."""
         if self._known is None or not isinstance(self.plane, Watching):
             return None
         found = self.plane.drift(self._known.base)
@@ -60,17 +60,17 @@ class Reconciler(Generic[K, V]):
         return found
 
     def prepare(self, base: NodeBase) -> None:
-        """Let the dataplane make what a state with *base* needs, unless what it holds is known."""
+        """Let the dataplane prepare for a state with *base*, unless its content is known."""
         if not self._is_known(base) and isinstance(self.plane, Preparing):
             self.plane.prepare(base)
 
     def apply(self, state: NodeState, extent: Extent = ALL) -> Delta[K, V]:
         """Make the dataplane hold *state*; return the change that this took.
 
-        *extent* says which parts may differ from the last state: no other is looked at. A
-        change that the kernel refuses is tried once more, as the difference to what is there then;
-        what is refused of that keeps nothing else from being written. GroundplaneError says what was
-        refused: then nothing is remembered, and the next call reads the dataplane.
+        Only the parts in *extent* may differ from the last state; others are skipped. A change that
+        the kernel refuses is retried once, as the difference to the objects then read; objects
+        refused again do not block the others. GroundplaneError says what was refused: then nothing
+        is remembered, and the next call reads the dataplane.
         """
         self._before = self._known or self._before
         if state is not self._forgotten:
@@ -91,7 +91,7 @@ class Reconciler(Generic[K, V]):
         return delta
 
     def _apply_what_can_be(self, state: NodeState) -> Delta[K, V]:
-        """Make the dataplane hold *state*; ObjectsRefused names what of it is refused."""
+        """Make the dataplane hold *state*; ObjectsRefused names the refused objects."""
         self.prepare(state.base)
         delta = self.plan(state)
         try:

@@ -1,7 +1,7 @@
-"""All that deploys use of this package: what a site has declared, and what a node of it has to be.
+"""The API for deploys: the declared site, and the desired state of its nodes.
 
-The deploys (`groundplane_deploys`) import this module and no other of the package, and so can a
-deploy of a site's own. Names here stay; what is behind them may move.
+The deploys (`groundplane_deploys`) import only this module of the package; a site's own deploys
+can do the same. These names are stable; their implementations may move.
 """
 
 from groundplane.agent.store import SERIALS_FILE
@@ -57,7 +57,7 @@ from groundplane.sources.url import GitUrl
 from groundplane.sources.url import parse as parse_source
 
 __all__ = [  # noqa: RUF022 - in groups
-    # Documents, and what they compile to.
+    # Documents, and their compiled form.
     "require_current",
     "allocate_source",
     "compile_source",
@@ -86,7 +86,7 @@ __all__ = [  # noqa: RUF022 - in groups
     "known_hosts",
     "GitUrl",
     "parse_source",
-    # What a node has to be.
+    # The desired state of a node.
     "NodeState",
     "project",
     "dsr_addresses",

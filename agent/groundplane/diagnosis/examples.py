@@ -1,6 +1,6 @@
-"""Addresses out of the ranges of a site, for packets to try a node's rules with. Pure.
+"""Example addresses from a site's ranges, for packets that test a node's rules. Pure.
 
-So a rule for a part of a range is treated as a rule for the whole range.
+Consequently, a rule for a part of a range is treated as a rule for the whole range.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from groundplane.project.state import NodeBase
 
 
 class Examples(NamedTuple):
-    """Example addresses of one family; those of a peer are "" where there is none."""
+    """Example addresses of one family; those of a peer are "" if there is none."""
 
     family: Family
     ip: Literal["ip", "ip6"]
@@ -33,17 +33,17 @@ class Examples(NamedTuple):
 
 
 def sending(of: Examples) -> str:
-    """Return what iptables says of packets that workloads send."""
+    """Return the iptables match for packets that workloads send."""
     return f"-s {of.workloads}"
 
 
 def receiving(of: Examples) -> str:
-    """Return what iptables says of packets to workloads."""
+    """Return the iptables match for packets to workloads."""
     return f"-d {of.workloads}"
 
 
 def request(of: Examples) -> KnownPacket:
-    """Return what a workload sends to its neighbour."""
+    """Return a packet from a workload to its neighbour."""
     return KnownPacket(
         family=of.ip,
         protocol="tcp",
@@ -55,12 +55,12 @@ def request(of: Examples) -> KnownPacket:
 
 
 def uplink(addresses: Sequence[str], facts: Facts) -> str | None:
-    """Return the interface that has one of the node's *addresses*, None where none has."""
+    """Return the interface with one of the node's *addresses*, or None."""
     return next((each.interface for each in facts.addresses if each.address in addresses), None)
 
 
 def examples(base: NodeBase, facts: Facts) -> Iterator[Examples]:
-    """Yield the examples of each family that the node has whole."""
+    """Yield the examples of each family that is complete on the node."""
     for family in base.families:
 
         def of(texts: Sequence[str], family: Family = family) -> str:
@@ -99,6 +99,6 @@ def examples(base: NodeBase, facts: Facts) -> Iterator[Examples]:
 
 
 def _address(cidr: str, offset: int) -> str:
-    """Return the address of *cidr* that is *offset* behind its first, or its last one."""
+    """Return the address at *offset* from the first of *cidr*, at most its last one."""
     found = network(cidr)
     return from_int(min(found.first + offset, found.last), family_of(cidr))

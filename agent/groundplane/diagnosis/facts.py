@@ -1,4 +1,4 @@
-"""What there is on a node, as frozen values: what `gather` reads and `diagnose` judges."""
+"""The state of a node as frozen values: read by `gather`, evaluated by `diagnose`."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
@@ -31,9 +31,9 @@ class RouteFact(msgspec.Struct, frozen=True):
 class PolicyRule(msgspec.Struct, frozen=True):
     """A policy rule (ip-rule(8)). It compares a packet's mark under *mask* with *mark*, if any.
 
-    *table* is 0 where it looks up none: it refuses or drops then. *routes* are the ranges to which
-    *table* has a route, as far as the rule lets it be used. *inverted*: it takes what its selectors
-    do not match. *limited*: it has other selectors than the mark.
+    *table* is 0 if the rule does not look up a table but rejects or drops. *routes* are the ranges
+    to which *table* has a route, as far as the rule allows them. *inverted*: the rule applies to
+    packets that its selectors do not match. *limited*: it has selectors besides the mark.
     """
 
     family: Family
@@ -47,7 +47,7 @@ class PolicyRule(msgspec.Struct, frozen=True):
 
 
 class Listener(msgspec.Struct, frozen=True):
-    """A socket that takes connections or datagrams at *address*, 0.0.0.0 and :: for any."""
+    """A socket that listens on *address*; 0.0.0.0 and :: mean any."""
 
     protocol: Literal["TCP", "UDP"]
     address: str
@@ -55,12 +55,12 @@ class Listener(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """The node as it is.
+    """The actual state of a node.
 
-    *sysctls* are by their path below /proc/sys; one that the kernel does not have is not in it.
-    *interfaces* says which are up. *routes* are those of the main table and the local ones;
+    *sysctls* are keyed by path below /proc/sys, without those that the kernel does not have.
+    *interfaces* says which are up. *routes* are those of the main and the local table;
     *policy_rules* those of both families.
-    *ruleset* has the objects of the tables that nft can read (libnftables-json(5)), None where it
+    *ruleset* contains the objects of the tables that nft can read (libnftables-json(5)), None if it
     can read none; *unreadable* says why others are missing. *legacy_tables* are those of
     iptables-legacy, whose rules nft does not show. *workloads* are those whose networks are here.
     """
@@ -91,7 +91,7 @@ class HostPort(NamedTuple):
 
 
 class Exposed(msgspec.Struct, frozen=True):
-    """What the services of a node ask of it beyond cluster addresses.
+    """The traffic that services require of a node, besides cluster addresses.
 
     *addresses* are external and load-balancer ones; *node_ports* are protocols (TCP, UDP, SCTP)
     and numbers; *host_ports* are those of endpoints on the node's own network; *direct* are the
@@ -106,10 +106,10 @@ class Exposed(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that is in the way of traffic.
+    """One problem that affects traffic.
 
-    *message* is a sentence on what happens to traffic, *remedy* one on what to do; its commands
-    stand between backquotes, to be run as root.
+    *message* says in one sentence what happens to traffic, *remedy* what to do; its commands are
+    in backquotes, to be run as root.
     """
 
     severity: Severity

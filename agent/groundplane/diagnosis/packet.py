@@ -1,7 +1,7 @@
-"""A packet as far as it is known, and whether it matches: yes, no, or it cannot be told. Pure.
+"""Matching of a partly known packet: yes, no, or unknown. Pure.
 
-Expressions are those of libnftables-json(5). What is not known of a packet, and what is not
-understood here, is None, never a guess.
+Expressions are those of libnftables-json(5). Unknown fields of a packet and unsupported expressions
+give None, never a guess.
 """
 
 import ipaddress
@@ -19,12 +19,12 @@ _PROTOCOLS: Final = {
 
 
 class KnownPacket(msgspec.Struct, frozen=True, kw_only=True):
-    """The first packet of a connection, or with *state* established an answer.
+    """The first packet of a connection, or a reply if *state* is established.
 
-    *incoming* and *outgoing* are interfaces, "" where the hook has none. None is "not known".
-    *translated* says that a service's translation has been made; *local* that the destination is
-    an address of the node. *mark* is the packet's, *label* the one bit of its connection's labels
-    that is known to be set.
+    *incoming* and *outgoing* are interfaces, "" if the hook has none. None means "unknown".
+    *translated*: a service's translation has been applied. *local*: the destination is an address
+    of the node. *mark* is the packet's, *label* the one bit of its connection's labels that is
+    known to be set.
     """
 
     family: Literal["ip", "ip6"]
@@ -69,9 +69,9 @@ def matches(packet: KnownPacket, match: Mapping[str, Any], elements: SetElements
 def looked_up(
     packet: KnownPacket, vmap: Mapping[str, Any], elements: SetElements
 ) -> list[tuple[bool | None, Any]]:
-    """Return the elements of a verdict map that *packet* may have, with their verdicts.
+    """Return the elements of a verdict map that *packet* may match, with their verdicts.
 
-    A map whose elements are not known gives none.
+    A map whose elements are unknown gives none.
     """
     value = _value(packet, vmap["key"])
     if value is _Special.ABSENT:
@@ -191,7 +191,7 @@ def _fib(packet: KnownPacket, content: Mapping[str, Any]) -> Any:
 def _compared(op: str, value: Any, right: Any, elements: SetElements) -> bool | None:
     if value is _Special.UNKNOWN:
         return None
-    if isinstance(value, frozenset):  # bits, of which only some are known
+    if isinstance(value, frozenset):  # bits, only some of which are known
         known = right == "dnat" or right in value
         return right in value if op in ("in", "==") and known else None
     if op in ("==", "in"):
@@ -214,7 +214,7 @@ def _any(answers: list[bool | None]) -> bool | None:
 
 
 def _equal(value: Any, right: Any, elements: SetElements) -> bool | None:
-    """Return whether *value* is *right*, or one of those that *right* stands for."""
+    """Return whether *value* equals *right*, or is one of the values *right* represents."""
     if value is _Special.UNKNOWN:
         return True if right == "*" else None
     if isinstance(right, list | tuple):

@@ -12,7 +12,7 @@ IP_FAMILIES: Final = {"ip": ("IPv4",), "ip6": ("IPv6",), "inet": ("IPv4", "IPv6"
 
 
 class ListedRule(NamedTuple):
-    """A rule, as the expressions and statements that it has from left to right."""
+    """A rule: its expressions and statements from left to right."""
 
     chain: ChainKey
     expressions: tuple[Expression, ...]
@@ -20,7 +20,7 @@ class ListedRule(NamedTuple):
 
 
 class ListedChain(NamedTuple):
-    """A chain; one without *hook* is only reached from others. *policy* is accept or drop."""
+    """A chain; without *hook* it is only reached from other chains. *policy* is accept or drop."""
 
     key: ChainKey
     kind: str = ""
@@ -51,7 +51,7 @@ class Ruleset(NamedTuple):
         return (chain for chain in self.chains.values() if not owned.is_our_table(chain.key[1]))
 
     def foreign_mangles(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Yield what rules of others write (libnftables-json(5), mangle), and where."""
+        """Yield foreign rules' `mangle` statements (libnftables-json(5)), and their places."""
         for chain in self.foreign():
             for rule in self.rules.get(chain.key, ()):
                 for expression in rule.expressions:
@@ -60,7 +60,7 @@ class Ruleset(NamedTuple):
                         yield str(chain), mangle
 
     def base_chains(self, kind: str, *hooks: str) -> list[ListedChain]:
-        """Return the chains of others of *kind* at one of *hooks* that see IP packets."""
+        """Return the foreign chains of *kind* at one of *hooks* that see IP packets."""
         return [
             chain
             for chain in self.foreign()
@@ -73,7 +73,7 @@ class Ruleset(NamedTuple):
 
 
 def parse(objects: Iterable[Mapping[str, Any]]) -> Ruleset:
-    """Return the ruleset that *objects* list; what is neither chain, rule, set nor map is left out."""
+    """Return the ruleset of *objects*; anything but chains, rules, sets and maps is left out."""
     chains: dict[ChainKey, ListedChain] = {}
     rules: dict[ChainKey, list[ListedRule]] = {}
     elements: dict[ChainKey, tuple[Any, ...]] = {}

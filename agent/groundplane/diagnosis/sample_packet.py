@@ -1,4 +1,4 @@
-"""A packet that has to pass a node, and the words of rules that accept it. Pure."""
+"""A packet that must pass a node, and the rules that accept it. Pure."""
 
 from typing import Final, Literal, NamedTuple
 
@@ -10,12 +10,12 @@ PacketHook = Literal["prerouting", "input", "forward", "output"]
 
 
 class SamplePacket(NamedTuple):
-    """A packet that has to pass *hook*, and what accepts it.
+    """A packet that must pass *hook*, and the rules that accept it.
 
-    *what* tells the traffic. *nft* is what a rule of nft says to accept it, *iptables* what one
-    of iptables says. *early* is the packet in chains that come before our translation. *outside*
-    marks what has an end outside of the site, which an operator may mean to keep out. *firewalld*
-    and *ufw* are the commands that open them, where that is not told by the packet.
+    *what* describes the traffic. *nft* and *iptables* are the matches of a rule that accepts it.
+    *early* is the packet in chains before our translation. *outside* marks traffic with an end
+    outside the site, which an operator may block on purpose. *firewalld* and *ufw* are the commands
+    that open them, if these do not follow from the packet.
     """
 
     hook: PacketHook
@@ -33,13 +33,13 @@ class SamplePacket(NamedTuple):
         return self.early if self.early and priority < TRANSLATED_AT else self.packet
 
 
-# What a rule says of traffic that comes from or goes to the bridge, in the words of nft.
+# nft matches for traffic from or to the bridge.
 FROM_BRIDGE: Final = f"iifname {BRIDGE}"
 TO_BRIDGE: Final = f"oifname {BRIDGE}"
 
 
 def to_host_port(family: Literal["ip", "ip6"], to: HostPort) -> SamplePacket:
-    """Return what a service sends to an endpoint on the node's own network; from where is left open."""
+    """Return a packet from a service to an endpoint on the node's own network, from any source."""
     protocol, port = to.protocol.lower(), to.port
     packet = KnownPacket(
         family=family,

@@ -1,4 +1,4 @@
-"""The packets that have to pass where conntrack translates services' addresses (dnat). Pure."""
+"""Packets that must pass if conntrack translates services' addresses (dnat). Pure."""
 
 from collections.abc import Iterator
 from typing import Final

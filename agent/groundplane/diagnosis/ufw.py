@@ -1,4 +1,4 @@
-"""Rules in the files of ufw, which stand in front of those that it asks for itself. Pure."""
+"""Rules in the files of ufw, which come before the rules it generates itself. Pure."""
 
 from typing import Final, Literal
 
@@ -9,7 +9,7 @@ FILES: Final[dict[Literal["ip", "ip6"], str]] = {
 
 
 def rule(family: Literal["ip", "ip6"], hook: Literal["input", "forward"], match: str) -> str:
-    """Return the line that accepts at *hook* what *match*, in the words of iptables, says."""
+    """Return the line that accepts at *hook* what the iptables match *match* covers."""
     prefix = "ufw" if family == "ip" else "ufw6"
     return f"-A {prefix}-before-{hook} {match} -j ACCEPT"
 

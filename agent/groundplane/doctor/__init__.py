@@ -1,6 +1,6 @@
-"""What on a node would drop service traffic, and what to do about it.
+"""Finds what drops service traffic on a node, and how to fix it.
 
-`gather` reads the node, `diagnose` judges what was read.
+`gather` reads the node's state, `diagnose` evaluates it.
 """
 
 from groundplane.diagnosis.facts import (

@@ -24,7 +24,7 @@ _ORDER: Final[dict[Severity, int]] = {"error": 0, "warning": 1, "info": 2}
 
 
 def diagnose(base: NodeBase, facts: Facts, exposed: Exposed) -> list[Finding]:
-    """Return what is in the way of the traffic of *base*, the worst first, each once."""
+    """Return the problems for the traffic of *base*, worst first, each once."""
     found = [*kernel(base, facts, exposed), *network(base, facts, exposed)]
     found += _legacy(facts)
     ruleset = None if facts.ruleset is None else parse(facts.ruleset)

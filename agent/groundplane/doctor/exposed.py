@@ -1,4 +1,4 @@
-"""What the services of a site ask of a node beyond cluster addresses. Pure."""
+"""The traffic that a site's services require of a node, besides cluster addresses. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -8,7 +8,7 @@ from groundplane.site.compiled import Service
 
 
 def exposed(services: Iterable[Service], here: Sequence[str]) -> Exposed:
-    """Return what *services* ask of the node with the addresses *here*, each once and in order."""
+    """Return what *services* require of the node with the addresses *here*, each once, in order."""
     addresses: set[str] = set()
     node_ports: set[tuple[str, int]] = set()
     health_checks: set[int] = set()

@@ -1,4 +1,4 @@
-"""Matches of iptables-nft that nft's JSON names without what they say. Pure.
+"""Matches of iptables-nft that nft's JSON lists without their content. Pure.
 
 A rule of iptables with an extension (`-m conntrack`, `-m addrtype`) is `{"xt": ...}` in JSON, but
 `nft list` prints it in nft's own words, where iptables' libraries are there to translate it.
@@ -39,7 +39,7 @@ def spelled_out(objects: Iterable[dict[str, Any]], listing: str) -> list[dict[st
 
 
 def _extensions(listed: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the extensions of the object *listed* that are of interest; none of what is not a rule."""
+    """Return the extensions of interest in the object *listed*; none if it is not a rule."""
     expressions = listed.get("rule", {}).get("expr", ())
     return [each for each in expressions if _name(each) in _READ]
 

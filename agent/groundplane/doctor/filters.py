@@ -1,6 +1,6 @@
-"""Filters of others that drop what has to pass this node. Pure.
+"""Foreign filters that drop packets which must pass this node. Pure.
 
-A packet passes a hook only when every chain there lets it: an accept in one chain does not stop
+A packet passes a hook only if every chain there accepts it: an accept in one chain does not stop
 another from dropping it, and our chains cannot accept packets on behalf of others.
 """
 
@@ -20,7 +20,7 @@ from groundplane.project.state import NodeBase
 
 
 class Owner(Enum):
-    """Who writes a chain, hence how something is added to it that lasts."""
+    """The program that writes a chain; it determines how to add a persistent rule."""
 
     HAND = "hand"
     IPTABLES = "iptables"
@@ -30,7 +30,7 @@ class Owner(Enum):
 
 
 class Drop(NamedTuple):
-    """A chain, and what it drops; *doubtful* where a rule that cannot be judged may accept it."""
+    """A chain and what it drops; *doubtful* if a rule that cannot be evaluated may accept it."""
 
     chain: ListedChain
     probes: tuple[SamplePacket, ...]
@@ -55,7 +55,7 @@ def owner(ruleset: Ruleset, chain: ListedChain) -> Owner:
 
 
 def drops(ruleset: Ruleset, tried: Sequence[SamplePacket]) -> Iterator[Drop]:
-    """Yield the chains of others that drop some of *tried*, those that may do so apart."""
+    """Yield the foreign chains that drop some of *tried*; possible drops are listed separately."""
     for chain in ruleset.base_chains("filter", "prerouting", "input", "forward", "output"):
         lost: dict[bool, list[tuple[SamplePacket, bool]]] = {False: [], True: []}
         for probe in tried:
@@ -74,7 +74,7 @@ def drops(ruleset: Ruleset, tried: Sequence[SamplePacket]) -> Iterator[Drop]:
 
 
 def filters(base: NodeBase, facts: Facts, exposed: Exposed, ruleset: Ruleset) -> Iterator[Finding]:
-    """Yield a finding for each chain of others that drops what has to pass."""
+    """Yield a finding for each foreign chain that drops required traffic."""
     for loss in drops(ruleset, probes(base, facts, exposed)):
         families = " and ".join(sorted({each.packet.ip_family for each in loss.probes}))
         whats = "; ".join(dict.fromkeys(each.what for each in loss.probes))

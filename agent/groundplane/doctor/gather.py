@@ -1,6 +1,6 @@
-"""Reads what there is on the node: /proc, ip(8) and nft(8); nothing is changed.
+"""Read the node's state from /proc, ip(8) and nft(8), without changing it.
 
-It is all of the network namespace that the calling thread is in.
+All of it belongs to the network namespace of the calling thread.
 """
 
 import json
@@ -94,7 +94,7 @@ def gather(sysctls: Path = _SYSCTLS, sockets: Path = _SOCKETS) -> Facts:
 
 
 def _read_ruleset() -> tuple[tuple[dict[str, Any], ...] | None, tuple[str, ...]]:
-    """Return the objects of all tables, None where none can be read, and why some cannot be."""
+    """Return the objects of all tables, None if none is readable, and why some are not."""
     unreadable: list[str] = []
     try:
         tables = list_tables()
@@ -164,7 +164,7 @@ def destinations(text: str, default: str) -> dict[int, list[str]]:
 
 
 def _range(destination: str, default: str) -> str:
-    """Return what ip(8) prints as *destination* as a range; *default* is that of a default route."""
+    """Return ip(8)'s *destination* as a range; *default* is the range of a default route."""
     if destination == "default":
         return default
     if "/" in destination:
@@ -192,8 +192,8 @@ def parse_routes(text: str, default: str) -> Iterator[RouteFact]:
 def _ruleset(tables: Iterable[Table], unreadable: list[str]) -> Iterator[dict[str, Any]]:
     """Yield the objects of *tables*, those of others with the elements of their sets and maps.
 
-    Each is listed by itself: nft may die of one, whose reason goes to *unreadable*. A listing
-    without elements is quick however many services there are.
+    Each table is listed separately, since nft may fail on one; the reason goes to *unreadable*. A
+    listing without elements is fast for any number of services.
     """
     for table in tables:
         try:

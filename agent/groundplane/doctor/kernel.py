@@ -1,4 +1,4 @@
-"""Settings and limits of the kernel that keep services' traffic from passing. Pure.
+"""Kernel settings and limits that block services' traffic. Pure.
 
 Their meaning is that of Documentation/networking/{ip-sysctl,nf_conntrack-sysctl}.rst.
 """
@@ -26,7 +26,7 @@ def kernel(base: NodeBase, facts: Facts, exposed: Exposed) -> Iterator[Finding]:
 
 
 def _interfaces(base: NodeBase, facts: Facts) -> list[str]:
-    """Return the interfaces that services' traffic passes: those of the node's addresses, the bridge."""
+    """Return the interfaces of services' traffic: those with the node's addresses, the bridge."""
     found = [uplink([address], facts) for address in base.addresses]
     return [*dict.fromkeys(each for each in found if each), BRIDGE]
 
@@ -50,7 +50,7 @@ def _forwarding(base: NodeBase, facts: Facts) -> Iterator[Finding]:
 
 
 def _reverse_paths(base: NodeBase, facts: Facts) -> Iterator[Finding]:
-    """Yield strict reverse path filters where packets may come another way than answers leave."""
+    """Yield strict reverse path filters where packets may arrive on another path than replies."""
     ways = {route.interface for route in facts.routes if route.gateway}
     if "IPv4" not in base.families or len(ways) < 2:
         return
@@ -81,10 +81,10 @@ def _redirects(base: NodeBase, facts: Facts) -> Iterator[Finding]:
 
 
 def _router_advertisements(base: NodeBase, facts: Facts) -> Iterator[Finding]:
-    """Yield interfaces that ignore router advertisements, and hence lose a route that is of one.
+    """Yield interfaces that ignore router advertisements, and hence lose a route from one.
 
-    An interface that forwards heeds them only with accept_ra=2. systemd-networkd and
-    NetworkManager do without the kernel, and have it at 0.
+    A forwarding interface accepts them only with accept_ra=2. systemd-networkd and
+    NetworkManager process them in user space, and set accept_ra to 0.
     """
     if "IPv6" not in base.families:
         return
@@ -127,7 +127,7 @@ def _conntrack(facts: Facts) -> Iterator[Finding]:
 
 
 def _late_segments(facts: Facts) -> Iterator[Finding]:
-    """Yield that conntrack takes segments outside their window for invalid (kubernetes#74839)."""
+    """Yield a finding if conntrack treats out-of-window segments as invalid (kubernetes#74839)."""
     setting = "net/netfilter/nf_conntrack_tcp_be_liberal"
     if facts.number(setting) == 0:
         yield sysctl_finding(

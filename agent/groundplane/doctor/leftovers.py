@@ -1,7 +1,7 @@
 """Workloads that left this node, and whose networks are still here.
 
-Whatever still runs in one keeps its address and its connections, but no service leads there, and no
-name server answers it once its node's configuration is gone.
+A program in such a network keeps its address and its connections, but services do not lead to it,
+and no name server answers it once its node's configuration is removed.
 """
 
 from collections.abc import Collection, Iterable

@@ -1,4 +1,4 @@
-"""Interfaces, addresses, routes and sockets that take services' traffic for themselves. Pure."""
+"""Interfaces, addresses, routes and sockets that divert services' traffic. Pure."""
 
 from collections.abc import Iterator
 
@@ -121,7 +121,7 @@ def _addresses(base: NodeBase, facts: Facts, exposed: Exposed) -> Iterator[Findi
 
 
 def _taken(base: NodeBase, each: AddressFact) -> str:
-    """Return why the address *each* may not be on its interface, "" when it may."""
+    """Return why the address *each* must not be on its interface, or "" if it may."""
     for cidr in base.service_cidrs:
         if contains(cidr, each.address):
             return (
@@ -146,7 +146,7 @@ def _taken(base: NodeBase, each: AddressFact) -> str:
 
 
 def _routes(base: NodeBase, facts: Facts) -> Iterator[Finding]:
-    """Yield routes of others that are as narrow as ours or narrower, and so win or are in the way."""
+    """Yield foreign routes as specific as ours or more: they override or block ours."""
     subnets = [(subnet, peer.name) for peer in base.peers for subnet in peer.subnets]
     own = [(subnet, base.name) for subnet in base.subnets]
     for route in facts.routes:
@@ -199,7 +199,7 @@ def _unused(base: NodeBase, route: RouteFact, subject: str, remedy: str) -> Iter
 
 
 def _is_of_an_address(facts: Facts, route: RouteFact) -> bool:
-    """Whether *route* is there since an interface has that address: the address is told already."""
+    """Return whether *route* exists because of an interface address, which is already reported."""
     address, _, length = route.destination.partition("/")
     if route.kind not in ("local", "broadcast", "multicast", "anycast"):
         return False

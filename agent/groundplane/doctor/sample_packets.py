@@ -1,4 +1,4 @@
-"""The packets that have to pass a node: what its filters are tried with. Pure."""
+"""The packets that must pass a node, used to test its filters. Pure."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from groundplane.proxies import proxy_of
 
 
 def probes(base: NodeBase, facts: Facts, exposed: Exposed) -> list[SamplePacket]:
-    """Return everything that has to pass the node, in the order in which it is told."""
+    """Return all packets that must pass the node, in order of reporting."""
     found: list[SamplePacket] = []
     for each in examples(base, facts):
         found += proxy_of(base.proxy_mode).test_packets(base, each, exposed)
@@ -105,7 +105,7 @@ def _from_other_nodes(of: Examples, to: HostPort, link: str | None) -> SamplePac
 
 
 def _tunnels(base: NodeBase, facts: Facts) -> Iterator[SamplePacket]:
-    """Yield what carries the packets between workloads of two nodes, where that is an overlay."""
+    """Yield the overlay's packets, if it carries traffic between workloads of two nodes."""
     peer = next((each.tunnel for each in base.peers if each.tunnel), "")
     if base.overlay is None or not peer:
         return

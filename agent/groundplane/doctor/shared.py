@@ -1,4 +1,4 @@
-"""Rules of others that write what our rules keep in a packet or its connection. Pure."""
+"""Foreign rules that overwrite marks or labels our rules keep in packets or connections. Pure."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final

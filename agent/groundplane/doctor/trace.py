@@ -1,6 +1,6 @@
-"""Follows a packet through a base chain of the ruleset. Pure.
+"""Follow a packet through a base chain of the ruleset. Pure.
 
-What cannot be told (`packet.matches` is None) is followed both ways, and what comes of it is
+If a match is unknown (`packet.matches` is None), both branches are followed, and their outcomes are
 marked as uncertain.
 """
 
@@ -31,7 +31,7 @@ _TARGETS: Final[Mapping[str, Step]] = {  # of iptables
 
 
 class Traced(NamedTuple):
-    """What *rule* does with the packet, None for the chain's policy."""
+    """The effect of *rule* on the packet; *rule* is None for the chain's policy."""
 
     verdict: RuleVerdict
     rule: ListedRule | None
@@ -45,9 +45,9 @@ _Walk = Generator[Traced, None, _End]
 
 
 def outcomes(ruleset: Ruleset, chain: ListedChain, packet: KnownPacket) -> Iterator[Traced]:
-    """Yield what may become of *packet* in the base chain *chain*, in the order of its rules.
+    """Yield the possible outcomes of *packet* in the base chain *chain*, in rule order.
 
-    The last is the policy, unless a rule ends its way for certain.
+    The last is the policy, unless a rule certainly decides before.
     """
     end = yield from _Tracer(ruleset, packet).walk(chain.key, certain=True, depth=0)
     if end == "returned":
@@ -76,7 +76,7 @@ class _Tracer:
     def _rule(
         self, rule: ListedRule, *, certain: bool, depth: int
     ) -> Generator[Traced, None, _End | None]:
-        """Follow one rule; None when the packet goes on to the next one, for all that is known."""
+        """Follow one rule; return None if the packet, as far as known, continues to the next."""
         elements = self._elements.get(rule.chain[:2], {})
         holds = True  # the rule matches for certain, as far as it is read
         for expression in rule.expressions:
@@ -98,7 +98,7 @@ class _Tracer:
     def _decide(
         self, rule: ListedRule, expression: Expression, *, certain: bool, depth: int
     ) -> Generator[Traced, None, _End | None]:
-        """Follow a verdict or a verdict map; None when the packet, for certain or not, goes on."""
+        """Follow a verdict or a verdict map; None if the packet continues, certainly or not."""
         elements = self._elements.get(rule.chain[:2], {})
         choices: list[tuple[bool | None, Expression]] = [(True, expression)]
         if "vmap" in expression:

@@ -1,4 +1,4 @@
-"""Rules of others that see a service's packets before ours do, or that use what is ours. Pure.
+"""Foreign rules that see a service's packets before ours, or that use what we own. Pure.
 
 The first chain of type nat that translates a connection's packet decides, by priority; ours are
 at -100 in prerouting and output.
@@ -26,7 +26,7 @@ _PORTS = (("tcp", 80), ("tcp", 443), ("udp", 53), ("tcp", 53), ("tcp", 54321))
 def translations(
     base: NodeBase, facts: Facts, exposed: Exposed, ruleset: Ruleset
 ) -> Iterator[Finding]:
-    """Yield a finding for each chain of others that keeps our translation from being made."""
+    """Yield a finding for each foreign chain that prevents our translation."""
     asked = [each for of in examples(base, facts) for each in _entering(of, exposed)]
     for chain in ruleset.base_chains("nat", "prerouting", "output"):
         if chain.priority > TRANSLATED_AT:
@@ -69,7 +69,7 @@ AskedPacket = tuple[str, str, bool, KnownPacket]
 def _met(
     ruleset: Ruleset, chain: ListedChain, asked: list[AskedPacket], verdict: str
 ) -> Iterator[tuple[str, Traced]]:
-    """Yield what of *asked* meets *verdict* in *chain*, and how."""
+    """Yield each of *asked* that meets *verdict* in *chain*, and its trace."""
     for hook, what, certain_only, packet in asked:
         if hook != chain.hook or packet.ip_family not in chain.families:
             continue
@@ -88,7 +88,7 @@ def _listed(met: list[tuple[str, Traced]]) -> str:
 
 
 def _entering(of: Examples, exposed: Exposed) -> Iterator[AskedPacket]:
-    """Yield hook, name and packet of what our translation is meant to see first.
+    """Yield hook, name and packet of all traffic that our translation must see first.
 
     The third says that only a rule that matches for certain is of interest: what a rule for a
     port that another program publishes says beyond the port cannot always be read, and service

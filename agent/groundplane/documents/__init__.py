@@ -1,1 +1,1 @@
-"""What a person writes: the documents of a catalog, as frozen structs."""
+"""The documents of a catalog, as users write them, in frozen structs."""

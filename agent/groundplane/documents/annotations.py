@@ -1,14 +1,14 @@
-"""What annotations and labels of other programs pin or restrict: obeyed, or refused by name.
+"""Other programs' annotations and labels that pin or restrict: implemented, or rejected by name.
 
-Of a load balancer they say which address it has, of which pool, and who may reach it. Ignoring one
-would open a service, or give it another address, without a word.
+For a load balancer they set its address, its pool and its allowed clients. Ignoring one would
+silently open a service or give it another address.
 """
 
 from typing import Final
 
 from groundplane.documents.service import ADDRESSES, POOL
 
-# One address of each family, separated by commas; the first one that a service has counts.
+# One address of each family, separated by commas; the service's first annotation of these counts.
 FIXED_ADDRESSES: Final = (
     ADDRESSES,
     "metallb.io/loadBalancerIPs",
@@ -26,16 +26,16 @@ POOLS: Final = (
     "metallb.universe.tf/address-pool",
     "purelb.io/service-group",
 )
-# Ranges separated by commas, as spec.loadBalancerSourceRanges, which comes before them.
+# Ranges separated by commas, like spec.loadBalancerSourceRanges, which takes precedence.
 SOURCE_RANGES: Final = "service.beta.kubernetes.io/load-balancer-source-ranges"
 
-# Annotations that restrict a load balancer in a way that only a cloud knows.
+# Annotations that restrict a load balancer in a way that only a cloud can implement.
 UNKNOWN_RESTRICTIONS: Final = (
     "service.beta.kubernetes.io/azure-allowed-ip-ranges",
     "service.beta.kubernetes.io/azure-allowed-service-tags",
     "service.beta.kubernetes.io/aws-load-balancer-security-groups",
 )
-# Annotations that keep a load balancer to an internal network, but for these values.
+# Annotations that restrict a load balancer to an internal network, except with these values.
 INTERNAL: Final = (
     "cloud.google.com/load-balancer-type",
     "networking.gke.io/load-balancer-type",
@@ -50,11 +50,11 @@ INTERNAL: Final = (
 )
 NOT_INTERNAL: Final = ("", "false", "external", "internet-facing", "internet", "public")
 
-# Labels by which kube-proxy leaves a service or a slice to another proxy.
+# With these labels, kube-proxy leaves a service or a slice to another proxy.
 OTHER_PROXY: Final = "service.kubernetes.io/service-proxy-name"
 HEADLESS: Final = "service.kubernetes.io/headless"
 
-# Annotations that wish what a field of the service says here.
+# Annotations for settings that are a field of the service here.
 INSTEAD: Final = {
     "service.kubernetes.io/topology-mode": "spec.trafficDistribution: PreferSameZone",
     "service.kubernetes.io/topology-aware-hints": "spec.trafficDistribution: PreferSameZone",

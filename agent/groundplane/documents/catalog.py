@@ -1,4 +1,4 @@
-"""The catalog: every document of a source, by kind and name, with where each was written."""
+"""The catalog: every document of a source, by kind and name, with its file and line."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ Object = (
 
 
 class DocumentKey(NamedTuple):
-    """What makes an object the only one of its kind; *namespace* is "" for those of the whole site."""
+    """The unique key of an object; *namespace* is "" for cluster-wide objects."""
 
     kind: str
     namespace: str
@@ -30,13 +30,13 @@ CLUSTER_SCOPED = frozenset({"Cluster", "Node", "Hypervisor", "Image", "Namespace
 
 
 def key_of(document: Object) -> DocumentKey:
-    """Return the key under which *document* stands in a catalog."""
+    """Return the key of *document* in a catalog."""
     namespace = "" if document.kind in CLUSTER_SCOPED else document.metadata.namespace
     return DocumentKey(document.kind, namespace, document.metadata.name)
 
 
 class PodTemplate(NamedTuple):
-    """What the pods of a document that is skipped would be, as a Deployment's."""
+    """The pod template of a skipped document, such as a Deployment."""
 
     kind: str
     namespace: str
@@ -46,12 +46,12 @@ class PodTemplate(NamedTuple):
 
 @dataclass(frozen=True)
 class Catalog:
-    """All objects of the directory *source*. *cluster* is the only one there is.
+    """All objects of the directory *source*. *cluster* is its only Cluster.
 
-    What else was found: *skipped* tells of documents that are for other programs, *notices* of files
-    that are not read though they may be meant to be, and *ignored* has what an ignore file names.
+    Other findings: *skipped* describes documents for other programs, *notices* describes files that
+    are not read although they may be meant to be, and *ignored* lists what an ignore file names.
 
-    *slices* has those that say the same as Endpoints, too; *mirrors* tells of each where it is written.
+    *slices* also contains the mirrors of Endpoints; *mirrors* says where each of these is written.
     """
 
     cluster: Cluster
@@ -72,7 +72,7 @@ class Catalog:
     source: str = ""
 
     def fault(self, key: DocumentKey, path: str, message: str) -> Fault:
-        """Return a fault of the object *key*, placed at its document."""
+        """Return an error of the object *key*, located at its document."""
         if mirror := self.mirrors.get(key):
             key, path = DocumentKey("Endpoints", key.namespace, mirror.name), mirror.written(path)
         return Fault(self.origins[key], str(key), path, message)

@@ -1,4 +1,4 @@
-"""The site's own DNS service: a cluster IP that leads to the name server of the node it is asked on."""
+"""The cluster's DNS service: a cluster IP that leads to the name server of the client's node."""
 
 from typing import Final
 
@@ -9,33 +9,33 @@ from groundplane.documents.site import Cluster
 from groundplane.net.address import canonical, family_of, first_last, from_int
 from groundplane.net.protocols import Protocol
 
-NAME: Final = ("kube-system", "kube-dns")  # by which manifests and tools know it
+NAME: Final = ("kube-system", "kube-dns")  # known to manifests and tools
 PORT: Final = 53
 PORTS: Final[tuple[tuple[str, Protocol], ...]] = (("dns", "UDP"), ("dns-tcp", "TCP"))
-_TENTH: Final = 10  # as kubeadm has it
+_TENTH: Final = 10  # as in kubeadm
 
 
 def wanted_addresses(cluster: Cluster) -> tuple[str, ...]:
-    """Return the addresses that the service is to have: those declared, or the tenth of each range."""
+    """Return the service's desired addresses: those declared, or the tenth of each range."""
     if (declared := cluster.spec.dns.cluster_ips) is not None:
         return tuple(map(canonical, declared))
     return tuple(filter(None, map(_tenth, cluster.spec.service_cidrs)))
 
 
 def _tenth(cidr: str) -> str:
-    """Return the tenth address of *cidr*, "" where that is not one to give."""
+    """Return the tenth address of *cidr*, or "" if it cannot be used."""
     first, last = first_last(cidr)
     family = family_of(cidr)
     return from_int(first + _TENTH, family) if first + _TENTH < last else ""
 
 
 def is_declared(cluster: Cluster) -> bool:
-    """Return whether the document names the addresses, which are then nobody else's."""
+    """Return whether the document names the addresses, which reserves them."""
     return cluster.spec.dns.cluster_ips is not None
 
 
 def document(addresses: tuple[str, ...]) -> Service:
-    """Return the document that the service with *addresses* would have, had somebody written it."""
+    """Return the implicit document of the service with *addresses*."""
     namespace, name = NAME
     return msgspec.convert(
         {

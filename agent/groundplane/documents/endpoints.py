@@ -1,7 +1,7 @@
-"""Kubernetes' Endpoints (core/v1), field for field, and the EndpointSlices that say the same.
+"""Kubernetes' Endpoints (core/v1), field for field, and their equivalent EndpointSlices.
 
-Kubernetes deprecates the kind; its mirroring controller makes slices of it for services without a
-selector, as is done here (KEP-0752).
+Kubernetes deprecates the kind. Like Kubernetes' mirroring controller (KEP-0752), this module
+converts it to slices for services without a selector.
 """
 
 import re
@@ -63,9 +63,9 @@ class Endpoints(Document, frozen=True):
 
 
 def skipped_for(endpoints: Endpoints, service: Service | None) -> str:
-    """Return why nothing is made of *endpoints*, "" where slices are made of them.
+    """Return why *endpoints* are not mirrored, or "" if they are converted to slices.
 
-    *service* is the one of their name, if there is one.
+    *service* is the Service of the same name, if there is one.
     """
     meta = endpoints.metadata
     if meta.labels.get(SKIP_MIRROR) == "true":
@@ -80,14 +80,14 @@ def skipped_for(endpoints: Endpoints, service: Service | None) -> str:
 
 
 class Mirror(NamedTuple):
-    """Where a document says what a mirrored slice says: in the Endpoints *name*."""
+    """The origin of a mirrored slice: the Endpoints *name*."""
 
     name: str
     subset: int
     addresses: tuple[str, ...]  # for each endpoint of the slice its path in the subset
 
     def written(self, path: str) -> str:
-        """Return for *path* of the slice the path in the Endpoints document."""
+        """Return the path in the Endpoints document for *path* in the slice."""
         subset = f"subsets[{self.subset}]"
         if found := _ENDPOINT.match(path):
             rest = path[found.end() :] or ".ip"
@@ -98,7 +98,7 @@ class Mirror(NamedTuple):
 
 
 def mirrored(endpoints: Endpoints) -> Iterator[tuple[EndpointSlice, Mirror]]:
-    """Yield a slice for each subset and family of *endpoints*, with a name that no document has."""
+    """Yield a slice for each subset and family of *endpoints*, with a name no document can have."""
     meta = endpoints.metadata
     for number, subset in enumerate(endpoints.subsets):
         listed = [

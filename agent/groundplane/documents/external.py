@@ -1,4 +1,4 @@
-"""Addresses that services are reached at from outside: the fixed ones, and where they may lie."""
+"""External addresses of services: those that documents fix, and the ranges allowed for them."""
 
 from groundplane.documents.annotations import FIXED_ADDRESSES, POOLS, SOURCE_RANGES
 from groundplane.documents.path import join
@@ -17,15 +17,15 @@ def fixed_load_balancer_ips(service: Service) -> list[tuple[str, str]]:
 
 
 def pinned_pool(service: Service) -> str | None:
-    """Return the name of the pool that the document asks an address of, None for any."""
+    """Return the name of the pool that the document requests, or None for any pool."""
     annotations = service.metadata.annotations
     return next((annotations[name] for name in POOLS if name in annotations), None)
 
 
 def source_ranges(service: Service) -> list[tuple[str, str]]:
-    """Return path and text of each range that may reach the load balancer; none for everybody.
+    """Return path and text of each range that may reach the load balancer; empty if all may.
 
-    As in Kubernetes (GetLoadBalancerSourceRanges) the annotation counts where the spec has none.
+    As in Kubernetes (GetLoadBalancerSourceRanges), the annotation counts if the spec has no ranges.
     """
     listed = service.spec.load_balancer_source_ranges
     if listed:
@@ -37,7 +37,7 @@ def source_ranges(service: Service) -> list[tuple[str, str]]:
 
 
 def external_ranges(cluster: Cluster) -> list[tuple[str, str]]:
-    """Return path and text of each range that external and load-balancer addresses may lie in."""
+    """Return path and text of each range allowed for external and load-balancer addresses."""
     listed = [
         (f"spec.externalIPCIDRs[{index}]", cidr)
         for index, cidr in enumerate(cluster.spec.external_ip_cidrs)

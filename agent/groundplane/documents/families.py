@@ -1,4 +1,4 @@
-"""Which IP families a service has: its policy, its own list and the site's ranges decide.
+"""The IP families of a service, determined by its policy, its own list and the site's ranges.
 
 The rules are those of KEP-563 (dual stack) and pkg/registry/core/service/storage/alloc.go.
 """
@@ -23,7 +23,7 @@ class FamilyError(ValueError):
 
 
 def families_of(service: Service, cluster: Cluster) -> tuple[Family, ...]:
-    """Return the families of *service*, primary first; FamilyError says what they lack.
+    """Return the families of *service*, primary first; FamilyError says why they do not fit.
 
     A service of type ExternalName has none.
     """
@@ -32,7 +32,7 @@ def families_of(service: Service, cluster: Cluster) -> tuple[Family, ...]:
     site, spec = site_families(cluster), service.spec
     policy = spec.ip_family_policy
     if service.headless and not spec.selector and policy == "RequireDualStack":
-        # The default of such services, which Kubernetes writes on sites of one family, too.
+        # Kubernetes writes this default for such services even in single-family clusters.
         wanted = tuple(family for family in spec.ip_families if family in site)
         return wanted + tuple(family for family in site if family not in wanted)
     wanted = _wanted(service, site)
@@ -55,7 +55,7 @@ def families_of(service: Service, cluster: Cluster) -> tuple[Family, ...]:
 
 
 def _wanted(service: Service, site: tuple[Family, ...]) -> tuple[Family, ...]:
-    """Return the families that the document names, by themselves or by its addresses."""
+    """Return the families that the document names explicitly or through its addresses."""
     addresses = service.explicit_cluster_ips
     wanted = service.spec.ip_families or tuple(family_of(ip) for ip in addresses)
     for family in wanted:

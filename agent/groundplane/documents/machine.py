@@ -1,4 +1,4 @@
-"""What machines are made of: disk images, hypervisors, and what a Node says of its machine."""
+"""Kinds and fields that describe machines: Image, Hypervisor, and the machine fields of Node."""
 
 import re
 from typing import Final, Literal
@@ -12,7 +12,7 @@ _QUANTITY: Final = re.compile(r"([1-9][0-9]*)(Ki|Mi|Gi|Ti)?\Z")
 
 
 def quantity(text: str) -> int:
-    """Return the bytes of a quantity with a binary suffix, as "2Gi"; ValueError when it is none."""
+    """Return the bytes of a quantity with a binary suffix, like "2Gi"; ValueError if invalid."""
     found = _QUANTITY.match(text)
     if not found:
         raise ValueError(f'"{text}" is not a size: a whole number with Ki, Mi, Gi or Ti')
@@ -31,7 +31,7 @@ class Management(Document, frozen=True):
 
 
 class Signature(Document, frozen=True):
-    """A detached OpenPGP signature of an image, and the keyring that has to have made it.
+    """A detached OpenPGP signature of an image, and the keyring that must contain its key.
 
     Each is an https URL (the signature only) or a path from the catalog's directory.
     """
@@ -41,7 +41,7 @@ class Signature(Document, frozen=True):
 
 
 class ImageBuild(Document, frozen=True):
-    """A Debian made from its packages, with a kernel, cloud-init and sshd besides *packages*."""
+    """A Debian image built from packages: a kernel, cloud-init, sshd and *packages*."""
 
     suite: Literal["bookworm", "trixie"] = "bookworm"
     packages: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class ImageBuild(Document, frozen=True):
 class ImageSpec(Document, frozen=True):
     """Either *source*, an https URL or a path from the catalog's directory, or *build*.
 
-    *checksum* is "sha256:HEX" or "sha512:HEX" of the file as it is fetched.
+    *checksum* is "sha256:HEX" or "sha512:HEX" of the file as downloaded.
     """
 
     source: str | None = None
@@ -60,7 +60,7 @@ class ImageSpec(Document, frozen=True):
 
 
 class Image(Document, frozen=True):
-    """A disk image that VMs begin as: qcow2 or raw, with cloud-init in it."""
+    """A base image for VM disks: qcow2 or raw, containing cloud-init."""
 
     api_version: Literal["groundplane/v1"]
     kind: Literal["Image"]
@@ -73,12 +73,12 @@ class Image(Document, frozen=True):
 
 
 class Network(Document, frozen=True):
-    """A layer-2 segment that a hypervisor has for its VMs.
+    """A layer-2 segment on a hypervisor for its VMs.
 
     With mode bridge it is a bridge named *name* on the hypervisor's NIC *uplink* (on its VLAN
-    *vlan*, if given), where the hypervisor itself has *addresses*; without *uplink* it leads
-    nowhere else. With mode nat or route it is a network of libvirt's, where the hypervisor has the
-    first address of each of *cidrs* and is the gateway.
+    *vlan*, if given), where the hypervisor itself has *addresses*; without *uplink* the bridge is
+    isolated. With mode nat or route it is a libvirt network; the hypervisor has the first address
+    of each of *cidrs* and is the gateway.
     """
 
     name: str
@@ -93,7 +93,7 @@ class Network(Document, frozen=True):
 
 
 class HypervisorSpec(Document, frozen=True):
-    """*pool* is the directory of the VMs' disks, on the hypervisor."""
+    """*pool* is the directory on the hypervisor for the VMs' disks."""
 
     management: Management
     networks: tuple[Network, ...]
@@ -101,7 +101,7 @@ class HypervisorSpec(Document, frozen=True):
 
 
 class Hypervisor(Document, frozen=True):
-    """A machine with libvirt that carries VMs."""
+    """A machine that runs VMs with libvirt."""
 
     api_version: Literal["groundplane/v1"]
     kind: Literal["Hypervisor"]
@@ -114,11 +114,11 @@ class Hypervisor(Document, frozen=True):
 
 
 class Vm(Document, frozen=True):
-    """What a Node that is a VM is: sizes are quantities, *network* is one of its hypervisor's.
+    """The VM of a Node: sizes are quantities, *network* is one of its hypervisor's networks.
 
-    With addressing dhcp its hypervisor's network (mode nat or route) has a reservation for the
-    node's addresses; with static cloud-init sets them. *authorizedKeys* are public ssh keys.
-    *filter* is a network filter of libvirt's (nwfilter) for the VM's port.
+    With addressing dhcp, the hypervisor's network (mode nat or route) has a reservation for the
+    node's addresses; with static, cloud-init sets them. *authorizedKeys* are public ssh keys.
+    *filter* is a libvirt network filter (nwfilter) for the VM's port.
     """
 
     hypervisor: str
@@ -135,17 +135,17 @@ class Vm(Document, frozen=True):
 
 
 class Bond(Document, frozen=True):
-    """Several NICs that are one (systemd.netdev(5), [Bond])."""
+    """Several NICs bonded into one link (systemd.netdev(5), [Bond])."""
 
     members: tuple[str, ...]
     mode: Literal["active-backup", "802.3ad", "balance-xor"] = "active-backup"
 
 
 class Uplink(Document, frozen=True):
-    """The link that has a bare node's addresses, where the deploy is to make it.
+    """The link with a bare node's addresses, if the deploy is to create it.
 
     *device* is a NIC, or the name of the bond; with *vlan* the addresses are on that VLAN of it.
-    *cidrs* are the ranges of its segment, from which the addresses have their prefix lengths.
+    *cidrs* are the ranges of its segment; they set the prefix lengths of the addresses.
     """
 
     device: str
@@ -162,7 +162,7 @@ class Overlay(Document, frozen=True):
 
     vxlan puts them in UDP to *port* with *vni*, without an Ethernet header (VXLAN-GPE, RFC 7348 and
     draft-ietf-nvo3-vxlan-gpe). wireguard encrypts them, also between nodes of one segment. With
-    none the site's own routers know the way.
+    none the site's own routers route them.
     """
 
     mode: Literal["none", "vxlan", "wireguard"] = "vxlan"
@@ -171,6 +171,6 @@ class Overlay(Document, frozen=True):
 
 
 class WireGuard(Document, frozen=True):
-    """The public key of a node (wg(8)); its private one never leaves it."""
+    """The public key of a node (wg(8)); the private key never leaves the node."""
 
     public_key: str

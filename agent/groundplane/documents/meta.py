@@ -1,4 +1,4 @@
-"""What every document has: the base of all structs, and metadata as Kubernetes prints it."""
+"""Common parts of all documents: the base of all structs, and metadata as Kubernetes prints it."""
 
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ class Document(
 ):
     """A mapping in a document: camelCase names, unknown fields are errors."""
 
-    # Fields of a fixed set of values for which an API server takes "" as not written.
+    # Enumerated fields for which an API server treats "" as unset.
     empty_is_unset: ClassVar[tuple[str, ...]] = ()
 
 

@@ -1,4 +1,4 @@
-"""Paths in a document, as faults name them: `spec.ports[0].name`, `metadata.labels["a.b/c"]`."""
+"""Paths in a document, as used in errors: `spec.ports[0].name`, `metadata.labels["a.b/c"]`."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ def join(path: str, step: str | int) -> str:
 
 
 def steps(path: str) -> Iterator[str | int]:
-    """Yield the steps that `join` made *path* from."""
+    """Yield the steps of *path*: the inverse of `join`."""
     for match in _STEP.finditer(path):
         name, index, quoted = match.groups()
         if index is not None:

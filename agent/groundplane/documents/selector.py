@@ -1,4 +1,4 @@
-"""Selectors: which workloads a service means, by an index rather than by comparing all with all."""
+"""Selectors: find a service's workloads with an index, not by comparing all with all."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ _Pair = tuple[str, str, str]  # namespace, label, value
 
 
 class LabelIndex:
-    """Workloads by namespace and label pair; matching costs the smallest pair's workloads."""
+    """Workloads by namespace and label pair; matching scans only the rarest pair's workloads."""
 
     def __init__(self, workloads: Iterable[Workload]) -> None:
         self._by_pair: dict[_Pair, list[Workload]] = defaultdict(list)

@@ -12,7 +12,7 @@ from groundplane.documents.meta import Document, ObjectMeta
 from groundplane.net.protocols import Family, Protocol
 from groundplane.net.proxy import FORWARDINGS, Forwarding
 
-# Annotations of a Service, and the values they have.
+# Annotations of a Service, and their values.
 LOAD_BALANCING: Final = "groundplane/load-balancing"
 RANDOM: Final = "random"
 CONSISTENT_HASH: Final = "consistent-hash"
@@ -23,7 +23,7 @@ SCHEDULER: Final = "groundplane/ipvs-scheduler"  # a scheduler and its flags (ne
 FORWARDING: Final = "groundplane/ipvs-forwarding"  # one of net.proxy.FORWARDINGS
 LOAD_BALANCER_CLASS: Final = "groundplane/load-balancer"  # spec.loadBalancerClass, or none
 
-# An annotation of a Namespace, and the value it has where its name may be a top-level domain.
+# An annotation of a Namespace, and its value if its name may be a top-level domain.
 TOP_LEVEL_DOMAIN: Final = "groundplane/top-level-domain"
 ACCEPTED: Final = "accepted"
 
@@ -34,7 +34,7 @@ KUBERNETES: Final = "endpointslice-controller.k8s.io"  # writes those of pods
 
 
 class ServicePort(Document, frozen=True):
-    """One port of a service: the port clients use, and the one (number or name) endpoints have."""
+    """One port of a service: the port for clients, and the endpoints' port (number or name)."""
 
     empty_is_unset: ClassVar = ("protocol",)
 
@@ -47,7 +47,7 @@ class ServicePort(Document, frozen=True):
 
     @property
     def target(self) -> int | str:
-        """The target port: *port* itself when none is written, or 0 is."""
+        """The target port; *port* itself if it is unset or 0."""
         return self.target_port or self.port
 
 
@@ -98,12 +98,12 @@ class Service(Document, frozen=True):
 
     @property
     def external(self) -> bool:
-        """Whether the service is another name for a host outside, with no address of its own."""
+        """Whether the service is an alias for an outside host, without an address of its own."""
         return self.spec.type == "ExternalName"
 
     @property
     def has_node_ports(self) -> bool:
-        """Whether its ports are open on every node."""
+        """Whether the service's ports are open on every node."""
         wanted = self.spec.allocate_load_balancer_node_ports
         return self.spec.type == "NodePort" or (
             self.spec.type == "LoadBalancer" and wanted is not False
@@ -111,7 +111,7 @@ class Service(Document, frozen=True):
 
     @property
     def affinity_seconds(self) -> int:
-        """How long a client stays with its endpoint after its last new connection; 0 = not at all."""
+        """Seconds a client keeps its endpoint after its last new connection; 0: no affinity."""
         if self.spec.session_affinity == "None":
             return 0
         config = self.spec.session_affinity_config
@@ -119,23 +119,23 @@ class Service(Document, frozen=True):
 
     @property
     def consistent_hash(self) -> bool:
-        """Whether the client's address alone says which endpoint it gets, on every node alike."""
+        """Whether the client's address alone determines its endpoint, the same on every node."""
         return self.metadata.annotations.get(LOAD_BALANCING) == CONSISTENT_HASH
 
     @property
     def forwarding(self) -> Forwarding:
-        """How IPVS sends its packets to endpoints; what is not such a way is an error of `check`."""
+        """How IPVS forwards packets to endpoints; `check` reports invalid values."""
         written = self.metadata.annotations.get(FORWARDING)
         return next((each for each in FORWARDINGS if each == written), "masquerading")
 
     @property
     def keep_last_endpoints(self) -> bool:
-        """Whether its endpoints go on counting where the probes of all of them fail."""
+        """Whether all endpoints stay in use if the probes of all of them fail."""
         return self.metadata.annotations.get(KEEP_LAST) == "true"
 
     @property
     def ours_to_balance(self) -> bool:
-        """Whether it is a load balancer that gets its address here, and not from another program."""
+        """Whether groundplane, not another program, allocates this load balancer's address."""
         ours = self.spec.load_balancer_class in (None, LOAD_BALANCER_CLASS)
         return self.spec.type == "LoadBalancer" and ours
 
@@ -158,7 +158,7 @@ class Namespace(Document, frozen=True):
 
 
 class EndpointConditions(Document, frozen=True):
-    """nil means ready, serving and not terminating."""
+    """Unset (nil) means ready, serving and not terminating."""
 
     ready: bool | None = None
     serving: bool | None = None
@@ -174,7 +174,7 @@ class ForNode(Document, frozen=True):
 
 
 class EndpointHints(Document, frozen=True):
-    """Which zones or nodes an endpoint is meant for."""
+    """The zones or nodes whose clients should use an endpoint."""
 
     for_zones: tuple[ForZone, ...] = ()
     for_nodes: tuple[ForNode, ...] = ()

@@ -14,23 +14,23 @@ API_VERSION = "groundplane/v1"
 
 
 class WorkloadCIDR(Document, frozen=True):
-    """A range that every node gets one subnet of, *nodePrefix* bits long."""
+    """A range from which every node gets one subnet with the prefix length *nodePrefix*."""
 
     cidr: str
     node_prefix: int
 
 
 class StubZone(Document, frozen=True):
-    """A domain whose names are asked of its own *servers*."""
+    """A domain whose names are resolved by its own *servers*."""
 
     name: str
     servers: tuple[str, ...]
 
 
 class Dns(Document, frozen=True):
-    """*forwarders* are the site's own resolvers; the nodes ask them for every other name.
+    """*forwarders* are the site's own resolvers; nodes forward queries for all other names to them.
 
-    With *tlsServerName* they are asked over TLS (RFC 7858), and have a certificate of that name.
+    With *tlsServerName*, the nodes use TLS (RFC 7858) and expect a certificate for that name.
     """
 
     forwarders: tuple[str, ...] = ()
@@ -41,14 +41,14 @@ class Dns(Document, frozen=True):
 
 
 class LoadBalancerPool(Document, frozen=True):
-    """Ranges that load balancers get their addresses from, when they ask for none or for *name*."""
+    """Ranges for addresses of load balancers that request no pool or the pool *name*."""
 
     name: str
     cidrs: tuple[str, ...]
 
 
 class ChangeLimits(Document, frozen=True):
-    """What share of a site one change may take away, or give other addresses, in percent."""
+    """The share of a site, in percent, that one change may remove or readdress."""
 
     removed_services: int = 50
     renumbered_services: int = 0
@@ -57,7 +57,7 @@ class ChangeLimits(Document, frozen=True):
 
 
 class ProbePolicy(Document, frozen=True):
-    """What readiness probes may do: *foreignHosts* lets them ask others than their workload."""
+    """What readiness probes may do: *foreignHosts* lets them contact hosts besides the workload."""
 
     foreign_hosts: bool = False
 
@@ -73,10 +73,10 @@ class EndpointPolicy(Document, frozen=True):
 
 
 class Ipvs(Document, frozen=True):
-    """How nodes balance whose proxyMode is ipvs.
+    """Load balancing on nodes whose proxyMode is ipvs.
 
-    *scheduler* is a scheduler of IPVS with its flags (`net.schedulers`). An endpoint that is gone keeps
-    its connections for *drainSeconds* at most.
+    *scheduler* is an IPVS scheduler with its flags (`net.schedulers`). A removed endpoint keeps its
+    connections for at most *drainSeconds*.
     """
 
     scheduler: str = "rr"
@@ -115,8 +115,8 @@ class Cluster(Document, frozen=True):
 class NodeSpec(Document, frozen=True):
     """Nodes with the same *segment* reach each other on one layer-2 network.
 
-    The endpoints of a node with state drain are as workloads with that state are. Its *proxyMode*
-    is the site's where it says none.
+    The endpoints of a node with state drain are treated like workloads with that state. *proxyMode*
+    defaults to the Cluster's.
     """
 
     addresses: tuple[str, ...]
@@ -142,7 +142,7 @@ class Node(Document, frozen=True):
 
     @property
     def zone(self) -> str:
-        """The node's zone, as its label says, or ""."""
+        """The node's zone, from its label, or ""."""
         return self.metadata.labels.get("topology.kubernetes.io/zone", "")
 
 
@@ -207,7 +207,7 @@ class WorkloadSpec(Document, frozen=True):
 
 
 class Workload(Document, frozen=True):
-    """What a Pod is to a Service: a process, container or VM that answers on ports."""
+    """The counterpart of a Pod: a process, container or VM that serves ports."""
 
     api_version: Literal["groundplane/v1"]
     kind: Literal["Workload"]

@@ -1,4 +1,4 @@
-"""Tenants: what the files below a path of the source may say (Cluster, spec.tenants)."""
+"""Tenants: what files below a path of the source may contain (Cluster, spec.tenants)."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
@@ -14,11 +14,11 @@ KINDS: Final[tuple[TenantKind, ...]] = ("Service", "Workload", "EndpointSlice", 
 
 
 class Tenant(Document, frozen=True):
-    """What the files below *paths* may say; what is not listed they may not.
+    """What the files below *paths* may use; anything not listed is forbidden.
 
     *namespaces*, *nodes* and *externalNames* are patterns in which "*" stands for any characters.
-    *cidrs* are ranges of addresses that documents may fix. Of *nodePorts* and *hostPorts* each is a
-    port or FIRST-LAST.
+    *cidrs* are ranges of addresses that documents may fix. Each item of *nodePorts* and *hostPorts*
+    is a port or FIRST-LAST.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Tenant(Document, frozen=True):
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
-    """Return whether *name* is one that a pattern stands for."""
+    """Return whether *name* matches one of *patterns*."""
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
@@ -50,7 +50,7 @@ def has_port(listed: Iterable[int | str], port: int) -> bool:
 
 
 def normal(path: str) -> str:
-    """Return *path* without empty parts and those that are "."."""
+    """Return *path* without empty and "." parts."""
     return "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
@@ -66,5 +66,5 @@ def tenants_by_path(tenants: Iterable[Tenant]) -> dict[str, Tenant]:
 
 
 def tenant_of(file: str, tenants: Mapping[str, Tenant]) -> Tenant | None:
-    """Return whose the file at *file* is, a path in the source: that of the longest path above it."""
+    """Return the tenant with the longest path above *file*, a path in the source, or None."""
     return next((tenants[each] for each in with_parents(file) if each in tenants), None)

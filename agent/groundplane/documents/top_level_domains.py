@@ -1,4 +1,4 @@
-"""Domains at the top of the DNS, and names that are used as such.
+"""Top-level domains of the DNS, and special-use names at the top level.
 
 IANA's list (https://data.iana.org/TLD/tlds-alpha-by-domain.txt), version 2026111700; special-use names
 of RFC 6761, 6762 and ICANN's `internal`.

@@ -1,1 +1,1 @@
-"""What several dataplanes need of the kernel: netlink, nf_tables, and what there is ours."""
+"""Kernel access shared by dataplanes: netlink, nf_tables, and our names and numbers in it."""

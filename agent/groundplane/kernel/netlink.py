@@ -1,4 +1,4 @@
-"""Netlink's framing: attributes and messages as bytes, and a socket that is asked and answers.
+"""Netlink's framing: attributes and messages as bytes, and a socket for requests and answers.
 
 Formats: include/uapi/linux/netlink.h, include/uapi/linux/netfilter/nfnetlink.h. What a message
 means is its subsystem's matter (dataplanes/nftables, conntrack).
@@ -55,14 +55,14 @@ def attributes(body: bytes, start: int = 0) -> Iterator[tuple[int, bytes]]:
     end = len(body)
     while start + 4 <= end:
         length, kind = _nlattr.unpack_from(body, start)
-        if length < 4:  # the kernel sends none; without this a broken one would be read forever
+        if length < 4:  # the kernel sends none; a malformed one would loop forever
             return
         yield kind & _KIND_MASK, body[start + 4 : start + length]
         start += (length + 3) & ~3
 
 
 def netfilter(family: int, resource: int = 0) -> bytes:
-    """Return the header that every message of netfilter's subsystems begins its body with."""
+    """Return the header at the start of every message body of netfilter's subsystems."""
     return _nfgenmsg.pack(family, 0, resource)
 
 
@@ -98,14 +98,14 @@ class MessageError(NamedTuple):
 
 
 def _complaint(body: bytes) -> MessageError:
-    """Return what an error's body says: its number, the message's header, then attributes."""
+    """Return the error in a body: its number, the message's header, then attributes."""
     sequence = struct.unpack_from("=I", body, 12)[0]
     offset = dict(attributes(body, 20)).get(_OFFSET)
     return MessageError(_code(body), sequence, struct.unpack("=I", offset)[0] if offset else None)
 
 
 def _code(body: bytes) -> int:
-    """Return the error number that an answer carries, 0 for success."""
+    """Return the error number in an answer, 0 for success."""
     return -struct.unpack_from("=i", body)[0] if len(body) >= 4 else 0
 
 
@@ -143,12 +143,12 @@ class Socket:
 
     @property
     def port(self) -> int:
-        """The number by which the kernel knows this socket; another one once it is reopened."""
+        """The kernel's number of this socket; it changes when the socket is reopened."""
         return int(self._socket.getsockname()[0])
 
     @contextmanager
     def _conversation(self) -> Iterator[None]:
-        """Let no answer that is left unread be taken for the answer to the next request."""
+        """Ensure that no unread answer is taken for the answer to the next request."""
         try:
             yield
         except BaseException:  # also of a reader that wants no more: GeneratorExit
@@ -187,13 +187,13 @@ class Socket:
         return next(iter(self.complaints(sent)), None)
 
     def complaints(self, sent: bytes) -> list[MessageError]:
-        """Send *sent* as `commit` does; return the complaint about each message that was refused."""
+        """Send *sent* as `commit` does; return the error of each refused message."""
         with self._conversation():
             self._send(sent)
             return self._await_ack()
 
     def _send(self, datagram: bytes) -> None:
-        """Send *datagram*, for which the send buffer is made large enough: it cannot be split."""
+        """Send *datagram*, enlarging the send buffer if needed: it cannot be split."""
         size = 2 * len(datagram)
         if self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) < size:
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, size)

@@ -1,4 +1,4 @@
-"""nft(8), for what people read: other programs' tables as text, and which of them it cannot read."""
+"""nft(8), for people: other programs' tables as text, and the tables that nft cannot read."""
 
 import signal
 import subprocess
@@ -9,7 +9,7 @@ from groundplane.kernel.tables import Table, list_tables
 
 
 def list_table(table: Table, *options: str) -> str:
-    """Return what nft prints of *table*; KernelRefused when it cannot read it, and names its signal."""
+    """Return nft's listing of *table*; KernelRefused, with its signal, if nft cannot read it."""
     run = _run([*options, "list", "table", *table])
     if run.returncode < 0:
         raise KernelRefused(f"nft is killed by {_name(run.returncode)} when it reads table {table}")

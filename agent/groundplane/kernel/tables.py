@@ -1,6 +1,6 @@
 """Tables of nftables, listed and removed over netlink.
 
-nft(8) is not needed for it, which may die of what a newer version of it put into a table of others.
+This avoids nft(8), which may crash on other programs' tables that a newer nft wrote.
 """
 
 import hashlib
@@ -70,7 +70,7 @@ def transaction(messages: Sequence[BatchMessage]) -> bytes:
 
 
 def list_tables() -> list[Table]:
-    """Return every table of this network namespace, whoever made it; KernelRefused without any answer."""
+    """Return all programs' tables of this network namespace; KernelRefused without an answer."""
     names = {number: name for name, number in FAMILIES.items()}
     found = []
     try:
@@ -86,7 +86,7 @@ def list_tables() -> list[Table]:
 
 
 def removal(tables: Iterable[Table]) -> list[BatchMessage]:
-    """Return what removes *tables*, whether they are there or not."""
+    """Return the messages that remove *tables*, whether they exist or not."""
     found: list[BatchMessage] = []
     for each in tables:
         body = _table(FAMILIES[each.family], each.name)
@@ -96,7 +96,7 @@ def removal(tables: Iterable[Table]) -> list[BatchMessage]:
 
 
 def remove_tables(tables: Iterable[Table]) -> None:
-    """Remove *tables*, whether they are there or not, in one transaction. Raises KernelRefused."""
+    """Remove *tables*, whether they exist or not, in one transaction. Raises KernelRefused."""
     try:
         with closing(Socket()) as netlink:
             complaint = netlink.commit(transaction(removal(tables)))
@@ -107,7 +107,7 @@ def remove_tables(tables: Iterable[Table]) -> None:
 
 
 def has_table(netlink: Socket, family: int, name: str) -> bool:
-    """Return whether *family*, a number of the kernel's, has a table *name*, whoever made it."""
+    """Return whether *family*, a kernel number, has a table *name*, of any program."""
     try:
         return bool(list(netlink.ask(GET_TABLE, 0, _table(family, name))))
     except FileNotFoundError:
@@ -115,10 +115,10 @@ def has_table(netlink: Socket, family: int, name: str) -> bool:
 
 
 def digest_of(netlink: Socket, family: int, name: str, sets: Sequence[str]) -> bytes:
-    """Return a digest of what that table is but for elements of other sets than *sets*.
+    """Return a digest of that table, without the elements of sets other than *sets*.
 
-    It has the table's flags, its chains, its rules with their handles, and elements in any order.
-    FileNotFoundError where there is no such table.
+    It covers the table's flags, its chains, its rules with their handles, and elements in any
+    order. FileNotFoundError if the table does not exist.
     """
     table = _table(family, name)
     digest = hashlib.sha256()

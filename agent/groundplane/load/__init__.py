@@ -1,4 +1,4 @@
-"""From a directory of YAML and JSON to a catalog, or to every fault of its documents at once.
+"""From a directory of YAML and JSON to a catalog, or to all errors of its documents at once.
 
 Only this package reads the source. Documents are split, parsed (`yaml`, `json`), read into structs
 (`convert`), and collected; line numbers are looked up (`positions`) only for errors.

@@ -1,7 +1,7 @@
-"""From a parsed document to a struct, or to every fault in it.
+"""From a parsed document to a struct, or to all its errors.
 
-msgspec reads a good document at C speed but stops at the first fault of a bad one; only then is
-the document walked once more, beside its type, to name all of them.
+msgspec reads a valid document at C speed, but stops at the first error of an invalid one. Only then
+is the document walked again, alongside its type, to report all errors.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,8 +20,8 @@ T = TypeVar("T")
 _AT = " - at `"
 
 
-Written = Callable[[str], str]  # from a path to the scalar there as its document has it, or ""
-MOST: Final = 10 * MAX_FAULTS  # faults of one document
+Written = Callable[[str], str]  # from a path to the original text of its scalar, or ""
+MOST: Final = 10 * MAX_FAULTS  # errors of one document
 
 
 class Asked(NamedTuple):

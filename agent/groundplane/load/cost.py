@@ -1,8 +1,8 @@
 """Cost of parsing a YAML document, estimated before the parser runs. Pure.
 
 The parser's time grows with the square of the depth of flow collections (100 kB of `[` took 35 s), and
-it writes each alias out, so that 1 MB of text became 2 GB. A scan of the characters finds
-suspicious documents; only those are read once more, event by event, until the limit is exceeded.
+it expands each alias, so that 1 MB of text became 2 GB. A scan of the characters finds suspicious
+documents; only those are read again, event by event, until the limit is exceeded.
 """
 
 from dataclasses import dataclass
@@ -34,14 +34,14 @@ class CostError(Exception):
 
 @dataclass
 class Room:
-    """What a source may cost: *left* bytes that its aliases may still add, *values* of a document."""
+    """Limits of a source: *left* bytes that its aliases may still add, *values* per document."""
 
     left: int = MAX_ALIAS_BYTES
     values: int = MAX_VALUES
 
 
 def room_in(memory: int) -> Room:
-    """Return what a source may cost where its reader has *memory* bytes."""
+    """Return the limits of a source whose reader has *memory* bytes."""
     return Room(values=min(MAX_VALUES, memory // BYTES_PER_VALUE))
 
 
@@ -88,7 +88,7 @@ def _read(text: str, room: Room) -> None:
         if "nesting" in str(error.context or "") + str(error.problem or ""):
             raise CostError(_DEEP, _line(error.problem_mark)) from None
     except yaml.YAMLError:
-        pass  # a character that YAML forbids: the parser says where
+        pass  # a character that YAML forbids; the parser reports it
 
 
 def _line(mark: Any) -> int:
@@ -115,7 +115,7 @@ class _Reading:
             size = len(event.value.encode(errors="replace")) + _PUNCTUATION
             if event.anchor:
                 self._sizes[event.anchor] = size
-                self._unfinished.discard(event.anchor)  # the last one of a name counts
+                self._unfinished.discard(event.anchor)  # the last anchor of a name counts
             self._add(size)
         elif isinstance(event, yaml.CollectionStartEvent):
             self._count(event)
@@ -145,7 +145,7 @@ class _Reading:
         line = _line(event.start_mark)
         if event.anchor in self._unfinished:
             raise CostError(_CYCLE, line)
-        size = self._sizes.get(event.anchor, 0)  # of an unknown anchor the parser tells
+        size = self._sizes.get(event.anchor, 0)  # the parser reports an unknown anchor
         self._room.left -= size
         if self._room.left < 0:
             raise CostError(_TOO_MUCH, line)

@@ -1,4 +1,4 @@
-"""Reads a source directory: every file of YAML or JSON in it, whatever the layout, into one catalog."""
+"""Reading a source directory: all YAML and JSON files in it, in any layout, become one catalog."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -23,7 +23,7 @@ from groundplane.processes.limits import doing
 def load(source: Path) -> Catalog:
     """Return the catalog of the directory *source*.
 
-    Raises SourceError when it cannot be read, CatalogError with every fault of every document.
+    Raises SourceError if it cannot be read, and CatalogError with all errors of all documents.
     """
     findings = Findings()
     texts: Texts = {}
@@ -70,7 +70,7 @@ def load(source: Path) -> Catalog:
 
 _LOOK_UP: Final = (
     MAX_WORK // 1000
-)  # of the work of hints: finding a scalar reads the document again
+)  # part of the work for hints: finding a scalar reads the document again
 _NO_CLUSTER = "there is no Cluster document; one is needed"
 _EMPTY = "no documents; an empty source is an error, not a site without services"
 
@@ -82,7 +82,7 @@ def _notices(skipped: Mapping[str, int]) -> Iterator[str]:
 
 
 def _same_namespace(one: Object, other: Object) -> bool:
-    """Return whether both are one Namespace: charts and manifests write it where they need it."""
+    """Return whether both are the same Namespace: charts and manifests often repeat it."""
     if not (isinstance(one, Namespace) and isinstance(other, Namespace)):
         return False
     return one.metadata.labels == other.metadata.labels
@@ -122,7 +122,7 @@ def _catalog(
 
 
 def _read(item: Item, findings: Findings) -> Object | None:
-    """Return the object of *item*, None where there is none; its faults are in *findings*."""
+    """Return the object of *item*, or None; its errors are added to *findings*."""
     origin, value, text = item
     if value is None:
         return None
@@ -166,7 +166,7 @@ def _written(text: str, within: str, work: Work, path: str) -> str:
     """Return the scalar at *path* as written in the document *text*, "" if there is no scalar."""
     if not work.take(_LOOK_UP):
         return ""
-    from groundplane.load import positions  # PyYAML: imported once something is wrong
+    from groundplane.load import positions  # PyYAML: imported only after an error
 
     return positions.scalar_at(text, _joined(within, path))
 
@@ -176,7 +176,7 @@ def _joined(within: str, path: str) -> str:
 
 
 def _subject(kind: str, meta: object) -> str:
-    """Return what faults call a document that is not an object yet: its key, as far as known."""
+    """Return the subject of errors for a document that is not an object yet: its key, if known."""
     names = meta if isinstance(meta, dict) else {}
     if not names.get("name"):
         return kind
@@ -187,7 +187,7 @@ def _subject(kind: str, meta: object) -> str:
 def place(faults: Iterable[Fault]) -> tuple[list[Fault], int]:
     """Return the first MAX_FAULTS of *faults* by file and document, and how many more there are.
 
-    Each is moved from its document's first line to the line of its path.
+    Each error is moved from its document's first line to the line of its path.
     """
     doing("looking up the lines of faults")
     texts: Texts = {}
@@ -196,11 +196,11 @@ def place(faults: Iterable[Fault]) -> tuple[list[Fault], int]:
     return sorted(placed), max(0, len(found) - MAX_FAULTS)
 
 
-Texts = dict[str, dict[int, str]]  # by file, those of its documents by the line of their start
+Texts = dict[str, dict[int, str]]  # by file: document texts by their first lines
 
 
 def _moved(fault: Fault, texts: Texts) -> Fault:
-    from groundplane.load import positions  # PyYAML: imported once something is wrong
+    from groundplane.load import positions  # PyYAML: imported only after an error
 
     file, line, within = fault.origin
     path = _joined(within, fault.path)
@@ -213,9 +213,9 @@ def _moved(fault: Fault, texts: Texts) -> Fault:
 
 
 def line_of(origin: Origin, texts: Texts | None = None) -> Origin:
-    """Return *origin* at the line of the item, where its document is a List.
+    """Return *origin* at the line of the item if its document is a List.
 
-    *texts* caches what is read from the files, for the next call.
+    *texts* caches the files' documents for the next call.
     """
     texts = {} if texts is None else texts
     return _moved(Fault(origin, "", "", ""), texts).origin

@@ -1,4 +1,4 @@
-"""From the files of a source to the values of its documents."""
+"""Parsing the files of a source into the values of its documents."""
 
 import stat
 from collections import Counter
@@ -23,7 +23,7 @@ _ENOUGH: Final = 100 * MAX_FAULTS  # nobody reads more errors than this, and mor
 
 @dataclass
 class Findings:
-    """What is noticed while a source is read."""
+    """Errors and notices collected while reading a source."""
 
     faults: list[Fault] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
@@ -31,16 +31,16 @@ class Findings:
     pod_templates: list[PodTemplate] = field(default_factory=list)
     room: Room = field(default_factory=lambda: room_in(memory_limit()))
     work: Work = field(default_factory=Work)  # for hints
-    cut: bool = False  # a document had more faults than are kept of one
+    cut: bool = False  # a document had more errors than are kept per document
 
     @property
     def full(self) -> bool:
-        """Whether there are so many errors that the rest of the source is not read."""
+        """Whether there are so many errors that reading stops."""
         return len(self.faults) > _ENOUGH
 
 
 class Item(NamedTuple):
-    """The *value* of a document, or of an item of a List; *text* is that of the document."""
+    """The *value* of a document, or of an item of a List; *text* is the text of the document."""
 
     origin: Origin
     value: object
@@ -69,7 +69,7 @@ def text_of(path: Path) -> str | Fault:
 
 
 def items_of(path: Path, findings: Findings) -> Iterator[Item]:
-    """Yield every document of the file *path*, and in place of a List its items."""
+    """Yield every document of the file *path*; yield a List's items instead of the List."""
     text = text_of(path)
     if isinstance(text, Fault):
         findings.faults.append(text)
@@ -88,7 +88,7 @@ def items_of(path: Path, findings: Findings) -> Iterator[Item]:
 
 
 def _json_documents(path: Path, text: str) -> list[Item]:
-    """Return the documents of *text* if it is JSON; JsonError if only its name says so."""
+    """Return the documents of *text* if it is JSON; JsonError if only the file name says so."""
     if path.suffix != ".json" and not text.startswith("{"):
         return []
     try:
@@ -115,8 +115,8 @@ def _yaml_documents(path: Path, text: str, findings: Findings) -> Iterator[Item]
 
 
 def _header(body: str, error: yaml.YamlError) -> tuple[str, str] | None:
-    """Return apiVersion and kind of a document that has a key twice, and nothing else wrong."""
-    from groundplane.load import positions  # PyYAML: imported once something is wrong
+    """Return apiVersion and kind of a document whose only error is a duplicate key."""
+    from groundplane.load import positions  # PyYAML: imported only after an error
 
     found = positions.duplicate_keys(body) if "duplicate" in str(error) else []
     if not found or any(not where for _, where, _ in found):
@@ -125,7 +125,7 @@ def _header(body: str, error: yaml.YamlError) -> tuple[str, str] | None:
 
 
 def texts_of(path: Path) -> dict[int, str]:
-    """Return the text of each document of *path* by the line that it starts on."""
+    """Return the text of each document of *path*, keyed by its first line."""
     text = text_of(path)
     if isinstance(text, Fault):
         return {}
@@ -136,7 +136,7 @@ def texts_of(path: Path) -> dict[int, str]:
 
 
 def _flat(item: Item, findings: Findings) -> Iterator[Item]:
-    """Yield *item*, or what it holds if it is a List, or the list of a kind, as kubectl prints it."""
+    """Yield *item*, or its items if it is a List or a typed list, as kubectl prints it."""
     value = item.value
     if not isinstance(value, dict):
         yield item
@@ -156,7 +156,7 @@ def _flat(item: Item, findings: Findings) -> Iterator[Item]:
 
 
 def _typed(item: Any, holder: dict[str, Any]) -> Any:
-    """Return *item* with the kind that its typed list says, where it has none itself."""
+    """Return *item*; if it has no kind, add the kind from its typed list."""
     kind = holder["kind"].removesuffix("List")
     if not kind or not isinstance(item, dict):
         return item
@@ -164,7 +164,7 @@ def _typed(item: Any, holder: dict[str, Any]) -> Any:
 
 
 def _syntax_faults(origin: Origin, body: str, error: yaml.YamlError) -> list[Fault]:
-    from groundplane.load import positions  # PyYAML: imported once something is wrong
+    from groundplane.load import positions  # PyYAML: imported only after an error
 
     duplicates = positions.duplicate_keys(body) if "duplicate" in str(error) else []
     for below, where, key in duplicates:

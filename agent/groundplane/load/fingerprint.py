@@ -9,7 +9,7 @@ SourceFingerprint = tuple[tuple[str, int, int, int], ...]
 
 
 def fingerprint_of(source: Path) -> SourceFingerprint:
-    """Return name, inode, size and time of change of every file of *source*; () where it has none."""
+    """Return name, inode, size and time of change of every file of *source*; () if none."""
     try:
         tree = tree_of(source)
         files = [*tree.read, *tree.ignore_files, *source.glob("*.lock")]

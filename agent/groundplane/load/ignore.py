@@ -61,9 +61,9 @@ class Ignore:
         self.size += len(found)
 
     def hides(self, path: str) -> bool:
-        """Return whether *path*, or a folder that it is in, is hidden.
+        """Return whether *path*, or a folder that contains it, is hidden.
 
-        What is in a hidden folder stays hidden, whatever other patterns say.
+        Files in a hidden folder stay hidden, whatever other patterns say.
         """
         if not self._patterns:
             return False
@@ -83,7 +83,7 @@ class Ignore:
 
 
 def _patterns(text: str) -> list[_Pattern]:
-    # Imported only where a source has such a file: each command would pay for it.
+    # Imported only if a source has such a file: the import would slow down every command.
     from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
     found = []

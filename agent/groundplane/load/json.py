@@ -1,7 +1,7 @@
-"""JSON documents in a row, as kubectl reads them (k8s.io/apimachinery, YAMLOrJSONDecoder).
+"""Concatenated JSON documents, as kubectl reads them (k8s.io/apimachinery, YAMLOrJSONDecoder).
 
-YAML parsers read most of JSON, but neither several documents without `---` nor characters that are
-escaped as two halves (RFC 8259, section 7).
+YAML parsers read most of JSON, but neither several documents without `---` nor characters escaped
+as surrogate pairs (RFC 8259, section 7).
 """
 
 import json
@@ -48,13 +48,13 @@ def documents(text: str) -> list[tuple[Text, object]]:
 
 
 def _start(text: str, at: int) -> int:
-    """Return the position of the first character after *at* that is not white space."""
+    """Return the position of the first non-whitespace character from *at*."""
     match = _SPACE.match(text, at)
     return match.end() if match else at
 
 
 def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the mapping of *pairs*; ValueError for a key that is there twice."""
+    """Return the mapping of *pairs*; ValueError for a duplicate key."""
     found = dict(pairs)
     if len(found) < len(pairs):
         counts = Counter(name for name, _ in pairs)

@@ -1,4 +1,4 @@
-"""The kinds of documents that a source may hold, and what becomes of the others."""
+"""The kinds of documents in a source, and how other kinds are handled."""
 
 from collections.abc import Iterator, Mapping
 from functools import reduce
@@ -22,7 +22,7 @@ KINDS: Final[dict[tuple[str, str], type[Object]]] = {
     ("v1", "Endpoints"): Endpoints,
     ("discovery.k8s.io/v1", "EndpointSlice"): EndpointSlice,
 }
-# core/v1 as a whole, so that a misspelt Service is not skipped for a kind that is not ours.
+# All of core/v1, so that a misspelled Service is not skipped as a foreign kind.
 CORE_KINDS: Final = frozenset(
     {
         "Binding",
@@ -45,7 +45,7 @@ CORE_KINDS: Final = frozenset(
         "ServiceAccount",
     }
 )
-# What these say would be lost in silence if they were skipped like other kinds of Kubernetes.
+# These would be silently ignored if they were skipped like other kinds of Kubernetes.
 _UNSUPPORTED: Final = {
     ("networking.k8s.io", "NetworkPolicy"): "network policies",
 }
@@ -120,6 +120,6 @@ def _meant(group: str, kind: str, spec: object) -> bool:
 
     Groups of other projects are domain names (Kubernetes' API conventions).
     """
-    if not group and kind == "Node":  # core/v1 has one, too
+    if not group and kind == "Node":  # core/v1 also has this kind
         return isinstance(spec, dict) and not _NODE_FIELDS.isdisjoint(spec)
     return "." not in group or group == _group(_VERSIONS[kind]) or nearest(group, _OWN_GROUP) != ""

@@ -1,4 +1,4 @@
-"""Where in a document a path stands: looked up only once something is wrong there."""
+"""Line numbers of paths in a document, looked up only after an error."""
 
 import re
 from functools import lru_cache
@@ -15,7 +15,7 @@ _ITEMS: Final = re.compile(
 )
 
 
-@lru_cache(maxsize=2)  # faults come by document, often many of one, and of one item of it
+@lru_cache(maxsize=2)  # errors come in document order, often many of one document and one item
 def _compose(text: str) -> yaml.Node | None:
     if len(text) > _MAX_COMPOSED:
         return None
@@ -78,7 +78,7 @@ def line_of(text: str, path: str) -> int:
 
 
 def scalar_at(text: str, path: str) -> str:
-    """Return the scalar at *path* as *text* has it, "" where there is none."""
+    """Return the scalar at *path* as written in *text*, or "" if there is none."""
     _, text, remaining = _within(text, path)
     node = _compose(text)
     for step in remaining:

@@ -1,4 +1,4 @@
-"""The files below a source, by what becomes of them."""
+"""The files below a source: read, ignored or passed over."""
 
 import os
 from contextlib import suppress
@@ -18,10 +18,10 @@ MAX_BYTES: Final = 256 << 20  # of all files that are read together
 
 @dataclass
 class Tree:
-    """What is below a source, each list in a stable order, without hidden files and folders.
+    """The content of a source, without hidden files and folders; each list has a stable order.
 
     *read* are the files that hold documents. *ignored* are the files and folders that an ignore file
-    names. *passed_over* are probably meant to be read, and are not: each with the reason.
+    names. *passed_over* are not read although probably meant to be, each with the reason.
     """
 
     read: list[Path] = field(default_factory=list)
@@ -32,7 +32,7 @@ class Tree:
 
 
 def tree_of(source: Path) -> Tree:
-    """Return the tree of *source*; SourceError where it cannot be read."""
+    """Return the tree of *source*; SourceError if it cannot be read."""
     if not source.is_dir():
         what = "is not a directory" if source.exists() else "does not exist"
         raise SourceError(f"{source}: the source {what}")
@@ -83,7 +83,7 @@ def _sort_in(tree: Tree, ignore: Ignore, path: Path, below: str) -> None:
         ends = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
         tree.passed_over.append((path, f"its name has to end in {ends}"))
     else:
-        # Other things than regular files are among them: each is reported as an error later.
+        # Includes other things than regular files: each is reported as an error later.
         tree.read.append(path)
 
 

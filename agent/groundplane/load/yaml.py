@@ -1,4 +1,4 @@
-"""The one door to a YAML parser, so that it can be replaced.
+"""The only module that calls a YAML parser, so that the parser can be replaced.
 
 ryaml (Rust, YAML 1.2 core schema) is twenty times faster than PyYAML and has none of YAML 1.1's
 traps: `NO`, `0644`, `22:22` and a MAC address stay strings, duplicate keys are errors. Documents
@@ -14,7 +14,7 @@ import ryaml
 from groundplane.load.cost import CostError, Room, check_cost
 from groundplane.load.ignore import IGNORE_FILE
 
-# A document marker ends a document wherever it starts a line, inside scalars too (YAML 1.2, 9.1.2).
+# A document marker at the start of a line ends a document, even in a scalar (YAML 1.2, 9.1.2).
 _MARKER = re.compile(r"^(?:---(?=[ \t\r\n]|$)|\.\.\.(?=[ \t\r\n]|$).*\n?)", re.MULTILINE)
 _LINE = re.compile(r" at line (\d+) column \d+")
 _POSITION = re.compile(r" at position (\d+)")
@@ -33,7 +33,7 @@ class Text(NamedTuple):
 
 
 class YamlError(Exception):
-    """The text is not YAML; *line* is that of the file, 0 when the parser has none."""
+    """The text is not YAML; *line* is the line in the file, 0 if the parser reports none."""
 
     def __init__(self, message: str, line: int) -> None:
         super().__init__(message)
@@ -43,7 +43,7 @@ class YamlError(Exception):
 def split(text: str) -> list[Text]:
     """Return the documents of *text*, without those that hold comments only."""
     documents, start, line = [], 0, 1
-    text = text.replace("\n\ufeff", "\n")  # of files that were put together
+    text = text.replace("\n\ufeff", "\n")  # from concatenated files
     marks = [(mark.start(), mark.end()) for mark in _MARKER.finditer(text)]
     for mark_start, mark_end in [*marks, (len(text), len(text))]:
         body = text[start:mark_start]
@@ -77,7 +77,7 @@ def parse(text: str, first: int = 1, room: Room | None = None) -> object:
 
 
 def _explained(text: str, message: str) -> tuple[str, int]:
-    """Return what is wrong with *text*, and its line (from 1), 0 where the parser has none."""
+    """Return the error in *text* and its line (from 1), 0 if the parser reports none."""
     if conflict := _CONFLICT.search(text):
         return "a merge conflict is left here; settle it", text.count("\n", 0, conflict.start()) + 1
     if "unhashable" in message:

@@ -1,1 +1,1 @@
-"""Addresses, names, ports and protocols, as they are on the wire: what every other step speaks of. Pure."""
+"""Addresses, names, ports and protocols as on the wire; all other packages use them. Pure."""

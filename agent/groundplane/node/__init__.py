@@ -1,1 +1,1 @@
-"""What a node has besides its dataplanes: files, workloads' namespaces, and what people collect of it."""
+"""Parts of a node besides its dataplanes: files, workloads' namespaces, and the support bundle."""

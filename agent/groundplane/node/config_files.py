@@ -1,4 +1,4 @@
-"""A node's whole configuration as text: what `render` writes, and what the deploy puts in place."""
+"""A node's complete configuration as text: `render` writes it, and the deploy installs it."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What all nodes of a site say of themselves, side by side. Pure."""
+"""The reports of all nodes of a site, side by side. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
@@ -9,7 +9,7 @@ DECLARED: Final = "as declared"
 
 
 class NodeAnswer(NamedTuple):
-    """What a node said: its agent's *status*, or why there is none."""
+    """A node's answer: its agent's *status*, or why there is none."""
 
     status: Status | None
     running: bool = False
@@ -19,8 +19,8 @@ class NodeAnswer(NamedTuple):
 class NodeRow(NamedTuple):
     """A node as `groundplane status` shows it.
 
-    *lag* is for how many seconds the newest revision was in use elsewhere while it is not here, 0
-    where it is; None where the node does not say. *detail* is what is wrong, in the agent's words.
+    *lag* is for how many seconds the newest revision has been in use elsewhere but not here, 0 if
+    it is in use here; None if unknown. *detail* is the agent's error text.
     """
 
     node: str
@@ -66,7 +66,7 @@ def _row(node: str, answer: NodeAnswer, newest: Status | None, behind: float) ->
 
 
 def _state(answer: NodeAnswer, status: Status) -> tuple[str, str]:
-    """Return the worst of what is wrong, in a word or two, and the agent's own text of it."""
+    """Return the worst error, in a word or two, and the agent's own text of it."""
     if not answer.running:
         return "agent stopped", answer.error
     found = [

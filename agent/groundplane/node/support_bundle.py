@@ -1,4 +1,4 @@
-"""What a maintainer needs to see of a node, as files: `groundplane debug bundle`."""
+"""A node's diagnostic files for a maintainer: `groundplane debug bundle`."""
 
 import io
 import subprocess
@@ -157,7 +157,7 @@ def pack(files: Mapping[str, bytes]) -> bytes:
 
 
 def _said(command: Sequence[str], within: float) -> bytes:
-    """Return what *command* says, or why it says nothing."""
+    """Return the output of *command*, or why there is none."""
     program, *arguments = command
     if program == "groundplane":
         program, *arguments = own_command(*arguments)

@@ -1,4 +1,4 @@
-"""Connects a workload that has addresses of its own: namespace, veth pair, addresses, routes.
+"""Connects a workload that has its own addresses: namespace, veth pair, addresses, routes.
 
 Run as root by `groundplane-netns@<namespace>-<name>.service`, from the last good site that the
 agent keeps. Safe to run again, and after a crash in between.
@@ -48,7 +48,7 @@ def find(base: NodeBase, instance: str) -> LocalWorkload:
 
 
 def up(base: NodeBase, workload: LocalWorkload) -> None:
-    """Make namespace and link of *workload* as declared, whatever is there of them."""
+    """Create or repair the namespace and link of *workload* as declared."""
     name = workload.instance
     config = CONFIG_DIRECTORY / name
     config.mkdir(parents=True, exist_ok=True)

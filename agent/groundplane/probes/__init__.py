@@ -1,6 +1,6 @@
-"""Readiness probes: which workloads pass, found out by asking them.
+"""Readiness probes: checks that find out which workloads pass.
 
-`Prober` asks, `verdict` judges, `guard` says when the answer may be this node's own fault.
+`Prober` checks, `verdict` evaluates, `guard` detects failures that may be this node's own fault.
 """
 
 from groundplane.probes.guard import doubtful

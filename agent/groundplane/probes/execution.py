@@ -106,7 +106,7 @@ async def run(
 
 
 def refused(command: Sequence[str], allow_list: Path) -> str:
-    """Return why *command* is not to be run, or "".
+    """Return why *command* must not be run, or "".
 
     The list has the path of one program a line. List and programs, and every directory that leads
     to one, have to be root's, and writable by nobody else.
@@ -136,7 +136,7 @@ def _writable_by_others(file: Path) -> str:
 
 
 def _confine(namespace: int, uid: int, gid: int, cpu_s: int) -> None:
-    """Turn this process, which is forked and will be the program, into one that can do little."""
+    """Drop the privileges of this forked process before it executes the program."""
     _be_killed_first()  # it opens a file, which the limits may not allow
     if namespace >= 0:
         _call("setns", namespace, _CLONE_NEWNET)
@@ -276,16 +276,16 @@ _replies: Final = msgspec.json.Decoder(Reply)
 
 
 def _peer(writer: asyncio.StreamWriter) -> int:
-    """Return the user id of who is at the other end (unix(7), SO_PEERCRED)."""
+    """Return the user ID of the peer (unix(7), SO_PEERCRED)."""
     connected = writer.get_extra_info("socket")
     found = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     return int(struct.unpack("3i", found)[1])
 
 
 def helper_at(socket_path: Path) -> RunExec:
-    """Return what a `Prober` runs exec probes with: the helper that serves at *socket_path*.
+    """Return a function that runs a `Prober`'s exec probes by the helper at *socket_path*.
 
-    It raises OSError where that does not answer.
+    It raises OSError if the helper does not answer.
     """
 
     async def ask(probe: Probe) -> tuple[bool, str]:

@@ -1,4 +1,4 @@
-"""Whether failures are this node's own: it may be cut off, and all others as well as before. Pure."""
+"""Detects failures that may be this node's own: it may be cut off, and the others well. Pure."""
 
 from collections.abc import Callable, Collection, Mapping
 from collections.abc import Set as AbstractSet
@@ -18,7 +18,7 @@ def doubtful(
     fallen: AbstractSet[ProbeKey],
     services_of: Callable[[Collection[ProbeKey]], Collection[object]],
 ) -> frozenset[ProbeKey]:
-    """Return those of *fallen* that *node* should not believe unless it reaches something else.
+    """Return those of *fallen* that *node* should believe only if it reaches something else.
 
     *fallen* are *failing*, and are still in use; *stumbling* failed their last check. There is doubt
     when of all workloads of other nodes that passed until now more than half fail their last check, and

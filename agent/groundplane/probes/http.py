@@ -1,4 +1,4 @@
-"""httpGet: what is said and how the answer is judged (pkg/probe/http). Bytes only, no sockets.
+"""httpGet: the request and the evaluation of the answer (pkg/probe/http). Bytes only, no sockets.
 
 A status of 200 to 399 passes. Redirects are followed while they stay on the same host; one to
 another host passes, with a warning. Of the body 10 KiB are waited for and thrown away.
@@ -26,7 +26,7 @@ _OURS: Final = (("User-Agent", f"groundplane-probe/{__version__}"), ("Accept", "
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One GET: who is connected to, and what is asked there."""
+    """One GET request: the address to connect to, and the request's fields."""
 
     tls: bool
     address: str
@@ -45,7 +45,7 @@ class HttpRequest:
 
 
 class HttpAnswer:
-    """What comes back of one request, as far as it has."""
+    """The answer to one request, as far as received."""
 
     __slots__ = ("_body", "_buffer", "_chunked", "_length", "_request", "_status")
 
@@ -116,7 +116,7 @@ class HttpAnswer:
         return None
 
     def _complete(self) -> bool:
-        """Return whether as much of the body is here as is waited for."""
+        """Return whether as much of the body as needed was received."""
         most = BODY_BYTES if self._length is None else min(self._length, BODY_BYTES)
         return _last_chunk(self._body) if self._chunked else len(self._body) >= most
 
@@ -160,5 +160,5 @@ def _redirected(request: HttpRequest, location: str) -> HttpRequest | None:
 
 
 def _plain(path: str) -> str:
-    """Return *path* without what would end the request's first line."""
+    """Return *path* without characters that would end the request's first line."""
     return "".join(each if "!" <= each <= "~" else f"%{ord(each):02X}" for each in path)

@@ -28,14 +28,14 @@ _TEXTS: Final = {
 
 
 def of_error(number: int) -> ProbeOutcome:
-    """Return what the system's error *number* means for a check."""
+    """Return the outcome of a check that failed with the system's error *number*."""
     if number in _OURS:
         return ProbeOutcome(None, f"not checked: {os.strerror(number)}")
     return ProbeOutcome(passed=False, reason=_TEXTS.get(number) or os.strerror(number).lower())
 
 
 def of_tls_error(error: ssl.SSLError) -> ProbeOutcome:
-    """Return what a failed handshake means."""
+    """Return the outcome of a failed handshake."""
     what = (error.reason or str(error)).replace("_", " ").lower()
     return ProbeOutcome(passed=False, reason=f"TLS: {what}")
 

@@ -1,4 +1,4 @@
-"""`Prober`: asks all workloads, each at its time, and says whose verdict has changed.
+"""`Prober`: checks all workloads, each at its time, and reports changed verdicts.
 
 One agenda (a heap) has what is due and what has taken too long; one timer of the event loop, on a
 grid of 10 ms, wakes for it.
@@ -117,7 +117,7 @@ class Prober:
 
     @property
     def failing(self) -> frozenset[ProbeKey]:
-        """The workloads that do not pass, those included that have not been checked yet."""
+        """The workloads that do not pass, including those not checked yet."""
         return frozenset(self._failing)
 
     @property
@@ -126,7 +126,7 @@ class Prober:
         return frozenset(self._stumbling)
 
     def verdict(self, key: ProbeKey) -> Verdict | None:
-        """Return what is known of one workload; None when it is not probed."""
+        """Return the verdict of one workload; None if it is not probed."""
         watched = self._watched.get(key)
         return watched.verdict if watched else None
 
@@ -143,7 +143,7 @@ class Prober:
         return frozenset(key for key, each in watched if each and each.answered < since)
 
     def check_now(self, keys: Collection[ProbeKey]) -> None:
-        """Begin a check of each of *keys* at once; one that is under way is given up for it."""
+        """Start a check of each of *keys* at once; a running check is aborted for it."""
         for each in filter(None, map(self._watched.get, keys)):
             if each.check is not None:
                 self._in_flight -= 1
@@ -229,7 +229,7 @@ class Prober:
         heappush(self._agenda, (when, each.due, each, None))
 
     def _wake(self) -> None:
-        """Do what the agenda has for now."""
+        """Do the due work of the agenda."""
         self._timer = None
         now = self._loop.time()
         while self._agenda and self._agenda[0][0] <= now:
@@ -244,7 +244,7 @@ class Prober:
         self._go_on()
 
     def _go_on(self) -> None:
-        """Start what waits, as far as there is room, and wake again when it is time."""
+        """Start waiting checks up to the limit, and schedule the next wake-up."""
         while self._waiting and self._in_flight < self._most:
             each = self._waiting.popleft()
             if self._watched.get(each.key) is each and each.check is None:

@@ -1,4 +1,4 @@
-"""Whether this node reaches anybody: its gateways, its peers. Needs no privilege."""
+"""Checks whether this node reaches any gateway or peer. Needs no privilege."""
 
 import asyncio
 import socket

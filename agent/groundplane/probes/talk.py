@@ -31,7 +31,7 @@ _ENDLESS: Final = ProbeOutcome(passed=False, reason="an answer without end")
 
 
 def conversation(probe: Probe) -> Conversation:
-    """Return the check of *probe*, which is none of exec, before its first step."""
+    """Return the check of *probe*, which is not an exec probe, before its first step."""
     if probe.kind == "tcp":
         return _tcp(probe)
     if probe.kind == "grpc":
@@ -89,7 +89,7 @@ def _grpc(probe: Probe) -> Conversation:
 
 
 def _heard(channel: "Plain | Tls", answer: HttpAnswer) -> Waiting[ProbeOutcome | HttpRequest]:
-    """Give what comes to *answer*, until it says how that ends."""
+    """Feed received data to *answer* until it has a result."""
     left = _ANSWER_BYTES
     while left > 0:
         data = yield from channel.receive()
@@ -100,7 +100,7 @@ def _heard(channel: "Plain | Tls", answer: HttpAnswer) -> Waiting[ProbeOutcome |
 
 
 class Plain:
-    """What is sent and received over a connected socket as it is."""
+    """A channel without TLS over a connected socket."""
 
     def __init__(self, opened: socket.socket) -> None:
         self._socket = opened

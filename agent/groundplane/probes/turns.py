@@ -1,4 +1,4 @@
-"""Whose command of an exec probe runs when: sixteen at a time, one of a workload.
+"""Scheduling of exec probe commands: sixteen at a time, one per workload.
 
 Workloads whose last command did not end in time share half of the places, so those that hang,
 however many there are, leave room for all others.

@@ -1,4 +1,4 @@
-"""What checks come to: the thresholds of a container's probe, and damping. Pure.
+"""Evaluation of checks: the thresholds of a container's probe, and damping. Pure.
 
 A workload that was never checked is not ready until enough checks in a row passed, as in
 Kubernetes (prober/worker.go). Damping is ours: one that failed more than three times within ten
@@ -31,7 +31,7 @@ class State(NamedTuple):
 
 
 def after(state: State, probe: Probe, now: float, *, passed: bool) -> State:
-    """Return what *state* becomes by a check that ended at *now*."""
+    """Return the state after *state* and a check that ended at *now*."""
     if not passed:
         return _after_failure(state, probe, now)
     if state.passing:

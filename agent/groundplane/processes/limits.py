@@ -1,7 +1,7 @@
-"""Limits of a process that reads what others wrote: hostile input costs that process, not the node.
+"""Limits of a process that reads untrusted input: hostile input costs that process, not the node.
 
-A process that spends its CPU time says what it was doing: the limit that only warns is below the one
-that kills. The kernel takes a child of the agent before anything else when memory runs out.
+A process that exceeds its CPU time says what it was doing: the limit that only warns is below the
+one that kills. When memory runs out, the kernel kills a child of the agent first.
 """
 
 import resource
@@ -30,7 +30,7 @@ def doing(step: str) -> None:
 
 
 def memory_limit() -> int:
-    """Return how many bytes a process may have: half of what the machine has, at most MOST_BYTES.
+    """Return how many bytes a process may use: half of the machine's memory, at most MOST_BYTES.
 
     A machine or control group with little memory has LEAST_BYTES for it.
     """
@@ -97,7 +97,7 @@ def _lower(which: int, now: tuple[int, int], most: int) -> None:
 
 
 def out_of_memory() -> str:
-    """Return what to say when memory was not enough."""
+    """Return the message for insufficient memory."""
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     limit = f"the {soft >> 20} MiB that it may have" if soft >= 0 else "there is"
     return f"more memory is needed than {limit}{_while()}"

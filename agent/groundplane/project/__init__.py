@@ -1,4 +1,4 @@
-"""`project`: the site as one node has to see it, split into parts that are rendered one by one.
+"""`project`: one node's view of the site, split into parts that are rendered one by one.
 
 A part is a frozen value, and no two parts render to the same kernel object or record. Comparing
 parts finds what to rewrite after a change, at a cost proportional to the change.

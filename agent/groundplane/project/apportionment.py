@@ -1,8 +1,8 @@
 """Slots: numbers shared out among endpoints; a connection draws one. Pure, whole numbers only.
 
-A service port's endpoints stand in numbered slots. Drawn at random, each endpoint has as many
-slots as its weight says (`share_out`). With consistent hashing the client's address gives the
-number, and each slot goes to the endpoint with the highest score for it (`hash_table`).
+A service port has numbered slots for its endpoints. With random draws, each endpoint has slots in
+proportion to its weight (`share_out`). With consistent hashing, the client's address selects the
+slot, and each slot belongs to the endpoint with the highest score for it (`hash_table`).
 """
 
 import hashlib
@@ -19,11 +19,12 @@ _WORDS: Final = struct.Struct(f">{HASH_SLOTS}I")
 
 
 def share_out(weights: Sequence[int]) -> list[int]:
-    """Return how many slots each endpoint has; as many as there are endpoints where all are equal.
+    """Return the number of slots of each endpoint; one each if all weights are equal.
 
-    Exact where the weights, divided by what they have in common, sum up to WEIGHT_SLOTS or less, or
-    to four slots an endpoint; else rounded to that many slots, by largest remainder, with one slot
-    at least for each weight above 0. All weights 0 count as equal: something has to answer.
+    Exact if the weights, divided by their greatest common divisor, sum to at most WEIGHT_SLOTS or
+    four slots per endpoint; else rounded to that many slots, by largest remainder, with at least
+    one slot for each weight above 0. If all weights are 0, they count as equal: something must
+    answer.
     """
     total = sum(weights)
     if not total:
@@ -53,14 +54,14 @@ def _rounded(weights: Sequence[int], size: int) -> list[int]:
     return shares
 
 
-# Behind a target in what is hashed, as in the first version: another hash would move clients.
+# Appended to a target before hashing, as in the first version: another hash would move clients.
 _HASHED: Final = bytes(2)
 
 
 def hash_table(names: Sequence[bytes], weights: Sequence[int]) -> list[int]:
     """Return the index into *names* for each of the HASH_SLOTS slots (rendezvous hashing).
 
-    A slot goes to the endpoint whose hash for it is highest, so an endpoint that goes gives its
+    A slot belongs to the endpoint with the highest hash for it, so a removed endpoint leaves its
     own slots to the others and moves no other slot (Thaler and Ravishankar, 1998); weights as in
     "weighted rendezvous hashing" (Schindelhauer and Schomaker, 2005).
     """
@@ -88,7 +89,7 @@ def _scores(name: bytes, weight: int) -> list[float]:
 
 
 def numbers(names: Sequence[bytes], size: int) -> dict[bytes, int]:
-    """Return a number below *size* for each of *names*, all different, whatever their order.
+    """Return a distinct number below *size* for each of *names*, independent of their order.
 
     Adding or removing a name changes the number of another only where their hashes collide.
     """

@@ -7,7 +7,7 @@ from groundplane.site import compiled
 
 
 def dsr_addresses(site: compiled.Site, way: Forwarding, own: Collection[str]) -> tuple[str, ...]:
-    """Return the services' addresses that nodes of *site* send by *way* to *own* ones, in order.
+    """Return the service addresses that nodes of *site* forward by *way* to *own* ones, in order.
 
     Draining and unready endpoints count: they answer packets already on their way.
     """

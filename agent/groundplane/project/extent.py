@@ -12,11 +12,11 @@ class All:
     """Every part may differ."""
 
     def keys(self, every: Collection[PartKey]) -> Collection[PartKey]:
-        """Return the keys of the parts that may differ, of *every* one there is."""
+        """Return the keys of the parts that may differ, from all keys *every*."""
         return every
 
     def service_keys(self, every: Collection[Key]) -> Collection[Key]:
-        """Return the services that may differ, of *every* one there is."""
+        """Return the services that may differ, from all services *every*."""
         return every
 
 
@@ -36,7 +36,7 @@ class Only:
 
 @dataclass(frozen=True)
 class Repair:
-    """Nothing is new: apply again what other programs changed, or what was refused."""
+    """Nothing is new: reapply objects that other programs changed, or that were refused."""
 
     def keys(self, _every: Collection[PartKey]) -> Collection[PartKey]:
         return ()
@@ -49,7 +49,7 @@ Extent = All | Only | Repair
 
 
 def both(one: Extent, other: Extent) -> Extent:
-    """Return the extent of a change that makes both changes."""
+    """Return the extent of both changes together."""
     match one, other:
         case (All(), _) | (_, All()):
             return All()

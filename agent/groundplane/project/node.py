@@ -38,7 +38,7 @@ _OVERHEAD: Final = {
 
 
 def project(site: compiled.Site, node: str, failing: Failing) -> NodeState:
-    """Return what *node* has to do; GroundplaneError when the site has no such node."""
+    """Return the state of *node*; GroundplaneError if the site has no such node."""
     base, place = project_base(site, node), place_of(site, node)
     services = (project_service(each, place, failing) for each in site.services)
     by_node: dict[str, list[compiled.Workload]] = defaultdict(list)
@@ -48,13 +48,13 @@ def project(site: compiled.Site, node: str, failing: Failing) -> NodeState:
 
 
 def node_workloads(workloads: Sequence[compiled.Workload]) -> NodeWorkloads:
-    """Return *workloads*, all those of a node, as one part."""
+    """Return *workloads*, all of one node, as one part."""
     addresses = tuple((each.namespace, each.addresses) for each in workloads)
     return NodeWorkloads(workloads[0].node, addresses)
 
 
 def place_of(site: compiled.Site, node: str) -> Place:
-    """Return the place that *node* is; GroundplaneError when the site has no such node."""
+    """Return the place of *node*; GroundplaneError if the site has no such node."""
     return Place(node, _node(site, node).zone)
 
 
@@ -142,7 +142,7 @@ def _members(service: compiled.Service, chosen: Sequence[int]) -> tuple[Member, 
 
 
 def project_base(site: compiled.Site, name: str) -> NodeBase:
-    """Return all of *name* but its services; GroundplaneError when the site has no such node."""
+    """Return the base of the node *name*; GroundplaneError if the site has no such node."""
     node = _node(site, name)
     return NodeBase(
         name=name,
@@ -188,7 +188,7 @@ def _peer(overlay: compiled.Overlay | None, node: compiled.Node, other: compiled
 
 
 def overhead(overlay: compiled.Overlay, node: compiled.Node) -> int:
-    """Return the bytes that *overlay* adds to a packet that *node* sends to another's workload."""
+    """Return the bytes that *overlay* adds to a packet from *node* to another node's workload."""
     return _OVERHEAD[overlay.mode, family_of(node.addresses[0])]
 
 
@@ -201,7 +201,7 @@ def _node(site: compiled.Site, name: str) -> compiled.Node:
 
 
 def capacities(sizes: Sizes) -> Sizes:
-    """Return the sizes to declare for maps that have to hold *sizes*."""
+    """Return the sizes to declare for maps that must hold *sizes*."""
     return Sizes(*(capacity(size) for size in msgspec.structs.astuple(sizes)))
 
 
@@ -218,13 +218,13 @@ def capacity(elements: int) -> int:
 
 
 def local_workload(namespace: str, name: str, addresses: tuple[str, ...]) -> LocalWorkload:
-    """Return how a node connects the workload of that name, the same at every boot."""
+    """Return how a node connects the workload *name*; the same at every boot."""
     interface, mac = interface_name(namespace, name), _mac(f"workload/{namespace}/{name}")
     return LocalWorkload(namespace, name, interface, mac, addresses)
 
 
 def _mac(seed: str) -> str:
-    """Return a locally administered address, always the same for *seed*."""
+    """Return a locally administered hardware address, determined by *seed*."""
     return "02:" + hashlib.sha256(seed.encode()).digest()[:5].hex(":")
 
 

@@ -1,4 +1,4 @@
-"""A changed copy of an immutable mapping, at the cost of the change and not of the whole."""
+"""Changed copies of an immutable mapping, at a cost proportional to the change."""
 
 from collections.abc import Hashable, Mapping
 from typing import TypeVar
@@ -10,7 +10,7 @@ V = TypeVar("V")
 
 
 def changed(mapping: Map[K, V], changes: Mapping[K, V | None]) -> Map[K, V]:
-    """Return *mapping* with *changes*; None removes a key, whether it is there or not."""
+    """Return *mapping* with *changes*; None removes a key, even a missing one."""
     new = mapping.mutate()
     for key, value in changes.items():
         if value is None:

@@ -10,7 +10,7 @@ Failing = AbstractSet[tuple[str, str]]  # namespace and name of each workload wh
 
 
 class Place(NamedTuple):
-    """Where traffic is seen from: a node and its zone, "" for none."""
+    """Where traffic starts: a node and its zone, "" for none."""
 
     node: str
     zone: str
@@ -32,11 +32,11 @@ class SelectedEndpoints(NamedTuple):
 def select_endpoints(
     service: compiled.Service, place: Place, failing: Failing
 ) -> SelectedEndpoints:
-    """Return the endpoints of *service* as they count at *place*.
+    """Return the endpoints of *service* selected at *place*.
 
-    Ready ones; if there is none, those that are serving and terminating (KEP-1669). The choice is
-    made apart for the node's own endpoints. With publishNotReadyAddresses all count as ready; where
-    the probes of all fail, and the service keeps its last endpoints, all count as if none did.
+    Ready ones; if there are none, those that are serving and terminating (KEP-1669). The node's own
+    endpoints are selected separately. With publishNotReadyAddresses, all count as ready; if all
+    probes fail and the service keeps its last endpoints, all count as if no probe failed.
     """
     endpoints = service.endpoints
     passing: Sequence[int] = range(len(endpoints))
@@ -53,7 +53,7 @@ def select_endpoints(
 def select_again(
     service: compiled.Service, place: Place, chosen: SelectedEndpoints, having: Sequence[object]
 ) -> SelectedEndpoints:
-    """Return *chosen* selected again among only the endpoints *having* something: a family, a port.
+    """Return *chosen* selected again among only the endpoints *having* a family or port.
 
     Endpoints are selected per family and port, as in an EndpointSlice: an endpoint that lacks the
     family or port must not displace one that has it.
@@ -95,7 +95,7 @@ def _at(endpoints: compiled.Endpoints, among: Sequence[int], place: Place) -> li
 def _preferred(endpoints: compiled.Endpoints, ready: Sequence[int], place: Place) -> Sequence[int]:
     """Return those of *ready* that hints prefer here: by node, else by zone, else all.
 
-    A kind of hint counts only where every ready endpoint carries one and one names this place
+    A kind of hint counts only if every ready endpoint has one and at least one names this place
     (pkg/proxy/topology.go, CategorizeEndpoints).
     """
     for hints, here in ((endpoints.for_nodes, place.node), (endpoints.for_zones, place.zone)):

@@ -1,4 +1,4 @@
-"""Who may reach the load-balancer addresses of a service, as one node sees it. Pure."""
+"""Sources that may reach a service's load-balancer addresses, as one node sees them. Pure."""
 
 from groundplane.net.address import BITS, contains, family_of
 from groundplane.net.protocols import Family
@@ -6,7 +6,7 @@ from groundplane.project.state import NodeBase, VirtualService
 
 
 def allowed_sources(base: NodeBase, service: VirtualService, family: Family) -> list[str]:
-    """Return the ranges of *family* that loadBalancerSourceRanges lets in.
+    """Return the ranges of *family* that loadBalancerSourceRanges allows.
 
     A node that has a load-balancer address itself uses it as its source address, so that address is
     allowed if the ranges include the node (kube-proxy: allowFromNode).

@@ -1,4 +1,4 @@
-"""What one node must do, as frozen values."""
+"""The desired state of one node, as frozen values."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ class Peer(msgspec.Struct, frozen=True):
 class LocalWorkload(msgspec.Struct, frozen=True):
     """A workload that this node connects by a veth pair *interface* on its bridge.
 
-    *mac* is the hardware address of its own end, the only one that it may send from.
+    *mac* is the hardware address of the workload's end, the only one that it may send from.
     """
 
     namespace: str
@@ -57,7 +57,7 @@ class LocalWorkload(msgspec.Struct, frozen=True):
 
 
 class NodeBase(msgspec.Struct, frozen=True):
-    """Everything about the node but its services. Per-family tuples have the primary one first."""
+    """All of the node's state but its services. Per-family tuples have the primary family first."""
 
     name: str
     domain: str
@@ -82,14 +82,14 @@ class NodeBase(msgspec.Struct, frozen=True):
     tls_server_name: str = ""
     dnssec: bool = False
     overlay: Overlay | None = None
-    mtu: int = DEFAULT_MTU  # of the bridge: the uplink's less what the overlay adds
+    mtu: int = DEFAULT_MTU  # of the bridge: the uplink's minus the overlay's overhead
     proxy_mode: str = DEFAULT_MODE
     ipvs: Ipvs = Ipvs()
     draining: bool = False
 
 
 class Member(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An endpoint as a headless service's names show it; *label* is its hostname or dashed address."""
+    """An endpoint in a headless service's names; *label* is its hostname or dashed address."""
 
     label: str
     address: str
@@ -97,13 +97,13 @@ class Member(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Targets(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Where one port of a service leads, in one family.
+    """The targets of one port of a service, in one family.
 
-    A target is packed: its address and its port, in network order. *cluster* are those that new
-    connections go to, *local* those of them where a policy says Local; each stands there as often as
-    its weight says, or once for each slot of the table of a service with consistent hashing. *serving*
-    are those whose established flows go on: for UDP and SCTP, where it is not *cluster*. *numbers* are
-    those of a service with session affinity, of all targets that the catalog has, by target.
+    A target is packed: its address and its port, in network order. *cluster* are the targets of new
+    connections, *local* those under policy Local; each is repeated according to its weight, or once
+    for each slot of the table of a service with consistent hashing. *serving* are the targets whose
+    established flows continue: for UDP and SCTP, if they differ from *cluster*. *numbers* has, for
+    a service with session affinity, the number of each target in the catalog.
     """
 
     cluster: tuple[bytes, ...] = ()
@@ -133,9 +133,10 @@ class VirtualPort(msgspec.Struct, frozen=True, gc=False):
 class VirtualService(msgspec.Struct, frozen=True, gc=False):
     """A service on this node; fields as in `site.compiled.Service`.
 
-    *members* are kept for headless services only, for their names; *local_endpoints* are, by
-    family, what a health check node port reports. *dsr_workloads* are the addresses of this node's
-    workloads that answer by the service's own ones, where *forwarding* leaves those as they are.
+    *members* are kept for headless services only, for their names; *local_endpoints* has, by
+    family, the number that a health check node port reports. *dsr_workloads* are the addresses of
+    this node's workloads that answer from the service's addresses, if *forwarding* does not
+    translate those.
     """
 
     namespace: str
@@ -164,7 +165,7 @@ class VirtualService(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def lacks_local_endpoints(self) -> bool:
-        """Whether a Local policy leaves one of its ports no endpoint here, though some are elsewhere."""
+        """Whether policy Local leaves a port without endpoints here, but not everywhere."""
         ways = (way for port in self.ports for way in (port.ipv4, port.ipv6))
         return (self.internal_local or self.external_local) and any(
             way.cluster and not way.local for way in ways
@@ -172,7 +173,7 @@ class VirtualService(msgspec.Struct, frozen=True, gc=False):
 
 
 class NodeWorkloads(msgspec.Struct, frozen=True, gc=False):
-    """The workloads of any node that have addresses of their own: namespace and addresses of each."""
+    """One node's workloads with their own addresses: namespace and addresses of each."""
 
     node: str
     addresses: tuple[tuple[str, tuple[str, ...]], ...]
@@ -186,7 +187,7 @@ Part = NodeBase | VirtualService | NodeWorkloads
 
 
 def subject_of(part: Part) -> str:
-    """Return what a person calls *part*: kind and name of its document."""
+    """Return the readable name of *part*: kind and name of its document."""
     match part:
         case VirtualService():
             return f"Service/{part.namespace}/{part.name}"

@@ -1,6 +1,6 @@
-"""Targets: the chosen endpoints of a service as packed addresses and ports.
+"""Targets: the selected endpoints of a service as packed addresses and ports.
 
-Flat code, since it sees every endpoint of the site.
+The code is flat for speed, since it processes every endpoint of the site.
 """
 
 import struct
@@ -29,7 +29,7 @@ def targets(
         return [Targets()] * len(service.ports)
     addresses = _struct(width, len(endpoints)).unpack(packed)
     whole = bytes(width) not in addresses
-    # An endpoint without a slot (of weight 0, or one of many that are hashed) keeps its flows.
+    # An endpoint without a slot (weight 0, or one of many with consistent hashing) keeps its flows.
     slotless = 0 in endpoints.weights or service.consistent_hash
     found = []
     for port, target in zip(service.ports, endpoints.targets, strict=True):
@@ -55,12 +55,12 @@ def targets(
 
 @lru_cache(maxsize=1024)
 def _struct(width: int, count: int) -> struct.Struct:
-    """Return what splits *count* packed addresses; several times as fast as slicing."""
+    """Return a Struct that splits *count* packed addresses; several times as fast as slicing."""
     return struct.Struct(f"{width}s" * count)
 
 
 def _partial(addresses: Sequence[bytes], target: int | tuple[int, ...]) -> list[bytes]:
-    """Return each endpoint's target, b"" for one without address or port."""
+    """Return each endpoint's target; b"" for one without an address or port."""
     none = bytes(len(addresses[0]))
     ports = (target,) * len(addresses) if isinstance(target, int) else target
     return [
@@ -70,7 +70,7 @@ def _partial(addresses: Sequence[bytes], target: int | tuple[int, ...]) -> list[
 
 
 def _distinct(every: list[bytes], chosen: Sequence[int]) -> tuple[bytes, ...]:
-    """Return the targets of those of *every* endpoint that *chosen* points to, each once.
+    """Return the distinct targets in *every* at the indices *chosen*.
 
     Two endpoints at one address and port (workloads of one host network) are one target.
     """

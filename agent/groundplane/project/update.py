@@ -1,4 +1,4 @@
-"""The next NodeState after a change of the site or of health, at the cost of the services concerned."""
+"""The next NodeState after a change of the site or of health, at the cost of the dirty services."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -23,12 +23,12 @@ from groundplane.site.snapshot import Snapshot, changed_workloads
 
 
 def project_snapshot(snapshot: Snapshot, node: str, failing: Failing) -> NodeState:
-    """Return what *node* has to do; GroundplaneError when the site has no such node."""
+    """Return the state of *node*; GroundplaneError if the site has no such node."""
     return project_services(snapshot, project_base(snapshot.site(node), node), failing)
 
 
 def project_services(snapshot: Snapshot, base: NodeBase, failing: Failing) -> NodeState:
-    """Return what the node of *base*, a base made from *snapshot*, has to do."""
+    """Return the state of the node of *base*, which was made from *snapshot*."""
     place = place_of(snapshot.head, base.name)
     services = (project_service(each, place, failing) for each in snapshot.every_service())
     return NodeState.of(base, services, map(node_workloads, snapshot.every_node_workloads()))
@@ -69,7 +69,7 @@ def _base(known: NodeBase, old: Snapshot, new: Snapshot) -> NodeBase:
 def update(
     state: NodeState, snapshot: Snapshot, keys: Iterable[Key], failing: Failing
 ) -> NodeState:
-    """Return *state* with the services *keys* as *snapshot* and *failing* make them."""
+    """Return *state* with the services *keys* projected again from *snapshot* and *failing*."""
     place = place_of(snapshot.head, state.base.name)
     changes: dict[Key, VirtualService | None] = {}
     for key in keys:
@@ -79,7 +79,7 @@ def update(
 
 
 class WorkloadIndex:
-    """Which services each workload may answer for, by namespace and name."""
+    """Index of the services that each workload may answer for, by namespace and name."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._services: dict[str, dict[str, tuple[Key, ...]]] = defaultdict(dict)

@@ -24,16 +24,16 @@ def _rules(mode: str) -> tuple[Rules, ...]:
 
 
 def planes_of_the_proxies() -> list[Dataplane[Any, Any]]:
-    """Return the dataplanes that translate services' packets, in the order of their writes.
+    """Return the dataplanes that translate services' packets, in write order.
 
-    A mode's own are before the rules, which lead packets to them.
+    A mode's own dataplanes precede the rules, which lead packets to them.
     """
     own = [make() for each in proxies() for make in each.planes.values()]
     return [*own, Nftables(rules_of)]
 
 
 def planes(flows: StaleFlows) -> list[Dataplane[Any, Any]]:
-    """Return the dataplanes of a node but DNS, in the order of their writes."""
+    """Return all dataplanes of a node except DNS, in write order."""
     return [Links(), *planes_of_the_proxies(), flows]
 
 
@@ -43,7 +43,7 @@ def names_of_the_proxies() -> set[str]:
 
 
 def files_of(state: NodeState) -> dict[str, str]:
-    """Return the files of the ruleset, and of what else the proxy mode needs, by their names."""
+    """Return the ruleset's file and any others that the proxy mode needs, by name."""
     rules, elements = rules_of(state.base), dict[bytes, bytes]()
     for part in state.parts:
         for each in rules:

@@ -1,4 +1,4 @@
-"""`Proxy`: all that depends on a node's proxy mode, one value for each mode."""
+"""`Proxy`: everything that depends on a node's proxy mode, one value for each mode."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from groundplane.dataplanes.nftables import Rules
 
 Feature = Literal["affinity", "consistent hash", "forwarding"]
-Setting = tuple[str, str]  # the command that asks whether it is made, and the one that makes it
+Setting = tuple[str, str]  # the command that checks it, and the one that makes it
 
 
 class Features(NamedTuple):
-    """What a service asks of a proxy mode, as far as modes differ in it.
+    """The features that a service requires of a proxy mode, where modes differ.
 
     *mixed*: other nodes of the site have another mode.
     """
@@ -35,14 +35,14 @@ class Features(NamedTuple):
 
 
 class Openings(NamedTuple):
-    """What the firewalls of a node's host have to let through for a mode, or no longer."""
+    """What the firewalls on a node's host must allow for a mode, or must no longer allow."""
 
     firewalld: tuple[Setting, ...] = ()
     ufw: tuple[Setting, ...] = ()
 
 
 class Leftover(NamedTuple):
-    """Something of ours in the kernel: what it is, and how it is removed."""
+    """An object of ours in the kernel: what it is, and how to remove it."""
 
     what: str
     remove: Callable[[], None]
@@ -62,15 +62,15 @@ def _no_openings(*_: object) -> Openings:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Proxy:
-    """A proxy mode. What needs the kernel or a template is imported by the function that needs it."""
+    """A proxy mode. Functions import the modules that need the kernel or a template themselves."""
 
     name: str
 
     # ---- the catalog ----
     unsupported: Callable[[Features], Iterator[tuple[Feature, str]]] = _nothing
-    """What of a service is otherwise on nodes with this mode: the feature, and what is otherwise."""
+    """The features of a service that differ on nodes with this mode: feature and difference."""
     forwards: bool = False
-    """Whether it can send packets to an endpoint as they are: `groundplane/ipvs-forwarding`."""
+    """Whether it can forward packets to an endpoint untranslated: `groundplane/ipvs-forwarding`."""
     describe: Callable[[Site, Service, str], Iterator[tuple[str, str]]] = _nothing
     """Rows of `describe service`; the text says on which nodes, "" for all."""
 
@@ -80,28 +80,28 @@ class Proxy:
     sysctls: Mapping[str, int] = field(default_factory=dict)
     openings: Callable[[NodeBase, Exposed], Openings] = _no_openings
     no_openings: Callable[[], Openings] = _no_openings
-    """What takes the openings away again."""
+    """The settings that close the openings again."""
 
     # ---- the kernel ----
     owns: tuple[str, ...] = ()
-    """The names of kernel/owned.py that are this mode's alone."""
+    """The names in kernel/owned.py that only this mode uses."""
     rules: Callable[[], "Rules | None"]
     """The rules that share a transaction with the plumbing, if the mode has any."""
     planes: Mapping[str, Callable[[], "Dataplane[Any, Any]"]] = field(default_factory=dict)
-    """Dataplanes of its own by their names. They see states of every mode, and hold nothing in others."""
+    """Its own dataplanes, by name. They see states of every mode, but are empty in other modes."""
     files: Callable[[NodeState], Mapping[str, str]] = _no_files
     """Files of a node's configuration besides nftables.nft, by their names."""
     leftovers: Callable[[NodeBase | None], Iterator[Leftover]] = _nothing
-    """What is there and its own besides nftables' tables; None where no site is kept."""
+    """Its objects on the node besides nftables tables; the base is None if no site is stored."""
 
     # ---- who watches ----
     synced_by: str = "nftables"
     """The dataplane whose writes are syncs in kube-proxy's metrics."""
     labels: Mapping[int, str] = field(default_factory=dict)
-    """Labels of connections, and what rules of others do that set one."""
+    """Connection labels, and the effect of another program's rule that sets one."""
     test_packets: Callable[[NodeBase, Examples, Exposed], Iterator[SamplePacket]] = _nothing
-    """The packets to and from services that other rules have to let pass."""
+    """The packets to and from services that other rules must accept."""
     findings: Callable[[NodeBase, Facts, Exposed, Ruleset | None], Iterator[Finding]] = _nothing
-    """What `doctor` finds, on nodes of every mode."""
+    """The findings of `doctor`, on nodes of every mode."""
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Commands of the support bundle, by the names of their files."""
+    """Commands of the support bundle, by the name of their output file."""

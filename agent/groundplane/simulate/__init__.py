@@ -1,4 +1,4 @@
-"""What the rules do with one packet, computed as the kernel computes it. Pure."""
+"""Simulation of the rules for one packet, with the kernel's results. Pure."""
 
 from groundplane.simulate.simulator import Outcome, Packet, ServiceFrontend, Simulator, Target
 

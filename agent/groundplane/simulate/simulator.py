@@ -1,7 +1,7 @@
 """`simulate`: what happens to the first packet of a connection on a node. Pure.
 
-The meaning of services, told of a NodeState and not of a ruleset: a proxy dataplane is right when
-real packets fare as it says here, and what a user is told rests on the same.
+This defines the meaning of services from a NodeState, not from a ruleset: a proxy dataplane is
+correct if real packets have the outcome computed here. User-facing explanations use the same code.
 """
 
 from collections.abc import Iterator, Mapping
@@ -43,7 +43,7 @@ class ServiceFrontend(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What becomes of a packet.
+    """The outcome of a packet.
 
     *targets* are the places that it may be sent to, each with whether its source becomes the
     node's; *frontend* is the service port that it asked, None where it asked none; *reason* says
@@ -77,7 +77,7 @@ class Simulator:
                         self._frontends[where] = ServiceFrontend(service, port, "node port")
 
     def run(self, packet: Packet) -> Outcome:
-        """Return what becomes of *packet*, whoever kept an affinity to what before."""
+        """Return the outcome of *packet*, ignoring existing session affinity."""
         destination = canonical(packet.destination)
         frontend = self._frontends.get((destination, packet.protocol, packet.port))
         if frontend is not None:

@@ -1,1 +1,1 @@
-"""The compiled site: what a node's agent works from, and no document any more. Pure."""
+"""The compiled site: the input of a node's agent, independent of documents. Pure."""

@@ -9,7 +9,7 @@ _PROBE: Final = "!"  # no namespace begins with it, and it comes before all of t
 
 
 class Kind(IntEnum):
-    """What a line is of, in the order in which a snapshot has them."""
+    """The kind of a line, in the order of a snapshot."""
 
     WORKLOADS = 0  # of a node: it has no namespace
     PROBE = 1  # of a workload
@@ -43,7 +43,7 @@ class LineKey(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Some lines, the first of them that of *first*, and the entry in the header that tells of them."""
+    """Some lines, starting with that of *first*, and their entry in the header."""
 
     entry: bytes
     first: LineKey

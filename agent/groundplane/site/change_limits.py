@@ -1,8 +1,9 @@
-"""How much one change of the site may do at once, before somebody has to mean it. Pure.
+"""Limits of one change of the site; a larger change needs explicit consent. Pure.
 
-A branch merged the wrong way, a directory that was moved, ranges changed under running services,
-a label that no selector has any more: all of them compile, and are held back on every node. The
-limits are those of the new site, so the commit that means it says so: `Cluster.spec.changeLimits`.
+A branch merged the wrong way, a moved directory, ranges changed under running services, a label
+that no selector matches any more: all of these compile, and are held back on every node. The limits
+are those of the new site, so an intended change raises them in the same commit:
+`Cluster.spec.changeLimits`.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -12,7 +13,7 @@ from groundplane.site.blocks import Key
 from groundplane.site.compiled import ChangeLimits, Service
 from groundplane.site.snapshot import Snapshot
 
-AT_LEAST: Final = 10  # services or endpoints: what takes away fewer is never held back
+AT_LEAST: Final = 10  # services or endpoints: a change that removes fewer is never held back
 AT_LEAST_EMPTIED: Final = 3  # services
 _NAMED: Final = 5
 
@@ -20,7 +21,7 @@ Pair = tuple[Service | None, Service | None]
 
 
 def held_back(old: Snapshot, new: Snapshot, keys: Collection[Key]) -> str:
-    """Return why *new*, which differs from *old* in the services *keys*, is not to be used, or ""."""
+    """Return why *new*, which differs from *old* in the services *keys*, is held back, or ""."""
     pairs = {key: (old.service(key), new.service(key)) for key in keys}
     limits = new.head.change_limits
     reasons = []
@@ -49,7 +50,7 @@ def held_back(old: Snapshot, new: Snapshot, keys: Collection[Key]) -> str:
 
 
 def _of_endpoints(old: Snapshot, pairs: Mapping[Key, Pair], limits: ChangeLimits) -> Iterator[str]:
-    """Yield what is beyond the limits for endpoints of services that stay."""
+    """Yield the exceeded limits for endpoints of services that stay."""
     counts = {
         key: (_serving(before), _serving(after))
         for key, (before, after) in pairs.items()
@@ -58,7 +59,7 @@ def _of_endpoints(old: Snapshot, pairs: Mapping[Key, Pair], limits: ChangeLimits
     lost = sum(max(0, before - after) for before, after in counts.values())
     emptied = [key for key, (before, after) in counts.items() if before and not after]
     if lost < AT_LEAST and len(emptied) < AT_LEAST_EMPTIED:
-        return  # which most changes are: the whole site need not be counted
+        return  # the common case: the whole site need not be counted
     every = [count for each in old.every_service() if (count := _serving(each))]
     if lost >= AT_LEAST and 100 * lost > limits.removed_endpoints * sum(every):
         yield (
@@ -73,7 +74,8 @@ def _of_endpoints(old: Snapshot, pairs: Mapping[Key, Pair], limits: ChangeLimits
 
 
 def _serving(service: Service) -> int:
-    """Return how many endpoints of *service* take connections by its documents, or would if need be."""
+    """Return how many endpoints of *service* take connections, or would as a last resort, by its
+    documents."""
     endpoints = service.endpoints
     if service.publish_not_ready or not endpoints.conditions:
         return len(endpoints)
@@ -91,7 +93,7 @@ def _beyond(some: Collection[Key], percent: int, of_all: int) -> bool:
 
 
 def _is_renumbered(pair: Pair) -> bool:
-    """Return whether a service loses an address that it had."""
+    """Return whether a service loses an address."""
     before, after = pair
     return bool(before and after and not {*before.cluster_ips} <= {*after.cluster_ips})
 

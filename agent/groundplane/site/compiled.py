@@ -1,8 +1,8 @@
-"""The compiled site: what the documents come to, with addresses given and selectors matched.
+"""The compiled site: the documents with addresses allocated and selectors matched.
 
-This is what a node's agent works from, kept as lines of JSON (`snapshot`). The endpoints of a
-service are columns, not rows: 100,000 of them are decoded and projected in a twentieth of a
-second, where parsing their YAML takes many.
+A node's agent works from it; it is stored as lines of JSON (`snapshot`). The endpoints of a service
+are columns, not rows: 100,000 of them are decoded and projected in a twentieth of a second, while
+parsing their YAML takes many seconds.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,8 +22,8 @@ T = TypeVar("T")
 class Node(msgspec.Struct, frozen=True):
     """A node: its addresses and workload subnets, one of each family, primary family first.
 
-    *mtu* is that of its uplink; *public_key* is WireGuard's. Load balancers leave out one that is
-    *draining*.
+    *mtu* is that of its uplink; *public_key* is WireGuard's. Load balancers exclude a *draining*
+    node.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Node(msgspec.Struct, frozen=True):
 
 
 class Workload(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A workload with addresses of its own, which its node connects."""
+    """A workload with its own addresses, which its node connects."""
 
     namespace: str
     name: str
@@ -50,11 +50,11 @@ ProbeKind = Literal["tcp", "http", "https", "grpc", "exec"]
 
 
 class Probe(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """How to find out whether a workload is ready: what to ask it, and how often; in seconds.
+    """A readiness check of a workload: its kind, target and timing; times are in seconds.
 
     *address* and *port* are what to connect to. *host* is the Host header and *headers* the others
     that the document names. *instance* is the network namespace that *command* runs in, "" for the
-    node's own; exec probes have it and a command, and nothing of the network.
+    node's own; exec probes use only *command* and *instance*, and no network fields.
     """
 
     namespace: str
@@ -81,7 +81,7 @@ class Probe(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def target(self) -> tuple[object, ...]:
-        """What is asked: two probes with the same target differ in their timing alone."""
+        """The target of the check: two probes with the same target differ only in timing."""
         return (
             self.kind, self.address, self.port, self.path, self.host, self.headers, self.service,
             self.command, self.instance,
@@ -89,10 +89,10 @@ class Probe(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Endpoint(NamedTuple):
-    """One place that may answer for a service, before any probe is asked.
+    """One endpoint of a service, regardless of probes.
 
-    *ready*, *serving* and *terminating* are what the documents say; *workload* is "" for one that
-    an EndpointSlice names. *targets* has the port for each port of the service, 0 for none.
+    *ready*, *serving* and *terminating* are from the documents; *workload* is "" for an endpoint of
+    an EndpointSlice. *targets* has the port for each port of the service, 0 for none.
     *for_zones* and *for_nodes* are its hints: where it is preferred.
     """
 
@@ -117,7 +117,7 @@ _NO_IPV4, _NO_IPV6 = bytes(4), bytes(16)
 
 
 class Endpoints(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """The endpoints of a service, column by column; a column that says nothing is left out.
+    """The endpoints of a service, column by column; an empty column is omitted.
 
     *ipv4* and *ipv6* are the addresses in hexadecimal, 8 or 32 digits each, zeros for none.
     *targets* has one entry for each port of the service: the target port of all endpoints, or a
@@ -140,7 +140,7 @@ class Endpoints(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return self.count
 
     def is_ready(self, index: int) -> bool:
-        """Return whether the endpoint at *index* is ready; kube-proxy ignores that it terminates."""
+        """Return whether the endpoint at *index* is ready, even if terminating (as kube-proxy)."""
         return not self.conditions or self.conditions[index] in _READY
 
     def is_draining(self, index: int) -> bool:
@@ -248,11 +248,11 @@ class Port(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Service(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """A service with its addresses and everything that may answer for it.
+    """A service with its addresses and all its endpoints.
 
     Per-family tuples have the primary family first. *source_ranges* limit who reaches
-    *load_balancer_ips*; none: anyone does. *affinity_seconds* is 0 without affinity. *shared* are
-    those external and load-balancer addresses that a service before it has too, with other ports.
+    *load_balancer_ips*; none: no limit. *affinity_seconds* is 0 without affinity. *shared* are the
+    external and load-balancer addresses that an earlier service also has, with other ports.
     """
 
     namespace: str
@@ -272,9 +272,9 @@ class Service(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     health_check_port: int = 0
     external_name: str = ""
     shared: tuple[str, ...] = ()
-    scheduler: str = ""  # of IPVS, where it is not the site's
+    scheduler: str = ""  # of IPVS, if not the site's
     forwarding: Forwarding = "masquerading"  # by IPVS
-    keep_last_endpoints: bool = False  # all of them, where the probes of all fail
+    keep_last_endpoints: bool = False  # all of them, if all probes fail
 
     @property
     def key(self) -> tuple[str, str]:
@@ -282,7 +282,7 @@ class Service(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Sizes(msgspec.Struct, frozen=True):
-    """How many elements the services need in the kernel's maps, at most (dataplanes/nftables)."""
+    """The maximum number of elements of the services in the kernel's maps (dataplanes/nftables)."""
 
     services: int = 0  # ports of cluster IPs
     addresses: int = 0
@@ -293,7 +293,7 @@ class Sizes(msgspec.Struct, frozen=True):
 
 
 class ChangeLimits(msgspec.Struct, frozen=True):
-    """What share of a site one change may take away or renumber, in percent (`limits`)."""
+    """The share of a site that one change may remove or renumber, in percent (`change_limits`)."""
 
     removed_services: int = 50
     renumbered_services: int = 0
@@ -302,7 +302,7 @@ class ChangeLimits(msgspec.Struct, frozen=True):
 
 
 class StubZone(msgspec.Struct, frozen=True):
-    """A domain whose names are asked of its own servers."""
+    """A domain whose names are resolved by its own servers."""
 
     name: str
     servers: tuple[str, ...]
@@ -317,7 +317,7 @@ class Overlay(msgspec.Struct, frozen=True):
 
 
 class Ipvs(msgspec.Struct, frozen=True):
-    """How nodes balance whose proxy mode is ipvs, see `documents.site.Ipvs`."""
+    """How nodes with proxy mode ipvs balance, see `documents.site.Ipvs`."""
 
     scheduler: str = "rr"
     drain_seconds: int = 600
@@ -339,12 +339,12 @@ class Site(msgspec.Struct, frozen=True):
     external_cidrs: tuple[str, ...] = ()  # that external and load-balancer addresses lie in
     cluster_ips_from_outside: bool = True
     node_ports: tuple[int, int] = (30000, 32767)  # the first and the last
-    affinity_timeouts: tuple[int, ...] = ()  # every one that a service has, ascending
+    affinity_timeouts: tuple[int, ...] = ()  # all timeouts of services, ascending
     sizes: Sizes = Sizes()
     change_limits: ChangeLimits = ChangeLimits()
     probes: tuple[Probe, ...] = ()  # one for each workload that has one and is not off
     stub_zones: tuple[StubZone, ...] = ()
-    tls_server_name: str = ""  # of the forwarders; "" where they are asked without TLS
+    tls_server_name: str = ""  # of the forwarders; "" without TLS
     dnssec: bool = False
-    overlay: Overlay | None = None  # none where no packet needs one
+    overlay: Overlay | None = None  # None if no packet needs one
     ipvs: Ipvs = Ipvs()

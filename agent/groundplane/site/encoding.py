@@ -1,4 +1,4 @@
-"""A compiled site to bytes, as snapshot.py describes them."""
+"""Encodes a compiled site in the format of snapshot.py."""
 
 import hashlib
 from collections import defaultdict
@@ -41,7 +41,7 @@ def join(head: Site, blocks: Sequence[Block]) -> bytes:
 
 
 def blocks_of(services: Iterable[Service]) -> Iterator[Block]:
-    """Return the blocks that *services*, in the order of their keys, lie in."""
+    """Return the blocks of *services*, which are in the order of their keys."""
     return _blocks((LineKey(Kind.SERVICE, *each.key), each) for each in services)
 
 

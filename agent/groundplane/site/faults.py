@@ -1,9 +1,9 @@
-"""What a compiled site may say: every value is one that `check` lets a document come to. Pure.
+"""Validation of a compiled site: it accepts only values that `check` can let through. Pure.
 
-A snapshot comes over a network, from a child that parsed somebody's YAML, or from a disk. Its digests
-say that it is whole, and its types what is text and what is a number. Text of it becomes rules, zones,
-names of files and arguments of commands, so it has to be the canonical name, address or range that
-its place is for.
+A snapshot comes over a network, from a child that parsed untrusted YAML, or from a disk. Its
+digests prove that it is complete, and its types distinguish text from numbers. Its texts become
+rules, zones, file names and command arguments, so each must be the canonical name, address or range
+that its field requires.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +29,7 @@ _MAX_COMMAND: Final = 64 << 10  # characters of one argument
 
 
 def site_faults(site: Site) -> FieldFaults:
-    """Yield what is wrong with a site but its workloads, probes and services."""
+    """Yield the errors of a site, except those of its workloads, probes and services."""
     yield from _text("domain", site.domain, names.subdomain)
     for field in ("service_cidrs", "workload_cidrs"):
         ranges: tuple[str, ...] = getattr(site, field)
@@ -74,7 +74,7 @@ def _node(node: Node) -> FieldFaults:
 
 
 def workloads_faults(workloads: Sequence[Workload]) -> FieldFaults:
-    """Yield what is wrong with workloads that have addresses of their own."""
+    """Yield the errors of workloads with their own addresses."""
     for field in ("namespace", "name"):
         words = [getattr(each, field) for each in workloads]
         if "" in words or not names.are_dns_labels(words):
@@ -92,7 +92,7 @@ def workloads_faults(workloads: Sequence[Workload]) -> FieldFaults:
 
 
 def probe_faults(probe: Probe) -> FieldFaults:
-    """Yield what is wrong with a probe."""
+    """Yield the errors of a probe."""
     yield from _text("namespace", probe.namespace, names.dns_label)
     yield from _text("name", probe.name, names.dns_label)
     yield from _text("node", probe.node, names.host_name)
@@ -121,7 +121,7 @@ def _path_fault(path: str) -> str | None:
 
 
 def service_faults(service: Service) -> FieldFaults:
-    """Yield what is wrong with a service."""
+    """Yield the errors of a service."""
     yield from _text("namespace", service.namespace, names.dns_label)
     yield from _text("name", service.name, names.dns_label)
     if len(set(service.families)) != len(service.families):
@@ -152,7 +152,7 @@ def _port(port: Port) -> FieldFaults:
 
 
 def _endpoints(endpoints: Endpoints, ports: int) -> FieldFaults:
-    """Yield what is wrong with columns: how long they are, and what is in them."""
+    """Yield the errors of columns: their lengths and their values."""
     yield from _lengths(endpoints)
     for field, digits in (("ipv4", 8), ("ipv6", 32)):
         column = getattr(endpoints, field)
@@ -208,7 +208,7 @@ def _text(field: str, text: str, fault_of: Judge) -> FieldFaults:
 
 
 def _words(field: str, words: Iterable[str], fault_of: Judge) -> FieldFaults:
-    """Yield the faults of those of *words* that are not empty."""
+    """Yield the errors of the non-empty *words*."""
     for word in words:
         if word and (fault := fault_of(word)):
             yield field, fault

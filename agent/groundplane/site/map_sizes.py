@@ -1,4 +1,4 @@
-"""How many elements the services of a site need in the kernel's maps, at most. Pure."""
+"""The maximum number of elements of a site's services in the kernel's maps. Pure."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -10,7 +10,7 @@ RANGE_STEP: Final = 4  # source ranges are kept in prefix lengths that are multi
 
 
 def sizes(services: Iterable[Service]) -> Sizes:
-    """Return the sizes for *services*: of one family, on whatever node, whatever is healthy."""
+    """Return the sizes for *services*: of one family, on any node, for any state of health."""
     ports = addresses = external = slots = sticky = ranges = 0
     for each in services:
         if not each.cluster_ips:
@@ -25,21 +25,21 @@ def sizes(services: Iterable[Service]) -> Sizes:
         else:
             slots += own
         if each.source_ranges:
-            # Those addresses themselves may be let in, too (project/sources.py).
+            # These addresses themselves may also be allowed sources (project/sources.py).
             parts = sum(map(_parts, each.source_ranges)) + len(each.load_balancer_ips)
             ranges += count * parts
     return Sizes(ports, addresses, external, slots, sticky, ranges)
 
 
 def slots_of(service: Service) -> int:
-    """Return how many slots each port of *service* has when all its endpoints count."""
+    """Return the maximum number of slots of each port of *service*."""
     if service.consistent_hash:
         return HASH_SLOTS
     count, weights = len(service.endpoints), service.endpoints.weights
-    # Any part of the endpoints may be ready: theirs can be more slots than all have together.
+    # Any subset of the endpoints may be ready, and can have more slots than all together.
     return max(min(sum(weights), max(WEIGHT_SLOTS, 4 * count)), count, 1)
 
 
 def _parts(cidr: str) -> int:
-    """Return how many ranges of a kept length *cidr* is."""
+    """Return the number of ranges of a stored length that make up *cidr*."""
     return 1 << -int(cidr.partition("/")[2]) % RANGE_STEP

@@ -1,8 +1,8 @@
 """Ordered hashing with linear probing (Amble and Knuth, 1974): numbers that depend on a set alone.
 
-Of two keys that want the same number the smaller one has it, and the other takes the next one. So the
-order in which keys come does not matter, and a key that comes or goes moves another one's number only
-where their hashes collide.
+Of two keys with the same home number, the smaller key gets it, and the other takes the next one. So
+the order of insertion does not matter, and adding or removing a key changes another key's number
+only if their hashes collide.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ K = TypeVar("K", bound=Any)
 
 
 def ordered_numbers(keys: Iterable[K], home: Callable[[K], int], size: int) -> dict[K, int]:
-    """Return a number below *size* for each of *keys*, all different; *home* is what each wants.
+    """Return a distinct number below *size* for each of *keys*; *home* gives the preferred one.
 
     There are at most *size* different keys.
     """

@@ -6,10 +6,10 @@
     an empty line
     blocks of lines, each a key, a tab and a value as JSON, in the order of their keys
 
-A node's workloads are a block of their own, and probes and services lie in blocks that begin where
-a digest of their names says so: one that comes or goes changes one block. What differs between two
-snapshots is found by comparing their headers, and only the lines that a node needs and that did
-change are decoded: a change costs what it costs, not what the site does.
+Each node's workloads are one block. Digests of the names of probes and services decide where their
+blocks begin, so that adding or removing one changes one block. Comparing the headers of two
+snapshots finds the differences, and only changed lines that a node needs are decoded: the cost is
+proportional to the change, not to the site.
 """
 
 import hashlib
@@ -42,20 +42,20 @@ _workloads: Final = msgspec.json.Decoder(tuple[Workload, ...])
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A compiled site, all but *head* of it still encoded: workloads, probes and services."""
+    """A compiled site; only *head* is decoded, not workloads, probes and services."""
 
     head: Site
     blocks: Sequence[Block] = field(repr=False)
     encoded_head: bytes = field(default=b"", repr=False)
-    # Services of the last change, which were decoded to be checked.
+    # Services of the last change, which were decoded for validation.
     decoded: Mapping[Key, Service] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
-        """Return how many services there are."""
+        """Return the number of services."""
         return sum(block.length for block in self.blocks if _of_services(block))
 
     def site(self, node: str) -> Site:
-        """Return the site as *node* needs it: with its own workloads, and without services."""
+        """Return the site for *node*: with its own workloads, and without services."""
         return msgspec.structs.replace(self.head, workloads=self.node_workloads(node))
 
     def workloads(self, node: str) -> bytes:
@@ -63,20 +63,20 @@ class Snapshot:
         return self._value(LineKey(Kind.WORKLOADS, "", node))
 
     def node_workloads(self, node: str) -> tuple[Workload, ...]:
-        """Return the workloads of *node*, whose values root uses, too; StateError for a wrong one."""
+        """Return the workloads of *node*; StateError for an invalid value, since root uses them."""
         found = _decoded(_workloads, self.workloads(node) or b"[]")
         _require(workloads_faults(found), f"the workloads of {node}")
         return found
 
     def service(self, key: Key) -> Service | None:
-        """Return the service *key*; None when the site has none of that name."""
+        """Return the service *key*; None if the site does not have it."""
         if (found := self.decoded.get(key)) is not None:
             return found
         value = self._value(LineKey(Kind.SERVICE, *key))
         return _decoded(_service, value) if value else None
 
     def probe(self, key: Key) -> Probe | None:
-        """Return the probe of the workload *key*; None when the site has none of it."""
+        """Return the probe of the workload *key*; None if the site does not have one."""
         value = self._value(LineKey(Kind.PROBE, *key))
         return _decoded(_probe, value) if value else None
 
@@ -132,22 +132,22 @@ def _of_services(block: Block) -> bool:
 def revision_of(encoded: bytes) -> str:
     """Return the name of a compiled site: 12 digits of the digest that covers all of it.
 
-    StateError when *encoded* is not a snapshot, or another version's.
+    StateError if *encoded* is not a snapshot, or has another format version.
     """
     return _title(encoded)[1][:12]
 
 
 def verify(encoded: bytes) -> None:
-    """Raise StateError when *encoded* is not, to the last bit, what was encoded."""
+    """Raise StateError if *encoded* was altered by even one bit."""
     blocks = decode(encoded).blocks
     for index in range(len(blocks)):
         _verified(blocks, index)
 
 
 def verify_values(encoded: bytes) -> None:
-    """Raise StateError as `verify` does, and for a value that no document comes to.
+    """Raise StateError as `verify` does, and for a value that no document can yield.
 
-    This is for what somebody else encoded, and nothing is in use to which `advance` compares it.
+    For snapshots that somebody else encoded, if none is in use that `advance` could compare with.
     """
     blocks = decode(encoded).blocks
     for index in range(len(blocks)):
@@ -156,17 +156,17 @@ def verify_values(encoded: bytes) -> None:
 
 
 def decode(encoded: bytes) -> Snapshot:
-    """Return the snapshot that *encoded* is; StateError when it is none, or another version's.
+    """Return the snapshot in *encoded*; StateError if it is invalid or has another format version.
 
-    Its blocks are taken as they are: see `verify`.
+    Its blocks are not verified: see `verify`.
     """
     return _decode(encoded, {})[0]
 
 
 def advance(old: Snapshot, encoded: bytes) -> tuple[Snapshot, set[Key]]:
-    """Return the snapshot that *encoded* is, and the services in which it differs from *old*.
+    """Return the snapshot in *encoded*, and the services in which it differs from *old*.
 
-    Blocks that *old* has not got are verified, and the values in which they differ.
+    Verifies blocks that *old* does not have, and validates the values that differ.
     """
     left = {block.entry: block for block in old.blocks}
     snapshot, made = _decode(encoded, left, old)
@@ -181,7 +181,7 @@ def advance(old: Snapshot, encoded: bytes) -> tuple[Snapshot, set[Key]]:
 
 
 def changed_probes(old: Snapshot, new: Snapshot) -> set[Key]:
-    """Return the workloads whose probes differ, come or go between *old* and *new*."""
+    """Return the workloads whose probes changed, appeared or disappeared from *old* to *new*."""
     return {key.named for key in _differing(old, new, _of_probes)}
 
 
@@ -203,9 +203,9 @@ def _differing(old: Snapshot, new: Snapshot, kind: Callable[[Block], bool]) -> s
 def _differences(
     old: Snapshot, new: Snapshot, kind: Callable[[Block], bool] = bool
 ) -> tuple[dict[LineKey, bytes], dict[LineKey, bytes]]:
-    """Return by key the lines of *kind* that *old* alone has, and those that *new* alone has.
+    """Return by key the lines of *kind* that only *old* has, and those that only *new* has.
 
-    Keys are looked at only of these: most lines of a block that differs are in both.
+    Only their keys are parsed: most lines of a changed block are in both.
     """
     before, after = ({block.entry: block for block in each.blocks} for each in (old, new))
     gone = _lines(filter(kind, (before[entry] for entry in before.keys() - after.keys())))
@@ -216,9 +216,9 @@ def _differences(
 def _decode(
     encoded: bytes, left: dict[bytes, Block], old: Snapshot | None = None
 ) -> tuple[Snapshot, list[int]]:
-    """Return the snapshot, and the indices of its blocks that *old* has not.
+    """Return the snapshot, and the indices of its blocks that *old* does not have.
 
-    It shares the head of *old*, and blocks with it, which it takes out of *left*.
+    It shares the head and blocks with *old*, and removes the shared blocks from *left*.
     """
     encoded_head, entries, at = _header(encoded)
     if old and encoded_head == old.encoded_head:
@@ -252,9 +252,9 @@ def _found(entry: bytes, encoded: bytes, start: int) -> Block:
 
 
 def _verified(blocks: Sequence[Block], index: int) -> list[bytes]:
-    """Return the lines of a block; StateError where it is not as it is described.
+    """Return the lines of a block; StateError if it does not match its header entry.
 
-    Its lines are in the order by which they are looked up, also beside its neighbours.
+    Lookups need sorted lines, also across the neighbouring blocks; this is verified, too.
     """
     block, where = blocks[index], blocks[index].first.text
     if digest_of(block.lines).encode() != block.entry[-32:]:
@@ -265,7 +265,7 @@ def _verified(blocks: Sequence[Block], index: int) -> list[bytes]:
     except ValueError:
         raise StateError("not a compiled site: a line has no key") from None
     firsts = [each.first.text.encode() for each in blocks[index : index + 2]]
-    # A namespace comes before those that it begins: in names, a hyphen comes before the slash.
+    # A namespace sorts before longer ones that it is a prefix of, but "-" sorts before "/".
     names = b"\n".join((*keys, *firsts[1:])).replace(b"/", b"\0").split(b"\n")
     in_order = all(map(lt, names, names[1:]))
     if len(lines) != block.length or keys[:1] != firsts[:1] or not in_order:
@@ -289,9 +289,9 @@ def _by_key(lines: Iterable[bytes]) -> dict[LineKey, bytes]:
 
 
 def _require_canonical(key: LineKey, line: bytes) -> Service | None:
-    """Raise StateError where the value of *line* is another key's, or none that `check` lets be.
+    """Raise StateError if the value of *line* has another key, or is one that `check` rejects.
 
-    Return it where it is a service.
+    Return the value if it is a service.
     """
     value, what = line[line.index(b"\t") :], key.text
     service = None
@@ -328,7 +328,7 @@ def _title(encoded: bytes) -> tuple[int, str]:
 
 
 def _header(encoded: bytes) -> tuple[bytes, list[bytes], int]:
-    """Return the site, still encoded, the entries of the blocks, and where the first one begins."""
+    """Return the encoded site, the entries of the blocks, and the offset of the first block."""
     start, digest = _title(encoded)
     end = encoded.find(b"\n\n", start) + 2
     if end < 2 or hashlib.sha256(encoded[start:end]).hexdigest() != digest:

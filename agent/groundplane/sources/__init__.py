@@ -1,7 +1,7 @@
-"""Where a site comes from: a directory here, a repository on a server, a snapshot on a web server.
+"""Sources of a site: a local directory, a repository on a server, a snapshot on a web server.
 
-A source is looked at again and again. It says what it has now, and by a fingerprint whether that is still
-the same; to compile it, and to use it, is for others.
+A source is polled repeatedly. It returns its current content, with a fingerprint that shows whether
+the content has changed; other packages compile and use it.
 """
 
 from pathlib import Path

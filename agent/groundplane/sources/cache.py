@@ -1,4 +1,4 @@
-"""What is kept of a repository: the repository itself, and the newest exports, each whole or not there.
+"""The cache of a repository: the repository, and its newest exports, each complete or absent.
 
     repository.git   what was fetched, so that a change costs what has changed
     <40 digits>      an export, named by its tree
@@ -22,14 +22,14 @@ _PACKS: Final = 50
 
 
 class Cache:
-    """The directory *path*, with nothing in it that anyone else keeps there."""
+    """The directory *path*, which only this class uses."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         self.path = path
         self._max_bytes = max_bytes
 
     def make(self) -> None:
-        """Make the directory, if it is not there."""
+        """Create the directory if it does not exist."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def has_repository(self) -> bool:
@@ -47,12 +47,12 @@ class Cache:
         return work
 
     def _has_grown(self, of: Path) -> bool:
-        """Return whether fetching all again is better than keeping what nobody needs any more."""
+        """Return whether fetching everything again is better than keeping unneeded objects."""
         sizes = [pack.stat().st_size for pack in of.glob("objects/pack/*.pack")]
         return len(sizes) > _PACKS or sum(sizes) > self._max_bytes
 
     def keep(self, work: Path, tree: str) -> Path:
-        """Keep what the update has made, its export as that of *tree*; return the export."""
+        """Keep the update's results, with its export as that of *tree*; return the export."""
         kept = self.path / tree
         if kept.exists():  # of an earlier process: who knows what has become of it
             kept.rename(work / "replaced")
@@ -65,7 +65,7 @@ class Cache:
         return kept
 
     def end(self, work: Path) -> None:
-        """Throw away what is left of the update."""
+        """Delete the rest of the update."""
         shutil.rmtree(work, ignore_errors=True)
 
 

@@ -1,8 +1,8 @@
 """One ssh connection for many polls: opening one costs the server more than answering a poll.
 
-ssh makes it (ControlMaster) and leaves it to a process of its own, which ends once nobody has used it
-for a while. Whoever was trusted when it was made is not asked for again, so it is replaced when a file
-of trust has changed, and from time to time: servers take keys back, and names lead elsewhere.
+ssh creates it (ControlMaster) and leaves it to its own process, which ends after some idle time.
+Credentials are checked only when it is created, so it is replaced when a credential file has
+changed, and periodically: servers revoke keys, and names change their address.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ _SOCKETS: Final = "ssh-*"
 
 
 class SshConnection:
-    """The connection whose socket is in *directory*, made with what *files* have."""
+    """The connection whose socket is in *directory*, created with the content of *files*."""
 
     def __init__(self, directory: Path, files: Sequence[Path], waits: Waits) -> None:
         self._directory, self._files, self._waits = directory, files, waits
@@ -49,7 +49,7 @@ class SshConnection:
 
 
 def _digest(files: Sequence[Path]) -> str:
-    """Return the digest of what *files* have, "" when one cannot be read."""
+    """Return the digest of the content of *files*; "" if one is unreadable."""
     try:
         contents = [hashlib.sha256(file.read_bytes()).digest() for file in files]
     except OSError:

@@ -1,4 +1,4 @@
-"""What every kind of source gives, and how it is asked."""
+"""The content that every kind of source returns, and the interface of a source."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from groundplane.errors import SourceError
 
 @dataclass(frozen=True)
 class Content:
-    """What a source has now: either a directory or a snapshot."""
+    """A source's current content: either a directory or a snapshot."""
 
     fingerprint: Hashable  # equal: the same content; () means that reading it tells an error
     revision: str  # for people: the commit's hash, the snapshot's revision, "" for a directory
@@ -26,7 +26,7 @@ class Source(Protocol):
     watched: Path | None  # a directory whose changes are seen at once; None: look again and again
 
     async def look(self) -> Content:
-        """Return what the source has now; SourceError, on one line, when it cannot be had.
+        """Return the source's current content; SourceError, on one line, if it is unavailable.
 
         As long as nothing has changed there, this costs next to nothing and returns the same object.
         """
@@ -34,7 +34,7 @@ class Source(Protocol):
 
 
 class Unfit(SourceError):
-    """What the source has cannot be used, and will not be until something else is there."""
+    """A terminal error: the source's content is unusable until it changes."""
 
 
 def size_of(number: int) -> str:

@@ -7,7 +7,7 @@ from groundplane.sources.content import Content
 
 
 class DirectorySource:
-    """The directory *path*, which need not be there: that is for whoever compiles it to say."""
+    """The directory *path*, which need not exist: the compiler reports that."""
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)

@@ -1,4 +1,4 @@
-"""Writes the catalog that a commit has, without ever checking it out.
+"""Writes a commit's catalog to a directory without checking it out.
 
 Only files that the loader reads are written, as they are: no filter, attribute or link of the
 repository has a say in it.

@@ -1,6 +1,6 @@
-"""A repository on a server, looked at with `git ls-remote` and fetched when its ref has moved.
+"""A repository on a server, polled with `git ls-remote` and fetched when its ref has moved.
 
-Over an ssh connection that is there, a look starts no process: what git and ssh would say is said here.
+Over an existing ssh connection, a poll starts no process: this code speaks the protocols itself.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _LISTED: Final = re.compile(r"([0-9a-f]{40,64})\t(\S+)")
 
 
 class GitSource:
-    """The directory of *url*, exported below *cache*, which is kept for this source alone."""
+    """The directory of *url*, exported below *cache*, which only this source uses."""
 
     def __init__(self, url: GitUrl, cache: Path, trust: Trust, waits: Waits) -> None:
         if url.protocol == "ssh" and not (trust.key and trust.known_hosts):
@@ -47,7 +47,7 @@ class GitSource:
         self._unfit = ("", "")  # a commit that cannot be used, and why
 
     async def look(self) -> Content:
-        """Return what the ref points to; SourceError says what keeps it from being had."""
+        """Return the content that the ref points to; SourceError says why it is unavailable."""
         try:
             return await self._look()
         except OSError as error:
@@ -103,7 +103,7 @@ class GitSource:
     async def _listed(self, names: Sequence[str]) -> Mapping[str, str]:
         """Return the objects of *names* at the server, that of a tag's commit by NAME^{}.
 
-        It is asked over a new connection where one that was there fails.
+        If an existing connection fails, a new one is used.
         """
         if self._connection.is_there():
             with suppress(SourceError, OSError, EOFError):

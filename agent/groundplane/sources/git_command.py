@@ -1,7 +1,7 @@
-"""Runs git on a URL and a repository of ours, and nothing that anyone else has set up.
+"""Runs git on a URL and a repository of ours, isolated from all other configuration.
 
 git reads its configuration from many places, and runs what it finds there: helpers, hooks, filters,
-other protocols. A child gets none of them, an environment that is written here, and limits.
+other protocols. A child gets none of these; this module sets its environment and limits.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ class Git:
     explained: Mapping[str, str]
 
     async def run(self, *arguments: str, within: float, given: bytes = b"") -> bytes:
-        """Return what git prints; SourceError with what is wrong, Unfit when a file gets too large."""
+        """Return git's output; SourceError with its error, Unfit if a file gets too large."""
         child = await asyncio.create_subprocess_exec(
             *self.command(*arguments),
             stdin=asyncio.subprocess.PIPE if given else asyncio.subprocess.DEVNULL,
@@ -122,7 +122,7 @@ class Git:
 
 
 def isolated() -> dict[str, str]:
-    """Return the environment of a git that reads nobody's configuration."""
+    """Return an environment in which git reads no existing configuration."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LC_ALL": "C.UTF-8",

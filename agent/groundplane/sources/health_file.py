@@ -1,4 +1,4 @@
-"""Reads health that someone else has found out: which workloads pass their probes, which fail."""
+"""Reads health results of another program: which workloads pass or fail."""
 
 from pathlib import Path
 from typing import Final

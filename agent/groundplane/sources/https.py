@@ -1,4 +1,4 @@
-"""A compiled site on a web server: anything that serves files will do."""
+"""A compiled site on a web server; any file server works."""
 
 import asyncio
 import http.client
@@ -33,7 +33,7 @@ class SnapshotSource:
         self._content: Content | None = None
 
     async def look(self) -> Content:
-        """Return the snapshot that is there; SourceError says why there is none."""
+        """Return the server's current snapshot; SourceError says why there is none."""
         request = _Request(self._url, self._trust, self._etag, self._waits.silence)
         try:
             async with asyncio.timeout(self._waits.whole):
@@ -49,7 +49,7 @@ class SnapshotSource:
         return self._content
 
     def _taken(self, body: bytes) -> Content:
-        """Return *body* as content, the same as before where it is the same."""
+        """Return *body* as content; the previous object if it is unchanged."""
         try:
             verify(body)
             revision = revision_of(body)
@@ -79,7 +79,7 @@ class _Request:
             self._wire.close()
 
     def run(self) -> tuple[bytes | None, str]:
-        """Return the body, None for that of the ETag, and its ETag; SourceError says what is wrong."""
+        """Return the body (None if the ETag matched) and its ETag. Raises SourceError."""
         try:
             return self._get()
         except ssl.SSLCertVerificationError as error:

@@ -1,6 +1,6 @@
-"""Runs a command at a server over the connection that ssh keeps, without a process of ssh for it.
+"""Runs a command at a server over ssh's shared connection, without another ssh process.
 
-This is what ssh itself says to the process that keeps the connection: PROTOCOL.mux of OpenSSH.
+It uses ssh's own protocol to the process that holds the connection: PROTOCOL.mux of OpenSSH.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _number: Final = struct.Struct(">I")
 
 
 class Session:
-    """A command that runs at the server: what is sent is its input, what is received its output."""
+    """A command that runs at the server: `send` writes its input, `receive` reads its output."""
 
     def __init__(self, opened: socket.socket) -> None:
         self._socket = opened
@@ -30,7 +30,7 @@ class Session:
         await self._loop.sock_sendall(self._socket, data)
 
     async def receive(self, count: int) -> bytes:
-        """Return *count* bytes; EOFError when it ends before."""
+        """Return *count* bytes; EOFError if the output ends before."""
         found = bytearray()
         while len(found) < count:
             piece = await self._loop.sock_recv(self._socket, count - len(found))

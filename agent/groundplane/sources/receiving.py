@@ -1,4 +1,4 @@
-"""What is being pushed to a repository on this machine, for the hook that accepts or refuses it.
+"""Reads a push to a repository on this machine, for the hook that accepts or refuses it.
 
 git keeps pushed objects apart until its hooks accept them ("quarantine", githooks(5)): its variables
 say where.

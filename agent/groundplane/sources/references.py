@@ -14,7 +14,7 @@ _PEELED: Final = re.compile(rb" peeled:(" + _OBJECT + rb")(?: |$)")
 
 
 class NotUnderstood(Exception):
-    """The server says something else than what is known of the protocol."""
+    """The server's answer does not match the known protocol."""
 
 
 class Talk(Protocol):

@@ -1,4 +1,4 @@
-"""What a node's own configuration says about central sources: who they are, and who we are to them."""
+"""A node's own configuration for central sources: how to verify them, and our credentials."""
 
 import base64
 from dataclasses import dataclass

@@ -76,7 +76,7 @@ class SnapshotUrl:
 
 
 def parse(url: str) -> Path | GitUrl | SnapshotUrl:
-    """Return what *url* names; SourceError when it has none of the forms that are known."""
+    """Return the source named by *url*; SourceError if it has no known form."""
     try:
         return _parse(url)
     except ValueError as error:
@@ -187,7 +187,7 @@ def _place(host: str, port: int) -> str:
 
 
 def _redacted(url: str) -> str:
-    """Return *url* for a message: without what may be a secret, and not too long."""
+    """Return *url* for a message: without possible secrets, and not too long."""
     plain = url.partition("?")[0]
     before, slashes, rest = plain.partition("//")
     if slashes and "@" in rest:

@@ -1,1 +1,1 @@
-"""Bridges of a hypervisor, made out of the NIC that its own network is on, without losing it."""
+"""Bridges of a hypervisor on the NIC of its own network, without losing the connection."""

@@ -12,7 +12,7 @@ from groundplane_deploys.plan.texts import encoded
 
 
 class Made(NamedTuple):
-    """A link as it is to be: *mtu* in bytes, 0 where nothing is said of it."""
+    """A desired link: *mtu* in bytes, 0 if unset."""
 
     name: str
     mtu: int = 0
@@ -26,12 +26,12 @@ def digest(text: str) -> str:
 
 @dataclass(frozen=True)
 class Change:
-    """What *manager* is to have: *files* by absolute path, None for one that is to go.
+    """The desired state of *manager*: *files* by absolute path, None for a file to remove.
 
-    *made* are links that the files make, in the order in which they need each other; *kept* those
-    that are there already and are configured again. *ports* are pairs of a link and its master,
-    *removed* links of ours that are wanted no more, *remade* those that are another kind of what
-    they were, and which the manager makes but once.
+    *made* are links that the files create, in dependency order; *kept* are existing links to
+    reconfigure. *ports* are pairs of a link and its master. *removed* are owned links that are no
+    longer desired. *remade* are links to recreate because their kind changed, since the manager
+    creates a link only once.
     """
 
     manager: str
@@ -50,7 +50,7 @@ class Change:
         )
 
     def is_seen(self, links: Mapping[str, Link]) -> bool:
-        """Whether the kernel has what the files make: someone may have taken it away by hand."""
+        """Return whether the kernel has the links of the files: someone may have removed them."""
         return (
             not any(name in links for name in self.removed)
             and all(each.name in links for each in self.made)

@@ -1,4 +1,4 @@
-"""cloud-init, which writes its network configuration again at a boot, and undoes a bridge by that."""
+"""cloud-init, which rewrites its network configuration at boot and thereby undoes a bridge."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -21,9 +21,9 @@ def files(
     """Return the file that keeps cloud-init from the network, or no file where none is needed.
 
     *defining* are the files that configure the ports of bridges, *configuration* those of
-    cloud-init, by path; *runs* says whether cloud-init does anything at a boot. Our file stays
-    once it is there: a file of cloud-init's that has lost the port may not be told from others.
-    BridgeError where our file would have no effect.
+    cloud-init, by path; *runs* says whether cloud-init is active at boot. Our file stays once it
+    exists: a cloud-init file that has lost the port cannot always be told from others.
+    BridgeError if our file would have no effect.
     """
     if PATH in configuration:
         return {PATH: _TEXT}

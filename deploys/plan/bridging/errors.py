@@ -1,4 +1,4 @@
-"""What keeps a host from having its bridges."""
+"""Errors that prevent a host's bridges."""
 
 
 class BridgeError(Exception):

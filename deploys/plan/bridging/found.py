@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Link:
-    """A link as the kernel has it; *addresses* have their prefix lengths, without link-local ones."""
+    """A link in the kernel; *addresses* have prefix lengths and exclude link-local ones."""
 
     name: str
     mac: str
@@ -17,7 +17,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Managers:
-    """What configures links: *networkd* has the file used (or "") of each link that it knows.
+    """The programs that configure links; *networkd*: the file used (or "") by each link it knows.
 
     *cloud_config* are the files of cloud-init's configuration that mention a network.
     """

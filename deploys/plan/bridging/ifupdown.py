@@ -19,8 +19,8 @@ def files(
 ) -> dict[str, str]:
     """Return the files that make *bridges*, by absolute path.
 
-    *interfaces* are the texts of ifupdown's files by path; those of a NIC that becomes the port of
-    a bridge lose its stanzas. What makes a bond goes with it, to before the bridge.
+    *interfaces* are the texts of ifupdown's files by path; the stanzas of a NIC that becomes the
+    port of a bridge are removed. The lines that define a bond move with it, before the bridge.
     """
     uplinks = uplinks_of(bridges)
     ports = {uplink.name for uplink in uplinks if uplink.bridge}

@@ -11,11 +11,11 @@ from groundplane_deploys.plan.bridging.yaml_text import Document, Node
 
 PATH: Final = "/etc/netplan/90-groundplane-bridges.yaml"
 _HEAD: Final = "# Written by groundplane; changes are overwritten.\n"
-# netplan adds up what files say of these; of all else the last file's word counts.
+# netplan merges these from all files; for everything else the last file wins.
 _ADDED_UP: Final = frozenset(
     ("addresses", "gateway4", "gateway6", "nameservers", "routes", "routing-policy")
 )
-# What may be below a bridge; only the first of them may stand for a NIC by what it matches.
+# Kinds that may be below a bridge; only the first may refer to a NIC with `match`.
 _KINDS: Final = ("ethernets", "bonds")
 _NO_NETWORK: Final[dict[str, Any]] = {
     "accept-ra": False, "dhcp4": False, "dhcp6": False, "link-local": []
@@ -36,8 +36,8 @@ def files(
 ) -> dict[str, str]:
     """Return the files that make *bridges*, by absolute path.
 
-    *texts* are those of netplan's files by path. What a NIC that becomes the port of a bridge has
-    there of addresses and routes goes; our file, which comes later, says the rest.
+    *texts* are netplan's files by path. Addresses and routes of a NIC that becomes the port of a
+    bridge are removed from them; our file, which is read later, contains the rest.
     """
     documents = _documents(texts)
     nics: dict[str, dict[str, Any]] = {kind: {} for kind in _KINDS}

@@ -11,7 +11,7 @@ from groundplane_deploys.plan.bridging.wanted import Bridge, uplinks_of
 
 
 def manager_of(found: Managers, uplinks: Iterable[str]) -> str:
-    """Return what configures the *uplinks*: networkd, ifupdown or netplan; BridgeError for others."""
+    """Return the manager of *uplinks*: networkd, ifupdown or netplan; BridgeError for others."""
     if found.netplan:
         return "netplan"
     declared = [name for name in uplinks if _declares(found.interfaces.values(), name)]

@@ -1,1 +1,1 @@
-"""What libvirt is asked for, as pure text and values: no host is asked anything here."""
+"""libvirt definitions as pure text and values, without contacting a host."""

@@ -1,8 +1,7 @@
 """Domains: the XML of a VM, and what one that libvirt shows differs in from it.
 
-libvirt fills in a good deal that was never asked for, so no two texts are compared. What can be
-asked for is read back from the live XML; whatever else the template says is in a digest that rides
-in the metadata.
+libvirt adds many defaults, so texts are not compared. Configurable settings are read back from the
+live XML; a digest in the metadata covers the rest of the template.
 """
 
 from dataclasses import dataclass, fields

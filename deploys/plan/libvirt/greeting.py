@@ -1,4 +1,7 @@
-"""Shell code for a hypervisor: wait until a VM answers by ssh with its own host key, or say why not."""
+"""Shell code for a hypervisor: wait until a VM answers by ssh with its own host key, or fail.
+
+The reason of a failure is printed.
+"""
 
 import shlex
 

@@ -1,4 +1,4 @@
-"""How what is ours is known again: names of our own making, and a mark in libvirt's metadata."""
+"""Identification of owned objects: generated names, and a mark in libvirt's metadata."""
 
 import hashlib
 import uuid
@@ -21,8 +21,8 @@ def mac_of(name: str) -> str:
 def uuid_of(site: str, kind: str, name: str) -> str:
     """Return the UUID of a thing of ours.
 
-    libvirt defines nothing again whose name is there with another UUID, so one that is somebody
-    else's is safe even where nobody looked before.
+    libvirt does not redefine an object whose name exists with another UUID, so foreign objects are
+    safe even without a check.
     """
     return str(uuid.uuid5(_UUIDS, f"{site}/{kind}/{name}"))
 

@@ -1,4 +1,4 @@
-"""A VM as its hypervisor has to make it: a Node document, and all that it refers to, in one value."""
+"""A VM as its hypervisor must create it: a Node document and its references in one value."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Networks of libvirt's own (modes nat and route): their XML, and what a live one differs in.
 
-Reservations come and go with VMs and are changed while the network is up. All else is in a digest
-that rides in the metadata, and in the few things that are read back.
+Reservations come and go with VMs and are changed while the network is up. A digest in the metadata
+and a few settings that are read back cover everything else.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What on a hypervisor is in the way of a site's VMs: things of others, and disks that would shrink."""
+"""Obstacles to a site's VMs on a hypervisor: foreign objects, and disks that would shrink."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 

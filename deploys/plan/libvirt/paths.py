@@ -1,10 +1,10 @@
-"""Where a hypervisor has what belongs to its VMs: all of it below the directory of its pool."""
+"""Paths of VM files on a hypervisor, all below the directory of its pool."""
 
 from groundplane.deploy_api import Hypervisor, Image
 
 
 def base_image_path(hypervisor: Hypervisor, image: Image) -> str:
-    """Return the file that VMs of *image* begin as: a qcow2, which is there before they are."""
+    """Return the base file of VMs of *image*: a qcow2 that exists before they do."""
     return f"{hypervisor.spec.pool}/images/{image.name}.qcow2"
 
 

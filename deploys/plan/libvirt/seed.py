@@ -1,6 +1,6 @@
-"""What cloud-init is told of a VM (NoCloud), but for the host key, which never leaves its hypervisor.
+"""The cloud-init data of a VM (NoCloud), without the host key, which never leaves its hypervisor.
 
-Every text is YAML that was dumped, so nothing in a document becomes more than a value.
+Every text is dumped as YAML, so text from a document can only become a value.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _NO_ADVERTISEMENTS: Final = {
     "path": f"/etc/systemd/network/10-cloud-init-{INTERFACE}.network.d/groundplane.conf",
     "content": "[Network]\nIPv6AcceptRA=no\n",
 }
-"""Addresses are those declared and no others: cloud-init 22.4 tells netplan so, but not networkd."""
+"""Only declared addresses are used: cloud-init 22.4 tells netplan so, but not networkd."""
 
 _NO_PASSWORDS: Final = {
     "path": "/etc/ssh/sshd_config.d/50-cloud-init.conf",

@@ -1,4 +1,4 @@
-"""Conntrack entries that lead to an endpoint that is gone: found, and deleted."""
+"""Detection and deletion of conntrack entries that lead to a removed endpoint."""
 
 from groundplane.dataplanes.conntrack.flows import Flow, Frontend, Range, Scope, packed, stale
 from groundplane.dataplanes.conntrack.kernel import Conntrack

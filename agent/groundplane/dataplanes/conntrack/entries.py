@@ -1,4 +1,4 @@
-"""An entry of the conntrack table as ctnetlink writes it. Pure.
+"""Encoding of a conntrack entry in ctnetlink. Pure.
 
 Formats: include/uapi/linux/netfilter/nfnetlink_conntrack.h, and for the flags of CTA_FILTER the
 kernel's net/netfilter/nf_internals.h.
@@ -45,7 +45,7 @@ class Layout:
     """How the kernel writes the tuples of an entry of one family and protocol.
 
     The two tuples always come first and their attributes have fixed widths, so that a large table
-    is read by one unpacking an entry; what is written otherwise is read attribute by attribute.
+    is read with one unpack call per entry; any other layout is read attribute by attribute.
     """
 
     def __init__(self, family: Family, protocol: Protocol) -> None:
@@ -87,7 +87,7 @@ class Layout:
         if marks != self._marks:
             return self._plainly(answer)
         zone, start, end = 0, self._end, len(answer)
-        while start + 8 <= end:  # `attributes` does the same, and takes twice as long
+        while start + 8 <= end:  # the same as `attributes`, in half the time
             length, kind = _header.unpack_from(answer, start)
             if kind == _ID:
                 (number,) = _number.unpack_from(answer, start + 4)
@@ -103,7 +103,7 @@ class Layout:
         return None
 
     def _is_answered(self, status: bytes) -> bool:
-        """Return whether *status* is that of an entry of TCP that has an answer."""
+        """Return whether *status* is that of an answered TCP entry."""
         return self._unanswered and bool(int.from_bytes(status, "big") & _SEEN_REPLY)
 
     def _plainly(self, answer: bytes) -> Flow | None:
@@ -118,7 +118,7 @@ class Layout:
         return Flow(*sent, *answered[:2], number, int.from_bytes(zone, "big"), self._protocol)
 
     def _ends(self, of: dict[int, bytes]) -> tuple[bytes, int, bytes, int] | None:
-        """Return source and destination, addresses and ports, of a tuple; None of another protocol."""
+        """Return a tuple's source and destination address and port; None for another protocol."""
         addresses = dict(attributes(of.get(_IP, b"")))
         protocol = dict(attributes(of.get(_PROTO, b"")))
         if protocol.get(_NUMBER) != bytes([self._protocol]):
@@ -131,7 +131,7 @@ class Layout:
         )
 
     def named(self, flow: Flow) -> bytes:
-        """Return the attributes that name the entry of *flow*."""
+        """Return the attributes that identify the entry of *flow*."""
         addresses = nest(
             _IP,
             attribute(self._source, flow.source),
@@ -153,7 +153,7 @@ LAYOUTS: Final = {
     (family, protocol): Layout(family, protocol) for family in FAMILIES for protocol in NUMBERS
 }
 
-# Where the number of the first tuple's protocol is, by the family's number, and what is before it.
+# The offset of the first tuple's protocol number, by the family's number, and the bytes before it.
 _PROTOCOL_AT: Final = {AF["IPv4"]: 36, AF["IPv6"]: 60}
 _BEFORE_PROTOCOL: Final = _header.pack(5, _NUMBER)
 

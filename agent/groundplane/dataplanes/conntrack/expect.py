@@ -1,4 +1,4 @@
-"""`render`: the part of a NodeState to where flows to its frontends may lead. Pure."""
+"""`render`: the part of a NodeState to the allowed targets of flows to its frontends. Pure."""
 
 from collections.abc import Iterable
 
@@ -32,7 +32,7 @@ def render(base: NodeBase, part: Part) -> dict[ExpectedObject, FlowTargets]:
 
 
 def _targets(port: VirtualPort, family: Family) -> FlowTargets:
-    """Return where flows may lead: for TCP that is where new connections go, by either policy."""
+    """Return the targets of flows: for TCP those of new connections, by either policy."""
     found = port.targets(family)
     if found.serving is not None:
         return found.serving
@@ -42,7 +42,7 @@ def _targets(port: VirtualPort, family: Family) -> FlowTargets:
 
 
 def scope_of(base: NodeBase) -> Scope:
-    """Return where every translated flow is a service's."""
+    """Return the scope in which every translated flow belongs to a service."""
     peers = (text for peer in base.peers for text in peer.addresses)
     return Scope(
         services=_ranges(base.service_cidrs),

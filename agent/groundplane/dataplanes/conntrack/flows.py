@@ -1,4 +1,4 @@
-"""Which conntrack entries lead to an endpoint that is gone. Pure.
+"""Detection of conntrack entries that lead to a removed endpoint. Pure.
 
 An entry outlives the rules that made it for as long as its client keeps sending, so a client
 with an open socket, or one that connects again and again from one port, stays with a removed endpoint
@@ -18,17 +18,17 @@ from groundplane.net.protocols import NUMBERS, Family
 UDP: Final = NUMBERS["UDP"]
 
 Frontend = tuple[bytes, int, int]  # an address of a service, a port, and the protocol's number
-# Where flows may lead: address, port in network order and two zeros each, as project has targets.
+# The targets of flows: address, port in network order and two zero bytes each, as in `project`.
 FlowTargets = Collection[bytes]
 
 
 class Flow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A conntrack entry: where its client sends, and who answers.
 
-    *source* to *port* are what the client sends, before any translation; *reply_source* and
+    *source* to *port* describe the client's packets before any translation; *reply_source* and
     *reply_port* are where the answers come from, hence where the client's packets really go.
-    *id* tells the entry from a later one between the same places, unless the kernel gave that the
-    same memory (CTA_ID, nf_ct_get_id); *zone* is its conntrack zone.
+    *id* distinguishes the entry from a later one with the same addresses and ports, unless the
+    kernel reused the same memory (CTA_ID, nf_ct_get_id); *zone* is its conntrack zone.
     """
 
     source: bytes
@@ -71,11 +71,11 @@ class Range(NamedTuple):
 
 
 class Scope(msgspec.Struct, frozen=True):
-    """Where every translated flow is ours, so that an unexpected flow there is a leftover.
+    """The destinations where every translated flow is ours: an unexpected flow there is stale.
 
     *services* has the service ranges. *node_ports* (first, last) of *here*, this node's addresses,
-    are ours only where the flow leads to a workload or a node: other programs publish ports of theirs
-    in the same range. External addresses are ours while a service has them: other programs may
+    are ours only if the flow leads to a workload or a node: other programs publish their ports in
+    the same range. External addresses are ours while a service has them: other programs may
     translate the rest of their ranges.
     """
 
@@ -86,7 +86,7 @@ class Scope(msgspec.Struct, frozen=True):
     node_ports: tuple[int, int]
 
     def covers(self, flow: Flow) -> bool:
-        """Whether *flow*, if it is translated, can only be by a service."""
+        """Whether only a service can have translated *flow*, if it is translated."""
         if flow.destination not in self.here:
             return within(flow.destination, self.services)
         first, last = self.node_ports
@@ -109,13 +109,13 @@ def stale(
     scope: Scope,
     removed: Collection[Frontend] = (),
 ) -> list[Flow]:
-    """Return those of *flows* that have to go, in their order.
+    """Return the stale ones of *flows*, in their order.
 
     - To an *expected* frontend, but answered by none of its targets; one that is not translated is
       answered by its destination itself, as one that is older than the service.
-    - Translated, to a frontend that was *removed*, or to a place of *scope* that nobody expects.
+    - Translated, to a *removed* frontend, or to an unexpected destination in *scope*.
 
-    Everything else is left alone. Of TCP, *flows* are those that nobody has answered.
+    All other flows stay. *flows* contain only unanswered flows of TCP.
     """
     found = []
     known: dict[Frontend, frozenset[bytes]] = {}  # many flows lead to one frontend

@@ -33,7 +33,7 @@ _FEW: Final = 1000
 
 
 class Conntrack:
-    """The conntrack table of the network namespace that the thread is in; use in one thread."""
+    """The conntrack table of the thread's network namespace; use in one thread."""
 
     def __init__(self) -> None:
         self._netlink = Socket()
@@ -42,7 +42,7 @@ class Conntrack:
         self._netlink.close()
 
     def flows(self, protocols: Collection[Protocol]) -> list[Flow]:
-        """Return the entries of *protocols*, of TCP those without an answer.
+        """Return the entries of *protocols*, for TCP only the unanswered ones.
 
         Raises KernelRefused when the kernel does not list its entries.
         The table changes constantly: an entry that ends or begins meanwhile may be missing; the
@@ -54,10 +54,10 @@ class Conntrack:
             raise KernelRefused(f"the conntrack table is not listed: {error.strerror}") from None
 
     def _flows(self, protocols: Collection[Protocol]) -> Iterator[Flow]:
-        """List all entries at once where there are few, else each family and protocol by itself.
+        """List all entries at once if there are few, else each family and protocol separately.
 
-        The kernel goes through all its buckets for each listing, and filters by one family and
-        protocol alone.
+        The kernel scans all its buckets for each listing, and can filter only by one family and
+        protocol.
         """
         if not protocols:
             return
@@ -79,7 +79,7 @@ class Conntrack:
         return int.from_bytes(dict(attributes(answer, 4))[_GLOBAL_ENTRIES], "big")
 
     def delete(self, flow: Flow) -> bool:
-        """Delete the entry of *flow*; False where it had ended by itself. Raises KernelRefused."""
+        """Delete the entry of *flow*; False if it had already ended. Raises KernelRefused."""
         body = netfilter(AF[flow.family]) + LAYOUTS[flow.family, "UDP"].named(flow)
         try:
             complaint = self._netlink.commit(message(_DELETE, REQUEST | ACK, 0, body))

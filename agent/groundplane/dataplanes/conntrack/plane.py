@@ -27,7 +27,7 @@ class StaleFlows:
     resync_interval_s = 10.0
 
     def __init__(self, expected: Mapping[Frontend, FlowTargets] | None = None) -> None:
-        """*expected*: what is expected before the first write, as by an agent that ran before."""
+        """*expected*: what is expected before the first write, e.g. by a previous agent process."""
         self._table = Conntrack()
         self._expected = dict(expected or {})
         # A packet that was on its way while rules changed may make an entry later: since the last look,
@@ -38,7 +38,7 @@ class StaleFlows:
         self._deleted: Callable[[Family], None] = lambda _: None
 
     def count_by(self, deleted: Callable[[Family], None]) -> None:
-        """Let *deleted* be called with the family of each entry that is deleted from now on."""
+        """Call *deleted* with the family of each entry deleted from now on."""
         self._deleted = deleted
 
     def close(self) -> None:
@@ -79,7 +79,7 @@ class StaleFlows:
         return Drift()
 
     def _used(self, *protocols: Protocol) -> set[Protocol]:
-        """Return those of *protocols* of which there is a frontend."""
+        """Return those of *protocols* that have a frontend."""
         there = {number for _, _, number in self._expected}
         return {protocol for protocol in protocols if NUMBERS[protocol] in there}
 
@@ -117,7 +117,7 @@ class StaleFlows:
 
 
 def expected_flows(state: NodeState) -> dict[Frontend, FlowTargets]:
-    """Return what is expected where *state* is in place."""
+    """Return what is expected while *state* is in place."""
     found: dict[ExpectedObject, FlowTargets] = {}
     for part in state.parts:
         found |= render(state.base, part)
@@ -125,7 +125,7 @@ def expected_flows(state: NodeState) -> dict[Frontend, FlowTargets]:
 
 
 def _concerned(delta: Delta[ExpectedObject, FlowTargets]) -> Iterator[int]:
-    """Yield the number of each protocol of which an entry may be stale after *delta*."""
+    """Yield the number of each protocol that may have stale entries after *delta*."""
     for key in (*delta.create, *delta.delete):
         yield key.protocol if isinstance(key, Flow) else key[2]
     for key, (old, new) in delta.update.items():

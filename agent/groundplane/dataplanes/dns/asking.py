@@ -13,7 +13,7 @@ from typing import Final
 from groundplane.dataplanes.dns import wire
 from groundplane.errors import StateError
 
-_LOOK_S: Final = 1.0  # between any two answers, and for all of them
+_LOOK_S: Final = 1.0  # wait for each next answer, and for all of them
 _EVERY_S: Final = 0.5
 _ANSWER_BYTES: Final = 4096
 _timeval: Final = struct.Struct("@ll")
@@ -22,7 +22,7 @@ _timeval: Final = struct.Struct("@ll")
 def serials(
     address: str, port: int, zones: Iterable[str], within_s: float = _LOOK_S
 ) -> dict[str, int]:
-    """Return the serials of those of *zones* for which the server has one."""
+    """Return the serials of *zones*, without zones for which the server has none."""
     with closing(_opened(address, port, within_s)) as opened:
         return _asked(opened, zones, within_s)
 
@@ -54,7 +54,7 @@ def _asked(server: socket.socket, zones: Iterable[str], within_s: float) -> dict
     return found
 
 
-# Twice a second the same is asked and, mostly, answered.
+# The same questions, with mostly the same answers, repeat twice a second.
 @lru_cache(maxsize=256)
 def _question(zone: str, number: int) -> bytes:
     return wire.query(zone, wire.SOA, number)
@@ -62,7 +62,7 @@ def _question(zone: str, number: int) -> bytes:
 
 @lru_cache(maxsize=256)
 def _answered(answer: bytes) -> tuple[int, int | None]:
-    """Return the number of *answer*, 0 where it is none, and the serial that it tells, if any."""
+    """Return the ID of *answer*, 0 if it is not an answer, and the serial in it, if any."""
     try:
         message = wire.decode(answer)
     except StateError:
@@ -93,11 +93,11 @@ class Watch:
         os.close(self.descriptor)
 
     def expect(self, zones: tuple[str, ...], expected: Mapping[str, int]) -> None:
-        """Let *expected* be the serials of *zones* from now on; a zone without one has none."""
+        """Expect the serials *expected* of *zones* from now on; a zone without one has none."""
         self._expected = zones, expected
 
     def forget(self) -> None:
-        """Forget what was told until now."""
+        """Forget what was reported so far."""
         with suppress(BlockingIOError):
             os.eventfd_read(self.descriptor)
 

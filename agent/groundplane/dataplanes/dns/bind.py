@@ -27,13 +27,13 @@ from groundplane.project.state import NodeBase, Part
 log = logging.getLogger(__name__)
 
 _TIMEOUT_S: Final = 10.0
-# Of the zone itself, and what a server that signs it puts there (RFC 4034, 5155, 7344).
+# Records of the zone itself, and those that a signing server adds (RFC 4034, 5155, 7344).
 _SERVERS: Final = frozenset(
     {"SOA", *(f"TYPE{number}" for number in (43, 46, 47, 48, 50, 51, 59, 60, 65534))}
 )
-_MOST: Final = 20  # refused names: beyond that the zone itself is taken to be at fault
+_MOST: Final = 20  # refused names: beyond this the zone itself counts as the cause
 Updates = Iterator[tuple[bytes, wire.Soa]]
-Changes = list[tuple[Record, bytes]]  # of a zone, with what stands in a message
+Changes = list[tuple[Record, bytes]]  # of a zone, each with its encoding in a message
 
 
 class ZoneRefused(StateError):
@@ -43,8 +43,8 @@ class ZoneRefused(StateError):
 class Bind:
     """The dataplane of the DNS server on *address*. Implements `Dataplane`.
 
-    Ours is every record of the zones of the site but those of the zones themselves: SOA, the
-    apex's NS, and signatures. The file *rebuild* is made when the server has not loaded a zone.
+    Ours are all records of the site's zones except those of the zones themselves: SOA, the
+    apex's NS, and signatures. The file *rebuild* is created if the server has not loaded a zone.
     """
 
     name = "dns"
@@ -64,9 +64,9 @@ class Bind:
         self._session: DnsSession | None = None
         self._serials = Serials(serials)
         self._beginnings: dict[str, wire.Soa] = {}  # of each zone, after the last read or update
-        self._unread: dict[str, str] = {}  # zones that the server did not give, and why
+        self._unread: dict[str, str] = {}  # zones that the server did not transfer, and why
         self._behind: dict[str, str] = {}  # zones whose serial it did not raise, and why
-        self._zones: tuple[str, ...] = ()  # that were read or written last
+        self._zones: tuple[str, ...] = ()  # last read or written
         self._watch: Watch | None = None
 
     def close(self) -> None:
@@ -88,7 +88,7 @@ class Bind:
 
     @contextmanager
     def _talking(self, key: TsigKey) -> Iterator[DnsSession]:
-        """Yield a connection to the server, which stays open unless something fails."""
+        """Yield a connection to the server; it stays open unless an operation fails."""
         if self._session is not None and not (self._session.usable and self._session.key == key):
             self._hang_up()
         if self._session is None:
@@ -100,10 +100,10 @@ class Bind:
             raise
 
     def prepare(self, base: NodeBase) -> None:
-        """Raise each serial that is behind one that was served: the server forgot, clients did not.
+        """Raise each serial that is behind a served one: the server forgot it, clients did not.
 
-        The server is asked to rebuild a zone that it has not loaded. What else is wrong with a zone,
-        `read` finds and `write` reports.
+        The server is asked to rebuild a zone that it has not loaded. `read` finds other errors of a
+        zone, and `write` reports them.
         """
         key = self._keys.key()
         self._behind = {}
@@ -154,7 +154,7 @@ class Bind:
     def read(self, base: NodeBase) -> dict[Record, int]:
         """Return the records that the server has in the zones of the site.
 
-        A zone that it does not give has none; the next write reports it.
+        A zone that it does not transfer has none; the next write reports it.
         """
         key = self._keys.key()
         self._beginnings, self._unread = {}, {}
@@ -185,7 +185,7 @@ class Bind:
             self._unread[zone] = f"the DNS server gave no zone {zone}: {error}"
 
     def _transfer(self, session: DnsSession, zone: str) -> Iterator[tuple[Record, int]]:
-        """Yield the records of *zone*, and note how it begins."""
+        """Yield the records of *zone*, and note its SOA."""
         question = session.send(wire.query(zone, wire.AXFR), 1)
         begun = False
         apex = f"{zone}."
@@ -202,7 +202,7 @@ class Bind:
                     yield Record(zone, record.owner, record.type, record.data), record.ttl
 
     def _ask_to_rebuild(self) -> None:
-        """Ask for zones to be rebuilt that the server has not loaded: their files are root's."""
+        """Request a rebuild of zones that the server has not loaded: root owns their files."""
         if self._rebuild is not None:
             try:
                 self._rebuild.touch()
@@ -210,7 +210,7 @@ class Bind:
                 log.warning("%s: %s", self._rebuild, error.strerror)
 
     def listen(self) -> int:
-        """Hear of serials that are others than after our last read or update."""
+        """Report serials that differ from those after our last read or update."""
         if self._watch is None:
             self._watch = Watch(self._address, self._port)
             self._expect(self._zones)
@@ -220,7 +220,7 @@ class Bind:
         return f"record {key.owner} {value} {key.type} {key.rdata}".rstrip()
 
     def drift(self, base: NodeBase) -> Drift | None:
-        """Return whether a zone has another serial than after our last read or update."""
+        """Return a Drift if a zone's serial differs from that after our last read or update."""
         if self._watch is not None:
             self._watch.forget()
         zones = zones_of(base)
@@ -231,7 +231,7 @@ class Bind:
         return None
 
     def _stay_connected(self, zones: tuple[str, ...]) -> None:
-        """Use the connection, so that the server keeps it: its clients could take all other places."""
+        """Use the connection so that the server keeps it: clients could use up all other slots."""
         if self._session is None:
             return
         with suppress(*FAILURES), self._talking(self._session.key) as session:
@@ -241,9 +241,9 @@ class Bind:
     def write(self, base: NodeBase, delta: Delta[Record, int]) -> None:
         """Send *delta* as updates: one message for a zone, more only past 64 KiB.
 
-        What concerns several zones is sent to all of them at once. A record that cannot be written,
-        names that the server refuses, and a zone that it does not serve keep nothing else from
-        being written: ObjectsRefused has them.
+        Updates of several zones are sent at once. A record that cannot be encoded, names that the
+        server refuses, and a zone that it does not serve do not block the rest: ObjectsRefused
+        has them.
         """
         refused: dict[Hashable, str] = {}
         changes = _by_zone(delta, refused)
@@ -267,7 +267,7 @@ class Bind:
             raise ObjectsRefused(refused)
 
     def _send_all(self, session: DnsSession, changes: Mapping[str, Changes]) -> dict[str, str]:
-        """Send *changes*; return the zones whose update is refused, and the code of that."""
+        """Send *changes*; return the zones whose update is refused, each with the response code."""
         waiting = {zone: self._updates(zone, found) for zone, found in changes.items()}
         refused: dict[str, str] = {}
         while waiting:
@@ -282,9 +282,9 @@ class Bind:
     def _send(
         self, session: DnsSession, waiting: Mapping[str, Updates], refused: dict[str, str]
     ) -> dict[str, Updates]:
-        """Send the next message for each zone; return those that had one, once it is taken.
+        """Send the next message for each zone; return the zones whose message was accepted.
 
-        *refused* gets the others, each with the code of the answer.
+        *refused* gets the zones whose message was refused, each with the response code.
         """
         sent: dict[int, tuple[str, wire.Soa, Signed]] = {}
         for number, (zone, messages) in enumerate(waiting.items(), 1):
@@ -341,7 +341,10 @@ class Bind:
 
 
 def _by_zone(delta: Delta[Record, int], refused: dict[Hashable, str]) -> dict[str, Changes]:
-    """Return the changes of each zone, encoded: deletions first. *refused* gets what cannot be."""
+    """Return the encoded changes of each zone, deletions first.
+
+    *refused* gets the records that cannot be encoded.
+    """
     found: dict[str, Changes] = {}
     changed = ((record, ttl) for record, (_, ttl) in delta.update.items())
     for record, ttl in chain(zip(delta.delete, repeat(None)), changed, delta.create.items()):

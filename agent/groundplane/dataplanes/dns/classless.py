@@ -1,7 +1,7 @@
-"""Reverse names of a part of a /24, for a site whose own servers have the zone above (RFC 2317). Pure.
+"""Reverse names of a part of a /24, if the site's own servers have its parent (RFC 2317). Pure.
 
-The nodes serve a zone for each address of such a range; a parent zone can delegate the range as
-one, and lead to it by one CNAME for each address.
+The nodes serve a zone for each address of such a range; the parent zone can instead delegate the
+range as one zone, with one CNAME for each address.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ def is_classless(cidr: str) -> bool:
 def classless_files(cidr: str, pointers: Iterable[Record]) -> dict[str, str]:
     """Return two files for *cidr*, a part of a /24: a zone of its *pointers*, and lines for its parent.
 
-    File names have a hyphen for the slash of the zone's.
+    File names have a hyphen in place of the slash in the zone's name.
     """
     found = network(cidr)
     parent = reverse_name(str(found.ip)).partition(".")[2].rstrip(".")

@@ -1,4 +1,4 @@
-"""The configuration of the node's BIND 9, and of who asks it. Pure."""
+"""The configuration of the node's BIND 9 and of its clients. Pure."""
 
 from typing import Final
 
@@ -53,16 +53,16 @@ def server_config(
 def resolved_conf(base: NodeBase) -> str:
     """Return systemd-resolved's configuration: our zones are routed to the node's own server.
 
-    Without it names below .local are asked for by multicast alone (resolved.conf(5), RFC 6762).
+    Without it, names below .local are resolved only by multicast (resolved.conf(5), RFC 6762).
     """
     domains = " ".join(f"~{zone}" for zone in zones_of(base))
     return f"[Resolve]\nDNS=127.0.0.1\nDomains={domains}\n"
 
 
 def negative_trust_anchors(base: NodeBase) -> str:
-    """Return the zones that systemd-resolved is not to validate (dnssec-trust-anchors.d(5)).
+    """Return the zones that systemd-resolved must not validate (dnssec-trust-anchors.d(5)).
 
-    No parent zone vouches for them, so that with DNSSEC=yes their answers would be refused.
+    No parent zone signs a delegation to them, so DNSSEC=yes would reject their answers.
     """
     return "".join(f"{zone}\n" for zone in zones_of(base))
 
@@ -76,7 +76,7 @@ def rebuild_script(
     user: str = "bind",
     rndc: str = "rndc",
 ) -> str:
-    """Return the script that rebuilds zones which the server does not load; see its first lines."""
+    """Return the script that rebuilds zones that the server does not load; see its first lines."""
     return render_template(
         "rebuild-zones.sh.j2",
         zones=zones_of(base),

@@ -1,4 +1,4 @@
-"""The file that BIND and the agent have their key from, as tsig-keygen(8) writes it."""
+"""The key file that BIND and the agent share, in tsig-keygen(8)'s format."""
 
 import base64
 import re
@@ -13,14 +13,14 @@ _SECRET: Final = re.compile(r'secret\s+"([A-Za-z0-9+/=]+)"')
 
 
 class KeyFile:
-    """The key in *path*, which is read again when it was written again."""
+    """The key in *path*; the file is read again after each change."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._read: tuple[tuple[int, ...], TsigKey] | None = None
 
     def key(self) -> TsigKey:
-        """Return the key; StateError when the file cannot be read, or has none."""
+        """Return the key; StateError if the file is unreadable or has no key."""
         try:
             found = self._path.stat()
             stamp = found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size

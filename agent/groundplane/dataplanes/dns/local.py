@@ -1,7 +1,7 @@
-"""Zones that every node answers by itself: those of the host, and of names that nobody has. Pure.
+"""Zones that every node answers locally: those of the host, and of names that do not exist. Pure.
 
-RFC 6303 lists those of addresses, RFC 6761 those of names. Where the site has resolvers of its own,
-these decide about private and documentation ranges; what means the asking host is never theirs.
+RFC 6303 lists those of addresses, RFC 6761 those of names. If the site has its own resolvers, they
+answer for private and documentation ranges, but never for names of the querying host itself.
 """
 
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ _EMPTY: Final = (
     f"0.{_NIBBLES}.ip6.arpa",
     *(f"{nibble}.e.f.ip6.arpa" for nibble in "89ab"),
 )
-# Those that BIND makes by itself where it asks no other resolvers (`empty-zones-enable`).
+# Those that BIND creates itself if it has no forwarders (`empty-zones-enable`).
 _PRIVATE: Final = frozenset(
     {
         "10.in-addr.arpa",
@@ -52,7 +52,7 @@ _PRIVATE: Final = frozenset(
 
 
 def empty_zones(base: NodeBase) -> tuple[str, ...]:
-    """Return the zones without a name that BIND does not make by itself."""
+    """Return the empty zones that BIND does not create itself."""
     others = _others(base)
     delegating = delegations(base)
     wanted = _EMPTY if base.forwarders else (*_EMPTY, "test")
@@ -62,7 +62,7 @@ def empty_zones(base: NodeBase) -> tuple[str, ...]:
 def delegations(base: NodeBase) -> dict[str, tuple[str, ...]]:
     """Return the stub zones below zones that have no other names, by those zones.
 
-    BIND asks nobody for a name of a zone that is its own, unless that leads on from there.
+    BIND asks no other server for a name in its own zone, unless the zone delegates that name.
     """
     others = _others(base)
     wanted = {*_HOST, *_EMPTY} | (set() if base.forwarders else {*_PRIVATE, "test"})
@@ -93,7 +93,7 @@ def local_files(base: NodeBase) -> dict[str, str]:
 
 
 def _others(base: NodeBase) -> frozenset[str]:
-    """Return the zones that are of the site or of stub zones: they are not local ones."""
+    """Return the zones of the site and the stub zones, which are not local."""
     return frozenset({*zones_of(base), *(each.name for each in base.stub_zones)})
 
 

@@ -48,7 +48,7 @@ def _site(base: NodeBase) -> Iterator[Record]:
         yield Record(base.domain, name, "TXT", _EMPTY)
     zone = node_zone(base)
     if base.dnssec:
-        # Or the signed domain would prove that no name of a node is there.
+        # Otherwise the signed domain would prove that node names do not exist.
         yield Record(base.domain, f"{zone}.", "NS", "localhost.")
     for name, addresses in (
         (base.name, base.addresses),

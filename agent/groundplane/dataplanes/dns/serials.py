@@ -1,6 +1,6 @@
 """Serials that were served, so that no serial decreases when the server forgets them.
 
-A server that is reinstalled begins with the serial of the file that it is given.
+A reinstalled server starts with the serial of the zone file that it is given.
 """
 
 import logging
@@ -15,13 +15,13 @@ from groundplane.dataplanes.dns.wire import later
 
 log = logging.getLogger(__name__)
 
-_AHEAD: Final = 1000  # changes of a zone that one write of the file is for
+_AHEAD: Final = 1000  # changes of a zone that one write of the file covers
 
 
 class Serials:
-    """Serials that were served: the last ones by this process, and earlier ones as *file* tells.
+    """Serials that were served: the last ones by this process, and earlier ones from *file*.
 
-    The file has one serial of each zone that was served, and up to `_AHEAD` more may have been.
+    The file has one served serial of each zone; up to `_AHEAD` later ones may have been served.
     """
 
     def __init__(self, file: Path | None) -> None:
@@ -30,9 +30,9 @@ class Serials:
         self._served: dict[str, int] = {}
 
     def forgotten(self, zone: str, serial: int) -> int | None:
-        """Return the last serial that *zone* may have been served with, where *serial* is before it.
+        """Return the last serial that *zone* may have been served with, if *serial* is before it.
 
-        None where the server has forgotten nothing.
+        None if the server has forgotten nothing.
         """
         served = last = self._served.get(zone)
         if served is None and (served := self._kept.get(zone)) is not None:
@@ -40,7 +40,7 @@ class Serials:
         return last if served is not None and later(served, serial) else None
 
     def note(self, serials: Mapping[str, int]) -> None:
-        """Remember that zones are served with *serials*."""
+        """Record that zones are served with *serials*."""
         self._served.update(serials)
         new = {
             zone: serial for zone, serial in serials.items() if not self._stands_for(zone, serial)
@@ -54,15 +54,15 @@ class Serials:
             log.warning("cannot save serials: %s", error)
 
     def _stands_for(self, zone: str, serial: int) -> bool:
-        """Return whether what the file has of *zone* tells of *serial* too."""
+        """Return whether the file's entry of *zone* also covers *serial*."""
         kept = self._kept.get(zone)
         return kept is not None and (serial - kept) % (1 << 32) <= _AHEAD
 
 
 def first_serials(content: bytes) -> dict[str, int]:
-    """Return what zones that are made again begin with: after all that were served, as *content* tells.
+    """Return the first serials of recreated zones: after all that were served, by *content*.
 
-    That is a file which `Serials` kept; one that is none tells nothing.
+    *content* is that of a file written by `Serials`; any other content yields nothing.
     """
     try:
         kept = msgspec.json.decode(content, type=dict[str, int])
@@ -72,7 +72,7 @@ def first_serials(content: bytes) -> dict[str, int]:
 
 
 def _read(file: Path) -> dict[str, int]:
-    """Return what *file* keeps; nothing where it is missing or, which is reported, damaged."""
+    """Return the serials in *file*; none if it is missing or damaged (the latter is reported)."""
     try:
         return msgspec.json.decode(file.read_bytes(), type=dict[str, int])
     except FileNotFoundError:

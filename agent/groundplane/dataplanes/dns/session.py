@@ -1,4 +1,4 @@
-"""A conversation with the DNS server over TCP, every message signed."""
+"""A session with the DNS server over TCP; every message is signed."""
 
 import select
 import socket
@@ -12,11 +12,11 @@ from groundplane.dataplanes.dns.wire import DnsMessage, decode
 from groundplane.errors import StateError
 
 FAILURES: Final = (OSError, EOFError, StateError)
-_IDLE_S: Final = 20.0  # BIND closes a connection that nobody uses for 30 s (tcp-idle-timeout)
+_IDLE_S: Final = 20.0  # BIND closes a connection after 30 s idle (tcp-idle-timeout)
 
 
 class DnsSession:
-    """One connection; each answer is waited for *timeout* seconds. Raises `FAILURES`."""
+    """One connection; waits *timeout* seconds for each answer. Raises `FAILURES`."""
 
     def __init__(self, address: str, port: int, key: TsigKey, timeout: float) -> None:
         self.key = key
@@ -31,22 +31,22 @@ class DnsSession:
 
     @property
     def usable(self) -> bool:
-        """Return whether it may be used again: the server has not closed it, nor is about to."""
+        """Return whether it is reusable: the server has not closed it and is not about to."""
         idle = time.monotonic() - self._used
         readable = select.poll()  # select() takes no descriptor from 1024 on
         readable.register(self._socket, select.POLLIN)
         return idle < _IDLE_S and not readable.poll(0)
 
     def send(self, wire: bytes, number: int) -> Signed:
-        """Send *wire* numbered *number*; its answer is to be received before another of its zone."""
+        """Send *wire* with the ID *number*; receive its answer before the next for its zone."""
         self._used = time.monotonic()
         signed = sign(struct.pack("!H", number) + wire[2:], self.key, int(time.time()))
         self._socket.sendall(struct.pack("!H", len(signed.wire)) + signed.wire)
         return signed
 
     def receive(self) -> tuple[bytes, DnsMessage]:
-        """Return the next message, whose signature is yet to be looked at."""
-        # BIND holds an answer back until the one before it is acknowledged, which takes 40 ms else.
+        """Return the next message; its signature is not verified yet."""
+        # BIND delays an answer until the previous one is acknowledged, which otherwise takes 40 ms.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         header = self._stream.read(2)
         (length,) = struct.unpack("!H", header) if len(header) == 2 else (0,)
@@ -56,12 +56,12 @@ class DnsSession:
         return wire, decode(wire)
 
     def verified(self, wire: bytes, message: DnsMessage, question: Signed) -> DnsMessage:
-        """Return *message*, the only answer to *question*, once it is known to be the server's."""
+        """Return *message*, the only answer to *question*, after verifying its signature."""
         Verifier(self.key, question.mac).verify(wire, message, int(time.time()))
         return message
 
     def stream(self, question: Signed) -> Iterator[DnsMessage]:
-        """Yield the messages of the answer to *question*, for as long as they are asked for."""
+        """Yield the messages of the answer to *question*, as long as the caller iterates."""
         verifier = Verifier(self.key, question.mac)
         while True:
             wire, message = self.receive()

@@ -1,4 +1,4 @@
-"""Signatures of DNS messages by a key that both sides have (TSIG, RFC 8945), with HMAC-SHA256. Pure."""
+"""Signatures of DNS messages with a shared key (TSIG, RFC 8945) and HMAC-SHA256. Pure."""
 
 import hmac
 import struct
@@ -15,14 +15,14 @@ _ERRORS: Final = {16: "BADSIG", 17: "BADKEY", 18: "BADTIME", 22: "BADTRUNC"}
 
 
 class TsigKey(NamedTuple):
-    """A key, by the name that both sides call it."""
+    """A key, with the name that both sides use for it."""
 
     name: str
     secret: bytes
 
 
 class Signed(NamedTuple):
-    """A message with its signature, by which the answer to it is signed too."""
+    """A message with its signature, which the signature of its answer also covers."""
 
     wire: bytes
     mac: bytes
@@ -87,6 +87,6 @@ def _mac(key: TsigKey, *parts: bytes) -> bytes:
 
 
 def _name_end(wire: bytes, start: int) -> tuple[bytes, int]:
-    """Return the name at *start*, which is never compressed there, and where it ends."""
+    """Return the name at *start*, which is never compressed there, and its end offset."""
     end = wire.index(b"\0", start) + 1
     return wire[start:end].lower(), end

@@ -62,7 +62,7 @@ class Soa(NamedTuple):
 
 
 class Rr(NamedTuple):
-    """One record as it was read; *data* is in presentation format, "" for a type that is not ours."""
+    """One record as read; *data* is in presentation format, "" for a type we do not use."""
 
     owner: str
     type: str
@@ -71,9 +71,9 @@ class Rr(NamedTuple):
 
 
 class DnsMessage(NamedTuple):
-    """What was read of a message: number and code of its header, its records, the last of its SOAs.
+    """A decoded message: ID and response code of its header, its records, the last of its SOAs.
 
-    *tsig* is where the record of its signature begins, and where the data of that do.
+    *tsig* has the offsets of its TSIG record and of that record's data.
     """
 
     number: int
@@ -90,7 +90,7 @@ def later(one: int, other: int) -> bool:
 
 @lru_cache(maxsize=4096)
 def name(text: str) -> bytes:
-    """Return the absolute name *text* uncompressed; ValueError when it is none."""
+    """Return the absolute name *text* uncompressed; ValueError if it is invalid."""
     stripped = text.removesuffix(".")
     labels = map(_unescaped, _LABELS.findall(stripped)) if "\\" in text else (
         each.encode() for each in stripped.split(".")
@@ -116,7 +116,7 @@ def _unescaped(text: str) -> bytes:
 
 
 def data(type_: str, text: str) -> bytes:
-    """Return the data of a record from its presentation format; ValueError when it is none."""
+    """Return the data of a record from its presentation format; ValueError if it is invalid."""
     match type_:
         case "A":
             return socket.inet_aton(text)
@@ -144,7 +144,7 @@ def soa_data(soa: Soa) -> bytes:
 
 
 class ZoneChange(NamedTuple):
-    """One record to add with its TTL, or to delete: then that is None."""
+    """One record to add or to delete; its TTL is None for a deletion."""
 
     owner: str
     type: str
@@ -155,14 +155,14 @@ class ZoneChange(NamedTuple):
 def updates(
     zone: str, soa: Soa, changes: Iterable[bytes], last: int | None = None
 ) -> Iterator[tuple[bytes, Soa]]:
-    """Yield the messages that make *changes* in *zone*, which begins with *soa*, and its next SOA.
+    """Yield the messages that make *changes* in *zone*, whose SOA is *soa*, each with the next SOA.
 
     The changes are as `encoded` returns them.
 
-    Each takes effect only on the zone that the one before it left (RFC 2136, 2.4.2: its SOA is the
-    prerequisite), and sets the serial itself, to the one after its own or after *last*. There is one
-    message, which changes the serial alone where there are no *changes*, or more where they are
-    longer than a message is.
+    Each message takes effect only on the zone as the previous message left it (RFC 2136, 2.4.2: its
+    SOA is the prerequisite), and sets the serial itself, to the one after its own or after *last*.
+    There is one message, which only changes the serial if there are no *changes*; there are more
+    if the changes do not fit into one.
     """
     changing = iter(changes)
     first = next(changing, b"")
@@ -184,7 +184,7 @@ def updates(
 
 
 def encoded(change: ZoneChange) -> bytes:
-    """Return *change* as it stands in a message; ValueError when it cannot be written."""
+    """Return *change* encoded for a message; ValueError if that is impossible."""
     number = _TYPES.get(change.type) or int(change.type.removeprefix("TYPE"))
     if change.ttl is None and not change.data:
         return name(change.owner) + _FIXED.pack(number, _ANY, 0, 0)  # the whole set (2.5.2)
@@ -211,7 +211,7 @@ def _update(zone: str, there: Soa, following: Soa, chunk: list[bytes]) -> bytes:
 
 
 def query(zone: str, type_: int, number: int = 0) -> bytes:
-    """Return a question of an authoritative server, numbered *number*."""
+    """Return a query to an authoritative server, with the ID *number*."""
     return _HEADER.pack(number, 0, 1, 0, 0, 0) + name(zone) + struct.pack("!HH", type_, _IN)
 
 
@@ -219,7 +219,7 @@ def query(zone: str, type_: int, number: int = 0) -> bytes:
 
 
 def decode(wire: bytes) -> DnsMessage:
-    """Return what *wire* says; StateError when that is not a message."""
+    """Return the message in *wire*; StateError if it is not a message."""
     try:
         return _decode(wire)
     except (IndexError, struct.error):
@@ -285,11 +285,11 @@ def _strings(packed: bytes) -> str:
 
 
 def _name(wire: bytes, at: int, known: dict[int, str]) -> tuple[str, int]:
-    """Return the name at *at*, and where what follows it begins.
+    """Return the name at *at*, and the offset after it.
 
-    *known* are the names and ends of names that were read before, by where they begin. A pointer
-    that leads to none of them leads into data that were not read, as a signature has names in them:
-    further back than all before it, so that none leads in a circle.
+    *known* are the previously read names and ends of names, by their offset. A pointer to none of
+    them points into data that were not decoded, such as a name in a signature. Each such pointer
+    must point further back than all before it, so that there are no loops.
     """
     starts: list[tuple[int, str]] = []
     rest, end, first = "", 0, at

@@ -14,12 +14,12 @@ JOURNAL_DIRECTORY: Final = f"{ZONE_DIRECTORY}/journals"
 
 
 def zones_of(base: NodeBase) -> tuple[str, ...]:
-    """Return the zones of the site: its domain, that of its nodes, the reverse ones of its ranges."""
+    """Return the site's zones: its domain, its nodes' zone, and its ranges' reverse zones."""
     return _zones(base.domain, (*base.service_cidrs, *base.workload_cidrs))
 
 
 def node_zone(base: NodeBase) -> str:
-    """Return the zone that has the names of the nodes."""
+    """Return the zone with the names of the nodes."""
     return dns_names.node_zone(base.domain)
 
 
@@ -33,7 +33,7 @@ def _zones(domain: str, ranges: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def reverse_zone_of(base: NodeBase, owner: str) -> str | None:
-    """Return the reverse zone of the site that *owner* lies in, its apex included; None for none."""
+    """Return the site's reverse zone that contains *owner* or has it as its apex; None for none."""
     zones = _reverse_zones((*base.service_cidrs, *base.workload_cidrs))
     rest = owner.removesuffix(".")
     while rest and rest not in zones:

@@ -1,7 +1,7 @@
 """The links dataplane: the node's bridge as systemd-networkd's files, and the routes to peers.
 
-The deploy writes the files, networkd makes the bridge; the agent owns the routes, under a route
-protocol number of its own, by which it knows them after a restart.
+The deploy writes the files, networkd creates the bridge; the agent owns the routes and recognizes
+them after a restart by their own route protocol number.
 """
 
 from groundplane.dataplanes.links.route import Route

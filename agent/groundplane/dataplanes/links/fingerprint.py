@@ -1,4 +1,4 @@
-"""What is there of ours, undecoded: enough to say whether it has changed, at a tenth of the cost."""
+"""Our routes and links, undecoded: enough to detect a change, at a tenth of the cost."""
 
 import socket
 import struct
@@ -12,14 +12,14 @@ LinkFingerprint = tuple[object, ...]
 _GET_ADDRESSES, _GET_ROUTES = 22, 26  # rtnetlink(7): RTM_GETADDR, RTM_GETROUTE
 _address: Final = struct.Struct("=BBBBI")  # family, prefix, flags, scope, index of the link
 _route: Final = struct.Struct("=BBBBBBBBI")  # family, prefixes, TOS, table, protocol, ..., flags
-# How long an address lives, and how a route was used: they differ each time.
+# The lifetime of an address and the usage of a route: they differ each time.
 _ADDRESS_TIMES, _ROUTE_TIMES = 6, 12
 
 
 def fingerprint(netlink: Socket, protocol: int) -> LinkFingerprint:
-    """Return what stands for the routes with *protocol*, and for our links with their addresses.
+    """Return a fingerprint of the routes with *protocol*, and of our links with their addresses.
 
-    OSError where the kernel does not tell, or others changed them meanwhile.
+    OSError if the kernel does not list them, or if others changed them meanwhile.
     """
     links = [_index(name) for name in (BRIDGE, OVERLAY)]
     found: list[object] = [*links]
@@ -42,7 +42,7 @@ def _told(
 
 
 def _index(name: str) -> int:
-    """Return the index of a link, 0 where there is none."""
+    """Return the index of a link; 0 if it does not exist."""
     try:
         return socket.if_nametoindex(name)
     except OSError:

@@ -1,12 +1,12 @@
-"""A route as a value: what the agent wants, and what the kernel has."""
+"""A route as a value, desired by the agent or present in the kernel."""
 
 from typing import NamedTuple
 
 
 class Route(NamedTuple):
-    """Where a range goes: to a peer's address *via*, or to our link *device* with *source* as ours.
+    """The route of a range: to a peer's address *via*, or to our link *device* with our *source*.
 
-    With *tunnel* packets go to that address in VXLAN, with *vni*.
+    With *tunnel*, packets go to that address in VXLAN, with *vni*.
     """
 
     via: str = ""

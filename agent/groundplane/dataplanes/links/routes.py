@@ -1,6 +1,6 @@
 """Routes: to the workload subnets of the other nodes, and of the service ranges to the bridge.
 
-And the bridge's own addresses: networkd gives them at a boot, and never again.
+And the bridge's own addresses: networkd sets them at boot only.
 """
 
 import errno
@@ -43,8 +43,8 @@ def render(_base: NodeBase, part: Part) -> dict[str, LinkObject]:
     if not isinstance(part, NodeBase):
         return {}
     primary = {family_of(text): text for text in part.addresses}
-    # A node's own connections to a service need a route, and with it a source, before the output
-    # hook translates them; nothing is ever delivered by it.
+    # A node's own connections to a service need a route, and thus a source address, before the
+    # output hook translates them; no packet is ever delivered by this route.
     routes: dict[str, LinkObject] = {
         cidr: Route(source=primary[family_of(cidr)], device=BRIDGE) for cidr in part.service_cidrs
     }
@@ -58,7 +58,7 @@ def render(_base: NodeBase, part: Part) -> dict[str, LinkObject]:
 def _to_peer(base: NodeBase, peer: Peer) -> dict[str, Route]:
     """Return the routes to the workloads of *peer*: on the link, by the overlay, or none."""
     if peer.tunnel and base.overlay is not None:
-        # An address of our workload range as the source, so that the answer takes this way too.
+        # The source is an address of our workload range, so that answers take the same path.
         own = {family_of(text): text for text in base.bridge_addresses}
         tunnel = (peer.tunnel, base.overlay.vni) if base.overlay.mode == "vxlan" else ("", 0)
         return {
@@ -78,7 +78,7 @@ def _open_notifications() -> socket.socket:
 
 
 def _drain(notifications: socket.socket) -> bool:
-    """Take what has been told; return whether it was anything, or was lost (ENOBUFS)."""
+    """Read all notifications; return whether there were any, or some were lost (ENOBUFS)."""
     told = False
     while True:
         try:
@@ -104,8 +104,8 @@ def _refused(destination: str, route: Route, code: int) -> KernelRefused:
 class Links:
     """The dataplane of the network namespace of this process. Implements `Dataplane`.
 
-    Ours is every route of the main table with our protocol number. Of the bridge's addresses those
-    that are declared are put back when they are gone; no other is touched.
+    Ours are all routes of the main table with our protocol number. The bridge's declared addresses
+    are restored when they are missing; other addresses are not touched.
     """
 
     name = "links"
@@ -114,7 +114,7 @@ class Links:
     def __init__(self) -> None:
         self._netlink = IPRoute()
         self._notifications: socket.socket | None = None
-        self._plain: Socket | None = None  # pyroute2 is slow, and knows no routes with an IP tunnel
+        self._plain: Socket | None = None  # pyroute2 is slow, and lacks routes with an IP tunnel
         self._read: LinkFingerprint | None = None  # of what was read, unless it was written since
 
     def close(self) -> None:
@@ -125,13 +125,13 @@ class Links:
             self._notifications.close()
 
     def context(self, _base: NodeBase) -> None:
-        """Every route stands for itself."""
+        """Return None: every route is independent."""
 
     def render(self, base: NodeBase, part: Part) -> dict[str, LinkObject]:
         return render(base, part)
 
     def read(self, base: NodeBase) -> dict[str, LinkObject]:
-        """Return the routes that are there with our protocol number, and the bridge's addresses."""
+        """Return the kernel's routes with our protocol number, and the bridge's addresses."""
         self._read = self._fingerprint()
         return self.routes() | self._addresses(base)
 
@@ -147,7 +147,7 @@ class Links:
         return self._plain
 
     def _addresses(self, base: NodeBase) -> dict[str, LinkObject]:
-        """Return those addresses of the bridge that are declared."""
+        """Return the bridge's addresses that are declared."""
         found: dict[str, LinkObject] = {}
         bridges = self._netlink.link_lookup(ifname=BRIDGE)
         for message in self._netlink.get_addr(index=bridges[0]) if bridges else ():
@@ -157,11 +157,11 @@ class Links:
         return found
 
     def drop(self, destination: str, route: Route) -> None:
-        """Delete a route; KernelRefused says why not."""
+        """Delete a route; KernelRefused has the reason of a failure."""
         self._change("del", destination, route)
 
     def routes(self) -> dict[str, Route]:
-        """Return the routes that are there with our protocol number."""
+        """Return the kernel's routes with our protocol number."""
         try:
             messages = [
                 message
@@ -185,12 +185,12 @@ class Links:
         return found
 
     def listen(self) -> int:
-        """Hear of changes of routes, links and addresses, our own among them."""
+        """Listen for changes of routes, links and addresses, including our own."""
         self._notifications = _open_notifications()
         return self._notifications.fileno()
 
     def drift(self, _base: NodeBase) -> Drift | None:
-        """Return whether something was reported, also our own writes, or is not as it was read."""
+        """Return a Drift if a change was reported, even our own, or if the last read is outdated."""
         reported = self._notifications is not None and _drain(self._notifications)
         is_other = reported or self._read is None or self._read != self._fingerprint()
         return Drift() if is_other else None
@@ -203,20 +203,20 @@ class Links:
     def write(self, _base: NodeBase, delta: Delta[str, LinkObject]) -> None:
         """Set and delete objects one by one: each is its own transaction in the kernel.
 
-        One that is refused keeps no other from being set. What is created must not be there:
-        a route with another protocol number is not ours to replace.
+        A refused object does not block the others. A created object must not exist yet: a route
+        with another protocol number is not ours to replace.
         """
         self._read = None
         changes = [("del", destination, route) for destination, route in delta.delete.items()]
         changes += [("replace", key, new) for key, (_, new) in delta.update.items()]
         changes += [("add", destination, route) for destination, route in delta.create.items()]
         refused: dict[str, str] = {}
-        # A route may need the address that is its source: it comes first.
+        # Addresses first: a route may need one as its source.
         for verb, key, value in sorted(changes, key=lambda each: isinstance(each[2], Route)):
             try:
                 if isinstance(value, Route):
                     self._change(verb, key, value)
-                elif verb != "del":  # one that is declared no more is networkd's to remove
+                elif verb != "del":  # networkd removes addresses that are no longer declared
                     self._give(key, value)
             except KernelRefused as error:
                 refused[key] = str(error)
@@ -251,7 +251,7 @@ class Links:
             raise _refused(destination, route, complaint.code)
 
     def _give(self, address: str, value: LinkAddress) -> None:
-        """Give the bridge an address; without duplicate detection, as its unit says."""
+        """Add an address to the bridge, without duplicate address detection, as in its unit."""
         try:
             self._netlink.addr(
                 "replace",

@@ -1,7 +1,7 @@
-"""Routes that carry their own tunnel, as rtnetlink has them: one for each peer, and no neighbours.
+"""rtnetlink routes that carry their own tunnel: one for each peer, and no neighbour entries.
 
-The device is one VXLAN device without an Ethernet header, which takes a packet's VNI and far end
-from the route (LWTUNNEL_ENCAP_IP, include/uapi/linux/lwtunnel.h). Pure.
+The device is one VXLAN device without an Ethernet header; the route sets a packet's VNI and remote
+address (LWTUNNEL_ENCAP_IP, include/uapi/linux/lwtunnel.h). Pure.
 """
 
 import struct
@@ -35,7 +35,7 @@ _FLAGS: Final = {"add": CREATE | _EXCLUSIVE, "replace": CREATE | _REPLACE}
 def request(verb: str, destination: str, route: Route, device: int, protocol: int) -> bytes:
     """Return the message that sets *route*, which has a tunnel, for *destination*.
 
-    *verb* is "add", for one that must not be there, or "replace"; *device* is the index of its
+    *verb* is "add", for a route that must not exist, or "replace"; *device* is the index of its
     device.
     """
     family = family_of(destination)
@@ -57,7 +57,7 @@ def request(verb: str, destination: str, route: Route, device: int, protocol: in
 
 
 def tunnel_of(shown: Mapping[str, object]) -> tuple[str, int]:
-    """Return far end and VNI of the tunnel of a route that pyroute2 has *shown*; "" for none."""
+    """Return remote address and VNI of the tunnel of a route as pyroute2 shows it; "" for none."""
     kind, encap = shown.get("RTA_ENCAP_TYPE"), shown.get("RTA_ENCAP")
     if kind not in _ENCAP_IP.values() or not isinstance(encap, str):
         return "", 0

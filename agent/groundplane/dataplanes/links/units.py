@@ -1,4 +1,4 @@
-"""Text of what networkd and a workload's resolver read. Pure."""
+"""Configuration files for networkd and for a workload's resolver. Pure."""
 
 from typing import Final
 
@@ -33,7 +33,7 @@ def network_units(base: NodeBase) -> dict[str, str]:
 
 
 def overlay_unit(base: NodeBase) -> str:
-    """Return systemd's unit that makes the link of VXLAN; `base.overlay` is one."""
+    """Return the systemd unit that creates the VXLAN link; `base.overlay` must be set."""
     return render_template("groundplane-overlay.service.j2", base=base, link=OVERLAY)
 
 

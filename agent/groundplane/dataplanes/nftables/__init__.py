@@ -1,4 +1,4 @@
-"""The nftables dataplane: constant rules, everything else map elements. See README.md here."""
+"""The nftables dataplane: constant rules; all variable data are map elements. See README.md."""
 
 from groundplane.dataplanes.nftables.kernel import Nftables
 from groundplane.dataplanes.nftables.rules import Rules

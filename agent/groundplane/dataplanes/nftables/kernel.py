@@ -26,7 +26,7 @@ _PIECE: Final = 12_000  # elements of one transaction of a first load
 
 
 class Tables(Enum):
-    """What the kernel has in place of one framework of ours."""
+    """What the kernel has if it does not have exactly one framework of ours."""
 
     ABSENT = "no table of ours"
     MIXED = "tables of several frameworks, or not all of a framework"
@@ -40,8 +40,8 @@ Framework = str | Tables  # a framework of ours by its digest
 class Nftables:
     """The dataplane in the network namespace of this process. Implements `Dataplane`.
 
-    *rules_of* says which rules a node has. Ours are the tables TABLES, whole, and nothing else; all
-    rules share one transaction.
+    *rules_of* returns a node's rules. Ours are the tables TABLES, with their whole content, and
+    nothing else; all rules share one transaction.
     """
 
     name = "nftables"
@@ -80,13 +80,13 @@ class Nftables:
         return [map_ for each in self._rules_of(base) for map_ in each.maps(base)]
 
     def _digest(self, base: NodeBase) -> str:
-        """Return the digest of the framework that *base* needs: found once, a base is large."""
+        """Return the digest of the framework that *base* needs; cached, since a base is large."""
         if self._digested is None or self._digested[0] is not base:
             self._digested = base, framework_digest(self._rules_of(base), base)
         return self._digested[1]
 
     def _framework_there(self, base: NodeBase) -> str | Literal[Tables.ABSENT, Tables.MIXED]:
-        """Return the framework of our tables, which have its digest as their comment."""
+        """Return the framework of our tables; their comments have its digest."""
         needed = tables_of(self._rules_of(base), base)
         comments = {each: self._connection.table_comment(each) for each in TABLES}
         found = {comments.pop(each) for each in needed}
@@ -102,7 +102,7 @@ class Nftables:
         )
 
     def read(self, base: NodeBase) -> Elements:
-        """Return the elements there; none where the framework of *base* is not loaded."""
+        """Return the kernel's elements; none if the framework of *base* is not loaded."""
         try:
             for _ in range(_TRIES):
                 generation = self._connection.generation()
@@ -133,7 +133,7 @@ class Nftables:
                 self._load(base)
 
     def unprepared(self, base: NodeBase) -> list[str]:
-        """Return that our tables are missing, or that others are to replace them."""
+        """Return that our tables are missing or will be replaced, if so."""
         try:
             there = self._framework_there(base)
         except OSError as error:
@@ -148,14 +148,14 @@ class Nftables:
         """Make the change in one transaction.
 
         Another framework (an older version's, another range, one that others added rules to) is
-        replaced together with all elements in one transaction; *delta* creates everything then,
-        since `read` gave nothing. Clients keep their endpoints. Where there was nothing at
-        all, services follow in several transactions.
+        replaced together with all elements in one transaction; *delta* then creates everything,
+        since `read` returned nothing. Clients keep their endpoints. If there were no tables at
+        all, services are added in several transactions.
         """
         wanted, known = self._digest(base), self._framework
         self._ignore_ourselves()
         try:
-            # Where nobody has written since, what we know is there.
+            # If nobody has written since, the kernel has what we know.
             rests = known == wanted and self._connection.generation() == self._generation
             there = wanted if rests else self._framework_there(base)
         except OSError as error:
@@ -180,7 +180,7 @@ class Nftables:
             self._rules = None
             with suppress(InterruptedError):  # others write: the next read takes what is there
                 self._rules = self._rules_there(base)
-        # Only our own transactions are expected: any other one shows at the next look.
+        # Only our own transactions are expected: the next check detects any other.
         self._generation = (before + own) & 0xFFFFFFFF
 
     def _load(self, base: NodeBase) -> None:
@@ -216,7 +216,7 @@ class Nftables:
         return framework(self._rules_of(base), base)
 
     def _require(self, base: NodeBase, delta: Delta[Element, bytes]) -> None:
-        """KernelRefused where rules would lead to tables of another dataplane that are not there yet."""
+        """Raise KernelRefused if rules would lead to missing tables of another dataplane."""
         for each in self._rules_of(base):
             for table in each.required(base, delta):
                 if not self._connection.has_table(table):
@@ -224,17 +224,17 @@ class Nftables:
                     raise KernelRefused(message)
 
     def _change(self, delta: Delta[Element, bytes]) -> int:
-        """Make the change in one transaction; return how many there were."""
+        """Make the change in one transaction; return the number of transactions."""
         if not delta:
             return 0
         self._connection.commit(encode(delta))
         return 1
 
     def _fill(self, delta: Delta[Element, bytes]) -> int:
-        """Create what there is; return the number of transactions.
+        """Create all elements; return the number of transactions.
 
-        Nothing was there, so there is nothing that has to change at once: the kernel takes some
-        services, each of them whole, while the next ones are still being rendered.
+        The tables are new, so the change need not be atomic: the kernel takes complete services in
+        batches while later ones are still being rendered.
         """
         with ThreadPoolExecutor(1, "nftables") as thread, _hasty_threads():
             parts = (Delta(create=piece) for piece in pieces(delta.create, _PIECE) if piece)
@@ -249,7 +249,7 @@ class Nftables:
         Endpoint numbers are the same in both; the number of a removed endpoint leads nowhere.
         """
         maps = [map_ for each in self._rules_of(base) for map_ in each.kept(base)]
-        # A version before had all rules in one table.
+        # An earlier version had all rules in one table.
         places = [
             (m, table) for m in maps for table in (m.table, Table(m.table.family, owned.TABLE))
         ]
@@ -258,17 +258,17 @@ class Nftables:
                 kept for map_, table in places for kept in self._connection.kept(map_, table)
             )
         except OSError:
-            return []  # clients choose again, which is better than no change
+            return []  # clients choose an endpoint again, which is better than no change
 
     def listen(self) -> int:
-        """Hear of transactions from now on; what was before shows by the generation."""
+        """Start listening for transactions; the generation reveals earlier ones."""
         self._port = self._connection.port
         self._monitor = Monitor(self._port)
         self._uncertain = self._connection.generation() != self._generation
         return self._monitor.fileno()
 
     def drift(self, _base: NodeBase) -> Drift | None:
-        """Return whether others changed our tables, or, while we do not listen, any table."""
+        """Return a Drift if others changed our tables or, while we do not listen, any table."""
         if self._monitor is None:
             return Drift() if self._connection.generation() != self._generation else None
         touch, uncertain = self._monitor.touched(), self._uncertain
@@ -278,7 +278,7 @@ class Nftables:
         return Drift(touch.by)
 
     def _ignore_ourselves(self) -> None:
-        """Let the monitor not tell of what we are about to do, by the port that we have now."""
+        """Let the monitor ignore our next transactions, by our current port."""
         if self._monitor is not None and self._port != self._connection.port:
             self._port = self._connection.port
             self._monitor.ignore(self._port)
@@ -290,7 +290,7 @@ class Nftables:
 
 @contextmanager
 def _hasty_threads() -> Iterator[None]:
-    """Let a thread that comes back from the kernel go on at once, while another one computes."""
+    """Let a thread that returns from the kernel continue at once, while another one computes."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-4)
     try:

@@ -1,9 +1,8 @@
-"""Named maps and sets of our tables, and how their elements look on the wire and as text.
+"""Named maps and sets of our tables, and their elements' wire format and text.
 
-An element is bytes from `render` on: exactly the bytes that the kernel keeps in its registers,
-each field padded to four (nf_tables' 32-bit registers), behind one byte that says which map it
-is of. So what is written, what is dumped and what is compared is the same thing, and text is made
-only where a person reads it.
+An element is bytes from `render` on: one byte for its map, then exactly the bytes that the kernel
+keeps in its registers, each field padded to a multiple of four (nf_tables' 32-bit registers). So
+written, dumped and compared elements have one form; text is made only for people.
 """
 
 import struct
@@ -39,12 +38,12 @@ PROTOCOL = Field(4, lambda raw: _PROTOCOL_NAMES.get(raw[0], str(raw[0])))
 PORT = Field(4, lambda raw: str(int.from_bytes(raw[:2], "big")))
 HANDLE = Field(4, lambda raw: f"{_host32.unpack(raw)[0]:#x}")
 ETHER = Field(8, lambda raw: raw[:6].hex(":"))
-# As nft writes a part of a packet for which it has no name.
+# As nft writes an unnamed part of a packet.
 RAW_IPV6 = Field(16, lambda raw: f"0x{raw.hex()}")
 IFNAME = Field(16, lambda raw: f'"{raw.rstrip(bytes(1)).decode()}"')
 
 
-BY_CODE: Final[dict[int, "Map"]] = {}  # every map that is declared
+BY_CODE: Final[dict[int, "Map"]] = {}  # every declared map
 
 
 @dataclass(frozen=True)
@@ -97,5 +96,5 @@ def _text(fields: tuple[Field, ...], raw: bytes) -> str:
 
 
 def map_of(element: Element) -> Map:
-    """Return the map that *element* is of."""
+    """Return the map of *element*."""
     return BY_CODE[element[0]]

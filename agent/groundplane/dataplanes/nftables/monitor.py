@@ -1,4 +1,4 @@
-"""Who else changes our tables: the kernel's notifications of every transaction but our own."""
+"""Changes of our tables by others: the kernel's notifications of all transactions but our own."""
 
 import ctypes
 import socket
@@ -16,10 +16,10 @@ _HEADER: Final = 4  # bytes of netfilter's header before a message's attributes
 _PROCESS, _NAME = 2, 3  # NFTA_GEN_PROC_PID, NFTA_GEN_PROC_NAME
 _SO_ATTACH_FILTER: Final = 26
 _SO_RCVBUFFORCE: Final = 33  # needs CAP_NET_ADMIN, and ignores net.core.rmem_max
-_BUFFER: Final = 4 << 20  # a flush of the ruleset tells of each rule; memory is used by what waits
+_BUFFER: Final = 4 << 20  # a flush of the ruleset reports each rule; only queued data use memory
 _PORT: Final = 12  # where a netlink header has the sender's port
 _DATAGRAM: Final = 1 << 16
-# The attribute that names the table stands in the notification of everything that a table has.
+# The notification of each object of a table has the attribute that names the table.
 _OUR_TABLES: Final = tuple(
     attribute(1, name.encode() + b"\0") for name in (owned.TABLE, owned.SERVICES_TABLE)
 )
@@ -35,7 +35,7 @@ class Touch(NamedTuple):
 
 
 class Monitor:
-    """Notifications of nf_tables in the network namespace that the thread is in."""
+    """Notifications of nf_tables in the thread's network namespace."""
 
     def __init__(self, own_port: int) -> None:
         kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK
@@ -52,7 +52,7 @@ class Monitor:
         return self._socket.fileno()
 
     def ignore(self, own_port: int) -> None:
-        """Let the kernel keep back what the netlink socket with the port *own_port* does itself."""
+        """Let the kernel omit the changes made by the netlink socket with the port *own_port*."""
         port = socket.htonl(own_port)  # a filter loads words in network order
         program = b"".join(
             _instruction.pack(*each)
@@ -68,9 +68,9 @@ class Monitor:
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filter_)
 
     def touched(self) -> Touch | None:
-        """Return who changed our tables since the last call, None when nobody did.
+        """Return who changed our tables since the last call; None if nobody did.
 
-        What was lost since too much happened counts as a change of our tables.
+        Notifications lost to an overflow count as a change of our tables.
         """
         ours, by = False, ""
         while True:
@@ -87,7 +87,7 @@ class Monitor:
 
 
 def _process(datagram: bytes) -> str:
-    """Return the process that a new generation's notification names, or ""."""
+    """Return the process named in a new generation's notification, or ""."""
     for kind, _, body in messages(datagram):
         if kind == _NEW_GENERATION:
             told = dict(attributes(body, _HEADER))

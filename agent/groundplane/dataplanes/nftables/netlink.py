@@ -34,7 +34,7 @@ _USERDATA: Final = 6  # NFTA_TABLE_USERDATA
 
 
 class NftConnection:
-    """A netlink socket to nf_tables of the network namespace that the thread is in."""
+    """A netlink socket to nf_tables of the thread's network namespace."""
 
     def __init__(self) -> None:
         self._netlink = Socket()
@@ -49,7 +49,7 @@ class NftConnection:
     def commit(self, messages: Sequence[BatchMessage]) -> None:
         """Send *messages* in one transaction.
 
-        ChangeRejected when the kernel rejects one of them, KernelRefused when it takes no batch at all.
+        ChangeRejected if the kernel rejects one of them; KernelRefused if it accepts no batches.
         """
         try:
             complaint = self._netlink.commit(transaction(messages))
@@ -60,7 +60,7 @@ class NftConnection:
             raise ChangeRejected(f"the kernel refused {what}: {_reason(complaint.code)}")
 
     def table_comment(self, table: Table) -> str | None:
-        """Return the comment of *table*, or None when there is no such table."""
+        """Return the comment of *table*; None if it does not exist."""
         body = netfilter(FAMILIES[table.family]) + attribute(1, table.name.encode() + b"\0")
         try:
             answers = list(self._netlink.ask(GET_TABLE, 0, body))
@@ -72,11 +72,11 @@ class NftConnection:
         return userdata[2 : 2 + userdata[1]].rstrip(b"\0").decode(errors="replace")
 
     def has_table(self, table: Table) -> bool:
-        """Return whether *table* is there, whoever made it."""
+        """Return whether *table* exists, regardless of its creator."""
         return has_table(self._netlink, FAMILIES[table.family], table.name)
 
     def has_set(self, table: Table, name: str) -> bool:
-        """Return whether *table* is there and has a set or map *name*."""
+        """Return whether *table* exists and has a set or map *name*."""
         names = (1, table.name), (2, name)  # NFTA_SET_TABLE, NFTA_SET_NAME
         body = b"".join(attribute(kind, text.encode() + b"\0") for kind, text in names)
         try:
@@ -87,22 +87,22 @@ class NftConnection:
             return False
 
     def framework_there(self, table: Table, constant: Sequence[str]) -> bytes:
-        """Return a digest of what *table* is but for the elements that we change.
+        """Return a digest of *table* without the elements that we change.
 
-        It has its flags, chains, rules (with their handles) and elements of the sets *constant*.
+        It covers its flags, chains, rules (with their handles) and elements of the sets *constant*.
         """
         return digest_of(self._netlink, FAMILIES[table.family], table.name, constant)
 
     def elements(self, map_: Map) -> Iterator[tuple[Element, bytes]]:
-        """Yield the elements that the kernel has in *map_*."""
+        """Yield the kernel's elements of *map_*."""
         body = netfilter(FAMILIES[map_.table.family]) + target(map_)
         for answer in self._netlink.ask(GET_ELEMENTS, DUMP, body):
             yield from elements_of(map_, answer[HEADER:])
 
     def kept(self, map_: Map, table: Table) -> Iterator[ExpiringElement]:
-        """Yield the elements that end by themselves of the map in *table* that is like *map_*.
+        """Yield the expiring elements of the counterpart of *map_* in *table*.
 
-        There are none where there is no such map.
+        There are none if that map does not exist.
         """
         body = netfilter(FAMILIES[table.family]) + target(map_, table)
         with suppress(FileNotFoundError):
@@ -110,12 +110,12 @@ class NftConnection:
                 yield from expiring_of(map_, answer[HEADER:])
 
     def generation(self) -> int:
-        """Return the ruleset's generation id: it rises with every transaction, whoever makes it."""
+        """Return the ruleset's generation ID: it rises with every transaction of any program."""
         (answer,) = self._netlink.ask(_GET_GENERATION, 0, netfilter(0))
         return int.from_bytes(dict(attributes(answer, HEADER))[1], "big")
 
 
 def _reason(code: int) -> str:
-    """Return what the error *code* means for a map: some have another meaning than for files."""
+    """Return the meaning of the error *code* for a map: some differ from that for files."""
     known = {errno.ENFILE: "it is full", errno.ENOENT: "it is not there"}
     return known.get(code, os.strerror(code))

@@ -1,4 +1,4 @@
-"""`Rules`: constant rules in tables of ours, and the maps that they look into."""
+"""`Rules`: constant rules in our tables, and the maps that they look up."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Rules:
     """A part of a node's ruleset, in tables of its own. All of it but `required` is pure.
 
     *text* writes tables, maps, chains and rules without the elements that *render* makes, and
-    DIGEST for the comment of each table. *constant* names the sets whose elements are in that text.
+    DIGEST in the comment of each table. *constant* names the sets whose elements are in that text.
     """
 
     tables: Callable[[NodeBase], Sequence[Table]]
@@ -27,15 +27,15 @@ class Rules:
     render: Callable[[NodeBase, Part], Elements]
     constant: tuple[str, ...] = ()
     emptied: tuple[str, ...] = ()
-    """Sets whose elements have to go with those of maps when tables are replaced.
+    """Sets whose elements must be removed with those of maps when tables are replaced.
 
-    A packet that is in the rules then finds nothing in their maps any more (Linux 6.9), while a set
-    has its elements for a moment longer.
+    A packet that is traversing the rules then finds their maps empty (Linux 6.9), while a set keeps
+    its elements for a moment longer.
     """
     kept: Callable[[NodeBase], Sequence[Map]] = _none
-    """The maps that packets write: what is in them outlives a replacement of the tables."""
+    """The maps that packets write: their elements survive a replacement of the tables."""
     required: Callable[[NodeBase, Delta[Element, bytes]], Sequence[Table]] = _none
-    """The tables of others that have to be there before a change leads packets to them."""
+    """The tables of other dataplanes that must exist before a change leads packets to them."""
 
 
 DIGEST = "@digest@"  # stands in a text for the digest of the whole ruleset

@@ -17,7 +17,7 @@ TABLES: Final = (
     *(Table(family, owned.TABLE) for family in ("ip", "ip6", "bridge")),
     *(Table(family, owned.SERVICES_TABLE) for family in ("ip", "ip6")),
 )
-"""Every table that rules may have: a change of the framework replaces all of them."""
+"""All tables that rules may have: a change of the framework replaces all of them."""
 NAMES: Final[dict[Family, str]] = {"IPv4": "ip", "IPv6": "ip6"}
 
 
@@ -25,7 +25,7 @@ NAMES: Final[dict[Family, str]] = {"IPv4": "ip", "IPv6": "ip6"}
 def framework(rules: Sequence[Rules], base: NodeBase) -> str:
     """Return the tables, maps, chains and rules that *base* needs, without an element.
 
-    The digest in each table's comment is how a restarted agent knows them for its own.
+    A restarted agent recognizes its tables by the digest in each table's comment.
     """
     text = _framework(rules, base)
     return text.replace(DIGEST, _digest(text))
@@ -51,7 +51,7 @@ def tables_of(rules: Iterable[Rules], base: NodeBase) -> list[Table]:
 
 
 def removal() -> str:
-    """Return commands that remove our tables, whether they are there or not."""
+    """Return commands that remove our tables, whether they exist or not."""
     return "".join(f"add table {f} {name}\ndelete table {f} {name}\n" for f, name in TABLES)
 
 

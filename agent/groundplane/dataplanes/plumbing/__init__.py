@@ -1,7 +1,7 @@
-"""The node's plumbing in nftables: what every node needs, whatever leads services to endpoints.
+"""The node's plumbing in nftables: what every node needs in any proxy mode.
 
-The guard of the workloads' bridge, hairpin and egress masquerading, who may ask the name server,
-addresses that nobody has, and segment sizes. See README.md here.
+Anti-spoofing on the workloads' bridge, hairpin and egress masquerading, access to the name server,
+unused addresses, and segment sizes. See README.md here.
 """
 
 from groundplane.dataplanes.plumbing.rules import PLUMBING

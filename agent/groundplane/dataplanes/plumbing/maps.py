@@ -20,9 +20,9 @@ class PlumbingMaps:
     nodes: Map  # addresses of all nodes
     hairpin: Map  # own address . own address of this node's workloads
     guard: Map  # bridge port . its workload's hardware address . source of what it may send
-    announced: Map  # the same, with what it may tell of by ARP or neighbour discovery
+    announced: Map  # the same, with the addresses it may announce by ARP or neighbour discovery
     subnets: Map  # first addresses of the subnets of all nodes
-    tunnel_nodes: Map  # addresses of the nodes that the overlay leads to
+    tunnel_nodes: Map  # addresses of the nodes that the overlay reaches
 
     @property
     def all(self) -> tuple[Map, ...]:
@@ -48,7 +48,7 @@ MAPS: Final[dict[Family, PlumbingMaps]] = {
 
 
 def maps_of(base: NodeBase) -> Sequence[Map]:
-    """Return the sets that the plumbing of *base* has."""
+    """Return the plumbing's sets for *base*."""
     found = [each for family in base.families for each in MAPS[family].all]
     if base.overlay is None:
         of_overlay = [each.tunnel_nodes for each in MAPS.values()]

@@ -36,7 +36,7 @@ def _base(base: NodeBase) -> Elements:
 
 
 def _answering(base: NodeBase, service: VirtualService) -> Elements:
-    """Let workloads of this node that have the service's addresses themselves answer by them."""
+    """Allow this node's workloads that have the service's addresses to answer from them."""
     addresses = service.cluster_ips + service.external_ips + service.load_balancer_ips
     elements: Elements = {}
     for workload in base.workloads:
@@ -50,6 +50,6 @@ def _answering(base: NodeBase, service: VirtualService) -> Elements:
 
 
 def _port_of(workload: LocalWorkload) -> bytes:
-    """Return what a frame of *workload* is known by: its port, and its hardware address."""
+    """Return what identifies a frame of *workload*: its port and its hardware address."""
     mac = bytes.fromhex(workload.mac.replace(":", ""))
     return workload.interface.encode().ljust(16, b"\0") + mac + _PAD

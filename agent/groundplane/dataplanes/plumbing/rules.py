@@ -21,7 +21,7 @@ def _tables(base: NodeBase) -> Sequence[Table]:
 
 
 def _foreign(base: NodeBase) -> list[str]:
-    """Return the families that the site does not have, and VXLAN's link takes tunnels of."""
+    """Return the families that the site does not use but whose tunnels the VXLAN link accepts."""
     if base.overlay is None or base.overlay.mode != "vxlan":
         return []
     return [name for family, name in NAMES.items() if family not in base.families]
@@ -52,7 +52,7 @@ def _family(base: NodeBase, family: Family) -> dict[str, Any]:
 
 
 def _mask(cidr: str) -> str:
-    """Return the mask of *cidr* as an address: all subnets of nodes of a family have the same."""
+    """Return the mask of *cidr* as an address: all node subnets of a family have the same mask."""
     family, length = family_of(cidr), int(cidr.partition("/")[2])
     return from_int((1 << BITS[family]) - (1 << BITS[family] - length), family)
 

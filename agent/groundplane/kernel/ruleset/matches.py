@@ -1,4 +1,4 @@
-"""What a packet has to be like for a rule."""
+"""The matches of a rule: the conditions on a packet."""
 
 from typing import Final
 

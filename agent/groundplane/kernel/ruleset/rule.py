@@ -1,4 +1,4 @@
-"""A rule that is being read, and what its matches and statements have in common."""
+"""A rule being parsed, and the code that its matches and statements share."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a rule can read from a packet: how it is loaded, and what type it has.
+"""Selectors: what a rule can read from a packet, how it is loaded, and its type.
 
 Numbers of types are nft's own (enum datatypes), and so is how a set remembers by which expressions
 it was declared: nft(8) needs both to list the set as it was written.

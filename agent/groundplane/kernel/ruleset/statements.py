@@ -1,4 +1,4 @@
-"""What a rule does with a packet that is like its matches."""
+"""The statements of a rule: the actions on a matching packet."""
 
 from collections.abc import Callable, Iterator
 from typing import Final

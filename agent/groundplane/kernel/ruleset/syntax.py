@@ -11,7 +11,7 @@ _WORD: Final = re.compile(r'"[^"]*"|@th,\d+,\d+|[{}();,]|[^\s{}();,]+')
 
 
 class RulesetError(GroundplaneError):
-    """The text is not of the part of nft's language that is compiled here; a fault of its template."""
+    """The text uses unsupported parts of nft's language: an error of its template."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def split(words: tuple[str, ...], separator: str) -> list[tuple[str, ...]]:
 
 
 def milliseconds(text: str) -> int:
-    """Return what a time such as 3h or 60s comes to."""
+    """Return the milliseconds of a time such as 3h or 60s."""
     units = {"s": 1000, "m": 60_000, "h": 3_600_000}
     try:
         return int(text[:-1]) * units[text[-1]]

@@ -1,4 +1,4 @@
-"""What the modes share that look up frontends (address, protocol, port) in maps of nftables.
+"""Shared code of the modes that look up frontends (address, protocol, port) in nftables maps.
 
-A frontend leads to a handle (handle.py), which says by which pool and how an endpoint is chosen.
+A frontend maps to a handle (handle.py), which names the pool and how to choose an endpoint from it.
 """

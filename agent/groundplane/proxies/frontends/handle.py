@@ -4,9 +4,9 @@
     pool (20 bits)          | local | restricted | timeout | class
 
 - *pool*: even for all endpoints of a service port, odd for those of this node.
-- *local*: an address from outside whose policy is Local; traffic of the node and its workloads
-  goes by the even pool all the same.
-- *restricted*: only source ranges of the pool may come.
+- *local*: an external address whose policy is Local; traffic from the node and its workloads
+  still uses the even pool.
+- *restricted*: only the pool's source ranges are allowed.
 - *timeout* and *class*: how the proxy mode chooses among them. Class 0 refuses, class 63 drops.
 """
 
@@ -22,5 +22,5 @@ CLASS_MASK: Final = 0x3F
 
 
 def pool_of(handle: int) -> int:
-    """Return the pool in *handle*, shifted as it is there: the first part of the keys of slots."""
+    """Return the pool bits of *handle*, unshifted: the first part of the slots' keys."""
     return handle >> POOL_BITS << POOL_BITS

@@ -1,4 +1,4 @@
-"""The maps that every mode has which looks up frontends in nftables."""
+"""The maps of every mode that looks up frontends in nftables."""
 
 from dataclasses import dataclass, fields
 from typing import Final
@@ -14,7 +14,7 @@ class FrontendMaps:
     """The maps of one IP family's table."""
 
     cluster_ips: Map  # address . protocol . port : handle
-    external_ips: Map  # the same for addresses that are reached from outside, node ports too
+    external_ips: Map  # the same for addresses reachable from outside, including node ports
     handles: Map  # pool : handle, of those that a connection comes back to
     source_ranges: Map  # pool | length of prefix . first address
     service_addresses: Map  # every address that has a service

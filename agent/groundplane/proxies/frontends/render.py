@@ -17,12 +17,12 @@ _PROTOCOLS = {name: bytes((number, 0, 0, 0)) for name, number in NUMBERS.items()
 _PAD = bytes(2)
 
 Draw = Callable[[NodeBase, VirtualService, int], int]
-"""Return the part of a handle that says how one of so many slots is drawn."""
+"""Return the part of a handle that says how to draw one of the given number of slots."""
 Add = Callable[[Elements, VirtualService, VirtualPort, str, int, int, int], None]
 """Add a mode's own elements for a port at a cluster IP.
 
-The handles are: that of the cluster IP itself, that of the pool of all endpoints, and that of the
-pool of this node's, 0 where no policy is Local.
+The handles are those of the cluster IP itself, of the pool of all endpoints, and of the pool of
+this node's endpoints; the last is 0 if no policy is Local.
 """
 
 
@@ -50,16 +50,16 @@ def render_service(base: NodeBase, service: VirtualService, draw: Draw, add: Add
 
 
 def frontend(protocol: Protocol, number: int) -> bytes:
-    """Return what stands behind the address in the key of a frontend."""
+    """Return the part of a frontend's key that follows the address."""
     return _PROTOCOLS[protocol] + number.to_bytes(2, "big") + _PAD
 
 
 def _handles(
     base: NodeBase, service: VirtualService, targets: Targets, pool: int, draw: Draw
 ) -> tuple[int, int]:
-    """Return the handles of the even pool and of the odd one, 0 where no policy is Local.
+    """Return the handles of the even and the odd pool; the latter is 0 if no policy is Local.
 
-    The odd one refuses where no endpoint is anywhere, and drops where there is one, but none here.
+    The odd pool rejects if there is no endpoint at all, and drops if endpoints are only elsewhere.
     """
     cluster = pool | draw(base, service, len(targets.cluster))
     if not (service.internal_local or service.external_local):
@@ -78,7 +78,7 @@ def _add_outside(
     family: Family,
     way: int,
 ) -> None:
-    """Add what is reached from outside: external and balanced addresses, and the node port."""
+    """Add the frontends for external traffic: external and load-balancer IPs, and the node port."""
     prefix, at = MAPS[family].external_ips.prefix, frontend(port.protocol, port.port)
     for address in of_family(service.external_ips, family):
         elements[prefix + pack(address) + at] = host32(way)
@@ -101,7 +101,7 @@ def of_family(texts: Iterable[str], family: Family) -> Iterator[str]:
 
 
 def _ranges(texts: Iterable[str], pool: int) -> Iterator[bytes]:
-    """Yield the keys of source ranges; each is split into ones of the next kept length."""
+    """Yield the keys of source ranges; each range is split into those of the next stored length."""
     for text in texts:
         found = netaddr.IPNetwork(text)
         length = -(-found.prefixlen // RANGE_STEP) * RANGE_STEP

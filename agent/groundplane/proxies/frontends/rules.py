@@ -1,4 +1,4 @@
-"""The tables of services' rules, from the template of a mode that looks up frontends in nftables."""
+"""The tables of service rules, from the template of a mode that looks up frontends in nftables."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -13,7 +13,7 @@ from groundplane.project.state import NodeBase
 from groundplane.rendering import render_template
 from groundplane.site.map_sizes import RANGE_STEP
 
-# A packet that no longer finds its service must not find its address, and be refused.
+# A packet that no longer matches its service must not match its address: it would be rejected.
 EMPTIED: Final = ("service_addresses",)
 CONSTANT: Final = ("classes", "service_cidrs", "own_workloads", "workload_cidrs")
 _COMPLAINTS: Final[dict[Family, str]] = {  # what ICMP says of a packet that it shows
@@ -29,7 +29,7 @@ def service_tables(base: NodeBase) -> Sequence[Table]:
 def service_rules(template: str, base: NodeBase, classes: Iterable[str], **more: Any) -> str:
     """Return the text of *template*, which extends templates/proxies/services.nft.j2.
 
-    *classes* are the elements of the map from a class to what becomes of its connections.
+    *classes* are the elements of the map from a class to the verdict for its connections.
     """
     return render_template(
         template,
@@ -45,7 +45,7 @@ def _family(base: NodeBase, family: Family) -> dict[str, Any]:
     bits = BITS[family]
     lengths = range(RANGE_STEP, bits + 1, RANGE_STEP)
     masks = [from_int((1 << bits) - (1 << bits - length), family) for length in lengths]
-    # nft 1.0.6 keeps the data of an `update` behind 16 bytes of key: an IPv6 address is too long.
+    # nft 1.0.6 puts the data of an `update` after 16 bytes of key: an IPv6 address is too long.
     halves = [f"jhash ip6 saddr mod 0xffffffff seed {seed}" for seed in (1, 2)]
     return {
         "ip": NAMES[family],

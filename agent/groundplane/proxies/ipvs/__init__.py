@@ -1,4 +1,4 @@
-"""The mode ipvs: rules lead services' packets to virtual servers of the kernel. See README.md here."""
+"""The mode ipvs: rules lead service packets to the kernel's virtual servers. See README.md here."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -39,7 +39,7 @@ def _files(state: NodeState) -> Mapping[str, str]:
 
 
 def _leftovers(base: NodeBase | None) -> Iterator[Leftover]:
-    """Yield what leads packets to IPVS, and the virtual servers that are ours by *base*."""
+    """Yield the steering of packets to IPVS, and the virtual servers that are ours by *base*."""
     from groundplane.proxies.ipvs.plane import count_servers, remove_servers
     from groundplane.proxies.ipvs.steering import is_there, let_go
 
@@ -50,7 +50,7 @@ def _leftovers(base: NodeBase | None) -> Iterator[Leftover]:
 
 
 def _where_loaded(command: str) -> tuple[str, ...]:
-    """Return *command* for a kernel that has IPVS loaded already: to ask would load it."""
+    """Return *command*, to run only if IPVS is already loaded: the query would load it."""
     return "sh", "-c", f"test -e /proc/net/ip_vs || exec echo IPVS is not loaded; exec {command}"
 
 

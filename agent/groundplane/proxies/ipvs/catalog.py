@@ -1,4 +1,4 @@
-"""What IPVS does otherwise, and what `describe` says of it. Pure. See docs/decisions/0024-ipvs.md."""
+"""What IPVS does differently, and its rows of `describe`. Pure. See docs/decisions/0024-ipvs.md."""
 
 from collections.abc import Iterator
 

@@ -28,7 +28,7 @@ _BATCH: Final = 8000  # messages: a megabyte
 
 
 class Command(NamedTuple):
-    """What is to be done to one object; *number* is that of messages.py."""
+    """A command for one object; *number* is its number in messages.py."""
 
     number: int
     key: ServerKey
@@ -36,9 +36,9 @@ class Command(NamedTuple):
 
 
 class IpvsConnection:
-    """A netlink socket to IPVS of the network namespace that the thread is in.
+    """A netlink socket to IPVS of the thread's network namespace.
 
-    OSError where the kernel has no IPVS: to ask for it loads its module, where there is one.
+    OSError if the kernel has no IPVS; the query itself loads the module if available.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class IpvsConnection:
         except BaseException:
             self._netlink.close()
             raise
-        # What the last dump's answers said, by the bytes of each that no packet changes.
+        # The decoded answers of the last dump, by the bytes of each that packets do not change.
         self._known: dict[bytes, tuple[ServerKey, Scheduling] | None] = {}
 
     def _resolve(self) -> int:
@@ -60,9 +60,9 @@ class IpvsConnection:
         self._netlink.close()
 
     def run(self, commands: Iterable[Command]) -> None:
-        """Run *commands* in their order; ObjectsRefused names those that were refused.
+        """Run *commands* in order; ObjectsRefused names the refused ones.
 
-        IPVS has no transactions: all other commands are done.
+        IPVS has no transactions: all other commands take effect.
         """
         coming, refused = iter(commands), dict[ServerKey, str]()
         while batch := list(islice(coming, _BATCH)):
@@ -82,7 +82,7 @@ class IpvsConnection:
             raise ObjectsRefused(refused)
 
     def servers(self) -> Iterator[tuple[ServerKey, Scheduling]]:
-        """Yield every virtual server, whoever made it."""
+        """Yield every virtual server, including other programs' servers."""
         known: dict[bytes, tuple[ServerKey, Scheduling] | None] = {}
         tail, mark = 0, b""
         for answer in self._netlink.ask(self._family, DUMP, messages.header(messages.GET_SERVICE)):
@@ -98,7 +98,7 @@ class IpvsConnection:
         self._known = known
 
     def destinations(self, server: ServerKey) -> list[Destination]:
-        """Return the destinations of *server*; none where there is no such server."""
+        """Return the destinations of *server*; none if the server does not exist."""
         request = messages.query(messages.GET_DEST, server)
         answers = self._netlink.ask(self._family, DUMP, request)
         return [
@@ -115,7 +115,7 @@ class IpvsConnection:
         return [each for each in found if each is not None]
 
     def replace_timeouts(self, old: Timeouts, new: Timeouts) -> None:
-        """Set the timeouts *new*, where they are *old* ones: others may have chosen."""
+        """Set the timeouts *new* if the current ones are *old*: others may have set theirs."""
         (answer,) = self._netlink.ask(self._family, 0, messages.header(messages.GET_CONFIG))
         if messages.timeouts_in(answer) == old:
             request = message(self._family, REQUEST, 1, messages.set_timeouts(new))

@@ -1,7 +1,7 @@
-"""What is known to be there, as numbers to compare with what is. Pure.
+"""Digests of the known objects, to compare with the kernel's. Pure.
 
-IPVS reports no changes, and reading everything takes a request for each server. So all servers
-are looked at each time, which is one dump, and the destinations of some, in turn.
+IPVS reports no changes, and reading everything takes a request for each server. So each check
+covers all servers, which is one dump, and the destinations of some servers, in turn.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -17,20 +17,23 @@ from groundplane.proxies.ipvs.objects import (
     width_of,
 )
 
-_AT_ONCE: Final = 1000  # servers whose destinations are looked at each time
+_AT_ONCE: Final = 1000  # servers whose destinations each check covers
 
 
 class Digests:
-    """Of *objects*: each server's scheduling, and a sum over its destinations, in whatever order."""
+    """Digests of *objects*, by server.
+
+    A digest has the server's scheduling and an order-independent sum over its destinations.
+    """
 
     def __init__(self, objects: Mapping[ServerKey, Value]) -> None:
         self._servers: dict[ServerKey, Scheduling] = {}
         self._behind: dict[ServerKey, int] = {}
-        self._turn: list[ServerKey] = []  # servers that are still to be looked at
+        self._turn: list[ServerKey] = []  # servers still to be checked
         self._add(objects.items())
 
     def change(self, delta: Delta[ServerKey, Value]) -> None:
-        """Know what *delta* has made."""
+        """Record the change *delta*."""
         self._remove((key, old) for key, (old, _) in delta.update.items())
         self._remove(delta.delete.items())
         for key in delta.delete:
@@ -40,11 +43,11 @@ class Digests:
         self._add((key, new) for key, (_, new) in delta.update.items())
 
     def knows(self, server: ServerKey) -> bool:
-        """Return whether *server* is one that is known to be there."""
+        """Return whether *server* is known to exist."""
         return server in self._servers
 
     def scheduler_of(self, server: ServerKey) -> str:
-        """Return the scheduler of *server*, "" where it is not known."""
+        """Return the scheduler of *server*; "" if it is not known."""
         found = self._servers.get(server)
         return found.scheduler if found else ""
 
@@ -69,7 +72,7 @@ class Digests:
         servers: Mapping[ServerKey, Scheduling],
         destinations: Callable[[ServerKey], Iterable[tuple[ServerKey, int]]],
     ) -> bool:
-        """Return whether *servers*, or the *destinations* of some that are due, are not as known."""
+        """Return whether *servers*, or the *destinations* of some due ones, have changed."""
         if servers != self._servers:
             return True
         self._turn = self._turn or list(self._servers)
@@ -83,5 +86,8 @@ class Digests:
 
 
 def _number(key: ServerKey, value: int) -> int:
-    """Return a number for a destination: of one text, since tuples' differ little by their last part."""
+    """Return a number for a destination.
+
+    It is the hash of one byte string: hashes of tuples that differ only in the last part are close.
+    """
     return hash(key + value.to_bytes(4))

@@ -1,4 +1,4 @@
-"""What keeps services' packets from IPVS, or IPVS from its endpoints. Pure."""
+"""Findings that keep service packets from IPVS, or IPVS from its endpoints. Pure."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -18,7 +18,7 @@ _ALL: Final = 0xFFFFFFFF  # the bits of a mark
 def findings(
     base: NodeBase, facts: Facts, exposed: Exposed, ruleset: Ruleset | None
 ) -> Iterator[Finding]:
-    """Yield them; for a node of another mode, only who uses what is ours."""
+    """Yield all findings; on a node of another mode, only other users of our marks and tables."""
     yield from policy_rules(base, facts)
     if base.proxy_mode != "ipvs":
         return
@@ -29,7 +29,7 @@ def findings(
 
 
 def _settings(facts: Facts) -> Iterator[Finding]:
-    """Yield what keeps IPVS from balancing, or takes from it the answers that it waits for."""
+    """Yield settings that keep IPVS from balancing, or from seeing the answers it waits for."""
     for name in ("conntrack", "expire_nodest_conn"):
         setting = f"net/ipv4/vs/{name}"
         if setting not in facts.sysctls:
@@ -59,7 +59,7 @@ def _settings(facts: Facts) -> Iterator[Finding]:
 
 
 def _direct(facts: Facts, exposed: Exposed) -> Iterator[Finding]:
-    """Yield endpoints of direct routing that are not on a link of this node."""
+    """Yield the direct-routing endpoints that are not on a link of this node."""
     for address in exposed.direct:
         ways = [
             each
@@ -80,14 +80,14 @@ def _direct(facts: Facts, exposed: Exposed) -> Iterator[Finding]:
 
 
 def _marks(ruleset: Ruleset) -> Iterator[Finding]:
-    """Yield the rules of others that write bits of packets' marks that lead to IPVS."""
+    """Yield other programs' rules that write the mark bits that lead packets to IPVS."""
     for where, mangle in ruleset.foreign_mangles():
         if mangle.get("key", {}).get("meta", {}).get("key") == "mark":
             yield from _mark(where, mangle.get("value"))
 
 
 def _mark(where: str, value: Any) -> Iterator[Finding]:
-    """Yield what a rule does that makes a packet's mark *value*."""
+    """Yield a finding for a rule that sets a packet's mark to *value*."""
     kept, added = _bits(value)
     ours, mark = owned.IPVS_MARK_MASK, owned.IPVS_MARK
     if added is not None and added & ours == mark and not kept & ours:
@@ -109,7 +109,7 @@ def _mark(where: str, value: Any) -> Iterator[Finding]:
 
 
 def _bits(value: Any) -> tuple[int, int | None]:
-    """Return the bits of the mark that are kept, and those that are added; None: not known."""
+    """Return the bits of the mark that are kept, and those that are set; None: unknown."""
     if isinstance(value, int):
         return 0, value
     if not isinstance(value, dict):

@@ -1,8 +1,8 @@
-"""What opens firewalld and ufw for services where IPVS balances, as their own commands. Pure.
+"""Commands that open firewalld and ufw for services that IPVS balances. Pure.
 
-firewalld has no words for a packet's mark, so what is let in there is what the node's own
-addresses are not: the ranges of services, and the ports that are node ports. ufw drops packets to
-addresses that no device has before it asks its own rules, so the rule stands in front of those.
+firewalld cannot match a packet's mark, so the commands allow destinations other than the node's
+own addresses: the ranges of services, and the node ports. ufw drops packets to addresses that no
+device has before it evaluates its own rules, so our rule precedes those.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from groundplane.proxies.proxy import Openings, Setting
 
 _POLICY: Final = "groundplane_ipvs"
 _ASK: Final = "firewall-cmd --permanent"
-# What a rule says of a packet for IPVS, first in the words of nft, then in those of iptables.
+# How a rule matches a packet for IPVS: in nft's syntax, then in iptables'.
 MARKED: Final = (
     f"meta mark and {owned.IPVS_MARK_MASK:#x} == {owned.IPVS_MARK:#x}",
     f"-m mark --mark {owned.IPVS_MARK:#x}/{owned.IPVS_MARK_MASK:#x}",
@@ -26,7 +26,7 @@ _UFW_RULES: Final = {family: ufw.rule(family, "input", MARKED[1]) for family in 
 
 
 def firewalld_commands(base: NodeBase, exposed: Exposed) -> list[str]:
-    """Return the commands that let services in through firewalld, each as if nothing were set."""
+    """Return the commands that allow services in firewalld, each as if nothing were set."""
     new, *settings = _firewalld(base, exposed)
     return [new[1], *(command for _, command in settings)]
 
@@ -53,7 +53,7 @@ def balanced_ranges(base: NodeBase) -> tuple[str, ...]:
 
 
 def ufw_command(of: str) -> str:
-    """Return the command that lets packets for IPVS of the family *of* (ip or ip6) in through ufw."""
+    """Return the command that allows packets of the family *of* (ip or ip6) for IPVS in ufw."""
     family = next(each for each in ufw.FILES if each == of)
     return ufw.insertion(family, _UFW_RULES[family])
 

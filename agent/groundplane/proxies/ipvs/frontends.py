@@ -1,4 +1,4 @@
-"""Frontends whose packets rules lead to IPVS, as map elements. Pure."""
+"""Frontends that rules lead to IPVS, as map elements. Pure."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -39,10 +39,11 @@ def _add(
     cluster: int,
     _local: int,
 ) -> None:
-    """Add what leads the packets of a port to IPVS, at the cluster IP *address* and from outside."""
+    """Add the elements that lead a port's packets to IPVS, at the cluster IP *address* and from
+    outside."""
     family = family_of(address)
     if service.external_local:
-        # How IPVS finds the pool of all endpoints where the address means those of this node.
+        # How IPVS finds the pool of all endpoints if the address stands for this node's only.
         pool = host32(handle.pool_of(cluster))
         elements[FRONTENDS[family].handles.prefix + pool] = host32(cluster)
         elements[MAPS[family].marks.prefix + pool] = host32(mark_of(port.protocol, port.pool))
@@ -55,9 +56,9 @@ def _add(
 def _add_untranslated(
     elements: Elements, port: VirtualPort, addresses: Iterable[str], way: int
 ) -> None:
-    """Add what IPVS sends on as it is, where the handle *way* leads to it.
+    """Add the frontends that IPVS forwards untranslated, if the handle *way* leads to IPVS.
 
-    Conntrack, which sees no answer, must not see it either.
+    Conntrack, which does not see the answers, must not see these packets either.
     """
     if way & handle.CLASS_MASK != BALANCED:
         return
@@ -68,7 +69,7 @@ def _add_untranslated(
 
 
 def leads_to_ipvs(delta: Delta[Element, bytes]) -> bool:
-    """Return whether *delta* makes a way to IPVS."""
+    """Return whether *delta* creates a frontend that leads to IPVS."""
     return any(
         element[0] in _FRONTENDS
         and int.from_bytes(data, sys.byteorder) & handle.CLASS_MASK == BALANCED

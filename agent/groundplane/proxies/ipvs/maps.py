@@ -1,4 +1,4 @@
-"""The maps of nftables that only IPVS needs."""
+"""The nftables maps that only IPVS needs."""
 
 from dataclasses import dataclass, fields
 from typing import Final
@@ -14,8 +14,8 @@ class IpvsMaps:
     """The maps of one IP family's table."""
 
     marks: Map  # pool : mark that leads to it
-    untranslated: Map  # address . protocol . port of what IPVS sends on as it is
-    untranslated_addresses: Map  # their addresses, for what ICMP says of such packets
+    untranslated: Map  # address . protocol . port of frontends that IPVS forwards untranslated
+    untranslated_addresses: Map  # their addresses, to match ICMP errors about such packets
 
     @property
     def all(self) -> tuple[Map, ...]:

@@ -1,6 +1,6 @@
 """IPVS's generic netlink messages as bytes, both ways. Pure.
 
-Format: include/uapi/linux/ip_vs.h, and net/netfilter/ipvs/ip_vs_ctl.c for what is needed.
+Format: include/uapi/linux/ip_vs.h, and net/netfilter/ipvs/ip_vs_ctl.c for the required attributes.
 """
 
 import struct
@@ -45,7 +45,7 @@ _u16, _u32, _be16 = struct.Struct("=H").pack, struct.Struct("=I").pack, struct.S
 
 
 class Destination(NamedTuple):
-    """A destination as the kernel has it, with how many connections it has."""
+    """A destination in the kernel, with its number of connections."""
 
     key: ServerKey
     value: int
@@ -57,12 +57,12 @@ class Destination(NamedTuple):
 
 
 def header(command: int) -> bytes:
-    """Return the generic netlink header that a message's body begins with."""
+    """Return the generic netlink header at the start of a message's body."""
     return _generic.pack(command, VERSION, 0)
 
 
 def body(command: int, key: ServerKey, value: Value) -> bytes:
-    """Return the body of the message that does *command* to the object *key*."""
+    """Return the body of the message that applies *command* to the object *key*."""
     width = width_of(key)
     if len(key) == width:
         scheduling = value if isinstance(value, Scheduling) else None
@@ -72,7 +72,7 @@ def body(command: int, key: ServerKey, value: Value) -> bytes:
 
 
 def query(command: int, key: ServerKey) -> bytes:
-    """Return the body of the message that asks *command* about the server *key*."""
+    """Return the body of the message that sends the query *command* about the server *key*."""
     return header(command) + _nested(key)
 
 
@@ -121,7 +121,7 @@ def _destination(target: bytes, value: int) -> bytes:
 
 
 def server_in(answer: bytes) -> tuple[ServerKey, Scheduling] | None:
-    """Return the virtual server that an answer to GET_SERVICE has."""
+    """Return the virtual server in an answer to GET_SERVICE."""
     found = dict(attributes(dict(attributes(answer, 4)).get(_SERVICE, b"")))
     number = _NUMBERS.get(_number(found.get(_AF, b"")), 0)
     if not number:
@@ -139,7 +139,7 @@ def server_in(answer: bytes) -> tuple[ServerKey, Scheduling] | None:
 
 
 def destination_in(answer: bytes, server: ServerKey) -> Destination | None:
-    """Return the destination of *server* that an answer to GET_DEST has."""
+    """Return the destination of *server* in an answer to GET_DEST."""
     found = dict(attributes(dict(attributes(answer, 4)).get(_DEST, b"")))
     if _D_ADDRESS not in found:
         return None
@@ -151,9 +151,9 @@ def destination_in(answer: bytes, server: ServerKey) -> Destination | None:
 
 
 def statistics_at(answer: bytes) -> int:
-    """Return where in an answer to GET_SERVICE the numbers begin that every packet changes.
+    """Return the offset of the statistics, which every packet changes, in a GET_SERVICE answer.
 
-    What is before them says all of the server: ip_vs_genl_fill_service writes them last.
+    The bytes before it describe the whole server: ip_vs_genl_fill_service writes statistics last.
     """
     place = 8  # behind the headers of generic netlink and of the server
     for kind, value in attributes(dict(attributes(answer, 4)).get(_SERVICE, b"")):
@@ -172,7 +172,7 @@ _DEST_HEADS: Final = [
 
 
 def weighted_in(answer: bytes, server: ServerKey) -> tuple[ServerKey, int] | None:
-    """Return key and value of `destination_in`; most of a look for drift is this."""
+    """Return the key and value of `destination_in`; drift checks spend most of their time here."""
     if len(answer) >= _dest.size:
         first, address, second, port, third, method, fourth, weight = _dest.unpack_from(answer)
         if [first, second, third, fourth] == _DEST_HEADS:
@@ -187,7 +187,7 @@ def _number(raw: bytes) -> int:
 
 
 class Timeouts(NamedTuple):
-    """After how many seconds a connection is forgotten that nobody uses."""
+    """Idle timeouts of connections, in seconds."""
 
     tcp: int
     tcp_fin: int
@@ -195,7 +195,7 @@ class Timeouts(NamedTuple):
 
 
 def timeouts_in(answer: bytes) -> Timeouts:
-    """Return what an answer to GET_CONFIG has."""
+    """Return the timeouts in an answer to GET_CONFIG."""
     found = dict(attributes(answer, 4))
     return Timeouts(*(_number(found[kind]) for kind in _TIMEOUTS))
 

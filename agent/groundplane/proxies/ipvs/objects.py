@@ -1,8 +1,8 @@
-"""What IPVS has: virtual servers, and the destinations behind each. Pure.
+"""The objects of IPVS: virtual servers, and the destinations behind each. Pure.
 
-A key is bytes, as an element of nftables is: a virtual server's says family, protocol, port and
-address, or the mark of the packets that it takes; a destination's is its server's, then its own
-address and port. All numbers are in network order.
+A key is bytes, like an nftables element. A virtual server's key has family, protocol, port and
+address, or the mark of the packets that it takes. A destination's key is its server's, then its
+own address and port. All numbers are in network order.
 
     family 4 | 6 . protocol . port (2) . address (4 | 16)                 by address
     family 4 | 6 . 0 . 0 (2) . mark (4)                                   by mark
@@ -20,7 +20,7 @@ from groundplane.net.proxy import Forwarding
 ServerKey = bytes
 
 PERSISTENT: Final = 0x1  # IP_VS_SVC_F_PERSISTENT
-# IP_VS_SVC_F_SCHED1 and 2, by what their names end with: sh-fallback, mh-port.
+# IP_VS_SVC_F_SCHED1 and 2, by the ends of their names: sh-fallback, mh-port.
 _SCHEDULER_FLAGS: Final = {"fallback": 0x08, "port": 0x10}
 FLAGS: Final = PERSISTENT | 0x08 | 0x10  # that we set; the others are the kernel's
 
@@ -29,14 +29,15 @@ _server = struct.Struct(">BBH")
 
 
 class Scheduling(NamedTuple):
-    """How a virtual server balances: its scheduler, flags, and how long a client is kept, in s."""
+    """How a virtual server balances: scheduler, flags, and persistence timeout in s."""
 
     scheduler: str
     flags: int = 0
     timeout: int = 0
 
 
-# Of a virtual server, or of a destination: its weight, and above that how packets go there.
+# A virtual server's value, or a destination's: its weight, and in the bits above that its
+# forwarding method.
 Value = Scheduling | int
 _WEIGHT_BITS: Final = 24
 METHODS: Final[dict[Forwarding, int]] = {  # IP_VS_CONN_F_*
@@ -47,7 +48,7 @@ METHODS: Final[dict[Forwarding, int]] = {  # IP_VS_CONN_F_*
 
 
 def destination_value(weight: int, method: int) -> int:
-    """Return the value of a destination of that *weight*, and with a number of METHODS."""
+    """Return the value of a destination with *weight* and *method*, a number of METHODS."""
     return method << _WEIGHT_BITS | weight
 
 
@@ -78,14 +79,14 @@ def flags_of(names: tuple[str, ...]) -> int:
 
 
 def flag_names(value: Scheduling) -> list[str]:
-    """Return the flags of a scheduler by name, without that it keeps clients."""
+    """Return the names of a scheduler's flags, excluding persistence."""
     return [
         f"{value.scheduler}-{end}" for end, bit in _SCHEDULER_FLAGS.items() if value.flags & bit
     ]
 
 
 class VirtualServer(NamedTuple):
-    """A key taken apart. *mark* is 0 where the server goes by its address, else that is ""."""
+    """A decoded key. *mark* is 0 for a server with an address; with a mark, the address is ""."""
 
     family: int  # 4 or 6
     protocol: int
@@ -95,7 +96,7 @@ class VirtualServer(NamedTuple):
 
 
 def width_of(key: ServerKey) -> int:
-    """Return how many bytes of *key*, or of the key of its destination, are the server's."""
+    """Return how many bytes of *key*, a server's or a destination's, are the server's key."""
     return 4 + (_WIDTH[key[0]] if key[1] else 4)
 
 
@@ -104,7 +105,7 @@ def is_destination(key: ServerKey) -> bool:
 
 
 def server_of(key: ServerKey) -> VirtualServer:
-    """Return the server that *key*, or the key of a destination, is of."""
+    """Return the server of *key*, which is a server's or a destination's."""
     number, protocol, port = _server.unpack_from(key)
     rest = key[4 : width_of(key)]
     if protocol:
@@ -113,7 +114,7 @@ def server_of(key: ServerKey) -> VirtualServer:
 
 
 def drains(key: ServerKey) -> bool:
-    """Whether connections of the destination *key* live on when it goes: TCP's do."""
+    """Whether connections of the destination *key* continue after its removal: TCP's do."""
     protocol = key[1]
     if protocol:
         return protocol == NUMBERS["TCP"]

@@ -9,10 +9,10 @@ from groundplane.proxies.ipvs.objects import ServerKey, server_of
 
 
 def owner(base: NodeBase) -> Callable[[ServerKey], bool]:
-    """Return what says whether the virtual server with a key is ours.
+    """Return a predicate: whether the virtual server with a key is ours.
 
-    Ours is every one at an address of the site's service and external ranges, at a node port of this
-    node's addresses, or by a mark of ours.
+    Ours are all servers at an address of the site's service and external ranges, at a node port of
+    this node's addresses, or with one of our marks.
     """
     ranges = [
         (*first_last(cidr), 16 if ":" in cidr else 4)

@@ -40,9 +40,9 @@ _LIKE_CONNTRACK: Final = Timeouts(tcp=432000, tcp_fin=120, udp=120)
 class IpvsPlane:
     """The dataplane in the network namespace of this process. Implements `Dataplane`.
 
-    Ours is what owner.py says. A destination without weight is leaving: it keeps its connections,
-    gets no new one, and is taken away when they are gone. A server of which all destinations are
-    leaving is leaving, too. Neither is part of what is there.
+    owner.py defines which objects are ours. A destination of weight 0 is draining: it keeps its
+    connections, gets no new ones, and is removed when they have ended. A server whose destinations
+    all drain is also draining. `read` returns neither.
     """
 
     name = "ipvs"
@@ -53,8 +53,8 @@ class IpvsPlane:
         self._connection: IpvsConnection | None = None
         self._leaving: dict[ServerKey, float] = {}  # servers and destinations, and since when
         self._steering = Steering()
-        self._last: NodeBase | None = None  # that was read for
-        self._past: list[NodeBase] = []  # those before it, what was theirs may be there yet
+        self._last: NodeBase | None = None  # the base of the last read
+        self._past: list[NodeBase] = []  # earlier bases, whose objects may still exist
         self._digests = Digests({})
 
     def close(self) -> None:
@@ -71,7 +71,7 @@ class IpvsPlane:
         return render(base, part)
 
     def prepare(self, base: NodeBase) -> None:
-        """Set timeouts, and lead packets here where there is a server already."""
+        """Set timeouts, and lead packets here if a server already exists."""
         if base.proxy_mode != "ipvs":
             return
         _require_sysctls()
@@ -84,13 +84,13 @@ class IpvsPlane:
             self._steering.lead(base)
 
     def unprepared(self, base: NodeBase) -> list[str]:
-        """Return that what leads packets here is missing."""
+        """Return that the steering of packets to IPVS is missing, if it is."""
         if base.proxy_mode != "ipvs" or steering.is_whole(base):
             return []
         return ["lead packets to IPVS"]
 
     def read(self, base: NodeBase) -> dict[ServerKey, Value]:
-        """Return what is there; nothing in another proxy mode, where all of it leaves by itself."""
+        """Return our objects; none in another proxy mode, where all of them drain by themselves."""
         if base.proxy_mode != "ipvs":
             return {}
         connection = self._connected()
@@ -129,13 +129,13 @@ class IpvsPlane:
         return self._connection
 
     def _ours(self, *bases: NodeBase) -> dict[ServerKey, Scheduling]:
-        """Return the servers that are ours by one of *bases*."""
+        """Return the servers that are ours according to any of *bases*."""
         owners = [owner(base) for base in bases]
         there = self._connected().servers()
         return {key: value for key, value in there if any(is_ours(key) for is_ours in owners)}
 
     def drift(self, base: NodeBase) -> Drift | None:
-        """Return whether a server, or the destinations of some, are not as known; see drift.py."""
+        """Return a Drift if servers or their destinations differ from the known ones; see drift.py."""
         if base.proxy_mode != "ipvs":
             return None
         if not self._steering.holds():
@@ -152,10 +152,10 @@ class IpvsPlane:
         return rule(key, value)
 
     def write(self, base: NodeBase, delta: Delta[ServerKey, Value]) -> None:
-        """Make the change: what is new first, what goes last. Nothing of it is a transaction.
+        """Make the change: create first, remove last. It is not atomic.
 
-        Packets are led here once there is something that takes them; the rules wait for that. An
-        object that is refused keeps no other from being written or led to.
+        Packets are led here only after a server exists to take them; the rules wait for that. A
+        refused object does not block the others.
         """
         try:
             self._connected().run(self._commands(delta, self._clock()))
@@ -183,7 +183,7 @@ class IpvsPlane:
         for key, value in delta.delete.items():
             server = key[: width_of(key)]
             if not server[1] and server in delta.delete:
-                # By mark: the rules lead here until they are written too, and `collect` is after that.
+                # By mark: the old rules lead here until they are rewritten; `collect` runs later.
                 self._leaving[key] = now
             elif not is_destination(key):
                 servers.append((key, value))
@@ -200,7 +200,7 @@ class IpvsPlane:
                 yield Command(messages.DEL_SERVICE, key, value)
 
     def collect(self, base: NodeBase) -> None:
-        """Take away what has left: it has no connection any more, or has had its time."""
+        """Remove drained objects: those without connections, or whose time is up."""
         if base.proxy_mode != "ipvs":
             if not steering.is_there() or steering.is_led_to():
                 return
@@ -209,7 +209,7 @@ class IpvsPlane:
             self._connected().run(list(self._left(base)))
 
     def _let_all_leave(self, base: NodeBase) -> None:
-        """Let everything leave: no rule leads to it any more."""
+        """Drain everything: no rule leads to it any more."""
         connection, now, keys = self._connected(), self._clock(), list[ServerKey]()
         for server in self._ours(base):
             keys += [server, *(each.key for each in connection.destinations(server))]
@@ -243,17 +243,17 @@ def _unreadable(error: OSError) -> KernelRefused:
 
 
 def _weightless(value: Value) -> int:
-    """Return the value of a destination that gets nothing new."""
+    """Return the value of a destination that gets no new connections."""
     return destination_value(0, method_of(value)) if isinstance(value, int) else 0
 
 
 def count_servers(base: NodeBase) -> int:
-    """Return how many virtual servers of ours there are, leaving or not."""
+    """Return the number of our virtual servers, draining or not."""
     return len(_servers(base))
 
 
 def remove_servers(base: NodeBase) -> None:
-    """Take every virtual server of ours away at once, and the timeouts that go with them."""
+    """Remove all our virtual servers at once, and reset the timeouts that we set with them."""
     with contextlib.closing(IpvsConnection()) as connection:
         connection.run([Command(messages.DEL_SERVICE, key, 0) for key in _servers(base)])
         connection.replace_timeouts(_LIKE_CONNTRACK, _DEFAULT)
@@ -268,7 +268,7 @@ def _servers(base: NodeBase) -> list[ServerKey]:
 
 
 def _require_sysctls() -> None:
-    """KernelRefused where IPVS would not work: its sysctls are not the agent's to set."""
+    """Raise KernelRefused if IPVS cannot work; the agent may not set its sysctls itself."""
     for name, value in _NEEDED.items():
         found = (_SYSCTLS / name).read_text().strip()
         if found != value:

@@ -1,4 +1,4 @@
-"""Policy rules of others that keep packets from IPVS, or use our routing table. Pure."""
+"""Other programs' policy rules that keep packets from IPVS or use our routing table. Pure."""
 
 from collections.abc import Iterator
 from ipaddress import ip_network
@@ -16,7 +16,7 @@ _LOCAL: Final = 255  # the table of the kernel's own addresses, which comes firs
 
 
 def policy_rules(base: NodeBase, facts: Facts) -> Iterator[Finding]:
-    """Yield a finding for each such rule; for what comes before ours only where IPVS balances."""
+    """Yield a finding for each such rule; for rules before ours only where IPVS balances."""
     for rule in facts.policy_rules:
         if rule.family not in base.families or _is_ours(rule):
             continue
@@ -58,7 +58,7 @@ def _is_before_ours(rule: PolicyRule) -> bool:
 
 
 def _routes_services(base: NodeBase, rule: PolicyRule) -> bool:
-    """Return whether a packet to a service ends at *rule*: its table has a route, or it has none."""
+    """Return whether a packet to a service stops at *rule*: its table has a route, or it names no table."""
     if not rule.table:
         return True
     services = [ip_network(each) for each in balanced_ranges(base)]
@@ -66,7 +66,7 @@ def _routes_services(base: NodeBase, rule: PolicyRule) -> bool:
 
 
 def _taken(rule: PolicyRule) -> Taken:
-    """Return which of the packets that have a mark of ours *rule* takes."""
+    """Return which packets with our marks *rule* matches."""
     if rule.mark is None:
         matched: Taken = "all"
     elif (rule.mark ^ owned.IPVS_MARK) & rule.mask & owned.IPVS_MARK_MASK:

@@ -21,14 +21,14 @@ from groundplane.proxies.ipvs.objects import (
 )
 
 _HASHING: Final = ("sh", "mh")
-_WEIGHTED: Final = {"rr": "wrr", "lc": "wlc"}  # what does the same, and heeds weights
+_WEIGHTED: Final = {"rr": "wrr", "lc": "wlc"}  # the equivalents that respect weights
 
 
 def render(base: NodeBase, part: Part) -> dict[ServerKey, Value]:
-    """Return the objects of *part*; none where the node's proxy mode is another.
+    """Return the objects of *part*; none if the node has another proxy mode.
 
-    A server's key comes before those of its destinations. One that nobody answers for is not there:
-    the rules refuse or drop what would come to it.
+    A server's key comes before those of its destinations. A server without endpoints is omitted:
+    the rules reject or drop its packets.
     """
     objects: dict[ServerKey, Value] = {}
     if base.proxy_mode != "ipvs" or not isinstance(part, VirtualService):
@@ -48,7 +48,7 @@ def render(base: NodeBase, part: Part) -> dict[ServerKey, Value]:
                 from_outside = targets.local if part.external_local else targets.cluster
                 _add(objects, base, part, way, from_outside)
             if ways and part.external_local:
-                # What comes from the node and its workloads counts as Cluster.
+                # Traffic from the node and its workloads follows policy Cluster.
                 way = marked_server(family, port.protocol, port.pool)
                 _add(objects, base, part, way, targets.cluster)
     return objects
@@ -68,7 +68,7 @@ def _add(
     key: ServerKey,
     slots: Sequence[bytes],
 ) -> None:
-    """Add the server *key*, and a destination for all the slots that one target has."""
+    """Add the server *key*, and one destination for all the slots of a target."""
     if not slots:
         return
     weights: dict[bytes, int] = dict.fromkeys(slots, 1)
@@ -91,9 +91,9 @@ def _scheduling(
     name, names = scheduler_of(service.scheduler or base.ipvs.scheduler)
     if not equal:
         name = _WEIGHTED.get(name, name)
-    # Without its fallback, a scheduler that hashes refuses whom it leads to an endpoint that is leaving.
+    # Without fallback, a hashing scheduler refuses clients whose hash selects a draining endpoint.
     flags = flags_of((*names, f"{name}-fallback")) if name in _HASHING else flags_of(names)
-    # Behind a mark, a connection that is kept goes to the port that was asked (ip_vs_sched_persist).
+    # Behind a mark, a persistent connection goes to the requested port (ip_vs_sched_persist).
     if service.affinity_seconds and key[1]:
         return Scheduling(name, flags | PERSISTENT, service.affinity_seconds)
     return Scheduling(name, flags)

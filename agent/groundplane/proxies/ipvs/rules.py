@@ -33,7 +33,7 @@ def _maps(base: NodeBase) -> Sequence[Map]:
 
 
 def _required(base: NodeBase, delta: Delta[Element, bytes]) -> Sequence[Table]:
-    """Return the tables that lead marked packets to IPVS, where *delta* leads some there."""
+    """Return the tables that lead marked packets to IPVS, if *delta* leads any there."""
     if not leads_to_ipvs(delta):
         return ()
     return [Table(NAMES[family], owned.IPVS_TABLE) for family in base.families]

@@ -1,8 +1,9 @@
-"""What leads packets to IPVS, which takes only those that are delivered on this node.
+"""Steering of packets to IPVS, which takes only packets delivered on this node.
 
-A mark does, with a policy rule and routes that make services' ranges local: no address of a service
-is on any device, none is answered for by ARP, and none reaches a listener of the node. Ours are the
-rule and the routes with our numbers, and the table `groundplane-ipvs` of the families ip and ip6.
+Packets are steered by a mark, a policy rule and routes that make services' ranges local. So no
+service address is on a device, none is answered by ARP, and none reaches a listener of the node.
+Ours are the rule and the routes with our numbers, and the table `groundplane-ipvs` of the families
+ip and ip6.
 """
 
 import errno
@@ -45,17 +46,17 @@ def rules(base: NodeBase) -> str:
 
 
 def balanced(base: NodeBase, family: Family) -> list[str]:
-    """Return the ranges of *family* whose addresses are services' and on no device.
+    """Return the ranges of *family* whose addresses belong to services and to no device.
 
-    No more than these is routed here: whoever asks for the way back to a client, by the mark that
-    its packet has (firewalld's IPv6_rpfilter, src_valid_mark), finds the client's own.
+    Only these are routed here: a reverse-path lookup with the packet's mark (firewalld's
+    IPv6_rpfilter, src_valid_mark) finds the client's own route.
     """
     ranges = (*base.service_cidrs, *base.external_cidrs)
     return [cidr for cidr in ranges if family_of(cidr) == family]
 
 
 class _Led(NamedTuple):
-    """For which node, by which rules, and what the tables came to when they were loaded."""
+    """The node, the rules, and the digests of the tables when they were loaded."""
 
     base: NodeBase
     rules: str
@@ -63,13 +64,13 @@ class _Led(NamedTuple):
 
 
 class Steering:
-    """What leads packets to IPVS in the network namespace of this process, as far as it is known."""
+    """The steering of packets to IPVS in the network namespace of this process, as last known."""
 
     def __init__(self) -> None:
         self._last: _Led | None = None
 
     def lead(self, base: NodeBase) -> None:
-        """Lead marked packets to IPVS, unless they are known to be; KernelRefused if that cannot be."""
+        """Lead marked packets to IPVS unless that is known to be done; KernelRefused on failure."""
         if self._last and self._last.base is base:
             return
         wanted = rules(base)
@@ -85,7 +86,7 @@ class Steering:
         self._last = _Led(base, wanted, _digests(base))
 
     def holds(self) -> bool:
-        """Return whether tables, rules and routes are as they were left; forget them otherwise."""
+        """Return whether tables, rules and routes are unchanged; if not, forget them."""
         if self._last and not (
             _digests(self._last.base) == self._last.tables and _is_routed(self._last.base)
         ):
@@ -95,7 +96,7 @@ class Steering:
 
 
 def let_go() -> None:
-    """Take away what leads packets to IPVS."""
+    """Remove the steering of packets to IPVS."""
     absent = errno.ENOENT, errno.ESRCH, errno.EAFNOSUPPORT, errno.EOPNOTSUPP
     with IPRoute() as netlink:
         for family in AF.values():
@@ -106,12 +107,12 @@ def let_go() -> None:
 
 
 def is_whole(base: NodeBase) -> bool:
-    """Return whether tables, rule and routes are there, whatever the tables hold."""
+    """Return whether tables, rule and routes exist, regardless of the tables' content."""
     return all(_digests(base)) and _is_routed(base)
 
 
 def is_there() -> bool:
-    """Return whether anything of what leads packets to IPVS is there."""
+    """Return whether any part of the steering exists."""
     netlink = Socket()
     try:
         return any(has_table(netlink, family, owned.IPVS_TABLE) for family in AF.values())
@@ -120,7 +121,7 @@ def is_there() -> bool:
 
 
 def _digests(base: NodeBase) -> tuple[bytes, ...]:
-    """Return what each of our tables is, "" for one that is not there."""
+    """Return a digest of each of our tables, b"" for a missing one."""
     netlink = Socket()
     try:
         return tuple(_digest(netlink, AF[family]) for family in base.families)
@@ -130,7 +131,7 @@ def _digests(base: NodeBase) -> tuple[bytes, ...]:
 
 def _digest(netlink: Socket, family: int) -> bytes:
     for _ in range(_TRIES):
-        with suppress(InterruptedError):  # others write rules of their own meanwhile
+        with suppress(InterruptedError):  # other programs changed rules during the dump
             try:
                 return digest_of(netlink, family, owned.IPVS_TABLE, ("balanced",))
             except FileNotFoundError:
@@ -139,7 +140,7 @@ def _digest(netlink: Socket, family: int) -> bytes:
 
 
 def _is_routed(base: NodeBase) -> bool:
-    """Return whether our rules are there, and the routes of all ranges."""
+    """Return whether our rules and the routes of all ranges exist."""
     with IPRoute() as netlink:
         return all(
             _is_ruled(netlink, AF[family])
@@ -151,14 +152,14 @@ def _is_routed(base: NodeBase) -> bool:
 
 
 def _is_ruled(netlink: IPRoute, family: int) -> bool:
-    """Return whether our rule is there, with our mark and our table."""
+    """Return whether our rule exists, with our mark and our table."""
     wanted = owned.IPVS_MARK, owned.IPVS_MARK_MASK, owned.IPVS_ROUTES
     found = netlink.get_rules(family=family, priority=owned.IPVS_RULE)
     return any((e.get("fwmark"), e.get("fwmask"), e.get("table")) == wanted for e in found)
 
 
 def _routed(netlink: IPRoute, family: int) -> set[str]:
-    """Return the ranges that our routing table has."""
+    """Return the ranges in our routing table."""
     found = netlink.get_routes(family=family, table=owned.IPVS_ROUTES)
     return {f"{each.get('dst')}/{each['dst_len']}" for each in found}
 
@@ -180,7 +181,7 @@ def _route(family: int, cidr: str) -> dict[str, Any]:
 def _accept(
     function: Callable[..., object], verb: str, arguments: dict[str, Any], *done: int
 ) -> None:
-    """Add or delete a rule or a route; errors of *done* say that it is so already."""
+    """Add or delete a rule or a route; the errors *done* mean that this was already so."""
     try:
         function(verb, **arguments)
     except NetlinkError as error:
@@ -189,7 +190,7 @@ def _accept(
 
 
 def is_led_to() -> bool:
-    """Return whether the rules that choose still lead to IPVS: the chain is there that does."""
+    """Return whether the service rules still lead to IPVS: whether their chain for it exists."""
     netlink = Socket()
     try:
         return any(

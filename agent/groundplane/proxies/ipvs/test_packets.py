@@ -1,7 +1,7 @@
-"""The packets that have to pass where IPVS balances. Pure.
+"""The packets that other rules must accept where IPVS balances. Pure.
 
-What is marked for IPVS passes input, whoever sent it; what IPVS sends passes output; and answers
-pass forward. docs/decisions/0024-ipvs.md draws the way.
+Packets marked for IPVS pass input, whatever their source; packets that IPVS sends pass output;
+answers pass forward. docs/decisions/0024-ipvs.md has a diagram of the path.
 """
 
 from collections.abc import Iterator
@@ -18,13 +18,13 @@ from groundplane.kernel.owned import BRIDGE
 from groundplane.project.state import NodeBase
 from groundplane.proxies.ipvs.firewall import MARKED, firewalld_commands, ufw_command
 
-# What a rule says of packets of each kind, first in the words of nft, then in those of iptables.
+# How a rule matches packets of each kind: in nft's syntax, then in iptables'.
 _LABELLED: Final = (f"ct label {owned.IPVS_LABEL}", f"-m connlabel --label {owned.IPVS_LABEL}")
 _ANSWERS: Final = ("ct state established,related", "-m conntrack --ctstate ESTABLISHED,RELATED")
 
 
 def packets(base: NodeBase, of: Examples, exposed: Exposed) -> Iterator[SamplePacket]:
-    """Yield what services take to IPVS and from there, with clients outside where some may ask."""
+    """Yield the packets of services to and from IPVS, with external clients where allowed."""
     clients = bool(exposed.node_ports or exposed.addresses)
     firewalld, ufw = tuple(firewalld_commands(base, exposed)), (ufw_command(of.ip),)
     asking = KnownPacket(

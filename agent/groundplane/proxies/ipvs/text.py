@@ -1,4 +1,4 @@
-"""Virtual servers and destinations as ipvsadm(8) saves and restores them."""
+"""Virtual servers and destinations in the format that ipvsadm(8) saves and restores."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
@@ -23,7 +23,7 @@ _WAYS: Final = {0: ("-m", ""), 2: ("-i", " --tun-type ipip"), 3: ("-g", "")}  # 
 
 
 def rule(key: ServerKey, value: Value) -> str:
-    """Return the line that `ipvsadm --restore` takes for one object."""
+    """Return the line of one object for `ipvsadm --restore`."""
     if isinstance(value, Scheduling):
         return f"-A {_service(key)} -s {value.scheduler}{_options(value)}"
     way, more = _WAYS[method_of(value)]
@@ -31,7 +31,7 @@ def rule(key: ServerKey, value: Value) -> str:
 
 
 def rules(objects: Mapping[ServerKey, Value]) -> str:
-    """Return ipvs.rules: every server, by its key, and its destinations after it."""
+    """Return ipvs.rules: every server, in the order of the keys, followed by its destinations."""
     return "".join(f"{rule(key, objects[key])}\n" for key in _ordered(objects))
 
 

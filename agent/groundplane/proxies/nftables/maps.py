@@ -1,4 +1,4 @@
-"""The maps of the slots that rules draw from, and of session affinity."""
+"""The maps of slots that rules draw from, and of session affinity."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -17,8 +17,8 @@ class SlotMaps:
     choices: Map  # pool . slot : number of an endpoint, for services with session affinity
     endpoints: Map  # number of an endpoint : its address . port
     affinity: Map
-    """pool . client : number. Packets write it, not we: which client stays with which endpoint. An IPv6
-    client is there as two hashes of its address, see rules.py."""
+    """pool . client : number of the client's endpoint. Packets write it, not the agent. An IPv6
+    client is stored as two hashes of its address, see rules.py."""
 
 
 def _maps(code: int, family: str, address: Field, client: tuple[Field, ...]) -> SlotMaps:

@@ -1,4 +1,4 @@
-"""`render`: the part of a NodeState to map elements. Pure; here a service becomes elements."""
+"""`render`: the part of a NodeState to map elements. Pure."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from groundplane.proxies.nftables.classes import HASH, TIMEOUT_SHIFT, class_of
 from groundplane.proxies.nftables.maps import MAPS, SlotMaps
 from groundplane.site.map_limits import MAX_ENDPOINTS
 
-_PAD = bytes(2)  # behind a port: the kernel's registers have four bytes each
+_PAD = bytes(2)  # after a port: the kernel's registers have four bytes each
 _SLOTS = tuple(host32(number) for number in range(MAX_ENDPOINTS))
 
 
@@ -42,7 +42,7 @@ def _add(
     cluster: int,
     local: int,
 ) -> None:
-    """Add the slots of each pool, and what a connection comes back to."""
+    """Add the slots of each pool, and the handles for retried connections."""
     family = family_of(address)
     maps, handles, targets = MAPS[family], FRONTENDS[family].handles.prefix, port.targets(family)
     if service.affinity_seconds:
@@ -77,7 +77,7 @@ def _add_sticky(
 ) -> None:
     """Add slots that hold numbers of endpoints, and the endpoints by their numbers.
 
-    The handle of the pool is what a connection comes back to when the endpoint it knew is gone.
+    A connection uses the pool's handle to choose again when its known endpoint is gone.
     """
     ids = [host32(pool | numbers[target]) for target in slots]
     _add_slots(elements, maps.choices.prefix + host32(pool), ids)

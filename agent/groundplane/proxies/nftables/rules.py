@@ -14,7 +14,7 @@ from groundplane.proxies.nftables.maps import MAPS
 from groundplane.proxies.nftables.render import render
 from groundplane.site.map_limits import HASH_SEED, HASH_SLOTS
 
-AFFINITY_SIZE: Final = 262144  # clients that are kept; what is beyond is balanced without affinity
+AFFINITY_SIZE: Final = 262144  # clients remembered; further ones are balanced without affinity
 
 
 def _text(base: NodeBase) -> str:
@@ -33,7 +33,7 @@ def _text(base: NodeBase) -> str:
 
 
 def _classes(base: NodeBase) -> Iterator[str]:
-    """Yield the elements of the map `classes`: what a handle's low bits mean, pool parity included."""
+    """Yield the elements of the map `classes`: a handle's low bits and pool parity to a verdict."""
     for parity in (0, LOCAL_POOL):
         yield f"{parity | REFUSE:#x} : goto refuse"
         yield f"{parity | DROP:#x} : drop"
