@@ -6,7 +6,8 @@ changed endpoint costs microseconds. Formats: include/uapi/linux/netfilter/nf_ta
 
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Final, NamedTuple
 
 from groundplane.dataplanes.diff import Delta
@@ -86,20 +87,29 @@ def encode(delta: Delta[Element, bytes]) -> list[BatchMessage]:
     Deletions come first: an updated element is one deleted and created in the same transaction.
     """
     gone: dict[int, list[bytes]] = defaultdict(list)
-    new: dict[int, list[bytes]] = defaultdict(list)
     for elements in (delta.delete, delta.update):
         for element in elements:
             code = element[0]
             gone[code].append(_FRAMES[code].key_head + element[1:])
-    for element, (_, data) in delta.update.items():
-        code = element[0]
-        _, head, data_head, _, _ = _FRAMES[code]
-        new[code].append(b"".join((head, element[1:], data_head, data)))
-    for element, data in delta.create.items():
-        code = element[0]
-        _, head, data_head, _, _ = _FRAMES[code]
-        new[code].append(b"".join((head, element[1:], data_head, data)))
+    updated = ((element, data) for element, (_, data) in delta.update.items())
+    new = _entries(chain(updated, delta.create.items()))
     return [*_messages(_DELETE_ELEMENTS, 0, gone), *_messages(_NEW_ELEMENTS, CREATE, new)]
+
+
+def _entries(elements: Iterable[tuple[Element, bytes]]) -> dict[int, list[bytes]]:
+    """Return the list entries that create *elements*, by the codes of their maps."""
+    found: dict[int, list[bytes]] = {}
+    known: dict[int, tuple[Callable[[bytes], None], bytes, bytes]] = {}
+    for element, data in elements:
+        code = element[0]
+        try:  # one lookup for each element: a first load has 100,000
+            append, head, data_head = known[code]
+        except KeyError:
+            found[code], frame = [], _FRAMES[code]
+            append, head, data_head = found[code].append, frame.head, frame.data_head
+            known[code] = append, head, data_head
+        append(b"".join((head, element[1:], data_head, data)))
+    return found
 
 
 def emptying(table: Table, name: str) -> BatchMessage:

@@ -70,10 +70,11 @@ class Nftables:
         return (self._digest(base), *base.addresses)
 
     def render(self, base: NodeBase, part: Part) -> Elements:
-        first, *others = (each.render(base, part) for each in self._rules_of(base))
-        for each in others:
-            first |= each
-        return first
+        found: Elements = {}
+        for each in self._rules_of(base):
+            if elements := each.render(base, part):
+                found = found | elements if found else elements  # a copy only if there are several
+        return found
 
     def maps(self, base: NodeBase) -> list[Map]:
         """Return the maps that the framework of *base* has."""

@@ -10,11 +10,9 @@ _PAD = bytes(2)
 
 def render(base: NodeBase, part: Part) -> Elements:
     """Return the elements of *part*: element to b""."""
-    if isinstance(part, NodeBase):
-        return _base(part)
-    if isinstance(part, VirtualService) and part.dsr_workloads:
-        return _answering(base, part)
-    return {}
+    if isinstance(part, VirtualService):
+        return _answering(base, part) if part.dsr_workloads else {}
+    return _base(part) if isinstance(part, NodeBase) else {}
 
 
 def _base(base: NodeBase) -> Elements:

@@ -44,28 +44,25 @@ def _add(
 ) -> None:
     """Add the slots of each pool, and the handles for retried connections."""
     family = family_of(address)
-    maps, handles, targets = MAPS[family], FRONTENDS[family].handles.prefix, port.targets(family)
+    maps, targets = MAPS[family], port.targets(family)
     if service.affinity_seconds:
+        handles = FRONTENDS[family].handles.prefix
         for way, slots in ((cluster, targets.cluster), (local, targets.local)):
             if way:
                 elements[handles + host32(handle.pool_of(way))] = host32(way)
                 _add_sticky(elements, maps, handle.pool_of(way), slots, targets.numbers or {})
         return
     pool = handle.pool_of(cluster)
-    _add_slots(elements, maps.slots.prefix + host32(pool), _padded(targets.cluster))
+    _add_slots(elements, maps.slots.prefix + host32(pool), targets.cluster)
     if local:
-        local_pool = maps.slots.prefix + host32(pool | handle.LOCAL_POOL)
-        _add_slots(elements, local_pool, _padded(targets.local))
+        _add_slots(elements, maps.slots.prefix + host32(pool | handle.LOCAL_POOL), targets.local)
     if service.external_local:
-        elements[handles + host32(pool)] = host32(cluster)
+        elements[FRONTENDS[family].handles.prefix + host32(pool)] = host32(cluster)
 
 
-def _padded(targets: Sequence[bytes]) -> list[bytes]:
-    return [target + _PAD for target in targets]
-
-
-def _add_slots(elements: Elements, key: bytes, slots: Sequence[bytes]) -> None:
-    elements.update(zip([key + slot for slot in _SLOTS[: len(slots)]], slots, strict=False))
+def _add_slots(elements: Elements, key: bytes, targets: Sequence[bytes]) -> None:
+    for slot, target in zip(_SLOTS, targets, strict=False):
+        elements[key + slot] = target + _PAD
 
 
 def _add_sticky(
@@ -79,7 +76,8 @@ def _add_sticky(
 
     A connection uses the pool's handle to choose again when its known endpoint is gone.
     """
-    ids = [host32(pool | numbers[target]) for target in slots]
-    _add_slots(elements, maps.choices.prefix + host32(pool), ids)
-    endpoints = zip(ids, _padded(slots), strict=True)
-    elements.update((maps.endpoints.prefix + id_, target) for id_, target in endpoints)
+    choices, endpoints = maps.choices.prefix + host32(pool), maps.endpoints.prefix
+    for slot, target in zip(_SLOTS, slots, strict=False):
+        number = host32(pool | numbers[target])
+        elements[choices + slot] = number
+        elements[endpoints + number] = target + _PAD
