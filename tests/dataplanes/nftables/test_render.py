@@ -3,6 +3,7 @@
 import re
 import sys
 from collections import Counter
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -27,7 +28,7 @@ from groundplane.site.compiled import Endpoint
 from groundplane.site.map_limits import HASH_SLOTS, MAX_ENDPOINTS
 from groundplane.site.map_sizes import sizes
 from tests.dataplanes.nftables.rendered import FAR, NODE_PORT, OWN, lines, texts
-from tests.rulesets import framework, render
+from tests.rulesets import dataplane, framework, render
 from tests.states import BASE, HERE, headless, of_family, service, services, states, target
 
 WEB = service("web", ["10.96.0.5"], ["10.244.1.10:8080", "10.244.2.10:8080"], pool=0x12)
@@ -337,3 +338,12 @@ def test_no_map_needs_more_room_than_the_site_says(data: st.DataObject) -> None:
     assert {"slots", "handles", "source_ranges", "external_ips"} < {name for name, _ in room}
     sizes_ = {name: int(size) for name, size in room}
     assert [] == [(m, n, sizes_[m.name]) for m, n in counts.items() if n > sizes_.get(m.name, n)]
+
+
+@pytest.mark.parametrize("workloads", [(), ("10.244.1.10",)])
+def test_the_dataplane_has_the_elements_of_all_rules(workloads: tuple[str, ...]) -> None:
+    part = msgspec.structs.replace(WEB, dsr_workloads=workloads)
+    of_each = [each.render(BASE, part) for each in rules_of(BASE)]
+    assert [bool(workloads), True] == [bool(each) for each in of_each]
+    with closing(dataplane()) as plane:
+        assert {k: v for each in of_each for k, v in each.items()} == plane.render(BASE, part)
