@@ -112,7 +112,7 @@ def nearest_labels(
 ) -> str:
     """Return a hint naming labels that *service* was probably meant to select, or "".
 
-    *index* contains all workloads. Each is compared; once *work* is used up, there are no hints.
+    *index* contains all workloads. The search compares each one, and stops when *work* is used up.
     """
     work = work or Work()
     if not work.take(_LOOK * (len(catalog.workloads) + len(catalog.pod_templates))):

@@ -163,7 +163,7 @@ def _in_default_namespace(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _written(text: str, within: str, work: Work, path: str) -> str:
-    """Return the scalar at *path* as written in the document *text*, "" if there is no scalar."""
+    """Return the text of the scalar at *path* in the document *text*; "" if it is not a scalar."""
     if not work.take(_LOOK_UP):
         return ""
     from groundplane.load import positions  # PyYAML: imported only after an error

@@ -32,7 +32,7 @@ class Poller:
 
     def _ready(self) -> None:
         for descriptor, _ in self._epoll.poll(0):
-            # A check that an earlier event of the same batch ended is no longer registered.
+            # An earlier event of this batch may have ended the check and removed it.
             if resume := self._resume.get(descriptor):
                 resume()
         self._afterwards()

@@ -288,8 +288,8 @@ def _name(wire: bytes, at: int, known: dict[int, str]) -> tuple[str, int]:
     """Return the name at *at*, and the offset after it.
 
     *known* are the previously read names and ends of names, by their offset. A pointer to none of
-    them points into data that were not decoded, such as a name in a signature. Each such pointer
-    must point further back than all before it, so that there are no loops.
+    them points into data that were not decoded, such as a name in a signature. To exclude loops,
+    each such pointer must point further back than the previous ones.
     """
     starts: list[tuple[int, str]] = []
     rest, end, first = "", 0, at

@@ -216,7 +216,7 @@ class Links:
             try:
                 if isinstance(value, Route):
                     self._change(verb, key, value)
-                elif verb != "del":  # networkd removes addresses that are no longer declared
+                elif verb != "del":  # networkd itself deletes undeclared addresses
                     self._give(key, value)
             except KernelRefused as error:
                 refused[key] = str(error)

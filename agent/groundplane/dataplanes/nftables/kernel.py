@@ -150,8 +150,8 @@ class Nftables:
 
         Another framework (an older version's, another range, one that others added rules to) is
         replaced together with all elements in one transaction; *delta* then creates everything,
-        since `read` returned nothing. Clients keep their endpoints. If there were no tables at
-        all, services are added in several transactions.
+        since `read` returned nothing. Clients keep their endpoints. If the kernel had none of our
+        tables, the services follow in several transactions.
         """
         wanted, known = self._digest(base), self._framework
         self._ignore_ourselves()

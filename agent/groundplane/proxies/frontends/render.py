@@ -59,7 +59,7 @@ def _handles(
 ) -> tuple[int, int]:
     """Return the handles of the even and the odd pool; the latter is 0 if no policy is Local.
 
-    The odd pool rejects if there is no endpoint at all, and drops if endpoints are only elsewhere.
+    The odd pool rejects if the service has no endpoint, and drops if only other nodes have some.
     """
     cluster = pool | draw(base, service, len(targets.cluster))
     if not (service.internal_local or service.external_local):
