@@ -8,12 +8,13 @@ from typing import Final
 class Waits:
     """The waits of one source.
 
-    Of a repository: *look* is for a look over a new connection, *again* for one over a connection that
-    was there, which may be dead, *fetch* for a fetch. An ssh connection that nobody uses ends after
-    *persist*: most nodes look more often, and an agent that is gone does not. One is replaced after
-    *old*. A process of one that should end, which takes milliseconds, is given *leaving*.
+    For a repository: *look* limits a look over a new connection, *again* one over an existing
+    connection, which may be dead; *fetch* limits a fetch. An ssh connection closes after *persist*
+    seconds without use: most nodes look more often, and a stopped agent leaves none open. A
+    connection is replaced after *old*. Its process gets *leaving* to end, which takes milliseconds.
 
-    Of a web server: *silence* is for connecting, and between any two pieces; *whole* for all of it.
+    For a web server: *silence* limits connecting, and the time between two pieces of the answer;
+    *whole* limits the whole exchange.
     """
 
     look: float = 30.0
