@@ -22,7 +22,8 @@ from groundplane.project.state import (
     VirtualService,
 )
 from groundplane.site import compiled
-from groundplane.site.compiled import Endpoint, Port, Sizes, columns
+from groundplane.site.compiled import Endpoint, Port, Sizes, Workload, columns
+from groundplane.site.encoding import workload_blocks
 
 DOMAIN = "cluster.local"
 HERE = Place("n1", "")
@@ -181,7 +182,16 @@ def states(draw: st.DrawFn) -> NodeState:
 
 def _workloads_of(node: str, number: int) -> NodeWorkloads:
     addresses = f"10.244.{number}.10", f"fd00:244:0:{number}::10"
-    return NodeWorkloads(node, (("default", addresses), ("store", addresses[:1])))
+    return node_workloads(
+        Workload("default", "web-1", node, addresses),
+        Workload("store", "db-1", node, addresses[:1]),
+    )
+
+
+def node_workloads(*workloads: Workload) -> NodeWorkloads:
+    """Return *workloads*, all of one node, as a part."""
+    (block,) = workload_blocks(workloads)
+    return NodeWorkloads(block)
 
 
 WORKLOADS = tuple(_workloads_of(f"n{number}", number) for number in (1, 2))

@@ -12,7 +12,6 @@ from collections.abc import Callable, Generator
 from functools import cache
 from typing import Final, TypeVar
 
-from groundplane.probes.grpc import HealthCheck
 from groundplane.probes.http import HttpAnswer, HttpRequest
 from groundplane.probes.outcome import ProbeOutcome, of_error
 from groundplane.site.compiled import Probe
@@ -75,6 +74,9 @@ def _http(request: HttpRequest) -> Conversation:
 
 
 def _grpc(probe: Probe) -> Conversation:
+    # Only for sites with such probes: h2 takes 4 MB.
+    from groundplane.probes.grpc import HealthCheck
+
     address = f"[{probe.address}]" if ":" in probe.address else probe.address
     with _opened(probe.address) as opened:
         if fault := (yield from _connected(opened, probe.address, probe.port)):

@@ -16,12 +16,12 @@ from groundplane.project.state import (
     VirtualService,
 )
 from groundplane.project.update import (
-    WorkloadIndex,
     project_change,
     project_services,
     project_snapshot,
     update,
 )
+from groundplane.project.workload_index import WorkloadIndex
 
 __all__ = [
     "Member",

@@ -1,7 +1,6 @@
 """`project`: NodeState of one node, from the compiled site and the node's view of which probes fail."""
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
@@ -27,6 +26,7 @@ from groundplane.project.state import (
 from groundplane.project.targets import targets
 from groundplane.site import compiled
 from groundplane.site.compiled import Sizes
+from groundplane.site.encoding import workload_blocks
 
 # Outer IP header, UDP's, and the tunnel's own: VXLAN's, or those of WireGuard's transport messages.
 _OVERHEAD: Final = {
@@ -41,16 +41,7 @@ def project(site: compiled.Site, node: str, failing: Failing) -> NodeState:
     """Return the state of *node*; GroundplaneError if the site has no such node."""
     base, place = project_base(site, node), place_of(site, node)
     services = (project_service(each, place, failing) for each in site.services)
-    by_node: dict[str, list[compiled.Workload]] = defaultdict(list)
-    for workload in site.workloads:
-        by_node[workload.node].append(workload)
-    return NodeState.of(base, services, map(node_workloads, by_node.values()))
-
-
-def node_workloads(workloads: Sequence[compiled.Workload]) -> NodeWorkloads:
-    """Return *workloads*, all of one node, as one part."""
-    addresses = tuple((each.namespace, each.addresses) for each in workloads)
-    return NodeWorkloads(workloads[0].node, addresses)
+    return NodeState.of(base, services, map(NodeWorkloads, workload_blocks(site.workloads)))
 
 
 def place_of(site: compiled.Site, node: str) -> Place:

@@ -10,8 +10,9 @@ from immutables import Map
 from groundplane.net.mtu import DEFAULT_MTU
 from groundplane.net.protocols import Family, Protocol
 from groundplane.net.proxy import DEFAULT_MODE, Forwarding
-from groundplane.site.blocks import Key
-from groundplane.site.compiled import Ipvs, Overlay, Sizes, StubZone
+from groundplane.site.blocks import Block, Key
+from groundplane.site.compiled import Ipvs, Overlay, Sizes, StubZone, Workload
+from groundplane.site.snapshot import workloads_in
 
 
 class NodeKey(NamedTuple):
@@ -173,14 +174,24 @@ class VirtualService(msgspec.Struct, frozen=True, gc=False):
 
 
 class NodeWorkloads(msgspec.Struct, frozen=True, gc=False):
-    """One node's workloads with their own addresses: namespace and addresses of each."""
+    """One node's workloads with their own addresses: a block of the snapshot, still encoded.
 
-    node: str
-    addresses: tuple[tuple[str, tuple[str, ...]], ...]
+    Only their names in DNS need them, and a site has 100,000.
+    """
+
+    block: Block
+
+    @property
+    def node(self) -> str:
+        return self.block.first.name
 
     @property
     def key(self) -> NodeKey:
         return NodeKey(self.node)
+
+    @property
+    def workloads(self) -> tuple[Workload, ...]:
+        return workloads_in(self.block)
 
 
 Part = NodeBase | VirtualService | NodeWorkloads

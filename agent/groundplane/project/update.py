@@ -1,6 +1,5 @@
 """The next NodeState after a change of the site or of health, at the cost of the dirty services."""
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -9,15 +8,13 @@ from msgspec.structs import replace as replaced
 from groundplane.project.extent import All, Extent, Only
 from groundplane.project.node import (
     capacities,
-    node_workloads,
     place_of,
     project_base,
     project_service,
 )
 from groundplane.project.persistent_map import changed
 from groundplane.project.select_endpoints import Failing
-from groundplane.project.state import NodeBase, NodeKey, NodeState, VirtualService
-from groundplane.site import compiled
+from groundplane.project.state import NodeBase, NodeKey, NodeState, NodeWorkloads, VirtualService
 from groundplane.site.blocks import Key
 from groundplane.site.snapshot import Snapshot, changed_workloads
 
@@ -31,7 +28,7 @@ def project_services(snapshot: Snapshot, base: NodeBase, failing: Failing) -> No
     """Return the state of the node of *base*, which was made from *snapshot*."""
     place = place_of(snapshot.head, base.name)
     services = (project_service(each, place, failing) for each in snapshot.every_service())
-    return NodeState.of(base, services, map(node_workloads, snapshot.every_node_workloads()))
+    return NodeState.of(base, services, map(NodeWorkloads, snapshot.workload_blocks()))
 
 
 def project_change(
@@ -46,8 +43,8 @@ def project_change(
     if place_of(old.head, node) != place_of(new.head, node):
         return project_snapshot(new, node, failing), All()
     workloads = {
-        NodeKey(each): node_workloads(found) if (found := new.node_workloads(each)) else None
-        for each in changed_workloads(old, new)
+        NodeKey(node): NodeWorkloads(block) if block else None
+        for node, block in changed_workloads(old, new).items()
     }
     known = replace(
         state, base=_base(state.base, old, new), workloads=changed(state.workloads, workloads)
@@ -76,42 +73,3 @@ def update(
         service = snapshot.service(key)
         changes[key] = project_service(service, place, failing) if service else None
     return replace(state, services=changed(state.services, changes))
-
-
-class WorkloadIndex:
-    """Index of the services that each workload may answer for, by namespace and name."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._services: dict[str, dict[str, tuple[Key, ...]]] = defaultdict(dict)
-        for service in snapshot.every_service():
-            self._add(service)
-
-    def _add(self, service: compiled.Service) -> None:
-        known, alone = self._services[service.namespace], (service.key,)
-        for workload in service.endpoints.workloads:
-            if workload:
-                before = known.get(workload)
-                known[workload] = (*before, service.key) if before else alone
-
-    def _remove(self, service: compiled.Service) -> None:
-        known = self._services[service.namespace]
-        for workload in service.endpoints.workloads:
-            if left := tuple(key for key in known.pop(workload, ()) if key != service.key):
-                known[workload] = left
-
-    def change(self, old: Snapshot, new: Snapshot, keys: Iterable[Key]) -> None:
-        """Update the index for the services *keys*, from their versions in *old* to *new*."""
-        for key in keys:
-            if before := old.service(key):
-                self._remove(before)
-            if after := new.service(key):
-                self._add(after)
-
-    def concerned(self, workloads: Iterable[Key]) -> set[Key]:
-        """Return the services that any of *workloads* may answer for."""
-        nothing: dict[str, tuple[Key, ...]] = {}
-        return {
-            key
-            for namespace, name in workloads
-            for key in self._services.get(namespace, nothing).get(name, ())
-        }

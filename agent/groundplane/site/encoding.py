@@ -19,14 +19,20 @@ _encode: Final = msgspec.json.Encoder().encode
 
 def encode(site: Site) -> bytes:
     """Return *site* as bytes: equal sites give equal bytes."""
-    by_node: dict[str, list[Workload]] = defaultdict(list)
-    for workload in site.workloads:
-        by_node[workload.node].append(workload)
-    nodes = ((LineKey(Kind.WORKLOADS, "", name), by_node[name]) for name in sorted(by_node))
-    blocks = [_block([_line(key, workloads)], key) for key, workloads in nodes]
+    blocks = [*workload_blocks(site.workloads)]
     blocks += _blocks((LineKey(Kind.PROBE, *each.key), each) for each in _sorted(site.probes))
     blocks += blocks_of(_sorted(site.services))
     return join(msgspec.structs.replace(site, services=(), workloads=(), probes=()), blocks)
+
+
+def workload_blocks(workloads: Iterable[Workload]) -> Iterator[Block]:
+    """Yield a block for each node that has any of *workloads*."""
+    by_node: dict[str, list[Workload]] = defaultdict(list)
+    for workload in workloads:
+        by_node[workload.node].append(workload)
+    for node in sorted(by_node):
+        key = LineKey(Kind.WORKLOADS, "", node)
+        yield _block([_line(key, by_node[node])], key)
 
 
 def _sorted(values: Sequence[V]) -> list[V]:

@@ -86,9 +86,13 @@ class Snapshot:
     def every_probe(self) -> Iterator[Probe]:
         return _every(_probe, filter(_of_probes, self.blocks))
 
+    def workload_blocks(self) -> Iterator[Block]:
+        """Yield the block of each node that has workloads."""
+        return takewhile(_of_workloads, self.blocks)
+
     def every_node_workloads(self) -> Iterator[tuple[Workload, ...]]:
         """Yield the workloads of each node that has any."""
-        return _every(_workloads, takewhile(_of_workloads, self.blocks))
+        return map(workloads_in, self.workload_blocks())
 
     def _value(self, key: LineKey) -> bytes:
         index = bisect_right(self.blocks, key, key=attrgetter("first")) - 1
@@ -185,13 +189,25 @@ def changed_probes(old: Snapshot, new: Snapshot) -> set[Key]:
     return {key.named for key in _differing(old, new, _of_probes)}
 
 
-def changed_workloads(old: Snapshot, new: Snapshot) -> set[str]:
-    """Return the nodes whose workloads differ between *old* and *new*."""
+def changed_workloads(old: Snapshot, new: Snapshot) -> dict[str, Block | None]:
+    """Return the new block of each node whose workloads differ between *old* and *new*.
+
+    It is None for a node that has no workloads any more.
+    """
     before, after = (
-        {(block.first.name, block.entry) for block in takewhile(_of_workloads, each.blocks)}
-        for each in (old, new)
+        {block.first.name: block for block in each.workload_blocks()} for each in (old, new)
     )
-    return {node for node, _ in before ^ after}
+    gone = dict.fromkeys(before.keys() - after.keys())
+    return gone | {
+        node: block
+        for node, block in after.items()
+        if node not in before or before[node].entry != block.entry
+    }
+
+
+def workloads_in(block: Block) -> tuple[Workload, ...]:
+    """Return the workloads in the *block* of a node."""
+    return next(_every(_workloads, [block]))
 
 
 def _differing(old: Snapshot, new: Snapshot, kind: Callable[[Block], bool]) -> set[LineKey]:

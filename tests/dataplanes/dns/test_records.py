@@ -6,8 +6,9 @@ from hypothesis import given
 
 from groundplane.dataplanes.dns.records import TTL, Record, render
 from groundplane.dataplanes.dns.zones import zones_of
-from groundplane.project.state import Member, NodeBase, NodeState, NodeWorkloads, Part, VirtualPort
-from tests.states import BASE, external_name, headless, service, states
+from groundplane.project.state import Member, NodeBase, NodeState, Part, VirtualPort
+from groundplane.site.compiled import Workload
+from tests.states import BASE, external_name, headless, node_workloads, service, states
 
 
 def lines(part: Part, base: NodeBase = BASE) -> list[str]:
@@ -136,12 +137,13 @@ def test_nodes_have_names_in_a_zone_of_their_own() -> None:
 
 
 def test_workloads_have_names_of_their_addresses() -> None:
-    of = (("default", ("10.244.2.10", "fd00:244:0:2::10")), ("store", ("10.244.2.11",)))
+    dual = Workload("default", "web-1", "n2", ("10.244.2.10", "fd00:244:0:2::10"))
+    of = node_workloads(dual, Workload("store", "db-1", "n2", ("10.244.2.11",)))
     assert [
         "10-244-2-10.default.pod.cluster.local. A 10.244.2.10",
         "10-244-2-11.store.pod.cluster.local. A 10.244.2.11",
         "fd00-244-0-2--10.default.pod.cluster.local. AAAA fd00:244:0:2::10",
-    ] == lines(NodeWorkloads("n2", of))
+    ] == lines(of)
 
 
 @given(state=states())

@@ -60,9 +60,9 @@ def _site(base: NodeBase) -> Iterator[Record]:
 
 
 def _workloads(base: NodeBase, part: NodeWorkloads) -> Iterator[Record]:
-    for namespace, addresses in part.addresses:
-        for address in addresses:
-            owner = dns_names.pod_name(base.domain, namespace, address)
+    for workload in part.workloads:
+        for address in workload.addresses:
+            owner = dns_names.pod_name(base.domain, workload.namespace, address)
             yield Record(base.domain, owner, _TYPES[family_of(address)], address)
 
 
