@@ -30,6 +30,7 @@ from bench import compiling
 from bench.network import Way, around, connect, new_network
 from bench.sites import site
 from groundplane.agent import loop  # noqa: F401  (its memory is the agent's)
+from groundplane.agent.memory import settle
 from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.nftables import Nftables
 from groundplane.dataplanes.nftables.maps import Element
@@ -304,7 +305,7 @@ def rest(file: str) -> float:
     gc.disable()
     agent = Agent(Path(file).read_bytes())
     index = WorkloadIndex(agent.snapshot)
-    gc.collect()
+    settle()
     used = memory_mb()
     del index
     return used

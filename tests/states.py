@@ -99,8 +99,8 @@ def service(
                 protocol,
                 port,
                 pool,
-                Targets(tuple(each for each in packed if len(each) == 6)),
-                Targets(tuple(each for each in packed if len(each) == 18)),
+                Targets.of(tuple(each for each in packed if len(each) == 6)),
+                Targets.of(tuple(each for each in packed if len(each) == 18)),
             ),
         ),
     )

@@ -16,7 +16,9 @@ Key = tuple[str, str]
 def targets(*places: str) -> Targets:
     """Return targets at *places*, ADDRESS PORT."""
     split = (place.split() for place in places)
-    return Targets(tuple(pack(address) + int(port).to_bytes(2, "big") for address, port in split))
+    return Targets.of(
+        tuple(pack(address) + int(port).to_bytes(2, "big") for address, port in split)
+    )
 
 
 def service(name: str, *places: str, ip: str = "10.96.0.5", port: int = 80) -> VirtualService:

@@ -50,7 +50,7 @@ def of(
 
 
 def test_each_endpoint_is_a_target_once_in_order() -> None:
-    assert Targets((TO_C, TO_A, TO_B)) == of(C, A, B)
+    assert Targets.of((TO_C, TO_A, TO_B)) == of(C, A, B)
 
 
 def test_without_endpoints_there_is_none() -> None:

@@ -16,6 +16,7 @@ from groundplane.agent.apply_worker import ApplyWorker, Planes
 from groundplane.agent.changes import Told, emptied_events, endpoint_events, service_events
 from groundplane.agent.endpoint_counts import EndpointCounts
 from groundplane.agent.health_checks import HealthChecks, checks_of
+from groundplane.agent.memory import settle
 from groundplane.agent.proxy_health import proxy_health
 from groundplane.agent.report import Report
 from groundplane.agent.status import bounded_texts
@@ -117,7 +118,7 @@ class Controller:
                     self._index = await self._compute(WorkloadIndex, self.snapshot)
         finally:
             gc.enable()
-            await self._compute(_settle_memory)
+            await self._compute(settle)
         revision = revision_of(encoded)
         if revision != self._report.status.revision:
             self._report.tell(
@@ -257,8 +258,3 @@ class Controller:
                 for fault in faults:
                     log.error("%s", fault)
                 self._report.tell(health_check_errors=faults)
-
-
-def _settle_memory() -> None:
-    gc.collect()
-    gc.freeze()

@@ -1,7 +1,7 @@
 """`project`: NodeState of one node, from the compiled site and the node's view of which probes fail."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -35,6 +35,9 @@ _OVERHEAD: Final = {
     ("wireguard", "IPv4"): 20 + 8 + 32,
     ("wireguard", "IPv6"): 40 + 8 + 32,
 }
+
+
+_NOT_COUNTED: Final[Mapping[Family, int]] = {}  # one for all services
 
 
 def project(site: compiled.Site, node: str, failing: Failing) -> NodeState:
@@ -82,7 +85,7 @@ def project_service(service: compiled.Service, place: Place, failing: Failing) -
         service.internal_local,
         service.external_local,
         service.health_check_port,
-        _served_here(service, chosen, place, ports) if service.health_check_port else {},
+        _served_here(service, chosen, place, ports) if service.health_check_port else _NOT_COUNTED,
         shared=service.shared,
         scheduler=service.scheduler,
         forwarding=service.forwarding,

@@ -1,7 +1,10 @@
 """The desired state of one node, as frozen values."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import chain
+from struct import Struct
 from typing import Final, NamedTuple
 
 import msgspec
@@ -100,17 +103,69 @@ class Member(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Targets(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The targets of one port of a service, in one family.
 
-    A target is packed: its address and its port, in network order. *cluster* are the targets of new
-    connections, *local* those under policy Local; each is repeated according to its weight, or once
-    for each slot of the table of a service with consistent hashing. *serving* are the targets whose
-    established flows continue: for UDP and SCTP, if they differ from *cluster*. *numbers* has, for
-    a service with session affinity, the number of each target in the catalog.
+    A target is packed in *width* bytes: its address and its port, in network order. *cluster* are
+    the targets of new connections, *local* those under policy Local; each is repeated according to
+    its weight, or once for each slot of the table of a service with consistent hashing. *serving*
+    are the targets whose established flows continue: for UDP and SCTP, if they differ from
+    *cluster*. *numbers* has, for a service with session affinity, the number of each target in the
+    catalog.
+
+    The fields have the targets joined: a site has 100,000, and an object for each takes eight times
+    the memory.
     """
 
-    cluster: tuple[bytes, ...] = ()
-    local: tuple[bytes, ...] = ()
-    serving: tuple[bytes, ...] | None = None
+    width: int = 0
+    joined_cluster: bytes = b""
+    joined_local: bytes = b""
+    joined_serving: bytes | None = None
     numbers: dict[bytes, int] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        cluster: Sequence[bytes],
+        local: Sequence[bytes] = (),
+        serving: Sequence[bytes] | None = None,
+        numbers: dict[bytes, int] | None = None,
+    ) -> "Targets":
+        """Return the targets in these sequences."""
+        width = len(next(chain(cluster, local, serving or ()), b""))
+        joined = None if serving is None else b"".join(serving)
+        return cls(width, b"".join(cluster), b"".join(local), joined, numbers)
+
+    @property
+    def cluster(self) -> tuple[bytes, ...]:
+        return split_targets(self.joined_cluster, self.width)
+
+    @property
+    def local(self) -> tuple[bytes, ...]:
+        return split_targets(self.joined_local, self.width)
+
+    @property
+    def serving(self) -> tuple[bytes, ...] | None:
+        joined = self.joined_serving
+        return None if joined is None else split_targets(joined, self.width)
+
+    @property
+    def slots(self) -> int:
+        """The number of slots of *cluster*."""
+        return len(self.joined_cluster) // self.width if self.width else 0
+
+    @property
+    def local_slots(self) -> int:
+        """The number of slots of *local*."""
+        return len(self.joined_local) // self.width if self.width else 0
+
+
+def split_targets(joined: bytes, width: int) -> tuple[bytes, ...]:
+    """Return the packed values of *width* bytes in *joined*."""
+    return _values(width, len(joined) // width).unpack(joined) if joined else ()
+
+
+@lru_cache(maxsize=1024)
+def _values(width: int, count: int) -> Struct:
+    """Return a Struct that splits *count* values; several times as fast as slicing."""
+    return Struct(f"{width}s" * count)
 
 
 NONE: Final = Targets()
@@ -169,7 +224,7 @@ class VirtualService(msgspec.Struct, frozen=True, gc=False):
         """Whether policy Local leaves a port without endpoints here, but not everywhere."""
         ways = (way for port in self.ports for way in (port.ipv4, port.ipv6))
         return (self.internal_local or self.external_local) and any(
-            way.cluster and not way.local for way in ways
+            way.joined_cluster and not way.joined_local for way in ways
         )
 
 

@@ -78,13 +78,13 @@ def test_without_endpoints_nobody_is_expected() -> None:
 
 def test_who_serves_but_takes_no_new_flows_is_expected_too() -> None:
     one, two = target("10.244.1.10:5353"), target("10.244.1.11:5353")
-    serving = with_port(DNS, ipv4=Targets((one,), (), (one, two)))
+    serving = with_port(DNS, ipv4=Targets.of((one,), (), (one, two)))
     assert {"10.96.0.10:53/UDP": ["10.244.1.10:5353", "10.244.1.11:5353"]} == told(serving)
 
 
 def test_with_policy_local_all_that_serve_are_expected() -> None:
     """The policy chooses for new flows; those that are there live on."""
-    local = Targets((target("10.244.2.10:5353"),), (target("10.244.1.10:5353"),))
+    local = Targets.of((target("10.244.2.10:5353"),), (target("10.244.1.10:5353"),))
     part = msgspec.structs.replace(with_port(DNS, ipv4=local), internal_local=True)
     assert {"10.96.0.10:53/UDP": ["10.244.2.10:5353"]} == told(part)
 
@@ -92,7 +92,7 @@ def test_with_policy_local_all_that_serve_are_expected() -> None:
 def test_new_connections_of_tcp_may_go_where_either_policy_says() -> None:
     web = service("web", ["10.96.0.5"], ["10.244.1.10:80"])
     assert {"10.96.0.5:80/TCP": ["10.244.1.10:80"]} == told(web)
-    local = Targets((target("10.244.2.10:80"),), (target("10.244.1.10:80"),))
+    local = Targets.of((target("10.244.2.10:80"),), (target("10.244.1.10:80"),))
     part = msgspec.structs.replace(with_port(web, ipv4=local), external_local=True)
     assert {"10.96.0.5:80/TCP": ["10.244.1.10:80", "10.244.2.10:80"]} == told(part)
 

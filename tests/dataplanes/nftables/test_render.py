@@ -62,8 +62,8 @@ def test_each_family_counts_its_own_endpoints() -> None:
 
 
 def test_ports_of_a_service_have_a_pool_each() -> None:
-    http = VirtualPort("http", "TCP", 80, 2, Targets((target("10.244.1.10:8080"),)))
-    dns = VirtualPort("dns", "UDP", 80, 4, Targets((target("10.244.1.10:53"),)))
+    http = VirtualPort("http", "TCP", 80, 2, Targets.of((target("10.244.1.10:8080"),)))
+    dns = VirtualPort("dns", "UDP", 80, 4, Targets.of((target("10.244.1.10:53"),)))
     assert [
         "ip cluster_ips 10.96.0.5 . tcp . 80 : 0x2001",
         "ip cluster_ips 10.96.0.5 . udp . 80 : 0x4001",

@@ -57,7 +57,7 @@ def test_what_nobody_answers_for_is_not_there(part: Part) -> None:
 
 def test_weights_are_as_small_as_they_can_be_and_need_a_scheduler_that_heeds_them() -> None:
     one, other = target("10.244.1.10:80"), target("10.244.1.11:80")
-    part = with_targets(WEB, Targets((one,) * 6 + (other,) * 4))
+    part = with_targets(WEB, Targets.of((one,) * 6 + (other,) * 4))
     assert [
         "-A -t 10.96.0.5:80 -s wrr",
         "-a -t 10.96.0.5:80 -r 10.244.1.10:80 -m -w 3",
@@ -83,7 +83,7 @@ def test_a_scheduler_that_hashes_has_its_fallback_in_any_case(name: str) -> None
 
 def test_consistent_hashing_is_mh_whatever_slots_there_are() -> None:
     one, other = target("10.244.1.10:80"), target("10.244.1.11:80")
-    part = changed(with_targets(WEB, Targets((one, one, other))), consistent_hash=True)
+    part = changed(with_targets(WEB, Targets.of((one, one, other))), consistent_hash=True)
     assert ["-A -t 10.96.0.5:80 -s mh -b mh-fallback"] == [
         each for each in lines(part) if "-A" in each
     ]
@@ -110,7 +110,7 @@ def test_every_way_from_outside_is_a_server() -> None:
 def test_local_from_outside_has_the_endpoints_of_this_node_and_a_mark_for_those_inside() -> None:
     """A client on this node, or of its workloads, counts as Cluster."""
     here, far = target("10.244.1.10:80"), target("10.244.2.10:80")
-    part = with_targets(changed(OUTSIDE, external_local=True), Targets((here, far), (here,)))
+    part = with_targets(changed(OUTSIDE, external_local=True), Targets.of((here, far), (here,)))
     mark = 0x47400000 | 1 << 20 | 0x12
     assert {
         f"-a -f {mark} -r 10.244.1.10:80 -m -w 1",
@@ -124,7 +124,7 @@ def test_local_from_outside_has_the_endpoints_of_this_node_and_a_mark_for_those_
 
 def test_local_inside_is_of_the_cluster_ip_alone() -> None:
     here, far = target("10.244.1.10:80"), target("10.244.2.10:80")
-    part = with_targets(changed(OUTSIDE, internal_local=True), Targets((here, far), (here,)))
+    part = with_targets(changed(OUTSIDE, internal_local=True), Targets.of((here, far), (here,)))
     assert 1 == sum("-a -t 10.96.0.5" in each for each in lines(part))
     assert 2 == sum("-a -t 203.0.113.1" in each for each in lines(part))
 
@@ -133,7 +133,9 @@ def test_behind_a_mark_no_client_is_kept() -> None:
     """The kernel would send it to the port that it asked, and not to its endpoint's."""
     here = target("10.244.1.10:80")
     part = changed(OUTSIDE, external_local=True, affinity_seconds=60)
-    marked = [each for each in lines(with_targets(part, Targets((here,), (here,)))) if "-f" in each]
+    marked = [
+        each for each in lines(with_targets(part, Targets.of((here,), (here,)))) if "-f" in each
+    ]
     assert marked
     assert not [each for each in marked if "-p" in each]
 
@@ -174,7 +176,7 @@ def test_packets_go_there_as_they_are_where_the_service_says_so(
     way: str, option: str, more: str
 ) -> None:
     one, other = target("10.244.1.10:80"), target("10.244.1.11:80")
-    part = changed(with_targets(WEB, Targets((one, other, other))), forwarding=way)
+    part = changed(with_targets(WEB, Targets.of((one, other, other))), forwarding=way)
     assert [
         "-A -t 10.96.0.5:80 -s wrr",
         f"-a -t 10.96.0.5:80 -r 10.244.1.10:80 {option} -w 1{more}",

@@ -30,18 +30,19 @@ def render_service(base: NodeBase, service: VirtualService, draw: Draw, add: Add
     """Return the elements of *service*: element to data."""
     elements: Elements = {}
     outside_ips = service.external_ips + service.load_balancer_ips
-    for address in service.cluster_ips + outside_ips:
-        if address in service.shared:  # the other service's part has it
-            continue
-        elements[MAPS[family_of(address)].service_addresses.prefix + pack(address)] = b""
+    for address in outside_ips:
+        if address not in service.shared:  # else the other service's part has it
+            elements[MAPS[family_of(address)].service_addresses.prefix + pack(address)] = b""
     for address in service.cluster_ips:  # one of each family
-        family = family_of(address)
-        cluster_ips, packed = MAPS[family].cluster_ips.prefix, pack(address)
+        family, packed = family_of(address), pack(address)
+        maps = MAPS[family]
+        elements[maps.service_addresses.prefix + packed] = b""
+        cluster_ips = maps.cluster_ips.prefix + packed
         for port in service.ports:
             targets, pool = port.targets(family), port.pool << handle.POOL_BITS
             cluster, local = _handles(base, service, targets, pool, draw)
             inside = local if service.internal_local else cluster
-            elements[cluster_ips + packed + frontend(port.protocol, port.port)] = host32(inside)
+            elements[cluster_ips + frontend(port.protocol, port.port)] = host32(inside)
             if outside_ips or port.node_port:
                 outside = local | handle.LOCAL if service.external_local else cluster
                 _add_outside(elements, base, service, port, family, outside)
@@ -61,11 +62,11 @@ def _handles(
 
     The odd pool rejects if the service has no endpoint, and drops if only other nodes have some.
     """
-    cluster = pool | draw(base, service, len(targets.cluster))
+    cluster = pool | draw(base, service, targets.slots)
     if not (service.internal_local or service.external_local):
         return cluster, 0
-    local = draw(base, service, len(targets.local))
-    if targets.cluster and not targets.local:
+    local = draw(base, service, targets.local_slots)
+    if targets.joined_cluster and not targets.joined_local:
         local = handle.DROP
     return cluster, pool | handle.LOCAL_POOL | local
 
