@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from operator import lt
 
 import msgspec
 import pytest
@@ -102,7 +103,7 @@ def test_what_stays_is_the_same_object() -> None:
 def test_a_service_is_found_by_its_key_or_not_at_all(site: Site, name: str) -> None:
     every = {each.key: each for each in site.services}
     snapshot = decode(encode(site))
-    assert len(every) == len(snapshot)
+    assert len(every) == snapshot.service_count
     probes = {each.key: each for each in site.probes}
     for workload in WORKLOADS:
         assert probes.get(("default", workload)) == snapshot.probe(("default", workload))
@@ -134,7 +135,7 @@ def test_probes_lie_before_the_services_of_every_namespace() -> None:
         assert each == snapshot.service(each.key)
     for one in probes:
         assert one == snapshot.probe(one.key)
-    assert len(services) == len(snapshot)
+    assert len(services) == snapshot.service_count
     assert {*probes} == {*snapshot.every_probe()}
 
 
@@ -242,3 +243,30 @@ def test_services_that_are_not_in_the_order_of_their_keys_are_refused(
         else:
             with pytest.raises(StateError, match=r"what begins at .* is not in order$"):
                 takes(written)
+
+
+@given(
+    st.lists(st.integers(100, 400), min_size=1, max_size=4), st.integers(100, 400), st.booleans()
+)
+def test_a_change_of_a_snapshot_must_leave_it_in_order(
+    moved: list[int], to: int, is_copied: bool
+) -> None:
+    """Also where all blocks are known, and only their order is another."""
+    numbers = [*range(100, 400)]
+    old = decode(join(EMPTY, [*blocks_of(service(number, []) for number in numbers)]))
+    left = numbers if is_copied else [each for each in numbers if each not in moved]
+    changed = [*left[: to - 100], *moved, *left[to - 100 :]]
+    written = join(EMPTY, [*blocks_of(service(number, []) for number in changed)])
+    if all(map(lt, changed, changed[1:])):
+        new, keys = advance(old, written)
+        assert {("default", f"s{each}") for each in {*numbers} ^ {*changed}} == keys
+        assert changed == [int(each.name[1:]) for each in new.every_service()]
+    else:
+        with pytest.raises(StateError, match=r"what begins at .* is not in order$"):
+            advance(old, written)
+
+
+def test_known_blocks_in_another_order_are_refused() -> None:
+    blocks = [*blocks_of(service(number, []) for number in range(100, 400))]
+    with pytest.raises(StateError, match=r"what begins at .* is not in order$"):
+        advance(decode(join(EMPTY, blocks)), join(EMPTY, [*blocks[1:], blocks[0]]))

@@ -125,7 +125,7 @@ class Controller:
                 revision=revision,
                 generation=self._report.status.generation + 1,
                 applied=time.time(),
-                services=len(snapshot),
+                services=snapshot.service_count,
             )
             if before is not None:
                 self._tell(service_events(before, state, extent))

@@ -28,10 +28,6 @@ class SelectedEndpoints(NamedTuple):
     local: Sequence[int]
     serving: Sequence[int]
 
-    def all_are_chosen(self, count: int) -> bool:
-        """Return whether policy Cluster selects all *count* endpoints, and there is no other."""
-        return self.cluster is self.serving and len(self.cluster) == count and not self.local
-
 
 def select_endpoints(
     service: compiled.Service, place: Place, failing: Failing

@@ -27,16 +27,19 @@ def targets(
         return [NONE] * len(service.ports)
     addresses = split_targets(packed, width)
     whole = bytes(width) not in addresses
-    distinct = len(set(addresses)) == len(addresses)
     # An endpoint without a slot (weight 0, or one of many with consistent hashing) keeps its flows.
     slotless = 0 in endpoints.weights or service.consistent_hash
-    plain = distinct and not endpoints.weights and not service.consistent_hash
+    # The common case: each endpoint has one slot, and its flows continue as long as it has that.
+    simple = not (endpoints.weights or service.consistent_hash or service.affinity_seconds) and (
+        len(set(addresses)) == len(addresses) and not of_all.local
+    )
+    some = _chosen(addresses, of_all.cluster)
     found = []
     for port, target in zip(service.ports, endpoints.targets, strict=True):
         if whole and isinstance(target, int) and target:
             suffix = _PORTS[target]
-            if plain and not service.affinity_seconds and of_all.all_are_chosen(len(addresses)):
-                found.append(Targets(width + 2, suffix.join(addresses) + suffix))
+            if simple and (port.protocol == "TCP" or of_all.serving is of_all.cluster):
+                found.append(Targets(width + 2, suffix.join(some) + suffix) if some else NONE)
                 continue
             every, chosen = [address + suffix for address in addresses], of_all
         else:
@@ -66,14 +69,16 @@ def _partial(addresses: Sequence[bytes], target: int | tuple[int, ...]) -> list[
     ]
 
 
+def _chosen(every: Sequence[bytes], chosen: Sequence[int]) -> Sequence[bytes]:
+    return every if len(chosen) == len(every) else [every[index] for index in chosen]
+
+
 def _distinct(every: list[bytes], chosen: Sequence[int]) -> tuple[bytes, ...]:
     """Return the distinct targets in *every* at the indices *chosen*.
 
     Two endpoints at one address and port (workloads of one host network) are one target.
     """
-    if len(chosen) != len(every):
-        every = [every[index] for index in chosen]
-    found = dict.fromkeys(every)
+    found = dict.fromkeys(_chosen(every, chosen))
     found.pop(b"", None)
     return tuple(found)
 

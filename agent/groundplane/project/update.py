@@ -55,7 +55,7 @@ def project_change(
 def _base(known: NodeBase, old: Snapshot, new: Snapshot) -> NodeBase:
     """Return the base made from *new*; *known*, the base made from *old*, if both are equal."""
     node = known.name
-    same_but_sizes = replaced(new.head, sizes=old.head.sizes) == old.head
+    same_but_sizes = new.head is old.head or replaced(new.head, sizes=old.head.sizes) == old.head
     if same_but_sizes and old.workloads(node) == new.workloads(node):
         capacity = capacities(new.head.sizes)
         return known if capacity == known.capacity else replaced(known, capacity=capacity)

@@ -26,17 +26,17 @@ def held_back(old: Snapshot, new: Snapshot, keys: Collection[Key]) -> str:
     limits = new.head.change_limits
     reasons = []
     removed = [key for key, (before, after) in pairs.items() if before and not after]
-    if len(removed) >= AT_LEAST and _beyond(removed, limits.removed_services, len(old)):
+    if len(removed) >= AT_LEAST and _beyond(removed, limits.removed_services, old.service_count):
         reasons.append(
-            f"{len(removed)} of {len(old)} services would be gone, which is more than "
+            f"{len(removed)} of {old.service_count} services would be gone, which is more than "
             f"removedServices ({limits.removed_services} %): {_named(removed)}"
         )
     if _ranges(old) != _ranges(new):
         moved = [key for key, pair in pairs.items() if _is_renumbered(pair)]
-        if moved and _beyond(moved, limits.renumbered_services, len(old)):
+        if moved and _beyond(moved, limits.renumbered_services, old.service_count):
             reasons.append(
                 f"other ranges ({' '.join(_ranges(old))} before, {' '.join(_ranges(new))} now) would "
-                f"give other addresses to {len(moved)} of {len(old)} running services, which is "
+                f"give other addresses to {len(moved)} of {old.service_count} running services, which is "
                 f"more than renumberedServices ({limits.renumbered_services} %): "
                 f"{_named(moved, lambda key: _addresses(pairs[key]))}"
             )

@@ -14,12 +14,13 @@ proportional to the change, not to the site.
 
 import hashlib
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
+from functools import cached_property
+from itertools import islice, pairwise
 from operator import attrgetter, lt
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -29,6 +30,7 @@ from groundplane.site.compiled import FORMAT, Probe, Service, Site, Workload
 from groundplane.site.faults import probe_faults, service_faults, site_faults, workloads_faults
 
 T = TypeVar("T")
+_FIRST, _LENGTH, _KIND = attrgetter("first"), attrgetter("length"), attrgetter("first.kind")
 _TITLE: Final = re.compile(rb"groundplane-site ([0-9]{1,9}) ([0-9a-f]{64})\n")
 _ENTRY: Final = re.compile(rb"([!-.0-~]*/[!-~]+) ([0-9]{1,9}) ([0-9]{1,9}) ([0-9a-f]{32})")
 _CUT: Final = "not a compiled site: it is cut off, or has something behind its end"
@@ -47,12 +49,15 @@ class Snapshot:
     head: Site
     blocks: Sequence[Block] = field(repr=False)
     encoded_head: bytes = field(default=b"", repr=False)
+    # Of the blocks: their entries in the header, and their sizes in bytes.
+    entries: Sequence[bytes] = field(default=(), repr=False, compare=False)
+    sizes: Sequence[int] = field(default=(), repr=False, compare=False)
     # Services of the last change, which were decoded for validation.
     decoded: Mapping[Key, Service] = field(default_factory=dict, repr=False, compare=False)
 
-    def __len__(self) -> int:
-        """Return the number of services."""
-        return sum(block.length for block in self.blocks if _of_services(block))
+    @cached_property
+    def service_count(self) -> int:
+        return sum(map(_LENGTH, self.blocks[self._first(Kind.SERVICE) :]))
 
     def site(self, node: str) -> Site:
         """Return the site for *node*: with its own workloads, and without services."""
@@ -88,19 +93,23 @@ class Snapshot:
 
     def workload_blocks(self) -> Iterator[Block]:
         """Yield the block of each node that has workloads."""
-        return takewhile(_of_workloads, self.blocks)
+        return islice(self.blocks, self._first(Kind.PROBE))
 
     def every_node_workloads(self) -> Iterator[tuple[Workload, ...]]:
         """Yield the workloads of each node that has any."""
         return map(workloads_in, self.workload_blocks())
 
+    def _first(self, kind: Kind) -> int:
+        """Return where the blocks of *kind* begin."""
+        return bisect_left(self.blocks, kind, key=_KIND)
+
     def _value(self, key: LineKey) -> bytes:
-        index = bisect_right(self.blocks, key, key=attrgetter("first")) - 1
+        index = bisect_right(self.blocks, key, key=_FIRST) - 1
         if index < 0:
             return b""
         lines, name = self.blocks[index].lines, f"{key.text}\t".encode()
-        start = lines.find(b"\n" + name) + 1
-        if not start and not lines.startswith(name):
+        start = 0
+        if not lines.startswith(name) and not (start := lines.find(b"\n" + name) + 1):
             return b""
         return lines[start + len(name) : lines.index(b"\n", start)]
 
@@ -119,10 +128,6 @@ def _every(decoder: "msgspec.json.Decoder[T]", blocks: Iterable[Block]) -> Itera
                 yield decoder.decode(line[line.index(b"\t") :])
     except ValueError as error:
         raise StateError(f"not a compiled site: {error}") from None
-
-
-def _of_workloads(block: Block) -> bool:
-    return block.first.kind is Kind.WORKLOADS
 
 
 def _of_probes(block: Block) -> bool:
@@ -144,8 +149,9 @@ def revision_of(encoded: bytes) -> str:
 def verify(encoded: bytes) -> None:
     """Raise StateError if *encoded* was altered by even one bit."""
     blocks = decode(encoded).blocks
-    for index in range(len(blocks)):
-        _verified(blocks, index)
+    _require_order(blocks)
+    for block in blocks:
+        _verified(block)
 
 
 def verify_values(encoded: bytes) -> None:
@@ -154,8 +160,9 @@ def verify_values(encoded: bytes) -> None:
     For snapshots that somebody else encoded, if none is in use that `advance` could compare with.
     """
     blocks = decode(encoded).blocks
-    for index in range(len(blocks)):
-        for key, line in _by_key(_verified(blocks, index)).items():
+    _require_order(blocks)
+    for block in blocks:
+        for key, line in _by_key(_verified(block)[0]).items():
             _require_canonical(key, line)
 
 
@@ -164,7 +171,7 @@ def decode(encoded: bytes) -> Snapshot:
 
     Its blocks are not verified: see `verify`.
     """
-    return _decode(encoded, {})[0]
+    return _decode(encoded, None)[0]
 
 
 def advance(old: Snapshot, encoded: bytes) -> tuple[Snapshot, set[Key]]:
@@ -172,14 +179,24 @@ def advance(old: Snapshot, encoded: bytes) -> tuple[Snapshot, set[Key]]:
 
     Verifies blocks that *old* does not have, and validates the values that differ.
     """
-    left = {block.entry: block for block in old.blocks}
-    snapshot, made = _decode(encoded, left, old)
-    new_lines = {line for index in made for line in _verified(snapshot.blocks, index)}
-    old_lines = _lines(left.values())
-    gone, new = _by_key(old_lines - new_lines), _by_key(new_lines - old_lines)
-    services = (_require_canonical(key, line) for key, line in new.items())
+    snapshot, same = _decode(encoded, old)
+    start, end = same.start, len(snapshot.blocks) - same.end
+    _require_order(snapshot.blocks[max(0, start - 1) : end + 1])
+    left = {each.entry: each for each in old.blocks[start : len(old.blocks) - same.end]}
+    made = [each for each in snapshot.blocks[start:end] if left.pop(each.entry, None) is None]
+    before = {block.first: block for block in left.values()}
+    old_lines, new_lines = set[bytes](), set[bytes]()
+    for new in made:
+        block = before.pop(new.first, None)
+        known = block.lines.splitlines() if block else []
+        lines, alike = _verified(new, known)
+        old_lines.update(known[alike.start : len(known) - alike.end])
+        new_lines.update(lines[alike.start : len(lines) - alike.end])
+    old_lines |= _lines(before.values())
+    gone, came = _by_key(old_lines - new_lines), _by_key(new_lines - old_lines)
+    services = (_require_canonical(key, line) for key, line in came.items())
     decoded = {service.key: service for service in services if service}
-    differing = gone.keys() | new.keys()
+    differing = gone.keys() | came.keys()
     keys = {key.named for key in differing if key.kind is Kind.SERVICE}
     return replace(snapshot, decoded=decoded), keys
 
@@ -194,9 +211,10 @@ def changed_workloads(old: Snapshot, new: Snapshot) -> dict[str, Block | None]:
 
     It is None for a node that has no workloads any more.
     """
-    before, after = (
-        {block.first.name: block for block in each.workload_blocks()} for each in (old, new)
-    )
+    blocks = [list(each.workload_blocks()) for each in (old, new)]
+    if blocks[0] == blocks[1]:
+        return {}
+    before, after = ({block.first.name: block for block in each} for each in blocks)
     gone = dict.fromkeys(before.keys() - after.keys())
     return gone | {
         node: block
@@ -229,31 +247,57 @@ def _differences(
     return _by_key(gone - made), _by_key(made - gone)
 
 
-def _decode(
-    encoded: bytes, left: dict[bytes, Block], old: Snapshot | None = None
-) -> tuple[Snapshot, list[int]]:
-    """Return the snapshot, and the indices of its blocks that *old* does not have.
+def _decode(encoded: bytes, old: Snapshot | None) -> "tuple[Snapshot, _Ends]":
+    """Return the snapshot, and how many of its first and last blocks are those of *old*.
 
-    It shares the head and blocks with *old*, and removes the shared blocks from *left*.
+    It shares its head and blocks with *old* where they are equal.
     """
     encoded_head, entries, at = _header(encoded)
-    if old and encoded_head == old.encoded_head:
+    if old is not None and encoded_head == old.encoded_head:
         head = old.head
     else:
         head = _decoded(_site, encoded_head)
         _require(site_faults(head), "the site")
-    blocks: list[Block] = []
-    made: list[int] = []
-    for entry in entries:
-        block = left.pop(entry, None)
-        if block is None:
-            block = _found(entry, encoded, at)
-            made.append(len(blocks))
+    old = old or Snapshot(head, ())
+    same = _common_ends(old.entries, entries)
+    end = len(old.blocks) - same.end
+    known = {each.entry: each for each in old.blocks[same.start : end]}
+    blocks, sizes = [*old.blocks[: same.start]], [*old.sizes[: same.start]]
+    at += sum(sizes)
+    for entry in entries[same.start : len(entries) - same.end]:
+        block = known.get(entry) or _found(entry, encoded, at)
         blocks.append(block)
-        at += len(block.lines)
-    if at != len(encoded):
+        sizes.append(len(block.lines))
+        at += sizes[-1]
+    blocks += old.blocks[end:]
+    sizes += old.sizes[end:]
+    if at + sum(old.sizes[end:]) != len(encoded):
         raise StateError(_CUT)
-    return Snapshot(head, blocks, encoded_head), made
+    return Snapshot(head, blocks, encoded_head, entries, sizes), same
+
+
+class _Ends(NamedTuple):
+    """How many items at its start and at its end a sequence has in common with another."""
+
+    start: int
+    end: int
+
+
+def _common_ends(one: Sequence[bytes], other: Sequence[bytes]) -> _Ends:
+    start = _common_start(one, other)
+    return _Ends(start, _common_start(one[start:][::-1], other[start:][::-1]))
+
+
+def _common_start(one: Sequence[bytes], other: Sequence[bytes]) -> int:
+    """Return how many items at their start are equal: by halves, which C compares."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def _found(entry: bytes, encoded: bytes, start: int) -> Block:
@@ -267,26 +311,47 @@ def _found(entry: bytes, encoded: bytes, start: int) -> Block:
     return Block(entry, LineKey.parsed(match[1].decode()), int(match[2]), lines)
 
 
-def _verified(blocks: Sequence[Block], index: int) -> list[bytes]:
-    """Return the lines of a block; StateError if it does not match its header entry.
+def _verified(block: Block, known: Sequence[bytes] = ()) -> tuple[list[bytes], _Ends]:
+    """Return the lines of *block*, and how many at its ends are those of the verified lines *known*.
 
-    Lookups need sorted lines, also across the neighbouring blocks; this is verified, too.
+    StateError if it does not match its entry, or its lines are not in the order of their keys.
     """
-    block, where = blocks[index], blocks[index].first.text
+    where = block.first.text
     if digest_of(block.lines).encode() != block.entry[-32:]:
         raise StateError(f"not a compiled site: what begins at {where} does not match its digest")
     lines = block.lines.splitlines()
+    same = _common_ends(known, lines)
+    changed = lines[max(0, same.start - 1) : len(lines) - max(0, same.end - 1)]
+    begins = block.lines.startswith(where.encode() + b"\t")
+    if len(lines) != block.length or not begins or not _in_order(changed):
+        raise _not_in_order(block)
+    return lines, same
+
+
+def _require_order(blocks: Sequence[Block]) -> None:
+    """Raise StateError unless each of *blocks* ends before the next one begins.
+
+    Lookups go to the last block that begins at their key or before it.
+    """
+    for block, after in pairwise(blocks):
+        last = block.lines[block.lines.rfind(b"\n", 0, -1) + 1 :]
+        if not _in_order([last, after.first.text.encode() + b"\t"]):
+            raise _not_in_order(block)
+
+
+def _not_in_order(block: Block) -> StateError:
+    return StateError(f"not a compiled site: what begins at {block.first.text} is not in order")
+
+
+def _in_order(lines: Sequence[bytes]) -> bool:
+    """Return whether the keys of *lines* ascend; StateError if a line has none."""
     try:
         keys = [line[: line.index(b"\t")] for line in lines]
     except ValueError:
         raise StateError("not a compiled site: a line has no key") from None
-    firsts = [each.first.text.encode() for each in blocks[index : index + 2]]
     # A namespace sorts before longer ones that it is a prefix of, but "-" sorts before "/".
-    names = b"\n".join((*keys, *firsts[1:])).replace(b"/", b"\0").split(b"\n")
-    in_order = all(map(lt, names, names[1:]))
-    if len(lines) != block.length or keys[:1] != firsts[:1] or not in_order:
-        raise StateError(f"not a compiled site: what begins at {where} is not in order")
-    return lines
+    names = b"\n".join(keys).replace(b"/", b"\0").split(b"\n")
+    return all(map(lt, names, names[1:]))
 
 
 def _lines(blocks: Iterable[Block]) -> set[bytes]:
