@@ -1,14 +1,15 @@
 """The lock file: one object a line, that git can merge and a person can read."""
 
+from collections.abc import Callable
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundplane.allocate import Lock, format_lock, parse_lock
+from groundplane.allocate import Lock, format_lock, lock, parse_lock
 from groundplane.documents.catalog import DocumentKey
-from groundplane.errors import CatalogError, printable
+from groundplane.errors import CatalogError, Fault, printable
 
 LOCK = Lock(
     held={
@@ -267,3 +268,40 @@ def test_a_released_address_that_is_held_is_an_error() -> None:
 
 def test_the_header_says_who_writes_it() -> None:
     assert format_lock(Lock()) == TEXT.splitlines()[0] + "\n"
+
+
+_LINES = [
+    "Service/a/web 10.96.0.2",
+    "Service/a/web 10.96.0.3",
+    "Service/a/dual 10.96.0.4 fd00::4",
+    "Service/b/web 010.96.0.5",
+    "Service/b/web 10.96.0.2",
+    "Workload/a/w 10.96.0.2",
+    "Workload/a/w 10.244.0.7",
+    "Workload/a/w 10.244.0.7 ",
+    "Workload/a/v 10.244.0.8\x0bWorkload/a/u 10.244.0.9",
+    "Workload/a/t/u 10.244.0.10",
+    "Node/n1 10.244.0.0/24",
+    "NodePort/a/web/TCP/80 30080",
+    "LoadBalancer/a/web 203.0.113.1",
+    "LoadBalancer/b/web 203.0.113.1",
+    "released/1 10.96.0.3",
+    "# a comment",
+    "",
+    "<<<<<<< ours",
+]
+
+
+@given(st.lists(st.sampled_from(_LINES), max_size=8), st.booleans())
+def test_lines_read_at_once_come_to_what_they_come_to_one_by_one(
+    lines: list[str], is_ended: bool
+) -> None:
+    text = "\n".join(lines) + "\n" * is_ended
+
+    def result(parse: Callable[[str, str], Lock]) -> Lock | tuple[Fault, ...]:
+        try:
+            return parse(text, "addresses.lock")
+        except CatalogError as error:
+            return error.faults
+
+    assert result(lock._parsed) == result(parse_lock)

@@ -89,7 +89,8 @@ def test_what_was_released_longest_ago_is_reused_first(seed: str, turns: list[in
 
 
 def test_pools_that_share_what_is_taken_share_what_can_be_reused() -> None:
-    holders, released = {1: "a"}, {1: 1, 2: 3, 12: 2, 99: 0}
+    holders: dict[int, object] = {1: "a"}
+    released = {1: 1, 2: 3, 12: 2, 99: 0}
     pools = [
         Pool("a", 1, 2, holders=holders, released=released),
         Pool("b", 11, 12, holders=holders, released=released),

@@ -115,19 +115,27 @@ def workloads(
     own = [each for each in context.catalog.workloads.values() if not each.spec.host_network]
     for family in context.families:
         released, avoided = context.released(family), endpoint_numbers(context.catalog, family)
+        by_node = {
+            node: subnet
+            for node, of_node in subnets.items()
+            for subnet in of_node
+            if address.family_of(subnet) == family
+        }
+        ends = {node: address.first_last(subnet) for node, subnet in by_node.items()}
         asks: dict[str, list[AddressRequest]] = {name: [] for name in subnets}
         for workload in own:
             key = key_of(workload)
             index, fixed = of_family(workload.spec.addresses, family)
-            held = context.held(key, family)
+            ask = request_address(
+                key, key, fixed, context.held(key, family), f"spec.addresses[{index}]"
+            )
             node = workload.spec.node
-            subnet = next(s for s in subnets[node] if address.family_of(s) == family)
             # A workload that moved to another node leaves its old address behind.
-            if held is not None and not address.contains(subnet, held):
-                held = None
-            asks[node].append(request_address(key, key, fixed, held, f"spec.addresses[{index}]"))
+            if ask.held is not None and not ends[node][0] <= ask.held <= ends[node][1]:
+                ask = ask._replace(held=None, text=fixed or "")
+            asks[node].append(ask)
         for node, node_asks in asks.items():
-            subnet = next(s for s in subnets[node] if address.family_of(s) == family)
+            subnet = by_node[node]
             # The first address belongs to the bridge.
             pool = _hosts(subnet, f"{subnet}, the subnet of Node/{node}", skip=2)
             pool.released, pool.avoided = released, avoided
@@ -149,8 +157,10 @@ def endpoint_numbers(catalog: Catalog, family: Family) -> frozenset[int]:
 
 def of_family(texts: Sequence[str], family: Family) -> tuple[int, str | None]:
     """Return the address of *family* in *texts*, and its index."""
-    found = ((i, text) for i, text in enumerate(texts) if address.family_of(text) == family)
-    return next(found, (0, None))
+    for index, text in enumerate(texts):
+        if address.family_of(text) == family:
+            return index, text
+    return 0, None
 
 
 def _hosts(cidr: str, name: str, *, skip: int) -> Pool:

@@ -39,7 +39,7 @@ def load_balancers(context: AllocationContext) -> dict[Name, tuple[str, ...]]:
 class _Taken:
     """The holders of addresses of one family. Several services may share a fixed address."""
 
-    holders: dict[int, str] = field(default_factory=dict)
+    holders: dict[int, object] = field(default_factory=dict)
     fixed: set[int] = field(default_factory=set)
     external: dict[int, tuple[DocumentKey, str, str]] = field(default_factory=dict)  # externalIPs
 
@@ -132,7 +132,7 @@ def _of(text: str, family: Family) -> bool:
 def _spans(
     pool: LoadBalancerPool,
     family: Family,
-    holders: dict[int, str],
+    holders: dict[int, object],
     released: dict[int, int],
     avoided: frozenset[int],
 ) -> Iterator[Pool]:

@@ -12,7 +12,7 @@ Each object is one line, and lines are sorted, so that git merges two branches l
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -30,6 +30,12 @@ _HOLDS: Final = {  # how many names identify an object of each kind, and what it
     "Service": (2, "an address"),
     "Workload": (2, "an address"),
 }
+# The line of a service or workload with one IPv4 address.
+_OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_PLAIN: Final = re.compile(
+    rf"^(Service|Workload)/([A-Za-z0-9.-]+)/([A-Za-z0-9.-]+) ({_OCTET}(?:\.{_OCTET}){{3}})$",
+    re.MULTILINE | re.ASCII,
+)
 _PORT: Final = re.compile(r".*/(?:TCP|UDP|SCTP)/[1-9]\d*", re.ASCII)
 _STARTS: Final = (
     "HealthCheck/NAMESPACE/SERVICE, LoadBalancer/NAMESPACE/SERVICE, Node/NAME, "
@@ -53,14 +59,38 @@ class Lock:
 
 def parse_lock(text: str, file: str) -> Lock:
     """Return the lock parsed from *text*; CatalogError lists every invalid line."""
+    return _parsed_fast(text) or _parsed(text, file)
+
+
+def _parsed_fast(text: str) -> Lock | None:
+    """Return the lock that `_parsed` returns; None if there is any doubt that it is valid.
+
+    Most lines of a large lock are alike, and are read all at once.
+    """
+    alike = _PLAIN.findall(text)
+    held = {DocumentKey(kind, *names): (given,) for kind, *names, given in alike}
+    given = {each[-1] for each in alike}
+    lines = text.splitlines()
+    rest = _Reading([each for each in lines if not each.startswith(("Service/", "Workload/"))])
+    if not len(held) == len(given) == len(alike) == len(lines) - len(rest.lines):
+        return None
+    try:
+        rest.take_all()
+    except ValueError:
+        return None
+    if not text.endswith("\n") or not given.isdisjoint(rest.first):
+        return None
+    return Lock(held | rest.held, rest.released)
+
+
+def _parsed(text: str, file: str) -> Lock:
     reading = _Reading(text.splitlines())
     faults: list[Fault] = []
-    for number, line in enumerate(reading.lines, start=1):
-        if line.strip() and not line.startswith("#"):
-            try:
-                reading.take(number, line)
-            except ValueError as error:
-                faults.append(Fault(Origin(file, number), "", "", str(error)))
+    for number, line in reading.numbered():
+        try:
+            reading.take(number, line)
+        except ValueError as error:
+            faults.append(Fault(Origin(file, number), "", "", str(error)))
     if text and not text.endswith("\n"):
         faults.append(Fault(Origin(file, len(reading.lines)), "", "", _CUT))
     if faults:
@@ -75,7 +105,18 @@ class _Reading:
         self.lines = lines
         self.held: dict[DocumentKey, tuple[str, ...]] = {}
         self.released: dict[str, int] = {}
-        self._first: dict[str, int] = {}  # the first line of each address and each object
+        self.first: dict[str, int] = {}  # the first line of each address and each object
+
+    def numbered(self) -> Iterator[tuple[int, str]]:
+        """Yield the lines that are no comments, and their numbers."""
+        for number, line in enumerate(self.lines, start=1):
+            if line.strip() and not line.startswith("#"):
+                yield number, line
+
+    def take_all(self) -> None:
+        """Parse all lines; ValueError says what is wrong with the first that is."""
+        for number, line in self.numbered():
+            self.take(number, line)
 
     def take(self, number: int, line: str) -> None:
         """Parse *line*; ValueError says what is wrong with it."""
@@ -87,18 +128,26 @@ class _Reading:
         if not _START.fullmatch(name):
             raise ValueError(f'"{name}" cannot begin a line: {_STARTS}')
         kinds = [_form(each) for each in given]
-        for each in given:
-            first = self._first.setdefault(each, number)
-            if first != number:
-                _check_shared(each, self.lines, first, number)
+        self._require_first(number, given)
         if turn := _RELEASED.fullmatch(line):
             self.released[turn[2]] = int(turn[1])
             return
         key = _key(name, given, kinds)
-        first = self._first.setdefault(name, number)
+        self._require_only(number, name)
+        self.held[key] = tuple(given)
+
+    def _require_first(self, number: int, given: Sequence[str]) -> None:
+        """Raise ValueError if a line before *number* has one of *given*, which they cannot share."""
+        for each in given:
+            first = self.first.setdefault(each, number)
+            if first != number:
+                _check_shared(each, self.lines, first, number)
+
+    def _require_only(self, number: int, name: str) -> None:
+        """Raise ValueError if a line before *number* is about *name*."""
+        first = self.first.setdefault(name, number)
         if first != number:
             raise ValueError(f"a second line for {name}, after line {first}: delete one of the two")
-        self.held[key] = tuple(given)
 
 
 def _form(text: str) -> str:

@@ -19,21 +19,26 @@ class Outside(ValueError):
 class Pool:
     """Numbers *first* to *last*; the lowest *band* of them are picked when the rest is full.
 
-    Numbers in *avoided* are never picked, but a holder that requests one gets it.
+    A holder is anything that has a name as text. Numbers in *avoided* are never picked, but a
+    holder that requests one gets it.
     """
 
     name: str
     first: int
     last: int
     band: int = 0
-    holders: dict[int, str] = field(default_factory=dict)
+    holders: dict[int, object] = field(default_factory=dict)
     released: dict[int, int] = field(default_factory=dict)
     avoided: frozenset[int] = frozenset()
 
     def __contains__(self, number: int) -> bool:
         return self.first <= number <= self.last
 
-    def take(self, number: int, holder: str) -> None:
+    def is_free(self, number: int) -> bool:
+        """Return whether *number* is of this range, and nobody has it."""
+        return self.first <= number <= self.last and number not in self.holders
+
+    def take(self, number: int, holder: object) -> None:
         """Give *number* to *holder*.
 
         ValueError names the holder that already has it. Outside names the range.
@@ -44,7 +49,7 @@ class Pool:
         if other != holder:
             raise ValueError(f"is taken by {other}")
 
-    def pick(self, holder: str, seed: str) -> int:
+    def pick(self, holder: object, seed: str) -> int:
         """Give *holder* a free number, the same for the same *seed* and the same taken numbers."""
         found = self.never_used(seed)
         if found is None:

@@ -5,8 +5,7 @@ that accept any number.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from groundplane.allocate.lock import LOCK_NAME, Lock
 from groundplane.allocate.pool import Outside, Pool
@@ -19,8 +18,7 @@ from groundplane.net.protocols import Family
 _NOUNS: Final = {"NodePort": "a port", "HealthCheck": "a port"}
 
 
-@dataclass(frozen=True)
-class AddressRequest:
+class AddressRequest(NamedTuple):
     """Request of an object to a pool: the number its document fixes, the number it holds, or any.
 
     Errors are reported at *document*, and at *path* in it if the number is fixed.
@@ -79,8 +77,10 @@ class AllocationContext:
 
     def held(self, key: DocumentKey, family: Family) -> str | None:
         """Return the address or range of *family* that *key* holds in the lock."""
-        given = self.lock.held.get(key, ())
-        return next((text for text in given if address.family_of(text) == family), None)
+        for text in self.lock.held.get(key, ()):
+            if address.family_of(text) == family:
+                return text
+        return None
 
     def released(self, family: Family) -> dict[int, int]:
         """Return the turn (order of release) of each released address of *family*."""
@@ -95,13 +95,21 @@ class AllocationContext:
     ) -> dict[DocumentKey, int]:
         """Give each of *asks* its number from *pool*."""
         given: dict[DocumentKey, int] = {}
-        for ask in sorted(asks, key=lambda ask: ask.order):
+        waiting = []
+        for ask in asks:
+            # A lock has no number twice: among those who keep theirs, the order does not matter.
+            if ask.fixed is None and ask.held is not None and pool.is_free(ask.held):
+                pool.take(ask.held, ask.key)
+                given[ask.key] = ask.held
+            else:
+                waiting.append(ask)
+        for ask in sorted(waiting, key=lambda ask: ask.order):
             number = ask.wanted
             try:
                 if number is None:
-                    number = pool.pick(str(ask.key), f"{ask.key}/{family}")
+                    number = pool.pick(ask.key, f"{ask.key}/{family}")
                 else:
-                    pool.take(number, str(ask.key))
+                    pool.take(number, ask.key)
             except ValueError as error:
                 self.refused(ask, error)
                 continue

@@ -17,9 +17,11 @@ _FORMS: Final = {
 }
 
 
-def check_metadata(catalog: Catalog, document: Object) -> Iterator[Fault]:
-    """Yield the errors in *document*'s name, namespace and labels."""
-    key, meta = key_of(document), document.metadata
+def check_metadata(
+    catalog: Catalog, document: Object, key: DocumentKey | None = None
+) -> Iterator[Fault]:
+    """Yield the errors in the name, namespace and labels of *document*, whose key is *key*."""
+    key, meta = key or key_of(document), document.metadata
     form = _FORMS.get(document.kind, names.dns_label)
     if fault := form(meta.name):
         yield catalog.fault(key, "metadata.name", fault)
@@ -33,6 +35,7 @@ def check_labels(
 ) -> Iterator[Fault]:
     """Yield the errors in the pairs *labels* at *path*."""
     for name, value in labels.items():
-        for fault in (names.label_key(name), names.label_value(value)):
-            if fault:
-                yield catalog.fault(key, join(path, name), fault)
+        if fault := names.label_key(name):
+            yield catalog.fault(key, join(path, name), fault)
+        if fault := names.label_value(value):
+            yield catalog.fault(key, join(path, name), fault)

@@ -15,22 +15,24 @@ from groundplane.net.protocols import Family
 
 def check_workloads(catalog: Catalog) -> Iterator[Fault]:
     """Yield the errors of every Workload."""
-    instances: dict[tuple[str, str], str] = {}
+    instances: dict[tuple[str, str], DocumentKey] = {}
     work = Work()
     for workload in catalog.workloads.values():
-        yield from check_metadata(catalog, workload)
-        yield from _workload(catalog, workload, work)
         key, meta = key_of(workload), workload.metadata
+        yield from check_metadata(catalog, workload, key)
+        yield from _workload(catalog, key, workload, work)
         # Units are named <namespace>-<name>: two workloads of a node may not have the same one.
         place = (workload.spec.node, f"{meta.namespace}-{meta.name}")
-        other = instances.setdefault(place, str(key))
-        if other != str(key):
+        other = instances.setdefault(place, key)
+        if other != key:
             message = f'its unit "{place[1]}" is also that of {other}'
             yield catalog.fault(key, "metadata.name", message)
 
 
-def _workload(catalog: Catalog, workload: Workload, work: Work) -> Iterator[Fault]:
-    key, spec = key_of(workload), workload.spec
+def _workload(
+    catalog: Catalog, key: DocumentKey, workload: Workload, work: Work
+) -> Iterator[Fault]:
+    spec = workload.spec
     if spec.node not in catalog.nodes:
         hint = did_you_mean(spec.node, catalog.nodes, work)
         yield catalog.fault(key, "spec.node", f'there is no Node "{spec.node}"{hint}')
@@ -41,7 +43,8 @@ def _workload(catalog: Catalog, workload: Workload, work: Work) -> Iterator[Faul
         yield catalog.fault(key, "spec.hostname", fault)
     if not 0 <= spec.weight <= 256:
         yield catalog.fault(key, "spec.weight", f"{spec.weight} is not a weight: 0 to 256")
-    yield from _addresses(catalog, key, workload)
+    if spec.addresses:
+        yield from _addresses(catalog, key, workload)
     yield from _ports(catalog, key, workload)
     if spec.readiness_probe is not None:
         yield from check_probe(catalog, key, workload, spec.readiness_probe)

@@ -269,7 +269,8 @@ def _endpoints(
         if workload.spec.state != "off":
             addresses = workload_addresses[namespace, workload.metadata.name]
             own = _of_workload(service, workload, addresses, catalog.nodes[workload.spec.node])
-            seen |= {(own.ipv4, own.targets), (own.ipv6, own.targets)}
+            if slices:
+                seen |= {(own.ipv4, own.targets), (own.ipv6, own.targets)}
             yield own
     if slices:
         yield from _united(_of_slices(catalog, service, slices, managed=not matching), seen)
@@ -327,14 +328,18 @@ def _of_workload(
             ipv4 = text
         else:
             ipv6 = text
-    for_zones, for_nodes = _hints(service, node.zone, spec.node)
+    for_zones, for_nodes = _NO_HINTS
+    if service.spec.traffic_distribution is not None:
+        for_zones, for_nodes = _hints(service, node.zone, spec.node)
     return compiled.Endpoint(
         workload=workload.metadata.name,
         node=spec.node,
         hostname=spec.hostname or "",
         ipv4=ipv4,
         ipv6=ipv6,
-        targets=tuple(_target(port.target, port.protocol, workload) for port in service.spec.ports),
+        targets=tuple(
+            [_target(port.target, port.protocol, workload) for port in service.spec.ports]
+        ),
         ready=not draining,
         terminating=draining,
         weight=spec.weight,
@@ -343,11 +348,14 @@ def _of_workload(
     )
 
 
+_NO_HINTS: Final[tuple[tuple[str, ...], tuple[str, ...]]] = ((), ())
+
+
 def _hints(service: Service, zone: str, node: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the zones and nodes for which trafficDistribution prefers an endpoint (KEP-3015)."""
     distribution = service.spec.traffic_distribution
     if distribution is None:
-        return (), ()
+        return _NO_HINTS
     by_node = distribution == "PreferSameNode" and node
     return (zone,) if zone else (), (node,) if by_node else ()
 

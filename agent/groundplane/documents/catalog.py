@@ -23,6 +23,9 @@ class DocumentKey(NamedTuple):
     name: str
 
     def __str__(self) -> str:
+        kind, namespace, name = self
+        if namespace and name:
+            return f"{kind}/{namespace}/{name}"
         return "/".join(part for part in self if part)
 
 

@@ -14,6 +14,7 @@ BYTES_PER_VALUE: Final = 400  # of memory, at most, while a document is parsed
 MAX_VALUES: Final = 4_000_000  # of a document: four times those of 10,000 services in one List
 _SUSPECT: Final = MAX_DEPTH // 2
 _BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
+_DEEPEST: Final = b" " * _SUSPECT
 _NO_BRACKETS: Final = bytes({*range(256)} - {*b"[]{}"})
 _INDENTS: Final = bytes.maketrans(b"\t-?:", b"    ")  # the characters before the values of a block
 _PUNCTUATION: Final = 2  # bytes that come with each value: quotes, brackets, a comma and a space
@@ -58,8 +59,10 @@ def _may_be_deep(text: str) -> bool:
     """Return whether *text* could be too deep; text in quotes and comments counts as structure."""
     raw = text.encode(errors="replace")
     # Each block level is indented further than its parent, except a list below its key.
-    if b" " * _SUSPECT in raw.translate(_INDENTS):
+    if _DEEPEST in raw.translate(_INDENTS):
         return True
+    if raw.count(b"[") + raw.count(b"{") <= _SUSPECT:
+        return False
     brackets = raw.translate(_BRACKETS, _NO_BRACKETS)
     for taken in range(_SUSPECT):
         if brackets.count(b"[") <= _SUSPECT - taken:

@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from groundplane.documents.catalog import CLUSTER_SCOPED, Catalog, DocumentKey, Object, key_of
 from groundplane.documents.endpoints import Mirror, mirrored, skipped_for
 from groundplane.documents.service import EndpointSlice, Namespace
@@ -135,18 +137,23 @@ def _read(item: Item, findings: Findings) -> Object | None:
         message = f"apiVersion and kind are required, as text; {HINT}"
         findings.faults.append(Fault(origin, "", "", message))
         return None
-    subject = _subject(kind, value.get("metadata"))
     type_ = KINDS.get((api, kind))
     if type_ is None:
         if refused := refusal(api, kind, value.get("spec")):
+            subject = _subject(kind, value.get("metadata"))
             findings.faults.append(Fault(origin, subject, *refused))
         else:
             findings.skipped[name_of(api, kind)] += 1
             findings.pod_templates += pod_templates(value)
         return None
+    try:
+        return msgspec.convert(_in_default_namespace(value), type_)
+    except msgspec.ValidationError:
+        pass
     asked = Asked(partial(_written, text, origin.within, findings.work), findings.work)
     document = convert(_in_default_namespace(value), type_, asked)
     if isinstance(document, list):
+        subject = _subject(kind, value.get("metadata"))
         findings.faults += [Fault(origin, subject, path, message) for path, message in document]
         findings.cut |= len(document) == MOST
         return None

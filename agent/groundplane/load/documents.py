@@ -84,7 +84,10 @@ def items_of(path: Path, findings: Findings) -> Iterator[Item]:
         findings.faults.append(Fault(origin, "", "", f"not JSON: {error}"))
         return
     for document in found or _yaml_documents(path, text, findings):
-        yield from _flat(document, findings)
+        if _may_be_list(document.value):
+            yield from _flat(document, findings)
+        else:
+            yield document
 
 
 def _json_documents(path: Path, text: str) -> list[Item]:
@@ -133,6 +136,10 @@ def texts_of(path: Path) -> dict[int, str]:
         if found := _json_documents(path, text):
             return {item.origin.line: item.text for item in found}
     return dict(yaml.split(text))
+
+
+def _may_be_list(value: object) -> bool:
+    return isinstance(value, dict) and "items" in value
 
 
 def _flat(item: Item, findings: Findings) -> Iterator[Item]:

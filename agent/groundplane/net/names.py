@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 _RFC1123 = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 # Several labels, each with a line's end behind it; one may be empty.
@@ -27,6 +28,7 @@ def are_dns_labels(words: Sequence[str]) -> bool:
     return joined.count("\n") == len(words) and _LABELS.fullmatch(joined) is not None
 
 
+@lru_cache(maxsize=4096)  # a site repeats a few names
 def port_name(name: str) -> str | None:
     """Return what keeps *name* from being a target port's name (RFC 6335), or None."""
     if len(name) > 15:
@@ -65,6 +67,7 @@ def label_value(value: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=4096)  # a site repeats a few keys
 def label_key(key: str) -> str | None:
     """Return what keeps *key* from being a label's key, or None."""
     prefix, slash, name = key.rpartition("/")

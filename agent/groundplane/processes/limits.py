@@ -4,6 +4,7 @@ A process that exceeds its CPU time says what it was doing: the limit that only 
 one that kills. When memory runs out, the kernel kills a child of the agent first.
 """
 
+import gc
 import resource
 import signal
 from collections.abc import Iterator
@@ -56,8 +57,12 @@ def _total(meminfo: str) -> int:
 
 
 def limit_this_process() -> None:
-    """Bound memory and CPU time of this process for good, and let the kernel kill it first."""
+    """Bound memory and CPU time of this process for good, and let the kernel kill it first.
+
+    Garbage is not collected: a catalog has no cycles, and looking for some takes a third of the time.
+    """
     memory = memory_limit()
+    gc.disable()
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S + LAST_WORDS_S))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -70,8 +75,9 @@ def limit_this_process() -> None:
 def limited() -> Iterator[None]:
     """Bound memory and CPU time of this process while the block runs.
 
-    LimitReached says what it was doing when one of them was reached.
+    LimitReached says what it was doing when one of them was reached. Garbage is not collected.
     """
+    collects = gc.isenabled()
     memory, cpu = resource.getrlimit(resource.RLIMIT_AS), resource.getrlimit(resource.RLIMIT_CPU)
     core = resource.getrlimit(resource.RLIMIT_CORE)
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -79,11 +85,14 @@ def limited() -> Iterator[None]:
     _lower(resource.RLIMIT_AS, memory, memory_limit())
     _lower(resource.RLIMIT_CPU, cpu, int(used.ru_utime + used.ru_stime) + CPU_S)
     _lower(resource.RLIMIT_CORE, core, 0)
+    gc.disable()
     try:
         yield
     except MemoryError:
         raise LimitReached(out_of_memory()) from None
     finally:
+        if collects:
+            gc.enable()
         resource.setrlimit(resource.RLIMIT_AS, memory)
         resource.setrlimit(resource.RLIMIT_CPU, cpu)
         resource.setrlimit(resource.RLIMIT_CORE, core)

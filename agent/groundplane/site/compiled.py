@@ -207,7 +207,7 @@ def _addresses(column: str, width: int, count: int) -> Iterator[str]:
 
 def columns(rows: Sequence[Endpoint]) -> Endpoints:
     """Return *rows* as columns."""
-    conditions = "".join(_LETTERS[row.ready, row.serving, row.terminating] for row in rows)
+    conditions = "".join([_LETTERS[row.ready, row.serving, row.terminating] for row in rows])
     return Endpoints(
         count=len(rows),
         workloads=_column([row.workload for row in rows], ""),
@@ -227,7 +227,7 @@ def columns(rows: Sequence[Endpoint]) -> Endpoints:
 
 
 def _column(values: Sequence[T], default: T) -> tuple[T, ...]:
-    return () if all(value == default for value in values) else tuple(values)
+    return () if values.count(default) == len(values) else tuple(values)
 
 
 def _hex(texts: Sequence[str], none: bytes) -> str:
