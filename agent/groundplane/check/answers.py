@@ -16,7 +16,7 @@ from groundplane.net.protocols import Family
 from groundplane.site.compiled import Endpoint, Service, Site
 
 # Fewer records than this always fit into an answer: each has at most 18 octets and a name.
-_FEW: Final = MAX_MESSAGE // (18 + 255) - 2
+FEW: Final = MAX_MESSAGE // (18 + 255) - 2
 _IN_SET: Final = 2  # octets that a server needs for a record beside its data
 _IN_ANSWER: Final = 12  # octets of an owner that was named before, type, class, TTL and length
 _SRV: Final = 6  # octets before the target
@@ -77,9 +77,9 @@ def _sets(site: Site) -> Iterator[_Set]:
     """Yield the record sets of *site* that may be too large."""
     headless = [each for each in site.services if not (each.cluster_ips or each.external_name)]
     for service in headless:
-        if service.endpoints.count * len(service.families) > _FEW:
+        if service.endpoints.count * len(service.families) > FEW:
             yield from _of_service(site.domain, service)
-    if len(headless) > _FEW:
+    if len(headless) > FEW:
         yield from _pointers(site.domain, headless)
 
 
@@ -111,7 +111,7 @@ def _pointers(domain: str, services: Iterable[Service]) -> Iterator[_Set]:
         for _, label, address in _members(service):
             names[address].add((*service.key, label))
     for address, found in names.items():
-        if len(found) <= _FEW:
+        if len(found) <= FEW:
             continue
         first = DocumentKey("Service", *min(found)[:2])
         data = compressed = 0

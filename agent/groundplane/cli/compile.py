@@ -6,25 +6,33 @@ from pathlib import Path
 import click
 
 from groundplane.cli.arguments import source_argument
-from groundplane.compile.pipeline import compile_source
+from groundplane.compile.cache import open_cache
+from groundplane.compile.cached import compile_encoded
 from groundplane.errors import GroundplaneError, LimitReached
-from groundplane.processes.limits import doing, limit_this_process, out_of_memory
+from groundplane.processes.limits import limit_this_process, out_of_memory
 
 
 @click.command("compile")
 @source_argument
-def compile_(source: Path) -> int:
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    help="Keep here what SOURCE came to, so that a change costs what has changed.",
+)
+@click.option(
+    "--cache-key",
+    type=click.Path(path_type=Path),
+    help="The secret of --cache; made if it is missing. What others put there is not used.",
+)
+def compile_(source: Path, *, cache: Path | None, cache_key: Path | None) -> int:
     """Print the catalog in SOURCE as a compiled site: what an agent works from, in lines of JSON.
 
     Memory and CPU time are limited, since a catalog is input like any other.
     """
-    from groundplane.site.encoding import encode
-
     limit_this_process()
     try:
-        site = compile_source(source)
-        doing("writing the compiled site")
-        encoded = encode(site)
+        opened = open_cache(cache, cache_key) if cache and cache_key else None
+        encoded = compile_encoded(source, opened)
     except LimitReached as error:
         click.echo(f"{source}: {error}", err=True)
         return 1

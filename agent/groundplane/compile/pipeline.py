@@ -12,36 +12,40 @@ from groundplane.compile.resolve import compile_site
 from groundplane.documents import dns
 from groundplane.documents.catalog import Catalog, key_of
 from groundplane.errors import CatalogError, Fault, LockOutdated, Origin, SourceError
-from groundplane.load import load, place
+from groundplane.load import ReadFile, load, place, read_file
 from groundplane.processes.limits import doing
 from groundplane.site import compiled
 
 MAX_LOCK_BYTES: Final = 64 << 20
 
 
-def read_catalog(source: Path) -> Catalog:
-    """Return the catalog of *source*, loaded and checked; CatalogError lists all errors."""
-    catalog = load(source)
+def read_catalog(source: Path, read: ReadFile = read_file) -> Catalog:
+    """Return the catalog of *source*, loaded by *read* and checked; CatalogError lists all errors."""
+    catalog = load(source, read)
     doing("checking what was read")
     if faults := check(catalog):
         raise CatalogError(*place(faults))
     return catalog
 
 
-def read_lock(source: Path) -> Lock:
-    """Return the lock beside the catalog, or an empty one if it does not exist yet."""
+def read_lock(source: Path) -> bytes:
+    """Return the bytes of the lock beside the catalog, b"" if it does not exist yet."""
     path = source / LOCK_NAME
     if not os.path.lexists(path):
-        return Lock()
+        return b""
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):  # reading a FIFO would block
             raise SourceError(f"{path}: no regular file")
         if found.st_size > MAX_LOCK_BYTES:
             raise SourceError(f"{path}: larger than {MAX_LOCK_BYTES >> 20} MiB")
-        raw = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:  # includes a dangling link
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _lock(source: Path, raw: bytes) -> Lock:
+    path = source / LOCK_NAME
     try:
         return parse_lock(raw.decode("utf-8-sig"), str(path))
     except UnicodeDecodeError as error:
@@ -53,18 +57,27 @@ def read_lock(source: Path) -> Lock:
 def allocate_source(source: Path, catalog: Catalog) -> tuple[Allocations, Lock]:
     """Return the addresses of *catalog* and the current lock; CatalogError lists all errors."""
     doing(f"reading {source / LOCK_NAME}")
-    lock = read_lock(source)
+    lock = _lock(source, read_lock(source))
+    return _allocated(catalog, lock), lock
+
+
+def _allocated(catalog: Catalog, lock: Lock) -> Allocations:
     doing("choosing addresses")
     try:
-        return allocate(catalog, lock), lock
+        return allocate(catalog, lock)
     except CatalogError as error:
         raise CatalogError(*place(error.faults)) from None
 
 
 def compile_source(source: Path) -> compiled.Site:
     """Return the compiled site; LockOutdated if an address is not in the lock yet."""
-    catalog = read_catalog(source)
-    allocations, lock = allocate_source(source, catalog)
+    return compile_locked(source, read_catalog(source), read_lock(source))
+
+
+def compile_locked(source: Path, catalog: Catalog, raw: bytes) -> compiled.Site:
+    """Return the compiled site of *catalog*, read from *source*, with the lock *raw*."""
+    lock = _lock(source, raw)
+    allocations = _allocated(catalog, lock)
     require_current(allocations, lock)
     return compile_catalog(catalog, allocations)
 

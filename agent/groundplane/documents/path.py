@@ -17,6 +17,11 @@ def join(path: str, step: str | int) -> str:
     return f"{path}.{step}" if path else step
 
 
+def below(within: str, path: str) -> str:
+    """Return *path* as seen from where the path *within* begins; either may be ""."""
+    return ".".join(part for part in (within, path) if part)
+
+
 def steps(path: str) -> Iterator[str | int]:
     """Yield the steps of *path*: the inverse of `join`."""
     for match in _STEP.finditer(path):

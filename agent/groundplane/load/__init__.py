@@ -7,6 +7,7 @@ Only this package reads the source. Documents are split, parsed (`yaml`, `json`)
 from groundplane.load.directory import line_of, load, place
 from groundplane.load.fingerprint import SourceFingerprint, fingerprint_of
 from groundplane.load.ignore import IGNORE_FILE, Ignore, PatternError
+from groundplane.load.objects import ReadFile, read_file
 from groundplane.load.tree import MAX_FILES, SUFFIXES, tree_of
 
 __all__ = [
@@ -15,10 +16,12 @@ __all__ = [
     "SUFFIXES",
     "Ignore",
     "PatternError",
+    "ReadFile",
     "SourceFingerprint",
     "fingerprint_of",
     "line_of",
     "load",
     "place",
+    "read_file",
     "tree_of",
 ]

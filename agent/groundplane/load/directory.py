@@ -2,28 +2,24 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any, Final
-
-import msgspec
+from typing import Any
 
 from groundplane.documents.catalog import CLUSTER_SCOPED, Catalog, DocumentKey, Object, key_of
 from groundplane.documents.endpoints import Mirror, mirrored, skipped_for
+from groundplane.documents.path import below
 from groundplane.documents.service import EndpointSlice, Namespace
 from groundplane.documents.site import Cluster
 from groundplane.errors import MAX_FAULTS, CatalogError, Fault, Origin
-from groundplane.hint import MAX_WORK, Work
-from groundplane.load.convert import MOST, Asked, convert
-from groundplane.load.documents import Findings, Item, items_of, texts_of
-from groundplane.load.ignore import HINT
-from groundplane.load.kinds import KINDS, name_of, pod_templates, refusal
+from groundplane.load.documents import Findings, texts_of
+from groundplane.load.kinds import KINDS
+from groundplane.load.objects import ReadFile, read_file
 from groundplane.load.tree import require_size, tree_of
 from groundplane.processes.limits import doing
 
 
-def load(source: Path) -> Catalog:
-    """Return the catalog of the directory *source*.
+def load(source: Path, read: ReadFile = read_file) -> Catalog:
+    """Return the catalog of the directory *source*, whose files *read* reads.
 
     Raises SourceError if it cannot be read, and CatalogError with all errors of all documents.
     """
@@ -35,19 +31,16 @@ def load(source: Path) -> Catalog:
     require_size(source, tree)
     findings.faults += tree.faults
     for path in tree.read:
+        if findings.full:
+            break
         doing(f"reading {path}")
-        for item in items_of(path, findings):
-            if findings.full:
-                break
-            document = _read(item, findings)
-            if document is None:
-                continue
+        for document, origin in read(path, findings):
             key = key_of(document)
             if key not in objects:
-                objects[key], origins[key] = document, item.origin
+                objects[key], origins[key] = document, origin
             elif not _same_namespace(document, objects[key]):
                 message = f"already defined at {line_of(origins[key], texts)}"
-                findings.faults.append(Fault(item.origin, str(key), "metadata.name", message))
+                findings.faults.append(Fault(origin, str(key), "metadata.name", message))
     faults = findings.faults
     clusters = [document for document in objects.values() if isinstance(document, Cluster)]
     for extra in map(key_of, clusters[1:]):
@@ -70,9 +63,6 @@ def load(source: Path) -> Catalog:
     )
 
 
-_LOOK_UP: Final = (
-    MAX_WORK // 1000
-)  # part of the work for hints: finding a scalar reads the document again
 _NO_CLUSTER = "there is no Cluster document; one is needed"
 _EMPTY = "no documents; an empty source is an error, not a site without services"
 
@@ -123,74 +113,6 @@ def _catalog(
     )
 
 
-def _read(item: Item, findings: Findings) -> Object | None:
-    """Return the object of *item*, or None; its errors are added to *findings*."""
-    origin, value, text = item
-    if value is None:
-        return None
-    if not isinstance(value, dict):
-        message = f"a document is a mapping with apiVersion and kind; {HINT}"
-        findings.faults.append(Fault(origin, "", "", message))
-        return None
-    api, kind = value.get("apiVersion"), value.get("kind")
-    if not isinstance(api, str) or not isinstance(kind, str):
-        message = f"apiVersion and kind are required, as text; {HINT}"
-        findings.faults.append(Fault(origin, "", "", message))
-        return None
-    type_ = KINDS.get((api, kind))
-    if type_ is None:
-        if refused := refusal(api, kind, value.get("spec")):
-            subject = _subject(kind, value.get("metadata"))
-            findings.faults.append(Fault(origin, subject, *refused))
-        else:
-            findings.skipped[name_of(api, kind)] += 1
-            findings.pod_templates += pod_templates(value)
-        return None
-    try:
-        return msgspec.convert(_in_default_namespace(value), type_)
-    except msgspec.ValidationError:
-        pass
-    asked = Asked(partial(_written, text, origin.within, findings.work), findings.work)
-    document = convert(_in_default_namespace(value), type_, asked)
-    if isinstance(document, list):
-        subject = _subject(kind, value.get("metadata"))
-        findings.faults += [Fault(origin, subject, path, message) for path, message in document]
-        findings.cut |= len(document) == MOST
-        return None
-    return document
-
-
-def _in_default_namespace(value: dict[str, Any]) -> dict[str, Any]:
-    """Return the document *value* without an empty namespace, which also means `default`."""
-    meta = value.get("metadata")
-    if not isinstance(meta, dict) or meta.get("namespace") != "":
-        return value
-    named = {name: each for name, each in meta.items() if name != "namespace"}
-    return {**value, "metadata": named}
-
-
-def _written(text: str, within: str, work: Work, path: str) -> str:
-    """Return the text of the scalar at *path* in the document *text*; "" if it is not a scalar."""
-    if not work.take(_LOOK_UP):
-        return ""
-    from groundplane.load import positions  # PyYAML: imported only after an error
-
-    return positions.scalar_at(text, _joined(within, path))
-
-
-def _joined(within: str, path: str) -> str:
-    return ".".join(part for part in (within, path) if part)
-
-
-def _subject(kind: str, meta: object) -> str:
-    """Return the subject of errors for a document that is not an object yet: its key, if known."""
-    names = meta if isinstance(meta, dict) else {}
-    if not names.get("name"):
-        return kind
-    namespace = "" if kind in CLUSTER_SCOPED else names.get("namespace") or "default"
-    return str(DocumentKey(kind, str(namespace), str(names["name"])))
-
-
 def place(faults: Iterable[Fault]) -> tuple[list[Fault], int]:
     """Return the first MAX_FAULTS of *faults* by file and document, and how many more there are.
 
@@ -210,13 +132,13 @@ def _moved(fault: Fault, texts: Texts) -> Fault:
     from groundplane.load import positions  # PyYAML: imported only after an error
 
     file, line, within = fault.origin
-    path = _joined(within, fault.path)
+    path = below(within, fault.path)
     if not path:
         return fault
     if file not in texts:
         texts[file] = texts_of(Path(file)) if Path(file).is_file() else {}
-    below = positions.line_of(texts[file][line], path) if line in texts[file] else 0
-    return fault._replace(origin=Origin(file, line + below))
+    deeper = positions.line_of(texts[file][line], path) if line in texts[file] else 0
+    return fault._replace(origin=Origin(file, line + deeper))
 
 
 def line_of(origin: Origin, texts: Texts | None = None) -> Origin:

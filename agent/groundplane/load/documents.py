@@ -49,6 +49,12 @@ class Item(NamedTuple):
 
 def text_of(path: Path) -> str | Fault:
     """Return the text of the file *path*, or the reason why it cannot be read."""
+    content = content_of(path)
+    return content if isinstance(content, Fault) else _text(path, content)
+
+
+def content_of(path: Path) -> bytes | Fault:
+    """Return the bytes of the file *path*, or the reason why they cannot be read."""
     start = Origin(str(path), 1)
     try:
         found = path.stat()
@@ -58,24 +64,28 @@ def text_of(path: Path) -> str | Fault:
             limit = f"{MAX_FILE_BYTES >> 20} MiB"
             what = f"the file has {found.st_size} bytes; a file has at most {limit}"
             return Fault(start, "", "", what)
-        raw = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         return Fault(start, "", "", f"cannot be read: {error.strerror}")
+
+
+def _text(path: Path, content: bytes) -> str | Fault:
     try:
-        return raw.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        return Fault(start._replace(line=line), "", "", f"not UTF-8: byte 0x{raw[error.start]:02x}")
+        line = content.count(b"\n", 0, error.start) + 1
+        message = f"not UTF-8: byte 0x{content[error.start]:02x}"
+        return Fault(Origin(str(path), line), "", "", message)
 
 
-def items_of(path: Path, findings: Findings) -> Iterator[Item]:
-    """Yield every document of the file *path*; yield a List's items instead of the List."""
-    text = text_of(path)
+def items_in(path: Path, content: bytes, findings: Findings) -> Iterator[Item]:
+    """Yield every document in *content*, the bytes of the file *path*; a List's items, not the List."""
+    text = _text(path, content)
     if isinstance(text, Fault):
         findings.faults.append(text)
         return
     if path.suffix == ".json" and '"apiVersion"' not in text:
-        findings.notices.append(f"{path} is not read: it holds no Kubernetes document")
+        findings.notices.append(foreign_notice(path))
         return
     try:
         found = _json_documents(path, text)
@@ -88,6 +98,10 @@ def items_of(path: Path, findings: Findings) -> Iterator[Item]:
             yield from _flat(document, findings)
         else:
             yield document
+
+
+def foreign_notice(path: Path) -> str:
+    return f"{path} is not read: it holds no Kubernetes document"
 
 
 def _json_documents(path: Path, text: str) -> list[Item]:

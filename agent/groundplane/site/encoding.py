@@ -32,7 +32,7 @@ def workload_blocks(workloads: Iterable[Workload]) -> Iterator[Block]:
         by_node[workload.node].append(workload)
     for node in sorted(by_node):
         key = LineKey(Kind.WORKLOADS, "", node)
-        yield _block([_line(key, by_node[node])], key)
+        yield _block([encode_line(key, by_node[node])], key)
 
 
 def _sorted(values: Sequence[V]) -> list[V]:
@@ -52,14 +52,19 @@ def blocks_of(services: Iterable[Service]) -> Iterator[Block]:
 
 
 def _blocks(values: Iterable[tuple[LineKey, Service | Probe]]) -> Iterator[Block]:
+    return blocks_of_lines((key, encode_line(key, each)) for key, each in values)
+
+
+def blocks_of_lines(lines_by_key: Iterable[tuple[LineKey, bytes]]) -> Iterator[Block]:
+    """Yield the blocks of lines that are in the order of their keys, all of services or of probes."""
     first: LineKey | None = None
     lines: list[bytes] = []
-    for key, each in values:
+    for key, line in lines_by_key:
         if first and crc32(f"{key.text}\t".encode()) % _PER_BLOCK == 0:
             yield _block(lines, first)
             first, lines = None, []
         first = first or key
-        lines.append(_line(key, each))
+        lines.append(line)
     if first:
         yield _block(lines, first)
 
@@ -70,5 +75,6 @@ def _block(lines: Sequence[bytes], first: LineKey) -> Block:
     return Block(entry.encode(), first, len(lines), joined)
 
 
-def _line(key: LineKey, value: Service | Probe | list[Workload]) -> bytes:
+def encode_line(key: LineKey, value: Service | Probe | list[Workload]) -> bytes:
+    """Return the line of *key* with *value*."""
     return f"{key.text}\t".encode() + _encode(value) + b"\n"

@@ -20,13 +20,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice, pairwise
 from operator import attrgetter, lt
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from groundplane.errors import StateError, printable, shortened
 from groundplane.site.blocks import Block, Key, Kind, LineKey, digest_of
 from groundplane.site.compiled import FORMAT, Probe, Service, Site, Workload
+from groundplane.site.ends import Ends, common_ends
 from groundplane.site.faults import probe_faults, service_faults, site_faults, workloads_faults
 
 T = TypeVar("T")
@@ -86,7 +87,11 @@ class Snapshot:
         return _decoded(_probe, value) if value else None
 
     def every_service(self) -> Iterator[Service]:
-        return _every(_service, filter(_of_services, self.blocks))
+        return self.services_as(_service)
+
+    def services_as(self, decoder: "msgspec.json.Decoder[T]") -> Iterator[T]:
+        """Yield what *decoder* takes of each service."""
+        return _every(decoder, filter(_of_services, self.blocks))
 
     def every_probe(self) -> Iterator[Probe]:
         return _every(_probe, filter(_of_probes, self.blocks))
@@ -247,7 +252,7 @@ def _differences(
     return _by_key(gone - made), _by_key(made - gone)
 
 
-def _decode(encoded: bytes, old: Snapshot | None) -> "tuple[Snapshot, _Ends]":
+def _decode(encoded: bytes, old: Snapshot | None) -> tuple[Snapshot, Ends]:
     """Return the snapshot, and how many of its first and last blocks are those of *old*.
 
     It shares its head and blocks with *old* where they are equal.
@@ -259,7 +264,7 @@ def _decode(encoded: bytes, old: Snapshot | None) -> "tuple[Snapshot, _Ends]":
         head = _decoded(_site, encoded_head)
         _require(site_faults(head), "the site")
     old = old or Snapshot(head, ())
-    same = _common_ends(old.entries, entries)
+    same = common_ends(old.entries, entries)
     end = len(old.blocks) - same.end
     known = {each.entry: each for each in old.blocks[same.start : end]}
     blocks, sizes = [*old.blocks[: same.start]], [*old.sizes[: same.start]]
@@ -276,30 +281,6 @@ def _decode(encoded: bytes, old: Snapshot | None) -> "tuple[Snapshot, _Ends]":
     return Snapshot(head, blocks, encoded_head, entries, sizes), same
 
 
-class _Ends(NamedTuple):
-    """How many items at its start and at its end a sequence has in common with another."""
-
-    start: int
-    end: int
-
-
-def _common_ends(one: Sequence[bytes], other: Sequence[bytes]) -> _Ends:
-    start = _common_start(one, other)
-    return _Ends(start, _common_start(one[start:][::-1], other[start:][::-1]))
-
-
-def _common_start(one: Sequence[bytes], other: Sequence[bytes]) -> int:
-    """Return how many items at their start are equal: by halves, which C compares."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
 def _found(entry: bytes, encoded: bytes, start: int) -> Block:
     """Return the block of *encoded* that *entry* describes."""
     match = _ENTRY.fullmatch(entry)
@@ -311,7 +292,7 @@ def _found(entry: bytes, encoded: bytes, start: int) -> Block:
     return Block(entry, LineKey.parsed(match[1].decode()), int(match[2]), lines)
 
 
-def _verified(block: Block, known: Sequence[bytes] = ()) -> tuple[list[bytes], _Ends]:
+def _verified(block: Block, known: Sequence[bytes] = ()) -> tuple[list[bytes], Ends]:
     """Return the lines of *block*, and how many at its ends are those of the verified lines *known*.
 
     StateError if it does not match its entry, or its lines are not in the order of their keys.
@@ -320,7 +301,7 @@ def _verified(block: Block, known: Sequence[bytes] = ()) -> tuple[list[bytes], _
     if digest_of(block.lines).encode() != block.entry[-32:]:
         raise StateError(f"not a compiled site: what begins at {where} does not match its digest")
     lines = block.lines.splitlines()
-    same = _common_ends(known, lines)
+    same = common_ends(known, lines)
     changed = lines[max(0, same.start - 1) : len(lines) - max(0, same.end - 1)]
     begins = block.lines.startswith(where.encode() + b"\t")
     if len(lines) != block.length or not begins or not _in_order(changed):

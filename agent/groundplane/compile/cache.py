@@ -1,0 +1,118 @@
+"""A cache of what compiling a source came to, on disk: it saves time, and nothing else.
+
+Every entry has a code by a secret key that only this user has, over the program's version, the
+entry's name and its content. So an entry that is damaged, of another version, or was planted by who
+does not have the key, is no entry. An entry that cannot be written is not there.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import groundplane
+
+_CODE_BYTES: Final = 32
+_KEY_BYTES: Final = 32
+_MODE: Final = 0o600
+_RECORDS: Final = "records"
+
+
+class Cache:
+    """The cache of one source in *directory*; its `get` and `put` are those of `Records`."""
+
+    def __init__(self, directory: Path, key: bytes) -> None:
+        self._directory, self._key = directory, key
+
+    def get(self, name: str) -> bytes | None:
+        """Return the entry *name*; None if there is no such entry of ours."""
+        try:
+            with (self._directory / name).open("rb") as file:
+                code, content = file.read(_CODE_BYTES), file.read()
+        except OSError:
+            return None
+        return content if hmac.compare_digest(code, self._code(name, content)) else None
+
+    def put(self, name: str, content: bytes) -> None:
+        """Keep *content* as *name*, if there is room.
+
+        Another process may put the same entry: each writes a file of its own, and renames it.
+        """
+        path = self._directory / name
+        temporary = path.with_name(f".{secrets.token_hex(8)}")
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            with open(os.open(temporary, flags, _MODE), "wb") as file:
+                file.write(self._code(name, content))
+                file.write(content)
+            temporary.replace(path)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+    def keep_only(self, names: set[str]) -> None:
+        """Delete the entries that are not *names*."""
+        with suppress(OSError):
+            for path in self._directory.iterdir():
+                if path.name not in names:
+                    path.unlink(missing_ok=True)
+
+    def _code(self, name: str, content: bytes) -> bytes:
+        code = hmac.new(self._key, f"{build()} {name}\n".encode(), hashlib.sha256)
+        code.update(content)
+        return code.digest()
+
+
+@cache
+def build() -> str:
+    """Return what tells this program from any other version of it: its files' sizes and times."""
+    package = Path(groundplane.__file__).parent
+    found = sorted(
+        (str(path.relative_to(package)), path.stat().st_size, path.stat().st_mtime_ns)
+        for path in package.rglob("*.py")
+    )
+    return hashlib.sha256(repr((groundplane.__version__, found)).encode()).hexdigest()
+
+
+def open_cache(directory: Path, key_file: Path) -> Cache | None:
+    """Return the cache in *directory* with the key in *key_file*; both are made if they are missing.
+
+    None if that cannot be done, or others than this user and root may write there.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (_is_ours(directory) and _is_ours(key_file.parent)):
+            return None
+        key = _key(key_file)
+    except OSError:
+        return None
+    return Cache(directory, key) if key is not None else None
+
+
+def _key(file: Path) -> bytes | None:
+    with suppress(FileExistsError):
+        temporary = file.with_name(f".{secrets.token_hex(8)}")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        if not file.exists():
+            with open(os.open(temporary, flags, _MODE), "wb") as new:
+                new.write(secrets.token_bytes(_KEY_BYTES))
+            try:
+                os.link(temporary, file)
+            finally:
+                temporary.unlink()
+    found = file.lstat()
+    if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o077 or found.st_uid != os.geteuid():
+        return None
+    key = file.read_bytes()
+    return key if len(key) == _KEY_BYTES else None
+
+
+def _is_ours(directory: Path) -> bool:
+    found = directory.stat()
+    return found.st_uid in (0, os.geteuid()) and not found.st_mode & 0o022

@@ -1,0 +1,459 @@
+"""The compiled site after a change of its source, at the cost of what the change concerns. Pure.
+
+What a change concerns is made a small catalog, which the functions for a whole one check, allocate
+and resolve; then the last snapshot is edited. The global state, and how it is kept:
+
+| State | After a change of services, workloads or slices |
+|---|---|
+| names of objects, and of workloads' units | new ones are looked up in the records of all files |
+| addresses in the lock | the values of changed lines are looked up in the whole lock |
+| numbers of service ports | all are numbered again if a port came or went |
+| sizes of the kernel's maps | those of concerned services before are subtracted, those after added |
+| external addresses, node ports, aliases, affinity timeouts, host networks | whole compile |
+| Cluster, Node, Namespace, machines, tenants, Endpoints | whole compile |
+| a fault, or a lock that is not up to date | whole compile, which says what is wrong |
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import msgspec
+
+from groundplane.allocate import Allocations, allocate
+from groundplane.check import check, check_allocated, check_answers
+from groundplane.check.answers import FEW
+from groundplane.compile.lock_change import LockChange
+from groundplane.compile.port_ids import number_pools
+from groundplane.compile.resolve import compile_site
+from groundplane.compile.whole_needed import WholeNeeded
+from groundplane.documents import dns
+from groundplane.documents.catalog import Catalog, DocumentKey, Object, key_of
+from groundplane.documents.machine import Hypervisor, Image
+from groundplane.documents.service import SERVICE_LABEL, EndpointSlice, Namespace, Service
+from groundplane.documents.site import Cluster, Node, Workload
+from groundplane.errors import CatalogError, Origin
+from groundplane.load.record import Labels, Record, decode_object
+from groundplane.site import compiled
+from groundplane.site.blocks import Key
+from groundplane.site.compiled import Port, Sizes
+from groundplane.site.editing import edited
+from groundplane.site.map_sizes import sizes
+from groundplane.site.snapshot import Snapshot, decode
+
+Find = Callable[[str], Record]
+Changes = Mapping[DocumentKey, tuple[Object | None, Object | None]]  # before and after
+PoolKey = tuple[str, str, str, int]
+
+_LOCAL: Final = frozenset({"Service", "Workload", "EndpointSlice"})
+
+
+class Compiled(msgspec.Struct, frozen=True):
+    """What a source had when it was compiled, and what that came to.
+
+    *files* has the name of the record of each file, by its path below the source.
+    """
+
+    files: dict[str, str]
+    lock: bytes
+    snapshot: bytes
+
+
+def compile_change(last: Compiled, files: Mapping[str, str], lock: bytes, record: Find) -> bytes:
+    """Return the snapshot of the source that has *files* and *lock*, by editing that of *last*.
+
+    *record* returns a record by its name. WholeNeeded if the whole source must be compiled.
+    """
+    lines = LockChange(last.lock, lock)
+    changes = _changes(
+        [record(name) for path, name in last.files.items() if files.get(path) != name],
+        [record(name) for path, name in files.items() if last.files.get(path) != name],
+    )
+    keys = {*changes, *lines.objects()}
+    rest = _Rest(files.values(), record, {key.namespace for key in keys})
+    _require_local(changes, lines, rest)
+    concerned = _concerned(changes, keys, rest)
+    catalog = _catalog(concerned, keys, rest)
+    found = _compiled(catalog, lines)
+    return _edited(decode(last.snapshot), found, concerned, changes, keys)
+
+
+def _changes(gone: Iterable[Record], came: Iterable[Record]) -> Changes:
+    """Return the documents in which *gone* and *came*, the records of changed files, differ."""
+    before, after = _documents(gone), _documents(came)
+    changes: dict[DocumentKey, tuple[Object | None, Object | None]] = {}
+    for key in before.keys() | after.keys():
+        old, new = before.get(key), after.get(key)
+        if old != new:
+            changes[key] = _decoded(key, old), _decoded(key, new)
+    return changes
+
+
+def _documents(records: Iterable[Record]) -> dict[DocumentKey, bytes]:
+    found: dict[DocumentKey, bytes] = {}
+    for record in records:
+        for key, encoded in zip(record.document_keys(), record.documents, strict=True):
+            if key in found:
+                raise WholeNeeded(f"{key} is there twice")
+            found[key] = bytes(encoded)
+    return found
+
+
+def _decoded(key: DocumentKey, encoded: bytes | None) -> Object | None:
+    return None if encoded is None else decode_object(key.kind, msgspec.Raw(encoded))
+
+
+class _Entry(NamedTuple):
+    """An object in a record: where it is, and what it is matched by (`NamespaceIndex`)."""
+
+    record: Record
+    position: int
+    matched: Labels | str
+
+
+class _Rest:
+    """What the source has now: cluster-scoped objects, and what some namespaces have."""
+
+    def __init__(self, names: Iterable[str], record: Find, namespaces: set[str]) -> None:
+        self.cluster_scoped: list[Object] = []
+        self.every_namespace: set[str] = set()
+        self.services: dict[Key, _Entry] = {}
+        self.workloads: dict[Key, _Entry] = {}
+        self.slices: dict[Key, _Entry] = {}
+        self._names, self._record = [*names], record
+        for name in self._names:
+            each = record(name)
+            self.every_namespace |= each.namespaces.keys()
+            if each.cluster_scoped:
+                keys = each.document_keys()
+                self.cluster_scoped += (
+                    decode_object(keys[n].kind, each.documents[n]) for n in each.cluster_scoped
+                )
+            for namespace in namespaces & each.namespaces.keys():
+                self._add(namespace, each)
+
+    def _add(self, namespace: str, record: Record) -> None:
+        found = record.namespace(namespace)
+        if found.endpoints:
+            raise WholeNeeded(f"namespace {namespace} has Endpoints")
+        for listed, into in (
+            (found.services, self.services),
+            (found.workloads, self.workloads),
+            (found.slices, self.slices),
+        ):
+            for position, name, matched in listed:
+                if (namespace, name) in into:
+                    raise WholeNeeded(f"{namespace}/{name} is there twice")
+                into[namespace, name] = _Entry(record, position, matched)
+
+    def has_workload(self, key: Key) -> bool:
+        """Return whether any file has the workload *key*, of any namespace."""
+        if key in self.workloads:
+            return True
+        namespace, name = key
+        return namespace in self.every_namespace and any(
+            name == each
+            for record in map(self._record, self._names)
+            for _, each, _ in record.namespace(namespace).workloads
+        )
+
+
+def _object(kind: str, entry: _Entry) -> Object:
+    return decode_object(kind, entry.record.documents[entry.position])
+
+
+def _require_local(changes: Changes, lines: LockChange, rest: _Rest) -> None:
+    """Raise WholeNeeded if a change could concern others than those that it is compiled with."""
+    for key, (before, after) in changes.items():
+        if key.kind not in _LOCAL:
+            raise WholeNeeded(f"{key} has changed")
+        if _shared(before) != _shared(after):
+            raise WholeNeeded(f"{key} has changed in what it shares with others")
+        if after is None and key.kind != "EndpointSlice" and lines.holds(key):
+            raise WholeNeeded(f"the lock still has {key}")
+        if isinstance(after, Workload):
+            _require_own_unit(before, after, rest)
+    for key in lines.objects():
+        known = rest.services if key.kind == "Service" else rest.workloads
+        if lines.holds(key) and (key.namespace, key.name) not in known:
+            raise WholeNeeded(f"the lock has {key}, which is not there")
+    clusters = [each for each in rest.cluster_scoped if isinstance(each, Cluster)]
+    if len(clusters) != 1 or clusters[0].spec.tenants:
+        raise WholeNeeded("the site has tenants")
+    if not lines.values().isdisjoint(dns.wanted_addresses(clusters[0])):
+        raise WholeNeeded("the address of the site's DNS service has changed hands")
+
+
+def _shared(document: Object | None) -> object:
+    """Return what *document* has that concerns others than those it is matched with; None if nothing."""
+    if isinstance(document, Workload):
+        return document.spec.ports if document.spec.host_network else None
+    return _shared_of_service(document) if isinstance(document, Service) else None
+
+
+def _shared_of_service(service: Service) -> object:
+    spec = service.spec
+    is_plain = spec.type in ("ClusterIP", "ExternalName") and not spec.external_ips
+    # Its ports and addresses that are reached from outside, however they are chosen.
+    outside = None if is_plain else (spec, service.metadata.annotations)
+    found = (
+        spec.external_name if service.external else None,
+        outside,
+        0 if service.headless else service.affinity_seconds,
+        service.forwarding,
+    )
+    return None if found == (None, None, 0, "masquerading") else found
+
+
+def _require_own_unit(before: Object | None, after: Workload, rest: _Rest) -> None:
+    """Raise WholeNeeded if another workload may have the name of the unit of *after*."""
+    if isinstance(before, Workload) and before.spec.node == after.spec.node:
+        return
+    own = after.metadata.namespace, after.metadata.name
+    unit = "-".join(own)
+    for at, letter in enumerate(unit):
+        other = unit[:at], unit[at + 1 :]
+        if letter == "-" and other != own and rest.has_workload(other):
+            raise WholeNeeded(f"the unit {unit} may be that of two workloads")
+
+
+@dataclass(frozen=True)
+class _Concerned:
+    """The services that a change concerns, and the workloads that each of them selects."""
+
+    services: Mapping[Key, _Entry]
+    removed: frozenset[Key]
+    workloads: Mapping[Key, _Entry]
+
+
+def _concerned(changes: Changes, keys: Iterable[DocumentKey], rest: _Rest) -> _Concerned:
+    named = set[Key]()
+    labels: dict[str, list[Labels]] = defaultdict(list)  # of changed workloads, before and after
+    for key in keys:
+        name = key.namespace, key.name
+        versions = [each for each in changes.get(key, ()) if each is not None]
+        if key.kind == "Service":
+            named.add(name)
+        elif key.kind == "EndpointSlice":
+            named |= {(name[0], each.metadata.labels.get(SERVICE_LABEL, "")) for each in versions}
+        else:
+            labels[name[0]] += (each.metadata.labels for each in versions)
+            if name in rest.workloads:
+                labels[name[0]].append(_labels(rest.workloads[name]))
+    for name, entry in rest.services.items():
+        selector = _labels(entry).items()
+        if selector and any(selector <= each.items() for each in labels.get(name[0], ())):
+            named.add(name)
+    services = {name: rest.services[name] for name in named if name in rest.services}
+    return _Concerned(services, frozenset(named - services.keys()), _selected(services, rest))
+
+
+def _labels(entry: _Entry) -> Labels:
+    assert isinstance(entry.matched, dict)  # noqa: S101
+    return entry.matched
+
+
+def _selected(services: Mapping[Key, _Entry], rest: _Rest) -> dict[Key, _Entry]:
+    """Return the workloads that any of *services* selects."""
+    selectors: dict[tuple[str, str, str], list[Labels]] = defaultdict(list)  # by a pair of each
+    for (namespace, _), entry in services.items():
+        selector = _labels(entry)
+        if selector:
+            selectors[namespace, *next(iter(selector.items()))].append(selector)
+    return {
+        name: entry
+        for name, entry in rest.workloads.items()
+        if any(
+            selector.items() <= _labels(entry).items()
+            for pair in _labels(entry).items()
+            for selector in selectors.get((name[0], *pair), ())
+        )
+    }
+
+
+def _catalog(concerned: _Concerned, keys: Iterable[DocumentKey], rest: _Rest) -> Catalog:
+    """Return the catalog of what a change concerns, and of all cluster-scoped objects."""
+    workloads = dict(concerned.workloads)
+    slices = {
+        name: entry
+        for name, entry in rest.slices.items()
+        if (name[0], entry.matched) in concerned.services
+    }
+    for key in keys:
+        name = key.namespace, key.name
+        if key.kind == "Workload" and name in rest.workloads:
+            workloads[name] = rest.workloads[name]
+        elif key.kind == "EndpointSlice" and name in rest.slices:
+            slices[name] = rest.slices[name]
+    objects = [
+        *rest.cluster_scoped,
+        *(_object("Workload", entry) for entry in workloads.values()),
+        *(_object("Service", entry) for entry in concerned.services.values()),
+        *(_object("EndpointSlice", entry) for entry in slices.values()),
+    ]
+    (cluster,) = (each for each in objects if isinstance(each, Cluster))
+    return Catalog(
+        cluster=cluster,
+        nodes={each.name: each for each in objects if isinstance(each, Node)},
+        workloads={_name(each): each for each in objects if isinstance(each, Workload)},
+        services={_name(each): each for each in objects if isinstance(each, Service)},
+        slices={_name(each): each for each in objects if isinstance(each, EndpointSlice)},
+        namespaces={each.metadata.name: each for each in objects if isinstance(each, Namespace)},
+        hypervisors={each.metadata.name: each for each in objects if isinstance(each, Hypervisor)},
+        images={each.metadata.name: each for each in objects if isinstance(each, Image)},
+        origins={key_of(each): Origin("", 1) for each in objects},
+    )
+
+
+def _name(document: Object) -> Key:
+    return document.metadata.namespace, document.metadata.name
+
+
+def _compiled(catalog: Catalog, lines: LockChange) -> compiled.Site:
+    """Return *catalog* compiled; WholeNeeded for any fault, or a lock that is not up to date."""
+    if check(catalog):
+        raise WholeNeeded("a fault")
+    lock = lines.part(
+        [
+            *(DocumentKey("Service", *name) for name in catalog.services),
+            *(DocumentKey("Workload", *name) for name in catalog.workloads),
+        ]
+    )
+    try:
+        allocations: Allocations = allocate(catalog, lock)
+    except CatalogError:
+        raise WholeNeeded("an address that cannot be had") from None
+    if allocations.lock != lock:
+        raise WholeNeeded("the lock is not up to date")
+    site = compile_site(catalog, allocations)
+    faults = check_allocated(catalog, allocations.bridges, allocations.workloads)
+    if faults or [*check_answers(catalog, site)]:
+        raise WholeNeeded("a fault")
+    return site
+
+
+def _edited(
+    old: Snapshot,
+    site: compiled.Site,
+    concerned: _Concerned,
+    changes: Changes,
+    keys: Iterable[DocumentKey],
+) -> bytes:
+    """Return *old* edited with what *site* has of what is concerned."""
+    before = {
+        name: service
+        for name in (*concerned.services, *concerned.removed)
+        if (service := old.service(name)) is not None
+    }
+    after = {each.key: each for each in site.services if each.key in concerned.services}
+    if not all(each.cluster_ips or each.external_name for each in after.values()):
+        _require_few_headless(old, len(after))
+    head = msgspec.structs.replace(old.head, sizes=_sizes(old.head.sizes, before, after))
+    shared = {name: service.shared for name, service in before.items()}
+    services: dict[Key, compiled.Service | None] = dict.fromkeys(concerned.removed)
+    services |= {
+        name: msgspec.structs.replace(each, shared=shared.get(name, ()))
+        for name, each in _numbered(old, before, after).items()
+    }
+    workloads = {(key.namespace, key.name) for key in keys if key.kind == "Workload"}
+    nodes = {each.node for each in site.workloads if _own(each) in workloads}
+    nodes |= {
+        each.spec.node
+        for versions in changes.values()
+        for each in versions
+        if isinstance(each, Workload)
+    }
+    probes: dict[Key, compiled.Probe | None] = dict.fromkeys(workloads)
+    probes |= {each.key: each for each in site.probes if each.key in workloads}
+    by_node = _by_node(old, site, workloads, nodes)
+    return edited(old, head, by_node, probes, services)
+
+
+class _Ports(msgspec.Struct, frozen=True):
+    """What of a compiled service has to do with numbers of ports, and whether it is headless."""
+
+    namespace: str
+    name: str
+    cluster_ips: tuple[str, ...] = ()
+    ports: tuple[Port, ...] = ()
+    external_name: str = ""
+
+    def pools(self) -> Iterator[tuple[PoolKey, int]]:
+        if self.cluster_ips:
+            for port in self.ports:
+                yield (self.namespace, self.name, port.protocol, port.port), port.pool
+
+
+_PORTS: Final = msgspec.json.Decoder(_Ports)
+
+
+def _require_few_headless(old: Snapshot, more: int) -> None:
+    """Raise WholeNeeded if there are so many headless services that their answers must be measured."""
+    headless = sum(not (e.cluster_ips or e.external_name) for e in old.services_as(_PORTS))
+    if headless + more > FEW:
+        raise WholeNeeded("many services are headless")
+
+
+def _numbered(
+    old: Snapshot, before: Mapping[Key, compiled.Service], after: Mapping[Key, compiled.Service]
+) -> dict[Key, compiled.Service]:
+    """Return *after* with the numbers of its ports, and other services whose numbers changed."""
+    numbers = dict(_pools(before))
+    wanted = {key for key, _ in _pools(after).items()}
+    if wanted != numbers.keys():
+        known = {key: pool for each in old.services_as(_PORTS) for key, pool in each.pools()}
+        numbers = number_pools((known.keys() - numbers.keys()) | wanted)
+        moved = {key[:2] for key, pool in known.items() if numbers.get(key, pool) != pool}
+        others = {name: old.service(name) for name in moved - after.keys() - before.keys()}
+        after = {**{name: each for name, each in others.items() if each}, **after}
+    return {name: _with_numbers(each, numbers) for name, each in after.items()}
+
+
+def _pools(services: Mapping[Key, compiled.Service]) -> dict[PoolKey, int]:
+    return {
+        (*name, port.protocol, port.port): port.pool
+        for name, each in services.items()
+        if each.cluster_ips
+        for port in each.ports
+    }
+
+
+def _with_numbers(service: compiled.Service, numbers: Mapping[PoolKey, int]) -> compiled.Service:
+    if not service.cluster_ips:
+        return service
+    ports = tuple(
+        msgspec.structs.replace(port, pool=numbers[*service.key, port.protocol, port.port])
+        for port in service.ports
+    )
+    return msgspec.structs.replace(service, ports=ports)
+
+
+def _sizes(
+    known: Sizes, before: Mapping[Key, compiled.Service], after: Mapping[Key, compiled.Service]
+) -> Sizes:
+    gone, came = sizes(before.values()), sizes(after.values())
+    return Sizes(
+        **{
+            field: getattr(known, field) - getattr(gone, field) + getattr(came, field)
+            for field in Sizes.__struct_fields__
+        }
+    )
+
+
+def _by_node(
+    old: Snapshot, site: compiled.Site, changed: set[Key], nodes: set[str]
+) -> dict[str, list[compiled.Workload]]:
+    """Return all workloads of *nodes*, on which the workloads *changed* are or were."""
+    found = {
+        node: [each for each in old.node_workloads(node) if _own(each) not in changed]
+        for node in nodes
+    }
+    for each in site.workloads:
+        if _own(each) in changed:
+            found[each.node].append(each)
+    return {node: sorted(workloads, key=_own) for node, workloads in found.items()}
+
+
+def _own(workload: compiled.Workload) -> Key:
+    return workload.namespace, workload.name

@@ -1,0 +1,217 @@
+"""The record of a file: what it holds, in a form that is read at once, as long as its bytes stay.
+
+Only files without errors have records. A record is found by the digest of what it depends on: the
+bytes of the file, how its name ends, and the limits of a reader.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from groundplane.documents.catalog import CLUSTER_SCOPED, DocumentKey, Object, PodTemplate, key_of
+from groundplane.documents.service import SERVICE_LABEL, EndpointSlice, Service
+from groundplane.documents.site import Workload
+from groundplane.errors import Fault, Origin
+from groundplane.load.documents import Findings, content_of, foreign_notice
+from groundplane.load.kinds import KINDS
+from groundplane.load.objects import Placed, objects_in
+
+Labels = dict[str, str]
+
+
+class NamespaceIndex(msgspec.Struct, frozen=True, array_like=True):
+    """The objects of one namespace in a file: the place in *documents*, the name, and what matches.
+
+    That is a service's selector, a workload's labels, and the service of a slice.
+    """
+
+    services: tuple[tuple[int, str, Labels], ...] = ()
+    workloads: tuple[tuple[int, str, Labels], ...] = ()
+    slices: tuple[tuple[int, str, str], ...] = ()
+    endpoints: tuple[tuple[int, str], ...] = ()
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True):
+    """What a file holds. Its parts stay encoded until they are needed.
+
+    *alias_bytes* is what its aliases add to its size.
+    """
+
+    keys: msgspec.Raw  # tuple[DocumentKey, ...]
+    places: msgspec.Raw  # tuple[tuple[int, str], ...]: the line and the path in a List
+    documents: tuple[msgspec.Raw, ...]
+    namespaces: dict[str, msgspec.Raw]  # NamespaceIndex
+    cluster_scoped: tuple[int, ...]  # positions in *documents*
+    skipped: dict[str, int]
+    pod_templates: tuple[PodTemplate, ...]
+    alias_bytes: int
+    is_foreign: bool  # it holds no document for us, and a notice says so
+
+    def document_keys(self) -> tuple[DocumentKey, ...]:
+        return _KEYS.decode(self.keys)
+
+    def namespace(self, name: str) -> NamespaceIndex:
+        found = self.namespaces.get(name)
+        return _INDEX.decode(found) if found is not None else _NOTHING
+
+    def objects(self, file: str) -> Iterator[Placed]:
+        """Yield the objects with their places in *file*."""
+        places = _PLACES.decode(self.places)
+        for key, (line, within), encoded in zip(
+            self.document_keys(), places, self.documents, strict=True
+        ):
+            yield decode_object(key.kind, encoded), Origin(file, line, within)
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_RECORD: Final = msgspec.msgpack.Decoder(Record)
+_KEYS: Final = msgspec.msgpack.Decoder(tuple[DocumentKey, ...])
+_PLACES: Final = msgspec.msgpack.Decoder(tuple[tuple[int, str], ...])
+_INDEX: Final = msgspec.msgpack.Decoder(NamespaceIndex)
+_OBJECTS: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {
+    kind: msgspec.msgpack.Decoder(type_) for (_, kind), type_ in KINDS.items()
+}
+_NOTHING: Final = NamespaceIndex()
+
+
+def decode_object(kind: str, encoded: msgspec.Raw) -> Object:
+    """Return the object of *kind* that a record has as *encoded*."""
+    found: Object = _OBJECTS[kind].decode(encoded)
+    return found
+
+
+def decode_record(encoded: bytes) -> Record | None:
+    """Return the record in *encoded*; None if it is none."""
+    try:
+        return _RECORD.decode(encoded)
+    except (msgspec.DecodeError, ValueError):
+        return None
+
+
+def encode_record(placed: Sequence[Placed], findings: Findings, alias_bytes: int) -> bytes | None:
+    """Return the record of a file that has *placed* and *findings*; None if it can have none.
+
+    A file with errors has none, and neither has one with a number of more than 64 bits.
+    """
+    if findings.faults:
+        return None
+    found = [document for document, _ in placed]
+    record = Record(
+        keys=_raw([tuple(key_of(each)) for each in found]),
+        places=_raw([(origin.line, origin.within) for _, origin in placed]),
+        documents=(),
+        namespaces=_namespaces(found),
+        cluster_scoped=tuple(n for n, each in enumerate(found) if each.kind in CLUSTER_SCOPED),
+        skipped=dict(findings.skipped),
+        pod_templates=tuple(findings.pod_templates),
+        alias_bytes=alias_bytes,
+        is_foreign=bool(findings.notices),
+    )
+    try:
+        documents = tuple(map(_raw, found))
+        return _ENCODER.encode(msgspec.structs.replace(record, documents=documents))
+    except (OverflowError, TypeError, ValueError):
+        return None
+
+
+def _raw(value: object) -> msgspec.Raw:
+    return msgspec.Raw(_ENCODER.encode(value))
+
+
+def _namespaces(objects: Sequence[Object]) -> dict[str, msgspec.Raw]:
+    found: dict[str, tuple[list[Any], list[Any], list[Any], list[Any]]] = {}
+    for position, each in enumerate(objects):
+        if each.kind in CLUSTER_SCOPED:
+            continue
+        meta = each.metadata
+        lists = found.setdefault(meta.namespace, ([], [], [], []))
+        if isinstance(each, Service):
+            lists[0].append((position, meta.name, each.spec.selector))
+        elif isinstance(each, Workload):
+            lists[1].append((position, meta.name, meta.labels))
+        elif isinstance(each, EndpointSlice):
+            lists[2].append((position, meta.name, meta.labels.get(SERVICE_LABEL, "")))
+        else:
+            lists[3].append((position, meta.name))
+    return {name: _raw(lists) for name, lists in found.items()}
+
+
+class Records(Protocol):
+    """Keeps records by their names. It may forget them at any time."""
+
+    def get(self, name: str) -> bytes | None:
+        """Return the record *name* as it was put, or None."""
+
+    def put(self, name: str, record: bytes) -> None:
+        """Keep *record* as *name*, if there is room."""
+
+
+class RecordReader:
+    """Reads files by their records; a `ReadFile`.
+
+    *names* has the name of the record of each file, "" of one that has none.
+    """
+
+    def __init__(self, records: Records) -> None:
+        self.names: dict[Path, str] = {}
+        self._records = records
+
+    def __call__(self, path: Path, findings: Findings) -> Iterator[Placed]:
+        content = content_of(path)
+        if isinstance(content, Fault):
+            findings.faults.append(content)
+            return
+        self.names[path] = name = record_name(path, content, findings.room.values)
+        kept = self._records.get(name)
+        record = decode_record(kept) if kept is not None else None
+        if record is not None and record.alias_bytes <= findings.room.left:
+            _take(record, path, findings)
+            yield from record.objects(str(path))
+            return
+        own = Findings(room=findings.room, work=findings.work)
+        before = findings.room.left
+        placed = list(objects_in(path, content, own))
+        encoded = encode_record(placed, own, before - findings.room.left)
+        if encoded is not None:
+            self._records.put(name, encoded)
+        else:
+            self.names[path] = ""
+        _add(own, findings)
+        yield from placed
+
+
+def read_record(path: Path, content: bytes) -> bytes | None:
+    """Return the record of the file *path* with the bytes *content*; None if it can have none."""
+    findings = Findings()
+    before = findings.room.left
+    placed = list(objects_in(path, content, findings))
+    return encode_record(placed, findings, before - findings.room.left)
+
+
+def record_name(path: Path, content: bytes, most_values: int) -> str:
+    """Return the name of the record of the file *path*, which has the bytes *content*.
+
+    *most_values* is how many values the reader takes in one document.
+    """
+    digest = hashlib.sha256(f"{path.suffix} {most_values}\n".encode())
+    digest.update(content)
+    return digest.hexdigest()
+
+
+def _take(record: Record, path: Path, findings: Findings) -> None:
+    if record.is_foreign:
+        findings.notices.append(foreign_notice(path))
+    findings.room.left -= record.alias_bytes
+    findings.skipped.update(record.skipped)
+    findings.pod_templates += record.pod_templates
+
+
+def _add(own: Findings, findings: Findings) -> None:
+    findings.faults += own.faults
+    findings.notices += own.notices
+    findings.skipped.update(own.skipped)
+    findings.pod_templates += own.pod_templates
+    findings.cut |= own.cut

@@ -1,0 +1,50 @@
+"""An edited snapshot has the bytes of the changed site's own."""
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from groundplane.site.blocks import Key
+from groundplane.site.compiled import Probe, Service, Site, Workload
+from groundplane.site.editing import edited
+from groundplane.site.encoding import encode
+from groundplane.site.snapshot import decode
+from tests.project.test_update import probe, service
+from tests.site.test_snapshot import EMPTY
+
+NUMBERS = range(300)
+SOME = st.sets(st.integers(0, 299), max_size=12)
+
+
+def workload(number: int, version: int) -> Workload:
+    address = f"10.244.{version}.{number % 250}"
+    return Workload("default", f"w{number:03}", f"n{number % 4}", (address,))
+
+
+def site(numbers: set[int], changed: set[int]) -> Site:
+    """Return a site of objects *numbers*, those of *changed* in another version."""
+    return msgspec.structs.replace(
+        EMPTY,
+        services=tuple(
+            service(number, ["w1", "w2"] if number in changed else ["w1"]) for number in numbers
+        ),
+        probes=tuple(probe(f"w{number:03}", 2 if number in changed else 1) for number in numbers),
+        workloads=tuple(workload(number, number in changed) for number in sorted(numbers)),
+    )
+
+
+@given(st.sampled_from([set(), {7}, {*NUMBERS}]), SOME, SOME, SOME, st.booleans())
+def test_an_edited_snapshot_is_that_of_the_changed_site(
+    at_first: set[int], added: set[int], removed: set[int], changed: set[int], all_go: bool
+) -> None:
+    """Also where the first line of a block goes, and where nothing is left."""
+    removed = {*NUMBERS} if all_go else removed
+    before, after = site(at_first, set()), site((at_first | added) - removed, changed)
+    differing = added | removed | changed
+    services: dict[Key, Service | None] = {service(n, []).key: None for n in differing}
+    services |= {each.key: each for each in after.services if each.key in services}
+    probes: dict[Key, Probe | None] = {probe(f"w{n:03}", 1).key: None for n in differing}
+    probes |= {each.key: each for each in after.probes if each.key in probes}
+    nodes = {f"n{number % 4}" for number in differing}
+    workloads = {node: [each for each in after.workloads if each.node == node] for node in nodes}
+    assert encode(after) == edited(decode(encode(before)), after, workloads, probes, services)
