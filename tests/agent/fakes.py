@@ -85,7 +85,7 @@ class Place:
         asyncio.run(live())
 
 
-async def compile_here(source: Path, _shown: str = "") -> bytes:
+async def compile_here(source: Path, *_: object) -> bytes:
     try:
         return encode(compile_source(source))
     except GroundplaneError as error:

@@ -182,7 +182,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Return the sources that are compiled from now on, as they come."""
     compiled: list[Path] = []
 
-    async def compile_and_count(source: Path, shown: str = "") -> bytes:
+    async def compile_and_count(source: Path, shown: str = "", *_: object) -> bytes:
         compiled.append(source)
         return await compile_here(source, shown)
 

@@ -12,7 +12,7 @@ import pytest
 
 from groundplane import __version__
 from groundplane.cli import _COMMANDS
-from groundplane.load import directory
+from groundplane.load import objects
 from tests.catalogs import write
 from tests.cli.run import FILES, Command, Done
 
@@ -214,7 +214,7 @@ def test_whoever_reads_a_catalog_is_limited_as_the_agents_compiler_is(
         pytest.fail("it is not limited")
 
     write(source, FILES)
-    monkeypatch.setattr(directory, "items_of", spend)
+    monkeypatch.setattr(objects, "items_in", spend)
     done = groundplane(*command)
     why = "error: over 120 s of CPU time are needed, while reading site/site.yaml\n"
     assert (1, "", why) == done

@@ -115,7 +115,7 @@ def _run(agent: Living, steps: Steps, names: Bind | None) -> None:
     asyncio.run(live())
 
 
-async def _compiled(source: Path, _shown: str = "") -> bytes:
+async def _compiled(source: Path, *_: object) -> bytes:
     try:
         return encode(compile_source(source))
     except GroundplaneError as error:

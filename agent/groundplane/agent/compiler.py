@@ -12,17 +12,26 @@ from groundplane.processes.own_command import own_command
 from groundplane.processes.streams import TooLong, all_of, end, first_of
 
 WALL_S: Final = 180
+CACHE_DIRECTORY: Final = "compiled"
+CACHE_KEY: Final = "compiled.key"
 SITE_BYTES: Final = 256 << 20  # of a compiled site: the limit of an https source, too
 _ERROR_BYTES: Final = 4 * MAX_TEXT  # UTF-8 has up to four bytes a character
 
 
-async def compile_in_child(source: Path, shown: str = "") -> bytes:
+async def compile_in_child(
+    source: Path, shown: str = "", state_directory: Path | None = None
+) -> bytes:
     """Return the compiled site of *source*, encoded; SourceError lists all errors.
 
-    Its text names the directory *shown*, if given.
+    Its text names the directory *shown*, if given. The child keeps in *state_directory* what the
+    source came to, so that the next one compiles only what has changed.
     """
+    cache: list[str] = []
+    if state_directory is not None:
+        cache += ["--cache", str(state_directory / CACHE_DIRECTORY)]
+        cache += ["--cache-key", str(state_directory / CACHE_KEY)]
     child = await asyncio.create_subprocess_exec(
-        *own_command("compile", str(source)),
+        *own_command("compile", *cache, str(source)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -161,7 +161,7 @@ class SourceWatcher:
     async def _compile(self, content: Content) -> bytes:
         """Return the compiled catalog; SourceError names its files as the source does."""
         assert content.directory is not None  # noqa: S101
-        return await compile_in_child(content.directory, content.shown)
+        return await compile_in_child(content.directory, content.shown, self._state_directory)
 
     async def _save(self) -> None:
         """Save the site in use for the next start; retried until it succeeds."""

@@ -16,7 +16,6 @@ and resolve; then the last snapshot is edited. The global state, and how it is k
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import msgspec
@@ -34,7 +33,7 @@ from groundplane.documents.machine import Hypervisor, Image
 from groundplane.documents.service import SERVICE_LABEL, EndpointSlice, Namespace, Service
 from groundplane.documents.site import Cluster, Node, Workload
 from groundplane.errors import CatalogError, Origin
-from groundplane.load.record import Labels, Record, decode_object
+from groundplane.load.record import Labels, NamespaceIndex, Record, decode_object
 from groundplane.site import compiled
 from groundplane.site.blocks import Key
 from groundplane.site.compiled import Port, Sizes
@@ -105,11 +104,15 @@ def _decoded(key: DocumentKey, encoded: bytes | None) -> Object | None:
 
 
 class _Entry(NamedTuple):
-    """An object in a record: where it is, and what it is matched by (`NamespaceIndex`)."""
+    """An object in a record; *matched* is the selector of a service, or the service of a slice."""
 
+    kind: str
     record: Record
     position: int
-    matched: Labels | str
+    matched: Labels | str = ""
+
+    def object(self) -> Object:
+        return decode_object(self.kind, self.record.documents[self.position])
 
 
 class _Rest:
@@ -119,48 +122,59 @@ class _Rest:
         self.cluster_scoped: list[Object] = []
         self.every_namespace: set[str] = set()
         self.services: dict[Key, _Entry] = {}
-        self.workloads: dict[Key, _Entry] = {}
         self.slices: dict[Key, _Entry] = {}
+        self._indexes: dict[str, list[tuple[Record, NamespaceIndex]]] = defaultdict(list)
         self._names, self._record = [*names], record
         for name in self._names:
             each = record(name)
             self.every_namespace |= each.namespaces.keys()
             if each.cluster_scoped:
-                keys = each.document_keys()
+                kinds = [key.kind for key in each.document_keys()]
                 self.cluster_scoped += (
-                    decode_object(keys[n].kind, each.documents[n]) for n in each.cluster_scoped
+                    _Entry(kinds[n], each, n).object() for n in each.cluster_scoped
                 )
             for namespace in namespaces & each.namespaces.keys():
                 self._add(namespace, each)
+        for namespace, found in self._indexes.items():
+            workloads = [name for _, index in found for name in index.workloads]
+            if len({*workloads}) < len(workloads):
+                raise WholeNeeded(f"namespace {namespace} has a workload twice")
 
     def _add(self, namespace: str, record: Record) -> None:
         found = record.namespace(namespace)
         if found.endpoints:
             raise WholeNeeded(f"namespace {namespace} has Endpoints")
-        for listed, into in (
-            (found.services, self.services),
-            (found.workloads, self.workloads),
-            (found.slices, self.slices),
+        self._indexes[namespace].append((record, found))
+        for kind, listed, into in (
+            ("Service", found.services, self.services),
+            ("EndpointSlice", found.slices, self.slices),
         ):
             for position, name, matched in listed:
                 if (namespace, name) in into:
                     raise WholeNeeded(f"{namespace}/{name} is there twice")
-                into[namespace, name] = _Entry(record, position, matched)
+                into[namespace, name] = _Entry(kind, record, position, matched)
+
+    def workload(self, key: Key) -> _Entry | None:
+        for record, index in self._indexes[key[0]]:
+            if (position := index.workload(key[1])) is not None:
+                return _Entry("Workload", record, position)
+        return None
+
+    def selected(self, namespace: str, selector: Labels) -> list[_Entry]:
+        """Return the workloads of *namespace* that have every pair of *selector*."""
+        return [
+            _Entry("Workload", record, position)
+            for record, index in self._indexes[namespace]
+            for position in index.matching(selector)
+        ]
 
     def has_workload(self, key: Key) -> bool:
-        """Return whether any file has the workload *key*, of any namespace."""
-        if key in self.workloads:
-            return True
+        """Return whether any file has the workload *key*, whatever its namespace is."""
         namespace, name = key
         return namespace in self.every_namespace and any(
-            name == each
+            record.namespace(namespace).workload(name) is not None
             for record in map(self._record, self._names)
-            for _, each, _ in record.namespace(namespace).workloads
         )
-
-
-def _object(kind: str, entry: _Entry) -> Object:
-    return decode_object(kind, entry.record.documents[entry.position])
 
 
 def _require_local(changes: Changes, lines: LockChange, rest: _Rest) -> None:
@@ -175,8 +189,9 @@ def _require_local(changes: Changes, lines: LockChange, rest: _Rest) -> None:
         if isinstance(after, Workload):
             _require_own_unit(before, after, rest)
     for key in lines.objects():
-        known = rest.services if key.kind == "Service" else rest.workloads
-        if lines.holds(key) and (key.namespace, key.name) not in known:
+        name = key.namespace, key.name
+        is_there = name in rest.services if key.kind == "Service" else rest.workload(name)
+        if lines.holds(key) and not is_there:
             raise WholeNeeded(f"the lock has {key}, which is not there")
     clusters = [each for each in rest.cluster_scoped if isinstance(each, Cluster)]
     if len(clusters) != 1 or clusters[0].spec.tenants:
@@ -218,16 +233,8 @@ def _require_own_unit(before: Object | None, after: Workload, rest: _Rest) -> No
             raise WholeNeeded(f"the unit {unit} may be that of two workloads")
 
 
-@dataclass(frozen=True)
-class _Concerned:
-    """The services that a change concerns, and the workloads that each of them selects."""
-
-    services: Mapping[Key, _Entry]
-    removed: frozenset[Key]
-    workloads: Mapping[Key, _Entry]
-
-
-def _concerned(changes: Changes, keys: Iterable[DocumentKey], rest: _Rest) -> _Concerned:
+def _concerned(changes: Changes, keys: Iterable[DocumentKey], rest: _Rest) -> set[Key]:
+    """Return the services that may be others by a change of *keys*, also such as are gone."""
     named = set[Key]()
     labels: dict[str, list[Labels]] = defaultdict(list)  # of changed workloads, before and after
     for key in keys:
@@ -238,60 +245,39 @@ def _concerned(changes: Changes, keys: Iterable[DocumentKey], rest: _Rest) -> _C
         elif key.kind == "EndpointSlice":
             named |= {(name[0], each.metadata.labels.get(SERVICE_LABEL, "")) for each in versions}
         else:
+            entry = None if versions else rest.workload(name)
+            versions += [entry.object()] if entry else []
             labels[name[0]] += (each.metadata.labels for each in versions)
-            if name in rest.workloads:
-                labels[name[0]].append(_labels(rest.workloads[name]))
     for name, entry in rest.services.items():
-        selector = _labels(entry).items()
+        selector = _selector(entry).items()
         if selector and any(selector <= each.items() for each in labels.get(name[0], ())):
             named.add(name)
-    services = {name: rest.services[name] for name in named if name in rest.services}
-    return _Concerned(services, frozenset(named - services.keys()), _selected(services, rest))
+    return named
 
 
-def _labels(entry: _Entry) -> Labels:
+def _selector(entry: _Entry) -> Labels:
     assert isinstance(entry.matched, dict)  # noqa: S101
     return entry.matched
 
 
-def _selected(services: Mapping[Key, _Entry], rest: _Rest) -> dict[Key, _Entry]:
-    """Return the workloads that any of *services* selects."""
-    selectors: dict[tuple[str, str, str], list[Labels]] = defaultdict(list)  # by a pair of each
-    for (namespace, _), entry in services.items():
-        selector = _labels(entry)
-        if selector:
-            selectors[namespace, *next(iter(selector.items()))].append(selector)
-    return {
-        name: entry
-        for name, entry in rest.workloads.items()
-        if any(
-            selector.items() <= _labels(entry).items()
-            for pair in _labels(entry).items()
-            for selector in selectors.get((name[0], *pair), ())
-        )
-    }
-
-
-def _catalog(concerned: _Concerned, keys: Iterable[DocumentKey], rest: _Rest) -> Catalog:
+def _catalog(concerned: set[Key], keys: Iterable[DocumentKey], rest: _Rest) -> Catalog:
     """Return the catalog of what a change concerns, and of all cluster-scoped objects."""
-    workloads = dict(concerned.workloads)
-    slices = {
-        name: entry
-        for name, entry in rest.slices.items()
-        if (name[0], entry.matched) in concerned.services
-    }
+    services = {name: rest.services[name] for name in concerned if name in rest.services}
+    entries = [*services.values()]
+    entries += (
+        entry
+        for (namespace, _), service in services.items()
+        for entry in rest.selected(namespace, _selector(service))
+    )
+    entries += (each for name, each in rest.slices.items() if (name[0], each.matched) in services)
     for key in keys:
         name = key.namespace, key.name
-        if key.kind == "Workload" and name in rest.workloads:
-            workloads[name] = rest.workloads[name]
+        if key.kind == "Workload" and (found := rest.workload(name)):
+            entries.append(found)
         elif key.kind == "EndpointSlice" and name in rest.slices:
-            slices[name] = rest.slices[name]
-    objects = [
-        *rest.cluster_scoped,
-        *(_object("Workload", entry) for entry in workloads.values()),
-        *(_object("Service", entry) for entry in concerned.services.values()),
-        *(_object("EndpointSlice", entry) for entry in slices.values()),
-    ]
+            entries.append(rest.slices[name])
+    once = {(id(each.record), each.position): each for each in entries}
+    objects = [*rest.cluster_scoped, *(each.object() for each in once.values())]
     (cluster,) = (each for each in objects if isinstance(each, Cluster))
     return Catalog(
         cluster=cluster,
@@ -336,22 +322,18 @@ def _compiled(catalog: Catalog, lines: LockChange) -> compiled.Site:
 def _edited(
     old: Snapshot,
     site: compiled.Site,
-    concerned: _Concerned,
+    concerned: set[Key],
     changes: Changes,
     keys: Iterable[DocumentKey],
 ) -> bytes:
     """Return *old* edited with what *site* has of what is concerned."""
-    before = {
-        name: service
-        for name in (*concerned.services, *concerned.removed)
-        if (service := old.service(name)) is not None
-    }
-    after = {each.key: each for each in site.services if each.key in concerned.services}
+    before = {name: service for name in concerned if (service := old.service(name)) is not None}
+    after = {each.key: each for each in site.services if each.key in concerned}
     if not all(each.cluster_ips or each.external_name for each in after.values()):
         _require_few_headless(old, len(after))
     head = msgspec.structs.replace(old.head, sizes=_sizes(old.head.sizes, before, after))
     shared = {name: service.shared for name, service in before.items()}
-    services: dict[Key, compiled.Service | None] = dict.fromkeys(concerned.removed)
+    services: dict[Key, compiled.Service | None] = dict.fromkeys(concerned)
     services |= {
         name: msgspec.structs.replace(each, shared=shared.get(name, ()))
         for name, each in _numbered(old, before, after).items()

@@ -5,6 +5,7 @@ bytes of the file, how its name ends, and the limits of a reader.
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -12,6 +13,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from groundplane.documents.catalog import CLUSTER_SCOPED, DocumentKey, Object, PodTemplate, key_of
+from groundplane.documents.endpoints import Endpoints
 from groundplane.documents.service import SERVICE_LABEL, EndpointSlice, Service
 from groundplane.documents.site import Workload
 from groundplane.errors import Fault, Origin
@@ -23,15 +25,36 @@ Labels = dict[str, str]
 
 
 class NamespaceIndex(msgspec.Struct, frozen=True, array_like=True):
-    """The objects of one namespace in a file: the place in *documents*, the name, and what matches.
+    """The objects of one namespace in a file, each with its position among the file's documents.
 
-    That is a service's selector, a workload's labels, and the service of a slice.
+    *services* has the name and the selector of each, *slices* the name and the service. A site has
+    ten times as many workloads, so these are in columns: their positions, their names, and which
+    of them have a label (`pair`).
     """
 
     services: tuple[tuple[int, str, Labels], ...] = ()
-    workloads: tuple[tuple[int, str, Labels], ...] = ()
     slices: tuple[tuple[int, str, str], ...] = ()
-    endpoints: tuple[tuple[int, str], ...] = ()
+    endpoints: tuple[int, ...] = ()
+    positions: tuple[int, ...] = ()
+    workloads: tuple[str, ...] = ()
+    labels: dict[str, tuple[int, ...]] = {}
+
+    def matching(self, selector: Labels) -> list[int]:
+        """Return the positions of the workloads that have every pair; none for no pair."""
+        having = [self.labels.get(pair(*each), ()) for each in selector.items()]
+        found = set(having[0]).intersection(*having[1:]) if having else ()
+        return [self.positions[number] for number in found]
+
+    def workload(self, name: str) -> int | None:
+        """Return the position of the workload *name*; None if the file has none."""
+        try:
+            return self.positions[self.workloads.index(name)]
+        except ValueError:
+            return None
+
+
+def pair(key: str, value: str) -> str:
+    return f"{key}\n{value}"
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
@@ -122,21 +145,35 @@ def _raw(value: object) -> msgspec.Raw:
 
 
 def _namespaces(objects: Sequence[Object]) -> dict[str, msgspec.Raw]:
-    found: dict[str, tuple[list[Any], list[Any], list[Any], list[Any]]] = {}
+    by_namespace: dict[str, list[tuple[int, Object]]] = defaultdict(list)
     for position, each in enumerate(objects):
-        if each.kind in CLUSTER_SCOPED:
-            continue
-        meta = each.metadata
-        lists = found.setdefault(meta.namespace, ([], [], [], []))
-        if isinstance(each, Service):
-            lists[0].append((position, meta.name, each.spec.selector))
-        elif isinstance(each, Workload):
-            lists[1].append((position, meta.name, meta.labels))
-        elif isinstance(each, EndpointSlice):
-            lists[2].append((position, meta.name, meta.labels.get(SERVICE_LABEL, "")))
-        else:
-            lists[3].append((position, meta.name))
-    return {name: _raw(lists) for name, lists in found.items()}
+        if each.kind not in CLUSTER_SCOPED:
+            by_namespace[each.metadata.namespace].append((position, each))
+    return {name: _raw(_index(found)) for name, found in by_namespace.items()}
+
+
+def _index(objects: Sequence[tuple[int, Object]]) -> NamespaceIndex:
+    workloads = [(n, each.metadata) for n, each in objects if isinstance(each, Workload)]
+    labels: dict[str, list[int]] = defaultdict(list)
+    for number, (_, meta) in enumerate(workloads):
+        for each in meta.labels.items():
+            labels[pair(*each)].append(number)
+    return NamespaceIndex(
+        services=tuple(
+            (n, each.metadata.name, each.spec.selector)
+            for n, each in objects
+            if isinstance(each, Service)
+        ),
+        slices=tuple(
+            (n, each.metadata.name, each.metadata.labels.get(SERVICE_LABEL, ""))
+            for n, each in objects
+            if isinstance(each, EndpointSlice)
+        ),
+        endpoints=tuple(n for n, each in objects if isinstance(each, Endpoints)),
+        positions=tuple(n for n, _ in workloads),
+        workloads=tuple(meta.name for _, meta in workloads),
+        labels={name: tuple(numbers) for name, numbers in labels.items()},
+    )
 
 
 class Records(Protocol):

@@ -59,10 +59,17 @@ class Cache:
         export(work).rename(kept)
         kept.touch()
         repository(work).rename(self.path / _REPOSITORY)
-        exports = [each for each in self.path.iterdir() if _EXPORT.fullmatch(each.name)]
-        for old in sorted(exports, key=lambda each: each.stat().st_mtime_ns)[:-_EXPORTS]:
+        for old in self._exports()[:-_EXPORTS]:
             shutil.rmtree(old, ignore_errors=True)
         return kept
+
+    def _exports(self) -> list[Path]:
+        """Return the exports, the newest one last."""
+        found = [each for each in self.path.iterdir() if _EXPORT.fullmatch(each.name)]
+        return sorted(found, key=lambda each: each.stat().st_mtime_ns)
+
+    def newest_export(self) -> Path | None:
+        return next(iter(self._exports()[-1:]), None)
 
     def end(self, work: Path) -> None:
         """Delete the rest of the update."""

@@ -4,6 +4,7 @@ Only files that the loader reads are written, as they are: no filter, attribute 
 repository has a say in it.
 """
 
+import hashlib
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -36,8 +37,12 @@ class File(NamedTuple):
         return self.path.rpartition("/")[2]
 
 
-def export_tree(git: Git, repository: Path, tree: str, into: Path) -> None:
+def export_tree(
+    git: Git, repository: Path, tree: str, into: Path, before: Path | None = None
+) -> None:
     """Write the catalog of *tree* into the new directory *into*.
+
+    A file that the export *before* has with the same bytes is linked: nobody writes into an export.
 
     Raises Unfit when there is none, it is too large or has links, SourceError when the repository is
     broken, OSError when it cannot be written.
@@ -50,8 +55,31 @@ def export_tree(git: Git, repository: Path, tree: str, into: Path) -> None:
             f"{git.name}: no YAML file; an empty source is an error, not a site without services"
         )
     into.mkdir()
-    for file, content in _contents(git, repository, files, into.parent):
+    left = [file for file in files if not _is_linked(file, before, into)] if before else files
+    for file, content in _contents(git, repository, left, into.parent):
         _write(into / file.path, content)
+
+
+def _is_linked(file: File, before: Path, into: Path) -> bool:
+    """Link *file* from the export *before*, if its bytes there are those that git names."""
+    known, path = before / file.path, into / file.path
+    try:
+        if not known.is_file() or known.is_symlink() or known.stat().st_size != file.size:
+            return False
+        if _identity(known.read_bytes(), len(file.identity)) != file.identity:
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.hardlink_to(known)
+    except OSError:
+        return False
+    return True
+
+
+def _identity(content: bytes, digits: int) -> bytes:
+    """Return git's name of the blob *content*: a SHA-1 has 40 digits, a SHA-256 64 (gitformat)."""
+    hashed = b"blob %d\0" % len(content) + content
+    digest = hashlib.sha1(hashed) if digits == 40 else hashlib.sha256(hashed)  # noqa: S324
+    return digest.hexdigest().encode()
 
 
 def _entries_of(git: Git, repository: Path, tree: str) -> list[File]:

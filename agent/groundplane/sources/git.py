@@ -157,7 +157,8 @@ class GitSource:
                 f"--git-dir={fetched}", "fetch", *options, *where, within=self._waits.fetch
             )
             commit, tree = await self._found(git, fetched)
-            await asyncio.to_thread(export_tree, git, fetched, tree, export(work))
+            before = self._cache.newest_export()
+            await asyncio.to_thread(export_tree, git, fetched, tree, export(work), before)
             directory = await asyncio.to_thread(self._cache.keep, work, tree)
         finally:
             await asyncio.to_thread(self._cache.end, work)
