@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from groundplane.allocate import LOCK_NAME, format_lock
 from groundplane.compile import port_ids
-from groundplane.compile.cache import Cache, open_cache
+from groundplane.compile.cache import CompileCache, open_cache
 from groundplane.compile.cached import compile_encoded
 from groundplane.compile.pipeline import allocate_source, compile_source, read_catalog
 from groundplane.compile.port_ids import POOLS
@@ -254,7 +254,7 @@ EDITS = st.lists(
 )
 
 
-def ours(directory: Path) -> Cache:
+def ours(directory: Path) -> CompileCache:
     opened = open_cache(directory / "cache", directory / "state" / "key")
     assert opened is not None
     return opened

@@ -23,7 +23,7 @@ _MODE: Final = 0o600
 _RECORDS: Final = "records"
 
 
-class Cache:
+class CompileCache:
     """The cache of one source in *directory*; its `get` and `put` are those of `Records`."""
 
     def __init__(self, directory: Path, key: bytes) -> None:
@@ -79,7 +79,7 @@ def build() -> str:
     return hashlib.sha256(repr((groundplane.__version__, found)).encode()).hexdigest()
 
 
-def open_cache(directory: Path, key_file: Path) -> Cache | None:
+def open_cache(directory: Path, key_file: Path) -> CompileCache | None:
     """Return the cache in *directory* with the key in *key_file*; both are made if they are missing.
 
     None if that cannot be done, or others than this user and root may write there.
@@ -92,7 +92,7 @@ def open_cache(directory: Path, key_file: Path) -> Cache | None:
         key = _key(key_file)
     except OSError:
         return None
-    return Cache(directory, key) if key is not None else None
+    return CompileCache(directory, key) if key is not None else None
 
 
 def _key(file: Path) -> bytes | None:

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from groundplane.compile.cache import Cache
+from groundplane.compile.cache import CompileCache
 from groundplane.compile.change import Compiled, compile_change
 from groundplane.compile.pipeline import compile_locked, compile_source, read_catalog, read_lock
 from groundplane.compile.whole_needed import WholeNeeded
@@ -14,7 +14,7 @@ from groundplane.errors import Fault
 from groundplane.load.cost import room_in
 from groundplane.load.documents import content_of
 from groundplane.load.record import (
-    Record,
+    FileRecord,
     RecordReader,
     decode_record,
     read_record,
@@ -28,7 +28,7 @@ _LAST: Final = "last"
 _DECODER: Final = msgspec.msgpack.Decoder(Compiled)
 
 
-def compile_encoded(source: Path, cache: Cache | None) -> bytes:
+def compile_encoded(source: Path, cache: CompileCache | None) -> bytes:
     """Return the snapshot of *source*: the same bytes, whatever *cache* has.
 
     Raises what `compile_source` does.
@@ -44,12 +44,12 @@ def compile_encoded(source: Path, cache: Cache | None) -> bytes:
     return found.snapshot
 
 
-def _last(cache: Cache) -> Compiled | None:
+def _last(cache: CompileCache) -> Compiled | None:
     kept = cache.get(_LAST)
     return _DECODER.decode(kept) if kept is not None else None
 
 
-def _whole(source: Path, cache: Cache) -> Compiled:
+def _whole(source: Path, cache: CompileCache) -> Compiled:
     reader = RecordReader(cache)
     catalog = read_catalog(source, reader)
     lock = read_lock(source)
@@ -59,13 +59,13 @@ def _whole(source: Path, cache: Cache) -> Compiled:
     return Compiled(files, lock, encode(site))
 
 
-def _from_last(source: Path, cache: Cache, last: Compiled) -> Compiled | None:
+def _from_last(source: Path, cache: CompileCache, last: Compiled) -> Compiled | None:
     """Return what *source* comes to by way of *last*; None if it must be compiled as a whole."""
     tree = tree_of(source)
     require_size(source, tree)
     if tree.faults:
         return None
-    known, new = {*last.files.values()}, dict[str, Record]()
+    known, new = {*last.files.values()}, dict[str, FileRecord]()
     files: dict[str, str] = {}
     most_values = room_in(memory_limit()).values
     for path in tree.read:
@@ -90,7 +90,7 @@ def _from_last(source: Path, cache: Cache, last: Compiled) -> Compiled | None:
         return None
 
 
-def _new_record(path: Path, content: bytes, name: str, cache: Cache) -> Record | None:
+def _new_record(path: Path, content: bytes, name: str, cache: CompileCache) -> FileRecord | None:
     encoded = cache.get(name)
     if encoded is None:
         encoded = read_record(path, content)
@@ -100,8 +100,8 @@ def _new_record(path: Path, content: bytes, name: str, cache: Cache) -> Record |
     return decode_record(encoded)
 
 
-def _finder(cache: Cache, new: Mapping[str, Record]) -> Callable[[str], Record]:
-    def find(name: str) -> Record:
+def _finder(cache: CompileCache, new: Mapping[str, FileRecord]) -> Callable[[str], FileRecord]:
+    def find(name: str) -> FileRecord:
         if name in new:
             return new[name]
         encoded = cache.get(name)

@@ -33,7 +33,7 @@ from groundplane.documents.machine import Hypervisor, Image
 from groundplane.documents.service import SERVICE_LABEL, EndpointSlice, Namespace, Service
 from groundplane.documents.site import Cluster, Node, Workload
 from groundplane.errors import CatalogError, Origin
-from groundplane.load.record import Labels, NamespaceIndex, Record, decode_object
+from groundplane.load.record import FileRecord, Labels, NamespaceIndex, decode_object
 from groundplane.site import compiled
 from groundplane.site.blocks import Key
 from groundplane.site.compiled import Port, Sizes
@@ -41,8 +41,8 @@ from groundplane.site.editing import edited
 from groundplane.site.map_sizes import sizes
 from groundplane.site.snapshot import Snapshot, decode
 
-Find = Callable[[str], Record]
-Changes = Mapping[DocumentKey, tuple[Object | None, Object | None]]  # before and after
+Find = Callable[[str], FileRecord]
+ObjectChanges = Mapping[DocumentKey, tuple[Object | None, Object | None]]  # before and after
 PoolKey = tuple[str, str, str, int]
 
 _LOCAL: Final = frozenset({"Service", "Workload", "EndpointSlice"})
@@ -78,7 +78,7 @@ def compile_change(last: Compiled, files: Mapping[str, str], lock: bytes, record
     return _edited(decode(last.snapshot), found, concerned, changes, keys)
 
 
-def _changes(gone: Iterable[Record], came: Iterable[Record]) -> Changes:
+def _changes(gone: Iterable[FileRecord], came: Iterable[FileRecord]) -> ObjectChanges:
     """Return the documents in which *gone* and *came*, the records of changed files, differ."""
     before, after = _documents(gone), _documents(came)
     changes: dict[DocumentKey, tuple[Object | None, Object | None]] = {}
@@ -89,7 +89,7 @@ def _changes(gone: Iterable[Record], came: Iterable[Record]) -> Changes:
     return changes
 
 
-def _documents(records: Iterable[Record]) -> dict[DocumentKey, bytes]:
+def _documents(records: Iterable[FileRecord]) -> dict[DocumentKey, bytes]:
     found: dict[DocumentKey, bytes] = {}
     for record in records:
         for key, encoded in zip(record.document_keys(), record.documents, strict=True):
@@ -107,7 +107,7 @@ class _Entry(NamedTuple):
     """An object in a record; *matched* is the selector of a service, or the service of a slice."""
 
     kind: str
-    record: Record
+    record: FileRecord
     position: int
     matched: Labels | str = ""
 
@@ -123,7 +123,7 @@ class _Rest:
         self.every_namespace: set[str] = set()
         self.services: dict[Key, _Entry] = {}
         self.slices: dict[Key, _Entry] = {}
-        self._indexes: dict[str, list[tuple[Record, NamespaceIndex]]] = defaultdict(list)
+        self._indexes: dict[str, list[tuple[FileRecord, NamespaceIndex]]] = defaultdict(list)
         self._names, self._record = [*names], record
         for name in self._names:
             each = record(name)
@@ -140,7 +140,7 @@ class _Rest:
             if len({*workloads}) < len(workloads):
                 raise WholeNeeded(f"namespace {namespace} has a workload twice")
 
-    def _add(self, namespace: str, record: Record) -> None:
+    def _add(self, namespace: str, record: FileRecord) -> None:
         found = record.namespace(namespace)
         if found.endpoints:
             raise WholeNeeded(f"namespace {namespace} has Endpoints")
@@ -177,7 +177,7 @@ class _Rest:
         )
 
 
-def _require_local(changes: Changes, lines: LockChange, rest: _Rest) -> None:
+def _require_local(changes: ObjectChanges, lines: LockChange, rest: _Rest) -> None:
     """Raise WholeNeeded if a change could concern others than those that it is compiled with."""
     for key, (before, after) in changes.items():
         if key.kind not in _LOCAL:
@@ -233,7 +233,7 @@ def _require_own_unit(before: Object | None, after: Workload, rest: _Rest) -> No
             raise WholeNeeded(f"the unit {unit} may be that of two workloads")
 
 
-def _concerned(changes: Changes, keys: Iterable[DocumentKey], rest: _Rest) -> set[Key]:
+def _concerned(changes: ObjectChanges, keys: Iterable[DocumentKey], rest: _Rest) -> set[Key]:
     """Return the services that may be others by a change of *keys*, also such as are gone."""
     named = set[Key]()
     labels: dict[str, list[Labels]] = defaultdict(list)  # of changed workloads, before and after
@@ -323,7 +323,7 @@ def _edited(
     old: Snapshot,
     site: compiled.Site,
     concerned: set[Key],
-    changes: Changes,
+    changes: ObjectChanges,
     keys: Iterable[DocumentKey],
 ) -> bytes:
     """Return *old* edited with what *site* has of what is concerned."""

@@ -57,7 +57,7 @@ def pair(key: str, value: str) -> str:
     return f"{key}\n{value}"
 
 
-class Record(msgspec.Struct, frozen=True, array_like=True):
+class FileRecord(msgspec.Struct, frozen=True, array_like=True):
     """What a file holds. Its parts stay encoded until they are needed.
 
     *alias_bytes* is what its aliases add to its size.
@@ -90,7 +90,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_RECORD: Final = msgspec.msgpack.Decoder(Record)
+_RECORD: Final = msgspec.msgpack.Decoder(FileRecord)
 _KEYS: Final = msgspec.msgpack.Decoder(tuple[DocumentKey, ...])
 _PLACES: Final = msgspec.msgpack.Decoder(tuple[tuple[int, str], ...])
 _INDEX: Final = msgspec.msgpack.Decoder(NamespaceIndex)
@@ -106,7 +106,7 @@ def decode_object(kind: str, encoded: msgspec.Raw) -> Object:
     return found
 
 
-def decode_record(encoded: bytes) -> Record | None:
+def decode_record(encoded: bytes) -> FileRecord | None:
     """Return the record in *encoded*; None if it is none."""
     try:
         return _RECORD.decode(encoded)
@@ -122,7 +122,7 @@ def encode_record(placed: Sequence[Placed], findings: Findings, alias_bytes: int
     if findings.faults:
         return None
     found = [document for document, _ in placed]
-    record = Record(
+    record = FileRecord(
         keys=_raw([tuple(key_of(each)) for each in found]),
         places=_raw([(origin.line, origin.within) for _, origin in placed]),
         documents=(),
@@ -238,7 +238,7 @@ def record_name(path: Path, content: bytes, most_values: int) -> str:
     return digest.hexdigest()
 
 
-def _take(record: Record, path: Path, findings: Findings) -> None:
+def _take(record: FileRecord, path: Path, findings: Findings) -> None:
     if record.is_foreign:
         findings.notices.append(foreign_notice(path))
     findings.room.left -= record.alias_bytes
