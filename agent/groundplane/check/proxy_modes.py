@@ -61,11 +61,5 @@ def _differences(
 
 
 def _weights(catalog: Catalog, service: Service) -> set[int]:
-    selector, namespace = service.spec.selector, service.metadata.namespace
-    return {
-        workload.spec.weight
-        for workload in catalog.workloads.values()
-        if workload.metadata.namespace == namespace
-        and selector
-        and selector.items() <= workload.metadata.labels.items()
-    }
+    selected = catalog.labels.matching(service.metadata.namespace, service.spec.selector)
+    return {workload.spec.weight for workload in selected}

@@ -26,7 +26,7 @@ _LOOK: Final = 20  # cost of comparing with one workload, in pairs of characters
 
 def warnings(catalog: Catalog) -> Iterator[Fault]:
     """Yield a warning for each setting in *catalog* that is allowed but rarely intended."""
-    index, work = LabelIndex(catalog.workloads.values()), Work()
+    index, work = catalog.labels, Work()
     sliced = {
         (each.metadata.namespace, each.metadata.labels.get(SERVICE_LABEL))
         for each in catalog.slices.values()

@@ -14,7 +14,6 @@ from groundplane.check.service_types import check_type
 from groundplane.documents import dns
 from groundplane.documents.catalog import Catalog, DocumentKey, key_of
 from groundplane.documents.families import FamilyError, families_of
-from groundplane.documents.selector import LabelIndex
 from groundplane.documents.service import Service, ServicePort
 from groundplane.errors import Fault
 from groundplane.hint import Work
@@ -24,7 +23,7 @@ from groundplane.net.ports import port_range
 
 def check_services(catalog: Catalog) -> Iterator[Fault]:
     """Yield the errors of every Service."""
-    index, slices = LabelIndex(catalog.workloads.values()), slices_by_service(catalog)
+    index, slices = catalog.labels, slices_by_service(catalog)
     node_ports, work = _node_ports(catalog), Work()
     for service in catalog.services.values():
         key = key_of(service)

@@ -8,7 +8,6 @@ from groundplane.check.metadata import check_metadata
 from groundplane.documents.annotations import OTHER_PROXY
 from groundplane.documents.catalog import Catalog, key_of
 from groundplane.documents.path import join
-from groundplane.documents.selector import LabelIndex
 from groundplane.documents.service import (
     KUBERNETES,
     MANAGED_LABEL,
@@ -35,13 +34,11 @@ def used_slices(catalog: Catalog) -> Iterator[EndpointSlice]:
 
     Those are used only for a service that selects no workload.
     """
-    index: LabelIndex | None = None
     for each in catalog.slices.values():
         if each.metadata.labels.get(MANAGED_LABEL) == KUBERNETES:
-            index = index or LabelIndex(catalog.workloads.values())
             namespace, name = each.metadata.namespace, each.metadata.labels.get(SERVICE_LABEL, "")
             of = catalog.services.get((namespace, name))
-            if of is None or index.matching(namespace, of.spec.selector):
+            if of is None or catalog.labels.matching(namespace, of.spec.selector):
                 continue
         yield each
 

@@ -6,6 +6,7 @@ import click
 
 from groundplane.allocate import LOCK_NAME, format_lock
 from groundplane.cli.arguments import bounded, source_argument
+from groundplane.cli.source_cache import reader_of
 from groundplane.compile.pipeline import allocate_source, read_catalog
 from groundplane.errors import CatalogError
 
@@ -25,7 +26,7 @@ def allocate(source: Path, *, only_check: bool) -> int:
     from groundplane.atomic import write_atomically
 
     try:
-        allocations, lock = allocate_source(source, read_catalog(source))
+        allocations, lock = allocate_source(source, read_catalog(source, reader_of(source)))
     except CatalogError as error:
         unchanged = "" if only_check else "; nothing was changed"
         click.echo(f"{error}\nerror: {error.count}{unchanged}", err=True)

@@ -1,7 +1,6 @@
 """`groundplane check`."""
 
-from collections.abc import Iterator, Sequence, Sized
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,11 +9,14 @@ import click
 from groundplane.allocate import require_current
 from groundplane.check import answer_warnings, unowned_endpoints, warnings
 from groundplane.cli.arguments import bounded, source_argument
+from groundplane.cli.checked import Checked
+from groundplane.cli.source_cache import cache_of, keep_check, kept_check
 from groundplane.compile.pipeline import allocate_source, compile_catalog, read_catalog
 from groundplane.documents import dns
 from groundplane.documents.catalog import Catalog
 from groundplane.errors import CatalogError, LockOutdated
-from groundplane.load import IGNORE_FILE, place
+from groundplane.load import IGNORE_FILE, ReadFile, fingerprint_of, place, read_file
+from groundplane.load.record import RecordReader
 from groundplane.site import compiled
 
 _SHOWN: Final = 10  # files that are ignored
@@ -33,8 +35,11 @@ def check(source: Path, *, strict: bool, allow_skipped: bool) -> int:
     Nothing is changed. Exit status 0 when it can be applied, 1 when it has a fault. Files that
     .groundplaneignore names are not read: its patterns are those of gitignore(5).
     """
-    found = examine(source)
-    if found is None:
+    found = checked(source)
+    for line in found.lines:
+        click.echo(line)
+    if found.faults:
+        click.echo(f"{source}: {found.faults}", err=True)
         return 1
     refused = found.refused(allow_skipped=allow_skipped) if strict else ""
     verdict = f"not accepted with --strict: {refused}" if refused else "good"
@@ -42,43 +47,29 @@ def check(source: Path, *, strict: bool, allow_skipped: bool) -> int:
     return 1 if refused else 0
 
 
-@dataclass(frozen=True)
-class Examined:
-    """A catalog without a fault: its compiled *site*, and whether its lock is up to date."""
-
-    catalog: Catalog
-    site: compiled.Site
-    warned: int  # how many warnings it has
-    lock_outdated: str  # why the lock is not up to date, "" where it is
-
-    @property
-    def counts(self) -> str:
-        found = self.catalog
-        counted = (found.nodes, "node"), (found.services, "service"), (found.workloads, "workload")
-        return ", ".join(_counted(things, name) for things, name in counted)
-
-    def refused(self, *, allow_skipped: bool) -> str:
-        """Return what --strict does not accept, "" for nothing."""
-        found = []
-        if self.warned:
-            found.append(_counted(range(self.warned), "warning"))
-        if self.catalog.notices:
-            found.append("files that are not read")
-        if self.catalog.skipped and not allow_skipped:
-            found.append("skipped documents (--allow-skipped accepts these)")
-        return ", ".join(found)
+def checked(source: Path) -> Checked:
+    """Return what is wrong with the catalog in *source*; from the cache, if nothing has changed."""
+    cache = cache_of(source)
+    if cache is None:
+        return examine(source)[0]
+    before = fingerprint_of(source)
+    kept = kept_check(cache, source, before)
+    if kept is not None:
+        return kept
+    reader = RecordReader(cache)
+    found, _ = examine(source, reader)
+    keep_check(cache, source, before, reader.names.values(), found)
+    return found
 
 
-def examine(source: Path) -> Examined | None:
-    """Print everything that is wrong with the catalog in *source*; return None if it has a fault."""
+def examine(source: Path, read: ReadFile = read_file) -> tuple[Checked, compiled.Site | None]:
+    """Return what is wrong with the catalog in *source*, and its site if it has no fault."""
     try:
-        catalog = read_catalog(source)
+        catalog = read_catalog(source, read)
         allocations, lock = allocate_source(source, catalog)
         site = compile_catalog(catalog, allocations)
     except CatalogError as error:
-        click.echo(str(error))
-        click.echo(f"{source}: {error.count}", err=True)
-        return None
+        return Checked(tuple(str(error).splitlines()), faults=error.count), None
     found, more = place(
         [
             *warnings(catalog),
@@ -86,24 +77,40 @@ def examine(source: Path) -> Examined | None:
             *answer_warnings(catalog, site),
         ]
     )
-    for warning in found:
-        click.echo(str(warning).replace(": ", ": warning: ", 1))
+    lines = [str(warning).replace(": ", ": warning: ", 1) for warning in found]
     if more:
-        click.echo(f"{source}: and {more} more warnings")
-    for text in sorted({*dns.wanted_addresses(catalog.cluster)} - {*allocations.dns}):
-        click.echo(
-            f"{source}: note: {text}, which the site's DNS service would have, is a service's: "
-            "name another in spec.dns.clusterIPs of the Cluster, or [] for none"
-        )
-    for notice in (*catalog.notices, *catalog.skipped, *_ignored(catalog.ignored)):
-        click.echo(f"{source}: note: {notice}")
+        lines.append(f"{source}: and {more} more warnings")
+    lines += (
+        f"{source}: note: {text}, which the site's DNS service would have, is a service's: "
+        "name another in spec.dns.clusterIPs of the Cluster, or [] for none"
+        for text in sorted({*dns.wanted_addresses(catalog.cluster)} - {*allocations.dns})
+    )
+    notices = (*catalog.notices, *catalog.skipped, *_ignored(catalog.ignored))
+    lines += [f"{source}: note: {notice}" for notice in notices]
     outdated = ""
     try:
         require_current(allocations, lock)
     except LockOutdated as error:
         outdated = str(error)
-        click.echo(f"{source}: note: {error}")
-    return Examined(catalog, site, len(found) + more, outdated)
+        lines.append(f"{source}: note: {error}")
+    done = Checked(
+        tuple(lines),
+        counts=_counts(catalog),
+        warned=len(found) + more,
+        lock_outdated=outdated,
+        has_notices=bool(catalog.notices),
+        has_skipped=bool(catalog.skipped),
+    )
+    return done, site
+
+
+def _counts(catalog: Catalog) -> str:
+    counted = (
+        (catalog.nodes, "node"),
+        (catalog.services, "service"),
+        (catalog.workloads, "workload"),
+    )
+    return ", ".join(_counted(len(things), name) for things, name in counted)
 
 
 def _ignored(paths: Sequence[str]) -> Iterator[str]:
@@ -113,5 +120,5 @@ def _ignored(paths: Sequence[str]) -> Iterator[str]:
         yield f"{IGNORE_FILE} hides {', '.join(paths[:_SHOWN])}{more}"
 
 
-def _counted(things: Sized, name: str) -> str:
-    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
+def _counted(number: int, name: str) -> str:
+    return f"{number} {name}{'' if number == 1 else 's'}"

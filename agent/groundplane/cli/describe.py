@@ -51,6 +51,7 @@ def describe(
         name = live_name(arguments, health)
         return _describe_live((namespace, name or ""), output, state_directory, runtime_directory)
     from groundplane.cli.services import service_document
+    from groundplane.cli.source_cache import reader_of
     from groundplane.cli.tables import endpoint_documents, service_verdicts
     from groundplane.compile.pipeline import preview_source
     from groundplane.hint import did_you_mean
@@ -58,7 +59,7 @@ def describe(
     name, source = name_and_source(arguments)
     if name is None:
         raise click.UsageError("a service's NAME is needed")
-    catalog, site, notice = preview_source(source)
+    catalog, site, notice = preview_source(source, reader_of(source))
     if notice:
         note(notice)
     service = next((each for each in site.services if each.key == (namespace, name)), None)
@@ -142,13 +143,12 @@ def _endpoints(
     catalog: "Catalog", service: "compiled.Service", found: "Sequence[EndpointStatus]"
 ) -> Iterator[str]:
     from groundplane.check.selectors import nearest_labels
-    from groundplane.documents.selector import LabelIndex
 
     document = catalog.services[service.key]
     hint = ""
     if not found:
         selects = bool(document.spec.selector)
-        index = LabelIndex(catalog.workloads.values())
+        index = catalog.labels
         near = nearest_labels(catalog, document, index) if selects else ""
         hint = near if selects else "; it has no selector and no slice"
     yield from _endpoint_lines(service, found, hint)

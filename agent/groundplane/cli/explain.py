@@ -4,7 +4,6 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from groundplane.documents.catalog import Catalog
-from groundplane.documents.selector import LabelIndex
 from groundplane.documents.service import KEEP_LAST
 from groundplane.project.select_endpoints import NOWHERE, Failing, select_endpoints
 from groundplane.site.compiled import Endpoint, Service
@@ -27,7 +26,7 @@ def verdicts(catalog: Catalog, service: Service, failing: Failing) -> list[Endpo
     found = endpoint_verdicts(service, failing, draining)
     present = {verdict.workload for verdict in found}
     document = catalog.services[service.key]
-    labels = LabelIndex(catalog.workloads.values())
+    labels = catalog.labels
     for workload in labels.matching(service.namespace, document.spec.selector):
         if workload.metadata.name not in present:
             name, reason = workload.metadata.name, "its state is off"

@@ -94,10 +94,11 @@ def _print(listed: "Sequence[Row]", *, namespaces: bool, wide: bool) -> None:
 
 
 def _rows(plural: str, source: Path, health: Path | None) -> "list[Row]":
+    from groundplane.cli.source_cache import reader_of
     from groundplane.cli.tables import rows
     from groundplane.compile.pipeline import preview_source
 
-    catalog, site, notice = preview_source(source)
+    catalog, site, notice = preview_source(source, reader_of(source))
     if notice:
         note(notice)
     return rows(plural, catalog, site, failing_workloads(health))

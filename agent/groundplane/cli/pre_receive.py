@@ -58,15 +58,18 @@ def _refused(scratch: Path, old: str, new: str, path: str, options: list[str]) -
     repository = Path(os.environ.get("GIT_DIR", ".")).absolute()
     export_commit(repository, new, path, scratch / "new")
     with chdir(scratch / "new"):  # so that messages name files as the repository does
-        found = examine(Path())
-    if found is None:
+        found, site = examine(Path())
+    for line in found.lines:
+        click.echo(line)
+    if site is None:
+        click.echo(f".: {found.faults}", err=True)
         return f"error: nodes would refuse {new[:12]}"
     if found.lock_outdated:
         return f"error: {found.lock_outdated}, and commit what it writes"
     strict = found.refused(allow_skipped=ACCEPT_SKIPPED in options)
     if strict and ACCEPT_WARNINGS not in options:
         return f"error: {strict}; git push -o {ACCEPT_WARNINGS} accepts it all"
-    return _held_back(repository, old, path, scratch / "old", found.site) if old else ""
+    return _held_back(repository, old, path, scratch / "old", site) if old else ""
 
 
 def _held_back(repository: Path, commit: str, path: str, into: Path, site: Site) -> str:

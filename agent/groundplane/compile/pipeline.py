@@ -92,12 +92,12 @@ def compile_catalog(catalog: Catalog, allocations: Allocations) -> compiled.Site
     return site
 
 
-def preview_source(source: Path) -> tuple[Catalog, compiled.Site, str]:
+def preview_source(source: Path, read: ReadFile = read_file) -> tuple[Catalog, compiled.Site, str]:
     """Return the catalog and the site after allocation, and a notice if allocation is pending.
 
-    The catalog also contains the cluster's own DNS service.
+    *read* reads the files. The catalog also contains the cluster's own DNS service.
     """
-    catalog = read_catalog(source)
+    catalog = read_catalog(source, read)
     allocations, lock = allocate_source(source, catalog)
     notice = ""
     try:

@@ -115,7 +115,7 @@ def _services(
     if allocations.dns:
         keys += [(*dns.NAME, protocol, dns.PORT) for _, protocol in dns.PORTS]
     pools = number_pools(keys)
-    index = LabelIndex(catalog.workloads.values())
+    index = catalog.labels
     compile_one = partial(_service, catalog, allocations, pools, index, addresses)
     made = [
         compile_one(name, service, slices.get(name, ()))

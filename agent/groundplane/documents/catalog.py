@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from groundplane.documents.endpoints import Endpoints, Mirror
 from groundplane.documents.machine import Hypervisor, Image
+from groundplane.documents.selector import LabelIndex
 from groundplane.documents.service import EndpointSlice, Namespace, Service
 from groundplane.documents.site import Cluster, Node, Workload
 from groundplane.errors import Fault, Origin
@@ -73,6 +75,11 @@ class Catalog:
     ignored: tuple[str, ...] = ()
     pod_templates: tuple[PodTemplate, ...] = ()
     source: str = ""
+
+    @cached_property
+    def labels(self) -> LabelIndex:
+        """The index of all workloads by their labels."""
+        return LabelIndex(self.workloads.values())
 
     def fault(self, key: DocumentKey, path: str, message: str) -> Fault:
         """Return an error of the object *key*, located at its document."""
