@@ -139,9 +139,16 @@ class ObjectsRefused(KernelRefused):
 
     def __init__(self, reasons: Mapping[Any, str]) -> None:
         self.reasons: dict[Hashable, str] = dict(reasons)
-        texts = list(dict.fromkeys(self.reasons.values()))
+        super().__init__(self.located({}))
+
+    def located(self, places: Mapping[str, str]) -> str:
+        """Return the text of the error with the *places* of objects by their names."""
+        texts = dict.fromkeys(
+            f"{reason} ({places[key]})" if isinstance(key, str) and key in places else reason
+            for key, reason in self.reasons.items()
+        )
         more = f"; and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
-        super().__init__("; ".join(texts[:_SHOWN]) + more)
+        return "; ".join([*texts][:_SHOWN]) + more
 
 
 _SHOWN: Final = 5  # reasons in one message

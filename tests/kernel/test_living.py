@@ -134,8 +134,12 @@ def test_what_happens_is_told_with_its_reason(agent: Living) -> None:
         "SourceAccepted": "Source: can be used again",
         "ServiceChanged": "Service/default/web: 10.244.2.10:8080 left",
     } == told | {"SourceRefused": told["SourceRefused"].rsplit(": ", 1)[0]}
-    lines = agent.groundplane("events", "Service/default/web").stdout.splitlines()
-    assert [True] == ["Service/default/web: 10.244.2.10:8080 left" in line for line in lines]
+    places = {event["about"]: event.get("place", "") for event in agent.events()}
+    assert {"Service/default/web", "Workload/default/b"} == {
+        about for about, place in places.items() if place.startswith("site.yaml:")
+    } - {"Service/default/api"}
+    (line,) = agent.groundplane("events", "Service/default/web").stdout.splitlines()
+    assert f"Service/default/web: 10.244.2.10:8080 left ({places['Service/default/web']})" in line
     once = agent.groundplane("top", "--once").stdout
     assert "ServiceChanged" in once
     assert "nftables:   as declared since " in once

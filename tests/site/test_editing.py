@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.site.blocks import Key
-from groundplane.site.compiled import Probe, Service, Site, Workload
+from groundplane.site.compiled import FilePlaces, Probe, Service, Site, Workload
 from groundplane.site.editing import edited
 from groundplane.site.encoding import encode
 from groundplane.site.snapshot import decode
@@ -21,6 +21,12 @@ def workload(number: int, version: int) -> Workload:
     return Workload("default", f"w{number:03}", f"n{number % 4}", (address,))
 
 
+def places(file: int, numbers: set[int], changed: set[int]) -> FilePlaces:
+    of = sorted(number for number in numbers if number % 5 == file)
+    objects = (f"Workload/default/w{n:03} {n + 1 + (n in changed)}" for n in of)
+    return FilePlaces(f"folder/a file {file}.yaml", tuple(objects))
+
+
 def site(numbers: set[int], changed: set[int]) -> Site:
     """Return a site of objects *numbers*, those of *changed* in another version."""
     return msgspec.structs.replace(
@@ -30,6 +36,7 @@ def site(numbers: set[int], changed: set[int]) -> Site:
         ),
         probes=tuple(probe(f"w{number:03}", 2 if number in changed else 1) for number in numbers),
         workloads=tuple(workload(number, number in changed) for number in sorted(numbers)),
+        places=tuple(places(number % 5, numbers, changed) for number in range(5)),
     )
 
 
@@ -47,4 +54,7 @@ def test_an_edited_snapshot_is_that_of_the_changed_site(
     probes |= {each.key: each for each in after.probes if each.key in probes}
     nodes = {f"n{number % 4}" for number in differing}
     workloads = {node: [each for each in after.workloads if each.node == node] for node in nodes}
-    assert encode(after) == edited(decode(encode(before)), after, workloads, probes, services)
+    files = {each.path: each for each in after.places}
+    assert encode(after) == edited(
+        decode(encode(before)), after, workloads, probes, services, files
+    )

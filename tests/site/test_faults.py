@@ -87,7 +87,9 @@ def as_builtins(site: Site) -> Any:
 
 
 def is_free(path: Path_) -> bool:
-    """Whether the field at *path* is one of FREE of a probe, which is an array."""
+    """Whether the field at *path* is one of FREE of a probe, which is an array, or a file's path."""
+    if path[0] == "places":
+        return bool(path[2] == "path")
     return path[0] == "probes" and path[2] in (11, 12, 13, 14, 15)
 
 

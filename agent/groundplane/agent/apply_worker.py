@@ -22,7 +22,7 @@ from groundplane.agent.timings import TIMINGS, Timings
 from groundplane.dataplanes import Dataplane, Drift, Notified
 from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.reconcile import Reconciler
-from groundplane.errors import GroundplaneError, bounded
+from groundplane.errors import GroundplaneError, ObjectsRefused, bounded
 from groundplane.project import NodeState
 from groundplane.project.extent import All, Extent, Repair, both
 from groundplane.project.state import NodeBase
@@ -227,7 +227,7 @@ class ApplyWorker:
                 repaired = reconciler.repair() if changed_by is not None else Delta[Any, Any]()
                 delta = reconciler.apply(state, extent)
         except (GroundplaneError, OSError) as error:
-            why = bounded(str(error))
+            why = bounded(self._located(error))
             if why != before.error:
                 self._report.event("Refused", name, why, warning=True)
             self._report.metrics.refused(name)
@@ -254,6 +254,13 @@ class ApplyWorker:
         return msgspec.structs.replace(
             before, error="", changed=changed, since=now, seconds=seconds
         )
+
+    def _located(self, error: Exception) -> str:
+        """Return the text of *error*, with the places of refused objects."""
+        if not isinstance(error, ObjectsRefused):
+            return str(error)
+        subjects = [each for each in error.reasons if isinstance(each, str)]
+        return error.located(self._report.places(subjects))
 
     def _postpone(self, name: str, changed_by: str | None) -> None:
         """Postpone the refused change to the next try, after a pause; keep *changed_by*."""

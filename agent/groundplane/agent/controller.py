@@ -107,6 +107,7 @@ class Controller:
                 # In one step of the event loop with telling the workers: who tries again meanwhile
                 # with this state would keep them from looking at what is new in it.
                 self.snapshot, self.state, self.failing = snapshot, state, failing
+                self._report.places = snapshot.places
                 self._counts.changed(extent)
             self._report.base = state.base
             concerned = len(extent.service_keys(state.services))
@@ -128,8 +129,8 @@ class Controller:
                 services=snapshot.service_count,
             )
             if before is not None:
-                self._tell(service_events(before, state, extent))
-                self._tell(emptied_events(before, state, extent))
+                await self._tell(service_events(before, state, extent))
+                await self._tell(emptied_events(before, state, extent))
 
     async def judge(self, failing: Failing, why: Callable[[Key], str]) -> None:
         """Set exactly the workloads *failing* as failing; *why* returns the reason of one."""
@@ -147,12 +148,17 @@ class Controller:
         await self._apply(state, extent, self._timings.health_patience)
         self._report.metrics.made(time.time() - seen)
         assert index is not None  # noqa: S101
-        self._tell(endpoint_events(differing, failing, index.concerned, why))
-        self._tell(emptied_events(before, state, extent))
+        await self._tell(endpoint_events(differing, failing, index.concerned, why))
+        await self._tell(emptied_events(before, state, extent))
 
-    def _tell(self, events: Iterable[Told]) -> None:
-        for event in events:
-            self._report.event(event.reason, event.about, event.message, warning=event.warning)
+    async def _tell(self, events: Iterable[Told]) -> None:
+        told = list(events)
+        if not told:
+            return
+        places = await self._compute(self._report.places, {each.about for each in told})
+        for reason, about, message, warning in told:
+            place = places.get(about, "")
+            self._report.event(reason, about, message, warning=warning, place=place)
 
     async def resync(self, names: Collection[str], *, forced: bool = False) -> None:
         """Repair those of *names* that others changed.

@@ -28,6 +28,7 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
     message: str
     revision: str
     warning: bool = False
+    place: str = ""  # file and line of what it is about, where a document is it
 
 
 class Journal:
@@ -40,20 +41,29 @@ class Journal:
         self._text = 0  # characters of the messages of all events
 
     def add(
-        self, reason: str, about: str, message: str, revision: str, *, warning: bool = False
+        self,
+        reason: str,
+        about: str,
+        message: str,
+        revision: str,
+        *,
+        warning: bool = False,
+        place: str = "",
     ) -> None:
         """Keep an event, and log it; a message that is too long is cut."""
         message = bounded(message, MAX_MESSAGE)
         with self._turn:
             self._number += 1
-            event = Event(self._number, time.time(), reason, about, message, revision, warning)
+            event = Event(
+                self._number, time.time(), reason, about, message, revision, warning, place
+            )
             self._events.append(event)
             self._text += len(message)
             while len(self._events) > KEPT or self._text > KEPT_TEXT:
                 self._text -= len(self._events.popleft().message)
         level = logging.WARNING if warning else logging.INFO
-        fields = {"reason": reason, "about": about, "revision": revision}
-        log.log(level, "%s: %s", about, message, extra=fields)
+        fields = {"reason": reason, "about": about, "revision": revision, "place": place}
+        log.log(level, "%s: %s%s", about, message, place and f" ({place})", extra=fields)
 
     def since(self, number: int, about: str = "") -> Sequence[Event]:
         """Return the events after *number*, only those about *about* if given."""

@@ -18,7 +18,7 @@ from typing import Final
 from groundplane.errors import bounded
 
 JOURNAL: Final = "/run/systemd/journal/socket"
-_FIELDS: Final = ("node", "about", "reason", "revision")  # of a record, if present
+_FIELDS: Final = ("node", "about", "reason", "revision", "place")  # of a record, if present
 _MAX_MESSAGE: Final = 16 << 10  # characters: a datagram holds it, and no error fills a disk
 _SILENCE_S: Final = 60.0
 _NO_DESCRIPTOR: Final = (

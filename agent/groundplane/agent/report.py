@@ -1,7 +1,7 @@
 """The agent's report: its status as a value, its events, and its metrics."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,10 @@ from groundplane.project.state import NodeBase
 log = logging.getLogger(__name__)
 
 
+def no_places(_subjects: Collection[str]) -> Mapping[str, str]:
+    return {}
+
+
 class Report:
     """The status of one agent; also stored in its runtime directory for when it is not running."""
 
@@ -25,6 +29,7 @@ class Report:
         self.metrics = Metrics(status.node, status.version)
         self.base: NodeBase | None = None  # of the state in use
         self.health: Callable[[], tuple[WorkloadHealth, ...]] = tuple  # of every workload probed
+        self.places: Callable[[Collection[str]], Mapping[str, str]] = no_places
         self._directory = runtime_directory
         self._listeners: list[Callable[[Status], None]] = []
 
@@ -43,5 +48,8 @@ class Report:
         for listener in self._listeners:
             listener(self.status)
 
-    def event(self, reason: str, about: str, message: str, *, warning: bool = False) -> None:
-        self.journal.add(reason, about, message, self.status.revision, warning=warning)
+    def event(
+        self, reason: str, about: str, message: str, *, warning: bool = False, place: str = ""
+    ) -> None:
+        revision = self.status.revision
+        self.journal.add(reason, about, message, revision, warning=warning, place=place)

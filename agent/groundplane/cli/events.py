@@ -17,7 +17,8 @@ def line(event: "Event") -> str:
     """Return *event* as a line for a person."""
     when = datetime.fromtimestamp(event.time, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     mark = "!" if event.warning else " "
-    return f"{when} {mark} {event.reason:<17} {event.about}: {event.message}"
+    place = event.place and f" ({event.place})"
+    return f"{when} {mark} {event.reason:<17} {event.about}: {event.message}{place}"
 
 
 @click.command()

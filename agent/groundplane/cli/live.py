@@ -63,6 +63,7 @@ def described_live(live: Live, service: compiled.Service) -> Iterator[tuple[str,
     """Yield heading and text of what the site says of *service*, but for its endpoints."""
     yield "Name", service.name
     yield "Namespace", service.namespace
+    yield "Written at", _written_at(live, service) or "<none>"
     yield "DNS", f"{service.name}.{service.namespace}.svc.{live.site.head.domain}"
     yield "IP Families", ",".join(service.families) or "<none>"
     yield "IPs", cluster_ip_text(service)
@@ -72,12 +73,19 @@ def described_live(live: Live, service: compiled.Service) -> Iterator[tuple[str,
         yield "Port", f"{port.name or '<unset>'}  {port.port}/{port.protocol}{node_port}"
 
 
+def _written_at(live: Live, service: compiled.Service) -> str:
+    """Return file and line of *service*, "" for the site's own DNS service."""
+    subject = f"Service/{service.namespace}/{service.name}"
+    return live.site.places([subject]).get(subject, "")
+
+
 def live_document(live: Live, service: compiled.Service) -> dict[str, Any]:
     """Return *service* and its endpoints for -o json."""
     return {
         "apiVersion": "groundplane/v1",
         "kind": "LiveService",
         "metadata": {"name": service.name, "namespace": service.namespace},
+        "writtenAt": _written_at(live, service),
         "clusterIPs": list(service.cluster_ips),
         "externalIPs": [*service.load_balancer_ips, *service.external_ips],
         "ports": [

@@ -25,7 +25,7 @@ from groundplane.check import check, check_allocated, check_answers
 from groundplane.check.answers import FEW
 from groundplane.compile.lock_change import LockChange
 from groundplane.compile.port_ids import number_pools
-from groundplane.compile.resolve import compile_site
+from groundplane.compile.resolve import compile_places, compile_site
 from groundplane.compile.whole_needed import WholeNeeded
 from groundplane.documents import dns
 from groundplane.documents.catalog import Catalog, DocumentKey, Object, key_of
@@ -75,7 +75,24 @@ def compile_change(last: Compiled, files: Mapping[str, str], lock: bytes, record
     concerned = _concerned(changes, keys, rest)
     catalog = _catalog(concerned, keys, rest)
     found = _compiled(catalog, lines)
-    return _edited(decode(last.snapshot), found, concerned, changes, keys)
+    places = _places(last, files, record)
+    return _edited(decode(last.snapshot), found, concerned, changes, keys, places)
+
+
+def _places(
+    last: Compiled, files: Mapping[str, str], record: Find
+) -> dict[str, compiled.FilePlaces | None]:
+    """Return the places of each file that has changed; None for one that is gone."""
+    found: dict[str, compiled.FilePlaces | None] = dict.fromkeys(last.files.keys() - files.keys())
+    for path, name in files.items():
+        if last.files.get(path) == name:
+            continue
+        each = record(name)
+        written = zip(each.document_keys(), each.document_places(), strict=True)
+        (found[path],) = compile_places(
+            (path, str(key), line, within) for key, (line, within) in written
+        ) or (None,)
+    return found
 
 
 def _changes(gone: Iterable[FileRecord], came: Iterable[FileRecord]) -> ObjectChanges:
@@ -135,6 +152,9 @@ class _Rest:
                 )
             for namespace in namespaces & each.namespaces.keys():
                 self._add(namespace, each)
+        named = [each.metadata.name for each in self.cluster_scoped if each.kind == "Namespace"]
+        if len({*named}) < len(named):
+            raise WholeNeeded("a namespace is in two files, and its place is in the first one")
         for namespace, found in self._indexes.items():
             workloads = [name for _, index in found for name in index.workloads]
             if len({*workloads}) < len(workloads):
@@ -325,6 +345,7 @@ def _edited(
     concerned: set[Key],
     changes: ObjectChanges,
     keys: Iterable[DocumentKey],
+    places: Mapping[str, compiled.FilePlaces | None],
 ) -> bytes:
     """Return *old* edited with what *site* has of what is concerned."""
     before = {name: service for name in concerned if (service := old.service(name)) is not None}
@@ -349,7 +370,7 @@ def _edited(
     probes: dict[Key, compiled.Probe | None] = dict.fromkeys(workloads)
     probes |= {each.key: each for each in site.probes if each.key in workloads}
     by_node = _by_node(old, site, workloads, nodes)
-    return edited(old, head, by_node, probes, services)
+    return edited(old, head, by_node, probes, services, places)
 
 
 class _Ports(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ import msgspec
 from netaddr import cidr_merge
 
 from groundplane.allocate import Allocations
+from groundplane.check.tenants import file_in_source
 from groundplane.compile.overlay import compile_overlay, uplink_mtu
 from groundplane.compile.port_ids import number_pools
 from groundplane.compile.probed import compile_probes
@@ -77,7 +78,21 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
         dnssec=spec.dns.dnssec,
         overlay=compile_overlay(catalog),
         ipvs=compiled.Ipvs(spec.ipvs.scheduler, spec.ipvs.drain_seconds),
+        places=compile_places(
+            (file_in_source(catalog, origin.file), str(key), origin.line, origin.within)
+            for key, origin in catalog.origins.items()
+        ),
     )
+
+
+def compile_places(
+    written: Iterable[tuple[str, str, int, str]],
+) -> tuple[compiled.FilePlaces, ...]:
+    """Return the places of objects, given file, object, line and path in a List of each."""
+    by_file: dict[str, list[str]] = defaultdict(list)
+    for file, name, line, within in written:
+        by_file[file].append(f"{name} {line} {within}" if within else f"{name} {line}")
+    return tuple(compiled.FilePlaces(file, tuple(found)) for file, found in by_file.items())
 
 
 def _nodes(catalog: Catalog, allocations: Allocations) -> dict[str, compiled.Node]:

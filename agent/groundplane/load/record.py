@@ -76,15 +76,18 @@ class FileRecord(msgspec.Struct, frozen=True, array_like=True):
     def document_keys(self) -> tuple[DocumentKey, ...]:
         return _KEYS.decode(self.keys)
 
+    def document_places(self) -> tuple[tuple[int, str], ...]:
+        """Return the line of each document, and its path in a List."""
+        return _PLACES.decode(self.places)
+
     def namespace(self, name: str) -> NamespaceIndex:
         found = self.namespaces.get(name)
         return _INDEX.decode(found) if found is not None else _NOTHING
 
     def objects(self, file: str) -> Iterator[Placed]:
         """Yield the objects with their places in *file*."""
-        places = _PLACES.decode(self.places)
         for key, (line, within), encoded in zip(
-            self.document_keys(), places, self.documents, strict=True
+            self.document_keys(), self.document_places(), self.documents, strict=True
         ):
             yield decode_object(key.kind, encoded), Origin(file, line, within)
 

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 Key = tuple[str, str]  # namespace and name of a service, or of a workload
 _PROBE: Final = "!"  # no namespace begins with it, and it comes before all of them
+_PLACES: Final = "~"  # no namespace begins with it, and it comes after all of them
 
 
 class Kind(IntEnum):
@@ -14,10 +15,11 @@ class Kind(IntEnum):
     WORKLOADS = 0  # of a node: it has no namespace
     PROBE = 1  # of a workload
     SERVICE = 2
+    PLACES = 3  # of the objects of a file, whose quoted path is the name
 
 
 class LineKey(NamedTuple):
-    """The key of a line. A file has `/NODE`, `!NAMESPACE/WORKLOAD` or `NAMESPACE/SERVICE`."""
+    """The key of a line: `/NODE`, `!NAMESPACE/WORKLOAD`, `NAMESPACE/SERVICE` or `~/PATH`."""
 
     kind: Kind
     namespace: str
@@ -30,11 +32,13 @@ class LineKey(NamedTuple):
             return cls(Kind.WORKLOADS, "", name)
         if namespace.startswith(_PROBE):
             return cls(Kind.PROBE, namespace.removeprefix(_PROBE), name)
+        if namespace == _PLACES:
+            return cls(Kind.PLACES, "", name)
         return cls(Kind.SERVICE, namespace, name)
 
     @property
     def text(self) -> str:
-        prefix = _PROBE if self.kind is Kind.PROBE else ""
+        prefix = {Kind.PROBE: _PROBE, Kind.PLACES: _PLACES}.get(self.kind, "")
         return f"{prefix}{self.namespace}/{self.name}"
 
     @property

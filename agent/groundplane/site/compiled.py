@@ -15,7 +15,8 @@ from groundplane.net.mtu import DEFAULT_MTU
 from groundplane.net.protocols import Family, Protocol
 from groundplane.net.proxy import DEFAULT_MODE, Forwarding
 
-FORMAT: Final = 6
+FORMAT: Final = 7
+READABLE: Final = frozenset({6, FORMAT})  # 6 has no places
 T = TypeVar("T")
 
 
@@ -323,6 +324,17 @@ class Ipvs(msgspec.Struct, frozen=True):
     drain_seconds: int = 600
 
 
+class FilePlaces(msgspec.Struct, frozen=True):
+    """Where the objects of a file are: *path* is its path below the source.
+
+    Each of *objects* is KIND/NAMESPACE/NAME (KIND/NAME without a namespace), a space and the line
+    of the document, and for an item of a List a space and its path in the document.
+    """
+
+    path: str
+    objects: tuple[str, ...]
+
+
 class Site(msgspec.Struct, frozen=True):
     """The whole site. The same documents and lock give the same value on every node."""
 
@@ -348,3 +360,4 @@ class Site(msgspec.Struct, frozen=True):
     dnssec: bool = False
     overlay: Overlay | None = None  # None if no packet needs one
     ipvs: Ipvs = Ipvs()
+    places: tuple[FilePlaces, ...] = ()  # a block for each; nothing is made of them

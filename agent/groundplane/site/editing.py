@@ -4,12 +4,19 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
+from urllib.parse import quote
 
 import msgspec
 
 from groundplane.site.blocks import Block, Key, Kind, LineKey
-from groundplane.site.compiled import Probe, Service, Site, Workload
-from groundplane.site.encoding import blocks_of_lines, encode_line, join, workload_blocks
+from groundplane.site.compiled import FilePlaces, Probe, Service, Site, Workload
+from groundplane.site.encoding import (
+    blocks_of_lines,
+    encode_line,
+    join,
+    place_blocks,
+    workload_blocks,
+)
 from groundplane.site.snapshot import Snapshot
 
 Lines = dict[LineKey, bytes | None]  # the new line of each key, None for one that is gone
@@ -23,10 +30,12 @@ def edited(
     workloads: Mapping[str, Sequence[Workload]],
     probes: Mapping[Key, Probe | None],
     services: Mapping[Key, Service | None],
+    places: Mapping[str, FilePlaces | None],
 ) -> bytes:
     """Return *old* encoded with another *head* and these values; None is a value that is gone.
 
-    *workloads* has all workloads of each node of which one has changed, in the order of their keys.
+    *workloads* has all workloads of each node of which one has changed, in the order of their keys;
+    *places* those of changed files, by their paths.
     """
     by_kind: dict[Kind, list[Block]] = {kind: [] for kind in Kind}
     for block in old.blocks:
@@ -38,7 +47,12 @@ def edited(
             by_kind[kind],
             {key: encode_line(key, value) if value else None for key, value in lines.items()},
         )
-    bare = msgspec.structs.replace(head, services=(), workloads=(), probes=())
+    known = {key.name: block for block in by_kind[Kind.PLACES] for key in (block.first,)}
+    for path in places:
+        known.pop(quote(path, safe=""), None)
+    changed_places = place_blocks(each for each in places.values() if each)
+    blocks += sorted([*known.values(), *changed_places], key=lambda block: block.first)
+    bare = msgspec.structs.replace(head, services=(), workloads=(), probes=(), places=())
     return join(bare, blocks)
 
 

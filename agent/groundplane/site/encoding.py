@@ -5,12 +5,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Final, TypeVar
+from urllib.parse import quote
 from zlib import crc32
 
 import msgspec
 
 from groundplane.site.blocks import Block, Kind, LineKey, digest_of
-from groundplane.site.compiled import Probe, Service, Site, Workload
+from groundplane.site.compiled import FilePlaces, Probe, Service, Site, Workload
 
 V = TypeVar("V", Service, Probe)
 _PER_BLOCK: Final = 32  # services or probes, on average
@@ -22,7 +23,16 @@ def encode(site: Site) -> bytes:
     blocks = [*workload_blocks(site.workloads)]
     blocks += _blocks((LineKey(Kind.PROBE, *each.key), each) for each in _sorted(site.probes))
     blocks += blocks_of(_sorted(site.services))
-    return join(msgspec.structs.replace(site, services=(), workloads=(), probes=()), blocks)
+    blocks += place_blocks(site.places)
+    bare = msgspec.structs.replace(site, services=(), workloads=(), probes=(), places=())
+    return join(bare, blocks)
+
+
+def place_blocks(places: Iterable[FilePlaces]) -> Iterator[Block]:
+    """Yield the block of each file."""
+    lines = {LineKey(Kind.PLACES, "", quote(each.path, safe="")): each for each in places}
+    for key, each in sorted(lines.items()):
+        yield _block([encode_line(key, each.objects)], key)
 
 
 def workload_blocks(workloads: Iterable[Workload]) -> Iterator[Block]:
@@ -75,6 +85,6 @@ def _block(lines: Sequence[bytes], first: LineKey) -> Block:
     return Block(entry.encode(), first, len(lines), joined)
 
 
-def encode_line(key: LineKey, value: Service | Probe | list[Workload]) -> bytes:
+def encode_line(key: LineKey, value: Service | Probe | list[Workload] | tuple[str, ...]) -> bytes:
     """Return the line of *key* with *value*."""
     return f"{key.text}\t".encode() + _encode(value) + b"\n"

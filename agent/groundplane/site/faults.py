@@ -6,6 +6,7 @@ rules, zones, file names and command arguments, so each must be the canonical na
 that its field requires.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Final
@@ -89,6 +90,16 @@ def workloads_faults(workloads: Sequence[Workload]) -> FieldFaults:
         if len(each.addresses) > 1:
             yield from _addresses("addresses", each.addresses)
             yield from _one_of_each_family("addresses", each.addresses)
+
+
+def places_faults(objects: Sequence[str]) -> FieldFaults:
+    """Yield the errors of the places of objects (`FilePlaces`)."""
+    for text in objects:
+        if not _PLACE.fullmatch(text):
+            yield "objects", f'"{text}" is not an object and a line'
+
+
+_PLACE: Final = re.compile(r"[A-Za-z]+(?:/[^/\s]+){1,2} [1-9][0-9]{0,9}(?: [^\s\"]+)?")
 
 
 def probe_faults(probe: Probe) -> FieldFaults:

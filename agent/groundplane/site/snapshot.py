@@ -1,6 +1,6 @@
 """The compiled site as bytes: a header that names every block by its digest, and the blocks.
 
-    groundplane-site 4 <SHA-256 of what follows, down to the empty line>
+    groundplane-site 7 <SHA-256 of what follows, down to the empty line>
     the site, without workloads, probes and services, as JSON
     for each block: its first key, how many lines and bytes it has, and its digest
     an empty line
@@ -15,20 +15,27 @@ proportional to the change, not to the site.
 import hashlib
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice, pairwise
 from operator import attrgetter, lt
 from typing import Final, TypeVar
+from urllib.parse import quote, unquote
 
 import msgspec
 
 from groundplane.errors import StateError, printable, shortened
 from groundplane.site.blocks import Block, Key, Kind, LineKey, digest_of
-from groundplane.site.compiled import FORMAT, Probe, Service, Site, Workload
+from groundplane.site.compiled import FORMAT, READABLE, Probe, Service, Site, Workload
 from groundplane.site.ends import Ends, common_ends
-from groundplane.site.faults import probe_faults, service_faults, site_faults, workloads_faults
+from groundplane.site.faults import (
+    places_faults,
+    probe_faults,
+    service_faults,
+    site_faults,
+    workloads_faults,
+)
 
 T = TypeVar("T")
 _FIRST, _LENGTH, _KIND = attrgetter("first"), attrgetter("length"), attrgetter("first.kind")
@@ -41,6 +48,8 @@ _site: Final = msgspec.json.Decoder(Site)
 _service: Final = msgspec.json.Decoder(Service)
 _probe: Final = msgspec.json.Decoder(Probe)
 _workloads: Final = msgspec.json.Decoder(tuple[Workload, ...])
+_places: Final = msgspec.json.Decoder(tuple[str, ...])
+_LOOKED_UP: Final = 20  # subjects that are looked for one by one
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,8 @@ class Snapshot:
 
     @cached_property
     def service_count(self) -> int:
-        return sum(map(_LENGTH, self.blocks[self._first(Kind.SERVICE) :]))
+        found = self.blocks[self._first(Kind.SERVICE) : self._first(Kind.PLACES)]
+        return sum(map(_LENGTH, found))
 
     def site(self, node: str) -> Site:
         """Return the site for *node*: with its own workloads, and without services."""
@@ -104,6 +114,23 @@ class Snapshot:
         """Yield the workloads of each node that has any."""
         return map(workloads_in, self.workload_blocks())
 
+    def places(self, subjects: Collection[str]) -> dict[str, str]:
+        """Return where each of *subjects* (`Service/default/web`) is written, if a file has it.
+
+        A place is the file and the line, and for an item of a List its path in the document.
+        """
+        blocks = self.blocks[self._first(Kind.PLACES) :]
+        found: dict[str, str] = {}
+        for block in blocks:
+            wanted = subjects
+            if len(subjects) > _LOOKED_UP:
+                entries = _decoded(_places, block.lines[block.lines.index(b"\t") :])
+                wanted = {entry.partition(" ")[0] for entry in entries} & {*subjects}
+            for subject in wanted:
+                if place := _place(block, subject):
+                    found[subject] = f"{printable(unquote(block.first.name))}:{place}"
+        return found
+
     def _first(self, kind: Kind) -> int:
         """Return where the blocks of *kind* begin."""
         return bisect_left(self.blocks, kind, key=_KIND)
@@ -133,6 +160,12 @@ def _every(decoder: "msgspec.json.Decoder[T]", blocks: Iterable[Block]) -> Itera
                 yield decoder.decode(line[line.index(b"\t") :])
     except ValueError as error:
         raise StateError(f"not a compiled site: {error}") from None
+
+
+def _place(block: Block, subject: str) -> str:
+    """Return the line of *subject* in the file of *block*, "" if it is in another file."""
+    _, found, rest = block.lines.partition(f'"{subject} '.encode())
+    return printable(rest.partition(b'"')[0].decode(errors="replace")) if found else ""
 
 
 def _of_probes(block: Block) -> bool:
@@ -361,6 +394,10 @@ def _require_canonical(key: LineKey, line: bytes) -> Service | None:
         workloads = _decoded(_workloads, value)
         _require(workloads_faults(workloads), what)
         is_its_own = {key.name} == {workload.node for workload in workloads}
+    elif key.kind is Kind.PLACES:
+        objects = _decoded(_places, value)
+        _require(places_faults(objects), what)
+        is_its_own = key.name == quote(unquote(key.name), safe="")
     elif key.kind is Kind.PROBE:
         probe = _decoded(_probe, value)
         _require(probe_faults(probe), what)
@@ -384,7 +421,7 @@ def _title(encoded: bytes) -> tuple[int, str]:
     title = _TITLE.match(encoded)
     if title is None:
         raise StateError(f"not a compiled site: it begins with {encoded[:40].strip()!r}")
-    if int(title[1]) != FORMAT:
+    if int(title[1]) not in READABLE:
         raise StateError(f"a compiled site of format {int(title[1])}; this version reads {FORMAT}")
     return title.end(), title[2].decode()
 
