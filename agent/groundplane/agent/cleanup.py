@@ -3,6 +3,7 @@
 The bridge, the workloads' namespaces and files in /etc belong to the deploy.
 """
 
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -10,7 +11,15 @@ from pathlib import Path
 
 from groundplane.agent import SOCKET
 from groundplane.agent.status import STATUS_FILE
-from groundplane.agent.store import PREVIOUS_FILE, SERIALS_FILE, SITE_FILE, VERDICTS_FILE, load_site
+from groundplane.agent.store import (
+    COMPILED_DIRECTORY,
+    COMPILED_KEY,
+    PREVIOUS_FILE,
+    SERIALS_FILE,
+    SITE_FILE,
+    VERDICTS_FILE,
+    load_site,
+)
 from groundplane.dataplanes.diff import Delta
 from groundplane.dataplanes.dns import Bind, Record
 from groundplane.dataplanes.links import Links
@@ -52,9 +61,13 @@ def ours(
         state_directory / PREVIOUS_FILE,
         state_directory / VERDICTS_FILE,
         state_directory / SERIALS_FILE,
+        state_directory / COMPILED_KEY,
     ):
         if path.exists():
             yield Leftover(str(path), path.unlink)
+    compiled = state_directory / COMPILED_DIRECTORY
+    if compiled.exists():
+        yield Leftover(str(compiled), partial(shutil.rmtree, compiled))
 
 
 def _of_modes(node: str, state_directory: Path) -> Iterator[Leftover]:

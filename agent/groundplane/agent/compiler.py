@@ -6,14 +6,13 @@ import signal
 from pathlib import Path
 from typing import Final
 
+from groundplane.agent.store import COMPILED_DIRECTORY, COMPILED_KEY
 from groundplane.errors import MAX_TEXT, SourceError, bounded
 from groundplane.processes.limits import CPU_S, LAST_WORDS_S
 from groundplane.processes.own_command import own_command
 from groundplane.processes.streams import TooLong, all_of, end, first_of
 
 WALL_S: Final = 180
-CACHE_DIRECTORY: Final = "compiled"
-CACHE_KEY: Final = "compiled.key"
 SITE_BYTES: Final = 256 << 20  # of a compiled site: the limit of an https source, too
 _ERROR_BYTES: Final = 4 * MAX_TEXT  # UTF-8 has up to four bytes a character
 
@@ -28,8 +27,8 @@ async def compile_in_child(
     """
     cache: list[str] = []
     if state_directory is not None:
-        cache += ["--cache", str(state_directory / CACHE_DIRECTORY)]
-        cache += ["--cache-key", str(state_directory / CACHE_KEY)]
+        cache += ["--cache", str(state_directory / COMPILED_DIRECTORY)]
+        cache += ["--cache-key", str(state_directory / COMPILED_KEY)]
     child = await asyncio.create_subprocess_exec(
         *own_command("compile", *cache, str(source)),
         stdin=asyncio.subprocess.DEVNULL,

@@ -20,6 +20,8 @@ SITE_FILE: Final = "site.snapshot"
 PREVIOUS_FILE: Final = "site.previous.snapshot"
 VERDICTS_FILE: Final = "verdicts.json"
 SERIALS_FILE: Final = "serials.json"
+COMPILED_DIRECTORY: Final = "compiled"  # the compiler's cache
+COMPILED_KEY: Final = "compiled.key"
 
 
 def save_site(directory: Path, encoded: bytes) -> None:
