@@ -23,8 +23,8 @@ def workload(number: int, version: int) -> Workload:
 
 def places(file: int, numbers: set[int], changed: set[int]) -> FilePlaces:
     of = sorted(number for number in numbers if number % 5 == file)
-    objects = (f"Workload/default/w{n:03} {n + 1 + (n in changed)}" for n in of)
-    return FilePlaces(f"folder/a file {file}.yaml", tuple(objects))
+    entries = [f"w{n:03} {n + 1 + (n in changed)}" for n in of]
+    return FilePlaces(f"folder/a file {file}.yaml", {"Workload/default": entries})
 
 
 def site(numbers: set[int], changed: set[int]) -> Site:

@@ -121,25 +121,28 @@ def workloads(
             for subnet in of_node
             if address.family_of(subnet) == family
         }
+        pools: dict[str, Pool] = {}
+        for node, subnet in by_node.items():
+            # The first address belongs to the bridge.
+            pools[node] = _hosts(subnet, f"{subnet}, the subnet of Node/{node}", skip=2)
+            pools[node].released, pools[node].avoided = released, avoided
         ends = {node: address.first_last(subnet) for node, subnet in by_node.items()}
-        asks: dict[str, list[AddressRequest]] = {name: [] for name in subnets}
+        asks: dict[str, list[AddressRequest]] = {name: [] for name in by_node}
         for workload in own:
             key = key_of(workload)
+            pool, held = pools[workload.spec.node], context.held(key, family)
+            if held and not workload.spec.addresses and pool.gives(address.to_int(held), key):
+                given[key.namespace, key.name].append(held)
+                continue
             index, fixed = of_family(workload.spec.addresses, family)
-            ask = request_address(
-                key, key, fixed, context.held(key, family), f"spec.addresses[{index}]"
-            )
+            ask = request_address(key, key, fixed, held, f"spec.addresses[{index}]")
             node = workload.spec.node
             # A workload that moved to another node leaves its old address behind.
             if ask.held is not None and not ends[node][0] <= ask.held <= ends[node][1]:
                 ask = ask._replace(held=None, text=fixed or "")
             asks[node].append(ask)
         for node, node_asks in asks.items():
-            subnet = by_node[node]
-            # The first address belongs to the bridge.
-            pool = _hosts(subnet, f"{subnet}, the subnet of Node/{node}", skip=2)
-            pool.released, pool.avoided = released, avoided
-            for key, number in context.serve(pool, family, node_asks).items():
+            for key, number in context.serve(pools[node], family, node_asks).items():
                 given[key.namespace, key.name].append(address.from_int(number, family))
     return {name: tuple(texts) for name, texts in given.items()}
 

@@ -34,9 +34,12 @@ class Pool:
     def __contains__(self, number: int) -> bool:
         return self.first <= number <= self.last
 
-    def is_free(self, number: int) -> bool:
-        """Return whether *number* is of this range, and nobody has it."""
-        return self.first <= number <= self.last and number not in self.holders
+    def gives(self, number: int, holder: object) -> bool:
+        """Give *number* to *holder* if it is of this range and nobody has it; return whether it is."""
+        if not self.first <= number <= self.last or number in self.holders:
+            return False
+        self.holders[number] = holder
+        return True
 
     def take(self, number: int, holder: object) -> None:
         """Give *number* to *holder*.

@@ -98,8 +98,7 @@ class AllocationContext:
         waiting = []
         for ask in asks:
             # A lock has no number twice: among those who keep theirs, the order does not matter.
-            if ask.fixed is None and ask.held is not None and pool.is_free(ask.held):
-                pool.take(ask.held, ask.key)
+            if ask.fixed is None and ask.held is not None and pool.gives(ask.held, ask.key):
                 given[ask.key] = ask.held
             else:
                 waiting.append(ask)

@@ -1,10 +1,11 @@
 """Names and labels, which every kind has."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from groundplane.documents.catalog import Catalog, DocumentKey, Object, key_of
 from groundplane.documents.path import join
+from groundplane.documents.site import Workload
 from groundplane.errors import Fault
 from groundplane.net import names
 
@@ -28,6 +29,18 @@ def check_metadata(
     if key.namespace and (fault := names.dns_label(meta.namespace)):
         yield catalog.fault(key, "metadata.namespace", fault)
     yield from check_labels(catalog, key, "metadata.labels", meta.labels)
+
+
+def have_valid_metadata(documents: Collection[Workload]) -> bool:
+    """Return whether `check_metadata` finds nothing in any of *documents*; for many at once."""
+    metas = [document.metadata for document in documents]
+    words = [*(meta.name for meta in metas), *{meta.namespace for meta in metas}]
+    labels = {pair for meta in metas for pair in meta.labels.items()}
+    return (
+        all(words)
+        and names.are_dns_labels(words)
+        and not any(names.label_key(key) or names.label_value(value) for key, value in labels)
+    )
 
 
 def check_labels(

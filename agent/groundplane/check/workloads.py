@@ -1,12 +1,13 @@
 """Workloads: they have an existing node, named ports, and usable addresses."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
-from groundplane.check.metadata import check_metadata
+from groundplane.check.metadata import check_metadata, have_valid_metadata
 from groundplane.check.probes import check_probe
 from groundplane.documents.catalog import Catalog, DocumentKey, key_of
 from groundplane.documents.families import site_families
-from groundplane.documents.site import Workload
+from groundplane.documents.site import Workload, WorkloadPort, WorkloadSpec
 from groundplane.errors import Fault
 from groundplane.hint import Work, did_you_mean
 from groundplane.net import address, names
@@ -17,16 +18,38 @@ def check_workloads(catalog: Catalog) -> Iterator[Fault]:
     """Yield the errors of every Workload."""
     instances: dict[tuple[str, str], DocumentKey] = {}
     work = Work()
+    are_named_well = have_valid_metadata(catalog.workloads.values())
     for workload in catalog.workloads.values():
         key, meta = key_of(workload), workload.metadata
-        yield from check_metadata(catalog, workload, key)
-        yield from _workload(catalog, key, workload, work)
+        if not are_named_well:
+            yield from check_metadata(catalog, workload, key)
+        if not _is_plain(catalog, workload.spec):
+            yield from _workload(catalog, key, workload, work)
         # Units are named <namespace>-<name>: two workloads of a node may not have the same one.
         place = (workload.spec.node, f"{meta.namespace}-{meta.name}")
         other = instances.setdefault(place, key)
         if other != key:
             message = f'its unit "{place[1]}" is also that of {other}'
             yield catalog.fault(key, "metadata.name", message)
+
+
+def _is_plain(catalog: Catalog, spec: WorkloadSpec) -> bool:
+    """Return whether *spec* has no more than a node and valid ports, as most of a large site do."""
+    return (
+        spec.node in catalog.nodes
+        and not (spec.addresses or spec.hostname is not None or spec.readiness_probe is not None)
+        and 0 <= spec.weight <= 256
+        and _are_plain(spec.ports)
+    )
+
+
+@lru_cache(maxsize=4096)  # a site repeats a few
+def _are_plain(ports: tuple[WorkloadPort, ...]) -> bool:
+    return (
+        len({port.name for port in ports}) == len(ports)
+        and not any(names.port_number(port.port) for port in ports)
+        and not any(names.port_name(port.name) for port in ports if port.name)
+    )
 
 
 def _workload(

@@ -88,10 +88,11 @@ def _places(
         if last.files.get(path) == name:
             continue
         each = record(name)
-        written = zip(each.document_keys(), each.document_places(), strict=True)
-        (found[path],) = compile_places(
-            (path, str(key), line, within) for key, (line, within) in written
-        ) or (None,)
+        written = [
+            (key, *place)
+            for key, place in zip(each.document_keys(), each.document_places(), strict=True)
+        ]
+        found[path] = compile_places(path, written) if written else None
     return found
 
 

@@ -18,7 +18,7 @@ from groundplane.compile.overlay import compile_overlay, uplink_mtu
 from groundplane.compile.port_ids import number_pools
 from groundplane.compile.probed import compile_probes
 from groundplane.documents import dns
-from groundplane.documents.catalog import Catalog
+from groundplane.documents.catalog import Catalog, DocumentKey
 from groundplane.documents.external import external_ranges, source_ranges
 from groundplane.documents.families import families_of
 from groundplane.documents.selector import LabelIndex
@@ -78,21 +78,27 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
         dnssec=spec.dns.dnssec,
         overlay=compile_overlay(catalog),
         ipvs=compiled.Ipvs(spec.ipvs.scheduler, spec.ipvs.drain_seconds),
-        places=compile_places(
-            (file_in_source(catalog, origin.file), str(key), origin.line, origin.within)
-            for key, origin in catalog.origins.items()
-        ),
+        places=tuple(_places(catalog)),
     )
 
 
+def _places(catalog: Catalog) -> Iterator[compiled.FilePlaces]:
+    by_file: dict[str, list[tuple[DocumentKey, int, str]]] = defaultdict(list)
+    for key, (file, line, within) in catalog.origins.items():
+        by_file[file].append((key, line, within))
+    for file, written in by_file.items():
+        yield compile_places(file_in_source(catalog, file), written)
+
+
 def compile_places(
-    written: Iterable[tuple[str, str, int, str]],
-) -> tuple[compiled.FilePlaces, ...]:
-    """Return the places of objects, given file, object, line and path in a List of each."""
-    by_file: dict[str, list[str]] = defaultdict(list)
-    for file, name, line, within in written:
-        by_file[file].append(f"{name} {line} {within}" if within else f"{name} {line}")
-    return tuple(compiled.FilePlaces(file, tuple(found)) for file, found in by_file.items())
+    path: str, written: Iterable[tuple[DocumentKey, int, str]]
+) -> compiled.FilePlaces:
+    """Return the places of objects in the file *path*: their lines, and their paths in a List."""
+    objects: dict[str, list[str]] = defaultdict(list)
+    for (kind, namespace, name), line, within in written:
+        entry = f"{name} {line} {within}" if within else f"{name} {line}"
+        objects[f"{kind}/{namespace}" if namespace else kind].append(entry)
+    return compiled.FilePlaces(path, dict(objects))
 
 
 def _nodes(catalog: Catalog, allocations: Allocations) -> dict[str, compiled.Node]:
@@ -280,7 +286,7 @@ def _endpoints(
     namespace = service.metadata.namespace
     matching = index.matching(namespace, service.spec.selector)
     seen: set[tuple[str, tuple[int, ...]]] = set()
-    for workload in sorted(matching, key=lambda each: each.metadata.name):
+    for workload in sorted(matching, key=attrgetter("metadata.name")):
         if workload.spec.state != "off":
             addresses = workload_addresses[namespace, workload.metadata.name]
             own = _of_workload(service, workload, addresses, catalog.nodes[workload.spec.node])

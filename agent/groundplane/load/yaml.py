@@ -47,14 +47,19 @@ def split(text: str) -> list[Text]:
     marks = [(mark.start(), mark.end()) for mark in _MARKER.finditer(text)]
     for mark_start, mark_end in [*marks, (len(text), len(text))]:
         body = text[start:mark_start]
-        blank = _COMMENTS.match(body)
-        if blank is None or blank.end() < len(body.rstrip()):
-            skipped = len(body) - len(body.lstrip("\r\n \t"))
-            first = body[:skipped].rfind("\n") + 1
+        inner = body.lstrip("\r\n \t")
+        if inner and not (inner[0] in "#%" and _is_blank(body)):
+            first = body.rfind("\n", 0, len(body) - len(inner)) + 1
             documents.append(Text(line + body.count("\n", 0, first), body[first:]))
         line += text.count("\n", start, mark_end)
         start = mark_end
     return documents
+
+
+def _is_blank(body: str) -> bool:
+    """Return whether *body* holds comments and directives only."""
+    found = _COMMENTS.match(body)
+    return found is not None and found.end() >= len(body.rstrip())
 
 
 def parse(text: str, first: int = 1, room: Room | None = None) -> object:

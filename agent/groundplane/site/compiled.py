@@ -217,8 +217,10 @@ def columns(rows: Sequence[Endpoint]) -> Endpoints:
         ipv4=_hex([row.ipv4 for row in rows], _NO_IPV4),
         ipv6=_hex([row.ipv6 for row in rows], _NO_IPV6),
         targets=tuple(
-            column[0] if len(set(column)) == 1 else column
-            for column in zip(*(row.targets for row in rows), strict=True)
+            [
+                column[0] if column.count(column[0]) == len(column) else column
+                for column in zip(*[row.targets for row in rows], strict=True)
+            ]
         ),
         conditions=conditions if conditions.strip("a") else "",
         weights=_column([row.weight for row in rows], 1),
@@ -327,12 +329,12 @@ class Ipvs(msgspec.Struct, frozen=True):
 class FilePlaces(msgspec.Struct, frozen=True):
     """Where the objects of a file are: *path* is its path below the source.
 
-    Each of *objects* is KIND/NAMESPACE/NAME (KIND/NAME without a namespace), a space and the line
-    of the document, and for an item of a List a space and its path in the document.
+    *objects* has, by KIND/NAMESPACE (KIND without a namespace), the name of each, a space and the
+    line of its document, and for an item of a List a space and its path in the document.
     """
 
     path: str
-    objects: tuple[str, ...]
+    objects: dict[str, list[str]]
 
 
 class Site(msgspec.Struct, frozen=True):

@@ -85,6 +85,8 @@ def _block(lines: Sequence[bytes], first: LineKey) -> Block:
     return Block(entry.encode(), first, len(lines), joined)
 
 
-def encode_line(key: LineKey, value: Service | Probe | list[Workload] | tuple[str, ...]) -> bytes:
+def encode_line(
+    key: LineKey, value: Service | Probe | list[Workload] | dict[str, list[str]]
+) -> bytes:
     """Return the line of *key* with *value*."""
     return f"{key.text}\t".encode() + _encode(value) + b"\n"

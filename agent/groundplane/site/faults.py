@@ -7,7 +7,7 @@ that its field requires.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -92,14 +92,18 @@ def workloads_faults(workloads: Sequence[Workload]) -> FieldFaults:
             yield from _one_of_each_family("addresses", each.addresses)
 
 
-def places_faults(objects: Sequence[str]) -> FieldFaults:
+def places_faults(objects: Mapping[str, Sequence[str]]) -> FieldFaults:
     """Yield the errors of the places of objects (`FilePlaces`)."""
-    for text in objects:
-        if not _PLACE.fullmatch(text):
-            yield "objects", f'"{text}" is not an object and a line'
+    for kind, entries in objects.items():
+        if not _KIND.fullmatch(kind):
+            yield "objects", f'"{kind}" is not a kind and a namespace'
+        for text in entries:
+            if not _PLACE.fullmatch(text):
+                yield "objects", f'"{text}" is not a name and a line'
 
 
-_PLACE: Final = re.compile(r"[A-Za-z]+(?:/[^/\s]+){1,2} [1-9][0-9]{0,9}(?: [^\s\"]+)?")
+_KIND: Final = re.compile(r"[A-Za-z]+(?:/[a-z0-9-]+)?")
+_PLACE: Final = re.compile(r"[a-z0-9.-]+ [1-9][0-9]{0,9}(?: [][a-z0-9.]+)?")
 
 
 def probe_faults(probe: Probe) -> FieldFaults:

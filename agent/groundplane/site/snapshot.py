@@ -15,7 +15,9 @@ proportional to the change, not to the site.
 import hashlib
 import re
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice, pairwise
@@ -48,7 +50,7 @@ _site: Final = msgspec.json.Decoder(Site)
 _service: Final = msgspec.json.Decoder(Service)
 _probe: Final = msgspec.json.Decoder(Probe)
 _workloads: Final = msgspec.json.Decoder(tuple[Workload, ...])
-_places: Final = msgspec.json.Decoder(tuple[str, ...])
+_places: Final = msgspec.json.Decoder(dict[str, list[str]])
 _LOOKED_UP: Final = 20  # subjects that are looked for one by one
 
 
@@ -119,16 +121,15 @@ class Snapshot:
 
         A place is the file and the line, and for an item of a List its path in the document.
         """
-        blocks = self.blocks[self._first(Kind.PLACES) :]
+        names: dict[str, set[str]] = defaultdict(set)
+        for subject in subjects:
+            kind, _, name = subject.rpartition("/")
+            names[kind].add(name)
         found: dict[str, str] = {}
-        for block in blocks:
-            wanted = subjects
-            if len(subjects) > _LOOKED_UP:
-                entries = _decoded(_places, block.lines[block.lines.index(b"\t") :])
-                wanted = {entry.partition(" ")[0] for entry in entries} & {*subjects}
-            for subject in wanted:
-                if place := _place(block, subject):
-                    found[subject] = f"{printable(unquote(block.first.name))}:{place}"
+        for block in self.blocks[self._first(Kind.PLACES) :]:
+            for kind, wanted in names.items():
+                if f'"{kind}"'.encode() in block.lines:
+                    found |= _places_in(block, kind, wanted)
         return found
 
     def _first(self, kind: Kind) -> int:
@@ -162,10 +163,14 @@ def _every(decoder: "msgspec.json.Decoder[T]", blocks: Iterable[Block]) -> Itera
         raise StateError(f"not a compiled site: {error}") from None
 
 
-def _place(block: Block, subject: str) -> str:
-    """Return the line of *subject* in the file of *block*, "" if it is in another file."""
-    _, found, rest = block.lines.partition(f'"{subject} '.encode())
-    return printable(rest.partition(b'"')[0].decode(errors="replace")) if found else ""
+def _places_in(block: Block, kind: str, names: AbstractSet[str]) -> dict[str, str]:
+    """Return the places of the objects *names* of *kind* that the file of *block* has."""
+    if len(names) <= _LOOKED_UP and not any(f'"{each} '.encode() in block.lines for each in names):
+        return {}
+    objects = _decoded(_places, block.lines[block.lines.index(b"\t") :])
+    entries = (entry.partition(" ") for entry in objects.get(kind, ()))
+    file = printable(unquote(block.first.name))
+    return {f"{kind}/{name}": f"{file}:{at}" for name, _, at in entries if name in names}
 
 
 def _of_probes(block: Block) -> bool:
