@@ -19,9 +19,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.agent import Agent
 from bench.compiling import CLUSTER, NODE, NODES, SERVICE, WORKLOAD, write_catalog
 from bench.network import new_network
-from bench.scale import Agent, timed
+from bench.scale import timed
 from groundplane.allocate import LOCK_NAME, Lock, allocate, format_lock
 from groundplane.compile.pipeline import read_catalog
 from groundplane.processes.own_command import own_command

@@ -10,7 +10,6 @@ An event is a change of health, or the bytes of a new snapshot. Times are wall-c
 import argparse
 import gc
 import random
-import re
 import statistics
 import subprocess
 import sys
@@ -18,85 +17,28 @@ import tempfile
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import cycle
-from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from bench import compiling
+from bench.agent import NOBODY, NODE, Agent
 from bench.network import Way, around, connect, new_network
 from bench.sites import site
 from groundplane.agent import loop  # noqa: F401  (its memory is the agent's)
-from groundplane.agent.memory import settle
-from groundplane.dataplanes.diff import Delta
-from groundplane.dataplanes.nftables import Nftables
-from groundplane.dataplanes.nftables.maps import Element
-from groundplane.dataplanes.reconcile import Reconciler
 from groundplane.node.config_files import node_files
 from groundplane.project import (
-    NodeState,
     WorkloadIndex,
-    project_base,
-    project_change,
-    project_services,
     project_snapshot,
-    update,
 )
-from groundplane.project.extent import Only
-from groundplane.project.state import NodeBase
-from groundplane.proxies.node import rules_of
 from groundplane.site.blocks import Block, Key, Kind, LineKey
 from groundplane.site.compiled import Service
 from groundplane.site.encoding import blocks_of, encode, join
-from groundplane.site.snapshot import Snapshot, advance, decode
+from groundplane.site.snapshot import decode
 
 T = TypeVar("T")
-NODE = "n0"
-NOBODY: frozenset[tuple[str, str]] = frozenset()
-
-
-class Timed(Nftables):
-    """The dataplane, which says how long its last write took."""
-
-    seconds = 0.0
-
-    def write(self, base: NodeBase, delta: Delta[Element, bytes]) -> None:
-        start = time.perf_counter()
-        super().write(base, delta)
-        self.seconds = time.perf_counter() - start
-
-
-class Agent:
-    """What the agent does between an event and the kernel's acknowledgement, and no more."""
-
-    def __init__(self, encoded: bytes) -> None:
-        self.plane = Timed(rules_of)
-        self.reconciler = Reconciler(self.plane)
-        self.snapshot: Snapshot = decode(encoded)
-        base = project_base(self.snapshot.site(NODE), NODE)
-        with ThreadPoolExecutor(1) as worker:
-            worker.submit(self.reconciler.prepare, base)
-            self.state: NodeState = project_services(self.snapshot, base, NOBODY)
-            worker.submit(self.reconciler.apply, self.state).result()
-        self.failing = NOBODY
-
-    def site(self, encoded: bytes) -> None:
-        new, keys = advance(self.snapshot, encoded)
-        self.state, extent = project_change(self.state, self.snapshot, new, keys, self.failing)
-        self.snapshot = new
-        self.reconciler.apply(self.state, extent)
-
-    def health(self, index: WorkloadIndex, failing: frozenset[tuple[str, str]]) -> None:
-        keys = index.concerned(self.failing ^ failing)
-        self.state = update(self.state, self.snapshot, keys, failing)
-        self.failing = failing
-        self.reconciler.apply(self.state, Only(keys))
-
-    def close(self) -> None:
-        self.plane.close()
 
 
 def timed(function: Callable[[], T]) -> tuple[float, T]:
@@ -152,11 +94,6 @@ def moved(service: Service) -> Service:
             service.endpoints, ipv4=other + service.endpoints.ipv4[8:]
         ),
     )
-
-
-def memory_mb() -> float:
-    status = Path("/proc/self/status").read_text()
-    return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024
 
 
 def load(encoded: bytes) -> float:
@@ -290,25 +227,13 @@ def resident(encoded: bytes) -> None:
     with tempfile.NamedTemporaryFile() as file:
         file.write(encoded)
         file.flush()
-        command = [sys.executable, "-m", "bench.scale", "--memory", file.name]
+        command = [sys.executable, "-m", "bench.resting", file.name]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    limits = "10,000x10: < 150, 50,000x10: < 600"
+    limits = "10,000x10: < 80, 50,000x10: < 600"
     print(
         f"  {'memory of the agent at rest':<58}{float(done.stdout):10.0f} MB{limits:>52}",
         flush=True,
     )
-
-
-def rest(file: str) -> float:
-    """Return the memory in MB of this process once it has taken the snapshot in *file*."""
-    new_network()
-    gc.disable()
-    agent = Agent(Path(file).read_bytes())
-    index = WorkloadIndex(agent.snapshot)
-    settle()
-    used = memory_mb()
-    del index
-    return used
 
 
 def main() -> None:
@@ -318,11 +243,7 @@ def main() -> None:
     parser.add_argument("--kinds", default="plain,mixed")
     parser.add_argument("--no-nft", action="store_true", help="leave out what it is compared with")
     parser.add_argument("--yaml", action="store_true", help="compile 10,000x10 from YAML, too")
-    parser.add_argument("--memory", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.memory:
-        print(rest(given.memory))
-        return
     if given.yaml:
         compiling.show()
     loads: dict[str, list[str]] = {kind: [] for kind in given.kinds.split(",")}

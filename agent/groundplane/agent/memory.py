@@ -5,6 +5,17 @@ import gc
 from typing import Final
 
 _libc: Final = ctypes.CDLL(None)
+_ARENA_MAX: Final = -8  # M_ARENA_MAX of mallopt(3)
+
+
+def use_one_arena() -> None:
+    """Let all threads allocate from one arena; glibc's default is eight for each processor.
+
+    Most threads wait for the interpreter anyway, and what each keeps free, no other can use. Call
+    it before there is a second thread.
+    """
+    if mallopt := getattr(_libc, "mallopt", None):
+        mallopt(_ARENA_MAX, 1)
 
 
 def settle() -> None:

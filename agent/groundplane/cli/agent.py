@@ -96,6 +96,7 @@ def run(
 
     from groundplane.agent.logs import set_up
     from groundplane.agent.loop import Agent, Settings
+    from groundplane.agent.memory import use_one_arena
     from groundplane.agent.singleton import become_the_agent
     from groundplane.agent.store import SERIALS_FILE
     from groundplane.dataplanes import Dataplane
@@ -106,6 +107,7 @@ def run(
     from groundplane.proxies.node import planes
     from groundplane.sources import source_of
 
+    use_one_arena()
     set_up(node)
     sole = become_the_agent(runtime_directory)
     empty_ambient_set()
