@@ -117,7 +117,8 @@ vms: root setup ## The tests of VMs that take longest, besides: images, cloud-in
 	$(RUN)/pytest -m 'vms and slow'
 
 bench: root setup ## Load and change up to 50,000 services, beside nft in the same run
-	$(RUN)/python -m bench.scale --yaml
+	$(RUN)/python -m bench.scale
+	$(RUN)/python -m bench.changing
 
 SOAK ?= 10
 soak: root setup ## Run SOAK times as many restarts and changes as make test does, and print what they cost

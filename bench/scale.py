@@ -1,6 +1,6 @@
 """The dataplane at scale, by the agent's own path: event in, kernel acknowledged.
 
-    python -m bench.scale [--sizes 1000x10,10000x10] [--changes 300] [--yaml] [--no-nft]
+    python -m bench.scale [--sizes 1000x10,10000x10] [--changes 300] [--no-nft]
 
 As root: every ruleset is loaded into a network namespace of its own, which goes with the process.
 An event is a change of health, or the bytes of a new snapshot. Times are wall-clock; ratios are to
@@ -23,7 +23,6 @@ from typing import TypeVar
 
 import msgspec
 
-from bench import compiling
 from bench.agent import NOBODY, NODE, Agent
 from bench.network import Way, around, connect, new_network
 from bench.sites import site
@@ -242,10 +241,7 @@ def main() -> None:
     parser.add_argument("--changes", type=int, default=300)
     parser.add_argument("--kinds", default="plain,mixed")
     parser.add_argument("--no-nft", action="store_true", help="leave out what it is compared with")
-    parser.add_argument("--yaml", action="store_true", help="compile 10,000x10 from YAML, too")
     given = parser.parse_args()
-    if given.yaml:
-        compiling.show()
     loads: dict[str, list[str]] = {kind: [] for kind in given.kinds.split(",")}
     for size in given.sizes.split(","):
         services, endpoints = map(int, size.split("x"))
