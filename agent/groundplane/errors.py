@@ -35,6 +35,7 @@ class Origin(NamedTuple):
     file: str
     line: int  # from 1; 0 for the file or directory as a whole
     within: str = ""  # the path to it in its document, when that is a List
+    item_line: int = 0  # the line of that item, 0 if it is not known
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}" if self.line else self.file

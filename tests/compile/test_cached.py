@@ -55,6 +55,12 @@ def endpoint_slice(number: int, namespace: str) -> Document:
     return made
 
 
+def dns_slice(number: int) -> Document:
+    made = endpoint_slice(60 + number, "kube-system")
+    made["metadata"]["labels"] = {"kubernetes.io/service-name": "kube-dns"}
+    return made
+
+
 def site() -> Site:
     cluster = document("Cluster", "test", spec={
         "serviceCIDRs": ["10.96.0.0/24"],
@@ -217,6 +223,7 @@ OPERATIONS: dict[str, Callable[[Edits, int, int], object]] = {
     "a slice's service": lambda e, a, b: e.label("EndpointSlice", a, "kubernetes.io/service-name",
                                                  f"s{b % 6}"),
     "a slice more": lambda e, a, b: e.add(endpoint_slice(20 + a, NAMESPACES[b % 2])),
+    "a slice of the DNS service": lambda e, a, b: e.add(dns_slice(a)),
     "a slice less": lambda e, a, b: e.remove("EndpointSlice", a),
     "Endpoints": lambda e, a, b: e.add(document(
         "Endpoints", f"s{a % 5}", NAMESPACES[b % 2],

@@ -1,5 +1,6 @@
 """Places: where each object is written, apart from what a site comes to."""
 
+import json
 from pathlib import Path
 
 import msgspec
@@ -44,7 +45,15 @@ def test_of_many_objects_all_are_found(directory: Path) -> None:
     assert {each: found.places([each])[each] for each in every} == found.places(every)
 
 
-def test_an_item_of_a_list_has_its_path(directory: Path) -> None:
+def test_an_item_of_a_list_has_its_line(directory: Path) -> None:
+    items = "".join(f"- {json.dumps(service(number, 'a'))}\n" for number in (30, 31))
+    (directory / "list.yaml").write_text(f"# two\napiVersion: v1\nkind: List\nitems:\n{items}")
+    lock(directory)
+    found = decode(encode(compile_source(directory)))
+    assert {"Service/a/s31": "list.yaml:6"} == found.places(["Service/a/s31"])
+
+
+def test_an_item_without_a_line_of_its_own_has_its_path(directory: Path) -> None:
     items = [service(number, "a") for number in (30, 31)]
     listed = msgspec.json.encode({"apiVersion": "v1", "kind": "List", "items": items})
     (directory / "list.json").write_bytes(listed)

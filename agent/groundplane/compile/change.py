@@ -216,7 +216,7 @@ def _require_local(changes: ObjectChanges, lines: LockChange, rest: _Rest) -> No
             raise WholeNeeded(f"the lock has {key}, which is not there")
     clusters = [each for each in rest.cluster_scoped if isinstance(each, Cluster)]
     if len(clusters) != 1 or clusters[0].spec.tenants:
-        raise WholeNeeded("the site has tenants")
+        raise WholeNeeded("the site has tenants, or not one Cluster")
     if not lines.values().isdisjoint(dns.wanted_addresses(clusters[0])):
         raise WholeNeeded("the address of the site's DNS service has changed hands")
 
@@ -273,7 +273,10 @@ def _concerned(changes: ObjectChanges, keys: Iterable[DocumentKey], rest: _Rest)
         selector = _selector(entry).items()
         if selector and any(selector <= each.items() for each in labels.get(name[0], ())):
             named.add(name)
-    return named
+    # A slice may name a service without a document: none, or the site's own DNS service.
+    return {
+        name for name in named if name in rest.services or DocumentKey("Service", *name) in changes
+    }
 
 
 def _selector(entry: _Entry) -> Labels:

@@ -83,20 +83,21 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
 
 
 def _places(catalog: Catalog) -> Iterator[compiled.FilePlaces]:
-    by_file: dict[str, list[tuple[DocumentKey, int, str]]] = defaultdict(list)
-    for key, (file, line, within) in catalog.origins.items():
-        by_file[file].append((key, line, within))
+    by_file: dict[str, list[tuple[DocumentKey, int, str, int]]] = defaultdict(list)
+    for key, (file, line, within, item_line) in catalog.origins.items():
+        by_file[file].append((key, line, within, item_line))
     for file, written in by_file.items():
         yield compile_places(file_in_source(catalog, file), written)
 
 
 def compile_places(
-    path: str, written: Iterable[tuple[DocumentKey, int, str]]
+    path: str, written: Iterable[tuple[DocumentKey, int, str, int]]
 ) -> compiled.FilePlaces:
-    """Return the places of objects in the file *path*: their lines, and their paths in a List."""
+    """Return the places of objects in the file *path*, given their origins without the file."""
     objects: dict[str, list[str]] = defaultdict(list)
-    for (kind, namespace, name), line, within in written:
-        entry = f"{name} {line} {within}" if within else f"{name} {line}"
+    for (kind, namespace, name), line, within, item_line in written:
+        is_exact = item_line or not within
+        entry = f"{name} {item_line or line}" if is_exact else f"{name} {line} {within}"
         objects[f"{kind}/{namespace}" if namespace else kind].append(entry)
     return compiled.FilePlaces(path, dict(objects))
 

@@ -131,7 +131,7 @@ Texts = dict[str, dict[int, str]]  # by file: document texts by their first line
 def _moved(fault: Fault, texts: Texts) -> Fault:
     from groundplane.load import positions  # PyYAML: imported only after an error
 
-    file, line, within = fault.origin
+    file, line, within, _ = fault.origin
     path = below(within, fault.path)
     if not path:
         return fault

@@ -15,6 +15,7 @@ from groundplane.hint import Work
 from groundplane.load import json, yaml
 from groundplane.load.cost import Room, room_in
 from groundplane.load.kinds import is_skipped, name_of
+from groundplane.load.list_lines import item_lines
 from groundplane.processes.limits import memory_limit
 
 MAX_FILE_BYTES: Final = 64 << 20
@@ -170,9 +171,12 @@ def _flat(item: Item, findings: Findings) -> Iterator[Item]:
     if not isinstance(items, list | None):
         findings.faults.append(Fault(item.origin, kind, "items", "expected a list"))
         return
-    for index, each in enumerate(items or ()):
+    items = items or []
+    lines = item_lines(item.text, len(items)) if not item.origin.within else ()
+    for index, each in enumerate(items):
         within = join(join(item.origin.within, "items"), index)
-        found = item._replace(origin=item.origin._replace(within=within), value=each)
+        at = item.origin.line + lines[index] if lines else 0
+        found = item._replace(origin=item.origin._replace(within=within, item_line=at), value=each)
         yield from _flat(found._replace(value=_typed(each, value)), findings)
 
 

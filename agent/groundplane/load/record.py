@@ -8,7 +8,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -57,6 +57,14 @@ def pair(key: str, value: str) -> str:
     return f"{key}\n{value}"
 
 
+class FilePlace(NamedTuple):
+    """An `Origin` without its file."""
+
+    line: int
+    within: str
+    item_line: int
+
+
 class FileRecord(msgspec.Struct, frozen=True, array_like=True):
     """What a file holds. Its parts stay encoded until they are needed.
 
@@ -64,7 +72,7 @@ class FileRecord(msgspec.Struct, frozen=True, array_like=True):
     """
 
     keys: msgspec.Raw  # tuple[DocumentKey, ...]
-    places: msgspec.Raw  # tuple[tuple[int, str], ...]: the line and the path in a List
+    places: msgspec.Raw  # tuple[FilePlace, ...]
     documents: tuple[msgspec.Raw, ...]
     namespaces: dict[str, msgspec.Raw]  # NamespaceIndex
     cluster_scoped: tuple[int, ...]  # positions in *documents*
@@ -76,8 +84,7 @@ class FileRecord(msgspec.Struct, frozen=True, array_like=True):
     def document_keys(self) -> tuple[DocumentKey, ...]:
         return _KEYS.decode(self.keys)
 
-    def document_places(self) -> tuple[tuple[int, str], ...]:
-        """Return the line of each document, and its path in a List."""
+    def document_places(self) -> tuple[FilePlace, ...]:
         return _PLACES.decode(self.places)
 
     def namespace(self, name: str) -> NamespaceIndex:
@@ -86,16 +93,16 @@ class FileRecord(msgspec.Struct, frozen=True, array_like=True):
 
     def objects(self, file: str) -> Iterator[Placed]:
         """Yield the objects with their places in *file*."""
-        for key, (line, within), encoded in zip(
+        for key, place, encoded in zip(
             self.document_keys(), self.document_places(), self.documents, strict=True
         ):
-            yield decode_object(key.kind, encoded), Origin(file, line, within)
+            yield decode_object(key.kind, encoded), Origin(file, *place)
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _RECORD: Final = msgspec.msgpack.Decoder(FileRecord)
 _KEYS: Final = msgspec.msgpack.Decoder(tuple[DocumentKey, ...])
-_PLACES: Final = msgspec.msgpack.Decoder(tuple[tuple[int, str], ...])
+_PLACES: Final = msgspec.msgpack.Decoder(tuple[FilePlace, ...])
 _INDEX: Final = msgspec.msgpack.Decoder(NamespaceIndex)
 _OBJECTS: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {
     kind: msgspec.msgpack.Decoder(type_) for (_, kind), type_ in KINDS.items()
@@ -127,7 +134,7 @@ def encode_record(placed: Sequence[Placed], findings: Findings, alias_bytes: int
     found = [document for document, _ in placed]
     record = FileRecord(
         keys=_raw([tuple(key_of(each)) for each in found]),
-        places=_raw([(origin.line, origin.within) for _, origin in placed]),
+        places=_raw([origin[1:] for _, origin in placed]),
         documents=(),
         namespaces=_namespaces(found),
         cluster_scoped=tuple(n for n, each in enumerate(found) if each.kind in CLUSTER_SCOPED),

@@ -330,7 +330,8 @@ class FilePlaces(msgspec.Struct, frozen=True):
     """Where the objects of a file are: *path* is its path below the source.
 
     *objects* has, by KIND/NAMESPACE (KIND without a namespace), the name of each, a space and the
-    line of its document, and for an item of a List a space and its path in the document.
+    line; for an item of a List that has no line of its own, the line of the List, a space and its
+    path in it.
     """
 
     path: str
