@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -120,7 +120,12 @@ class Host:
 
     def left(self) -> list[Path]:
         """Return what the user has in /tmp."""
-        return [each for each in Path("/tmp").iterdir() if each.lstat().st_uid == UID]
+        found = []
+        for each in Path("/tmp").iterdir():
+            with suppress(FileNotFoundError):  # it goes while we look
+                if each.lstat().st_uid == UID:
+                    found.append(each)
+        return found
 
 
 @pytest.fixture
