@@ -13,16 +13,12 @@ from groundplane.cli import check as checking
 from groundplane.cli.check import checked, examine
 from groundplane.cli.source_cache import cache_of, kept_check
 from groundplane.load import fingerprint_of
-from tests.compile.test_cached import EDITS, OPERATIONS, Edits, lock, site, write
+from tests.compile.edits import EDITS, OPERATIONS, Edits, lock, site, small_site, write
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    directory = tmp_path / "site"
-    directory.mkdir()
-    write(site(), directory)
-    lock(directory)
-    return directory
+    return small_site(tmp_path)
 
 
 def is_kept(directory: Path) -> bool:

@@ -15,18 +15,14 @@ from groundplane.compile.cache import open_cache
 from groundplane.compile.cached import compile_encoded
 from groundplane.compile.pipeline import compile_source
 from groundplane.site.encoding import encode
-from tests.compile.test_cached import lock, ours, site, write
+from tests.compile.edits import ours, site, small_site, write
 
 COMPILE = [sys.executable, "-m", "groundplane", "compile"]
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    directory = tmp_path / "site"
-    directory.mkdir()
-    write(site(), directory)
-    lock(directory)
-    return directory
+    return small_site(tmp_path)
 
 
 def change(directory: Path, weight: int) -> None:

@@ -13,16 +13,12 @@ from groundplane.site import compiled
 from groundplane.site.blocks import Kind
 from groundplane.site.encoding import encode
 from groundplane.site.snapshot import advance, changed_probes, changed_workloads, decode
-from tests.compile.test_cached import lock, service, site, write
+from tests.compile.edits import lock, service, small_site
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    directory = tmp_path / "site"
-    directory.mkdir()
-    write(site(), directory)
-    lock(directory)
-    return directory
+    return small_site(tmp_path)
 
 
 def test_each_object_has_the_file_and_the_line_of_its_document(directory: Path) -> None:
