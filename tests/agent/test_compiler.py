@@ -10,10 +10,13 @@ import pytest
 
 from groundplane.agent import compiler
 from groundplane.agent.compiler import compile_in_child
+from groundplane.agent.store import COMPILED_DIRECTORY, COMPILED_KEY
 from groundplane.compile.pipeline import compile_source
 from groundplane.errors import MAX_TEXT, SourceError
 from groundplane.site.encoding import encode
 from tests.catalogs import SITE, write
+from tests.compile.edits import site, small_site
+from tests.compile.edits import write as write_site
 
 FIXED = {
     "site.yaml": SITE.replace("[192.0.2.1]", "[192.0.2.1], workloadSubnets: [10.244.0.0/24]"),
@@ -36,6 +39,31 @@ def test_the_child_gives_what_the_pipeline_gives(source: Path) -> None:
     write(source, FIXED)
     encoded = asyncio.run(compile_in_child(source))
     assert encode(compile_source(source)) == encoded
+
+
+def test_what_the_child_keeps_is_used_and_changes_nothing(tmp_path: Path) -> None:
+    directory, state = small_site(tmp_path), tmp_path / "state"
+    state.mkdir()
+    for weight in (1, 2, 2, 3):
+        files = site()
+        files["sub/w-0.yaml"][0]["spec"]["weight"] = weight
+        write_site(files, directory)
+        encoded = asyncio.run(compile_in_child(directory, "", state))
+        assert encode(compile_source(directory)) == encoded
+    kept = state / COMPILED_DIRECTORY
+    assert {"last"} < {each.name for each in kept.iterdir()}
+    assert 0o600 == stat.S_IMODE((state / COMPILED_KEY).stat().st_mode)
+
+
+@pytest.mark.parametrize("name", [COMPILED_DIRECTORY, COMPILED_KEY])
+def test_where_nothing_can_be_kept_the_child_compiles_all_the_same(
+    tmp_path: Path, name: str
+) -> None:
+    directory, state = small_site(tmp_path), tmp_path / "state"
+    state.mkdir()
+    (state / name).symlink_to("/nowhere/at/all")
+    encoded = asyncio.run(compile_in_child(directory, "", state))
+    assert encode(compile_source(directory)) == encoded
 
 
 def test_every_fault_is_told_with_file_and_line(source: Path) -> None:

@@ -236,3 +236,22 @@ def test_a_change_costs_what_has_changed(
     sizes = sorted(path.stat().st_size for path in cache.glob("repository.git/objects/pack/*.pack"))
     assert 2 == len(sizes)
     assert sizes[0] < 2000 < 1 << 20 < sizes[1]
+
+
+def test_a_file_that_has_not_changed_is_linked_if_its_bytes_are_right(
+    repository: Repository, over_https: OverHttps
+) -> None:
+    """An export is not written to; a disk that damages one must not damage the next."""
+    before = {"site.yaml": "a: 1\n", "other.yaml": "b: 1\n", "third.yaml": "c: 1\n"}
+    commit = repository.commit(before)
+    source = over_https()
+    first = look(source).directory
+    assert first is not None
+    (first / "third.yaml").write_text("c: 2\n")
+    after = before | {"site.yaml": "a: 2\n"}
+    repository.commit(after, parent=commit)
+    found = look(source)
+    assert after == files(found)
+    assert found.directory is not None
+    same = [(first / name).samefile(found.directory / name) for name in sorted(after)]
+    assert [True, False, False] == same
