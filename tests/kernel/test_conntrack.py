@@ -51,7 +51,7 @@ class Site:
         )
         bits = 32 if family == "IPv4" else 128
         for address in (self.service, self.other, self.first, self.second):
-            ip(f"-n {netns} address add {address}/{bits} dev lo")
+            ip(f"-n {netns} address add {address}/{bits} dev lo{'' if bits == 32 else ' nodad'}")
         kind = "ipv4_addr" if family == "IPv4" else "ipv6_addr"
         self.nft(RULES.format(ip=self.ip, type=kind))
         self.conntrack = within(netns, Conntrack)

@@ -170,13 +170,14 @@ def test_a_node_speaks_to_a_workload_as_its_bridge(net: World, site: Site, famil
     """By its route, whatever addresses the overlay has: no other is answered through the tunnel."""
     node, bridge = net.node("n1"), project_base(site, "n1").bridge_addresses[family]
     own, other = ((f"{bridge}/32", "10.99.0.1/32"), (f"{bridge}/128", "fd00:99::1/128"))[family]
-    ip(f"-n {node} address add {other} dev groundplane1")
+    nodad = "nodad" if family else ""
+    ip(f"-n {node} address add {other} dev groundplane1 {nodad}")
     ip(f"-n {node} address del {own} dev groundplane1")
     try:
         answer = ask(node, net.addresses("there")[family], 8080, "TCP")
         assert [f"there {bridge}"] == answer
     finally:
-        ip(f"-n {node} address add {own} dev groundplane1")
+        ip(f"-n {node} address add {own} dev groundplane1 {nodad}")
         ip(f"-n {node} address del {other} dev groundplane1")
 
 

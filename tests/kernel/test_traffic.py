@@ -84,7 +84,7 @@ def test_a_node_that_has_a_balancers_address_itself_is_let_in_where_the_node_is(
 ) -> None:
     """As by keepalived, or on a BGP speaker's loopback: it asks from that very address."""
     node, length = net.node("n1"), 32 if "." in address else 128
-    ip(f"-n {node} address add {address}/{length} dev lo")
+    ip(f"-n {node} address add {address}/{length} dev lo{'' if length == 32 else ' nodad'}")
     try:
         (answer,) = ask(node, address, 80, "TCP", patience=0.5)
     finally:
