@@ -60,6 +60,7 @@ def site() -> Site:
         "endpoints": {"outsideCIDRs": ["192.0.2.0/24"]},
         "externalIPCIDRs": ["203.0.113.0/28"],
         "nodePortRange": "30000-30031",
+        "loadBalancerPools": [{"name": "pool", "cidrs": ["203.0.113.16/28"]}],
     })  # fmt: skip
     nodes = [document("Node", f"n{n}", spec={"addresses": [f"198.51.100.{n + 1}"]}) for n in (0, 1)]
     files: Site = {"cluster.yaml": [cluster, *nodes]}
@@ -118,6 +119,10 @@ class Edits:
                 found["spec"].pop(field, None)
             else:
                 found["spec"][field] = value
+
+    def specs(self, kind: str, at: int, **fields: Any) -> None:
+        for field, value in fields.items():
+            self.spec(kind, at, field, value)
 
     def label(self, kind: str, at: int, key: str, value: str) -> None:
         if (found := self.some(kind, at)) is not None:
@@ -194,8 +199,14 @@ OPERATIONS: dict[str, Callable[[Edits, int, int], object]] = {
     "a workload less": lambda e, a, b: e.remove("Workload", a),
     "a service's selector": lambda e, a, b: e.spec("Service", a, "selector", {"tier": f"t{b % 3}"}),
     "a service's ports": lambda e, a, b: e.spec("Service", a, "ports", ports(*range(b % 4))),
+    "a service's label": lambda e, a, b: e.label("Service", a, "app", f"x{b}"),
     "a service's affinity": lambda e, a, b: e.spec("Service", a, "sessionAffinity",
                                                    ("None", "ClientIP")[b % 2]),
+    "a service's timeout": lambda e, a, b: e.specs(
+        "Service", a, sessionAffinity="ClientIP",
+        sessionAffinityConfig={"clientIP": {"timeoutSeconds": 10 + b % 3}}),
+    "a balancer's ranges": lambda e, a, b: e.specs(
+        "Service", a, type="LoadBalancer", loadBalancerSourceRanges=[f"192.0.{b}.0/24"]),
     "a service's type": lambda e, a, b: e.spec("Service", a, "type", (
         "ClusterIP", "NodePort", "LoadBalancer", "ExternalName")[b % 4]),
     "a headless service": lambda e, a, b: e.spec("Service", a, "clusterIP", ("None", None)[b % 2]),
@@ -220,6 +231,8 @@ OPERATIONS: dict[str, Callable[[Edits, int, int], object]] = {
     "Endpoints": lambda e, a, b: e.add(document(
         "Endpoints", f"s{a % 5}", NAMESPACES[b % 2],
         subsets=[{"addresses": [{"ip": "192.0.2.9"}], "ports": [{"name": "http", "port": 80}]}])),
+    "a namespace's label": lambda e, a, b: e.label("Namespace", a, "team", f"t{b}"),
+    "a namespace less": lambda e, a, b: e.remove("Namespace", a),
     "a namespace": lambda e, a, b: e.add(document("Namespace", NAMESPACES[a % 2])),
     "a node's zone": lambda e, a, b: e.label("Node", a, "topology.kubernetes.io/zone", f"z{b % 2}"),
     "a node's state": lambda e, a, b: e.spec("Node", a, "state", ("active", "drain")[b % 2]),

@@ -9,8 +9,9 @@ and resolve; then the last snapshot is edited. The global state, and how it is k
 | addresses in the lock | the values of changed lines are looked up in the whole lock |
 | numbers of service ports | all are numbered again if a port came or went |
 | sizes of the kernel's maps | those of concerned services before are subtracted, those after added |
-| external addresses, node ports, aliases, affinity timeouts, host networks | whole compile |
-| Cluster, Node, Namespace, machines, tenants, Endpoints | whole compile |
+| affinity timeouts | those of the other services are collected if one came or went |
+| external addresses, node ports, aliases, host networks | whole compile if they change |
+| Cluster, Node, machines, tenants, Endpoints | whole compile |
 | a fault, or a lock that is not up to date | whole compile, which says what is wrong |
 """
 
@@ -38,6 +39,7 @@ from groundplane.site import compiled
 from groundplane.site.blocks import Key
 from groundplane.site.compiled import Port, Sizes
 from groundplane.site.editing import edited
+from groundplane.site.map_limits import MAX_AFFINITY_TIMEOUTS
 from groundplane.site.map_sizes import sizes
 from groundplane.site.snapshot import Snapshot, decode
 
@@ -45,7 +47,7 @@ Find = Callable[[str], FileRecord]
 ObjectChanges = Mapping[DocumentKey, tuple[Object | None, Object | None]]  # before and after
 PoolKey = tuple[str, str, str, int]
 
-_LOCAL: Final = frozenset({"Service", "Workload", "EndpointSlice"})
+_LOCAL: Final = frozenset({"Service", "Workload", "EndpointSlice", "Namespace"})
 
 
 class Compiled(msgspec.Struct, frozen=True):
@@ -205,7 +207,7 @@ def _require_local(changes: ObjectChanges, lines: LockChange, rest: _Rest) -> No
             raise WholeNeeded(f"{key} has changed")
         if _shared(before) != _shared(after):
             raise WholeNeeded(f"{key} has changed in what it shares with others")
-        if after is None and key.kind != "EndpointSlice" and lines.holds(key):
+        if after is None and key.kind in ("Service", "Workload") and lines.holds(key):
             raise WholeNeeded(f"the lock still has {key}")
         if isinstance(after, Workload):
             _require_own_unit(before, after, rest)
@@ -230,16 +232,26 @@ def _shared(document: Object | None) -> object:
 
 def _shared_of_service(service: Service) -> object:
     spec = service.spec
-    is_plain = spec.type in ("ClusterIP", "ExternalName") and not spec.external_ips
-    # Its ports and addresses that are reached from outside, however they are chosen.
-    outside = None if is_plain else (spec, service.metadata.annotations)
-    found = (
-        spec.external_name if service.external else None,
-        outside,
-        0 if service.headless else service.affinity_seconds,
-        service.forwarding,
-    )
-    return None if found == (None, None, 0, "masquerading") else found
+    outside: object = None
+    if spec.type in ("NodePort", "LoadBalancer") or spec.external_ips:
+        # What it is reached by from outside, and what that is chosen by.
+        outside = (
+            msgspec.structs.replace(
+                spec,
+                selector={},
+                ports=(),
+                internal_traffic_policy=None,
+                publish_not_ready_addresses=False,
+                session_affinity="None",
+                session_affinity_config=None,
+                traffic_distribution=None,
+            ),
+            [(port.protocol, port.port, port.node_port) for port in spec.ports],
+            service.metadata.annotations,
+        )
+    alias = spec.external_name if service.external else None
+    found = alias, outside, service.forwarding
+    return None if found == (None, None, "masquerading") else found
 
 
 def _require_own_unit(before: Object | None, after: Workload, rest: _Rest) -> None:
@@ -265,7 +277,7 @@ def _concerned(changes: ObjectChanges, keys: Iterable[DocumentKey], rest: _Rest)
             named.add(name)
         elif key.kind == "EndpointSlice":
             named |= {(name[0], each.metadata.labels.get(SERVICE_LABEL, "")) for each in versions}
-        else:
+        elif key.kind == "Workload":
             entry = None if versions else rest.workload(name)
             versions += [entry.object()] if entry else []
             labels[name[0]] += (each.metadata.labels for each in versions)
@@ -356,7 +368,11 @@ def _edited(
     after = {each.key: each for each in site.services if each.key in concerned}
     if not all(each.cluster_ips or each.external_name for each in after.values()):
         _require_few_headless(old, len(after))
-    head = msgspec.structs.replace(old.head, sizes=_sizes(old.head.sizes, before, after))
+    head = msgspec.structs.replace(
+        old.head,
+        sizes=_sizes(old.head.sizes, before, after),
+        affinity_timeouts=_timeouts(old, before, after),
+    )
     shared = {name: service.shared for name, service in before.items()}
     services: dict[Key, compiled.Service | None] = dict.fromkeys(concerned)
     services |= {
@@ -377,13 +393,14 @@ def _edited(
     return edited(old, head, by_node, probes, services, places)
 
 
-class _Ports(msgspec.Struct, frozen=True):
-    """What of a compiled service has to do with numbers of ports, and whether it is headless."""
+class _OfOthers(msgspec.Struct, frozen=True):
+    """What of a compiled service has to do with other services."""
 
     namespace: str
     name: str
     cluster_ips: tuple[str, ...] = ()
     ports: tuple[Port, ...] = ()
+    affinity_seconds: int = 0
     external_name: str = ""
 
     def pools(self) -> Iterator[tuple[PoolKey, int]]:
@@ -392,12 +409,12 @@ class _Ports(msgspec.Struct, frozen=True):
                 yield (self.namespace, self.name, port.protocol, port.port), port.pool
 
 
-_PORTS: Final = msgspec.json.Decoder(_Ports)
+_OF_OTHERS: Final = msgspec.json.Decoder(_OfOthers)
 
 
 def _require_few_headless(old: Snapshot, more: int) -> None:
     """Raise WholeNeeded if there are so many headless services that their answers must be measured."""
-    headless = sum(not (e.cluster_ips or e.external_name) for e in old.services_as(_PORTS))
+    headless = sum(not (e.cluster_ips or e.external_name) for e in old.services_as(_OF_OTHERS))
     if headless + more > FEW:
         raise WholeNeeded("many services are headless")
 
@@ -409,7 +426,7 @@ def _numbered(
     numbers = dict(_pools(before))
     wanted = {key for key, _ in _pools(after).items()}
     if wanted != numbers.keys():
-        known = {key: pool for each in old.services_as(_PORTS) for key, pool in each.pools()}
+        known = {key: pool for each in old.services_as(_OF_OTHERS) for key, pool in each.pools()}
         numbers = number_pools((known.keys() - numbers.keys()) | wanted)
         moved = {key[:2] for key, pool in known.items() if numbers.get(key, pool) != pool}
         others = {name: old.service(name) for name in moved - after.keys() - before.keys()}
@@ -446,6 +463,24 @@ def _sizes(
             for field in Sizes.__struct_fields__
         }
     )
+
+
+def _timeouts(
+    old: Snapshot, before: Mapping[Key, compiled.Service], after: Mapping[Key, compiled.Service]
+) -> tuple[int, ...]:
+    """Return all affinity timeouts of the site, ascending."""
+    gone, came = ({each.affinity_seconds for each in of.values()} for of in (before, after))
+    if gone == came:
+        return old.head.affinity_timeouts
+    others = {
+        each.affinity_seconds
+        for each in old.services_as(_OF_OTHERS)
+        if (each.namespace, each.name) not in before
+    }
+    found = (others | came) - {0}
+    if len(found) > MAX_AFFINITY_TIMEOUTS:
+        raise WholeNeeded("there are too many affinity timeouts")
+    return tuple(sorted(found))
 
 
 def _by_node(
