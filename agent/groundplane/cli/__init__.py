@@ -1,4 +1,4 @@
-"""The `groundplane` command: thin, each subcommand a module that is imported when it is used."""
+"""The `groundplane` command. It imports the module of a subcommand when that subcommand runs."""
 
 import importlib
 import sys
@@ -56,7 +56,7 @@ _COMMANDS: Final = {
 
 
 class _Commands(click.Group):
-    """Imports a subcommand only when it is run: the others cost nothing at the start."""
+    """Imports a subcommand only when it runs: the others add no start-up time."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return sorted(_COMMANDS)
@@ -91,10 +91,10 @@ def cli() -> None:
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run the command; what goes wrong is said in one line a fault, without a traceback."""
+    """Run the command; print one line for each error, without a traceback."""
     try:
         result = cli.main(args=arguments, standalone_mode=False, prog_name="groundplane")
-        sys.stdout.flush()  # so that a pipe that is closed or a disk that is full is noticed here
+        sys.stdout.flush()  # a closed pipe or a full disk raises here
     except CatalogError as error:
         click.echo(str(error), err=True)
         click.echo(f"error: {error.count}", err=True)

@@ -136,7 +136,7 @@ def run(
 
 
 def trusting(directory: Path) -> "Trust":
-    """Return what the files in *directory* say of central sources."""
+    """Return the credentials for central sources in *directory*; a missing file is None."""
     from groundplane.sources import Trust
 
     def there(name: str) -> Path | None:

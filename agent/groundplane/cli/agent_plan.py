@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from groundplane.agent.planning import Plan
     from groundplane.project.select_endpoints import Failing
 
-_SHOWN: Final = 20  # changes of a dataplane, unless all are asked for
+_SHOWN: Final = 20  # changes of each dataplane, without --all
 _PENDING: Final = 2
 
 
@@ -74,7 +74,7 @@ def plan(
 
 
 def failing_now(state_directory: Path, runtime_directory: Path) -> "Failing":
-    """Return the workloads that fail: as the agent says, or as it kept where it does not run."""
+    """Return the failing workloads: from the agent, or its saved verdicts if it does not run."""
     import msgspec
 
     from groundplane.agent.store import load_verdicts

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from groundplane.agent.status import Status
 
 _EVERY_S: Final = 0.2
-_STAYS_S: Final = 10.0  # an error of the source that stays so long does not go by itself
+_STAYS_S: Final = 10.0  # a source error that lasts this long does not resolve by itself
 
 
 class Waited(NamedTuple):
-    """What the agent says, or said last where it does not run."""
+    """The status of the agent; the last one if the agent does not run."""
 
     status: "Status"
     running: bool
@@ -77,7 +77,7 @@ def wait(runtime_directory: Path, within: float, revision: str) -> int:
                 looked = True
             found = asked(runtime_directory)
             why = _missing(found, began, revision)
-        except StateError as error:  # no agent, or one that has not said anything yet
+        except StateError as error:  # no agent, or no status of it yet
             looked, why = False, str(error)
         if not why:
             return 0
@@ -94,7 +94,10 @@ def wait(runtime_directory: Path, within: float, revision: str) -> int:
 
 
 def _is_refused(found: Waited, began: float) -> bool:
-    """Return whether the agent has looked, and refuses what it found; a server may come back."""
+    """Return whether the agent has checked its source since *began*, and refuses what it found.
+
+    For a remote source, only a held-back change counts: a failing server may come back.
+    """
     status = found.status
     if status.source_checked < began or not status.source_error:
         return False
@@ -102,7 +105,7 @@ def _is_refused(found: Waited, began: float) -> bool:
 
 
 def _missing(found: Waited, began: float, revision: str) -> str:
-    """Return what keeps the agent from being as declared, "" where it is."""
+    """Return why the node is not as declared yet, "" if it is."""
     status = found.status
     if not found.running:
         return "the agent does not run"
@@ -116,7 +119,10 @@ def _missing(found: Waited, began: float, revision: str) -> str:
 
 
 def asked(runtime_directory: Path) -> Waited:
-    """Return what the agent says, or said last; StateError where it has never said anything."""
+    """Return the status of the agent, or the last one if it does not run.
+
+    StateError if there has never been one.
+    """
     import msgspec
 
     from groundplane.agent.status import Status, read_status
@@ -173,7 +179,7 @@ def _wrong(status: "Status", *, running: bool) -> Iterator[str]:
 
 
 def instant(seconds: float) -> str:
-    """Return a Unix time for people."""
+    """Return a Unix time as text for people, "never" for 0."""
     return (
         datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ") if seconds else "never"
     )

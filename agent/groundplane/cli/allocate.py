@@ -47,6 +47,6 @@ def allocate(source: Path, *, only_check: bool) -> int:
         what = "be written otherwise, with the same addresses" if after == lock else "change"
         click.echo(f"{path}: would {what}; run `groundplane allocate`", err=True)
         return 2
-    write_atomically(path.resolve(), text.encode())  # what a link leads to, not the link
+    write_atomically(path.resolve(), text.encode())  # the target of a link, not the link itself
     click.echo(f"{path}: written; commit it with the catalog", err=True)
     return 0

@@ -14,12 +14,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def default_source() -> Path:
-    """Return the source where no argument names one."""
+    """Return the source to use if no argument names one."""
     return Path(os.environ.get("GROUNDPLANE_SOURCE", "."))
 
 
 def bounded(function: F) -> F:
-    """Let a command that reads a catalog have no more memory and CPU time than an agent's compiler."""
+    """Give a command that reads a catalog the memory and CPU limits of an agent's compiler."""
 
     @wraps(function)
     def run(*arguments: Any, **options: Any) -> Any:
@@ -37,7 +37,10 @@ def source_argument(function: F) -> F:
 
 
 def name_and_source(arguments: tuple[str, ...]) -> tuple[str | None, Path]:
-    """Return the object's name and the source among *arguments*: ., .. or what holds a / is SOURCE."""
+    """Return the object's name and the source among *arguments*.
+
+    An argument that is . or .., or that contains a /, is the source.
+    """
     sources = [each for each in arguments if each in (".", "..") or "/" in each]
     names = [each for each in arguments if each not in sources]
     if len(sources) > 1 or len(names) > 1:
@@ -55,7 +58,7 @@ def live_name(arguments: tuple[str, ...], health: Path | None) -> str | None:
 
 
 def failing_workloads(file: Path | None) -> frozenset[tuple[str, str]]:
-    """Return the workloads that the health file *file* says fail; none where there is no file."""
+    """Return the workloads that fail according to the health file *file*; none without a file."""
     from groundplane.sources.health_file import read_health
 
     return read_health(file) if file else frozenset()

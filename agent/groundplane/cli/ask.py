@@ -28,7 +28,7 @@ class _Connection(http.client.HTTPConnection):
 
 
 def ask(runtime_directory: Path, path: str, method: str = "GET") -> bytes:
-    """Return what the agent answers; NoAgent when none does, StateError when it is an error."""
+    """Return the agent's response; NoAgent without one, StateError for an error response."""
     place = runtime_directory / SOCKET
     connection = _Connection(place)
     try:

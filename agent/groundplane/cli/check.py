@@ -19,7 +19,7 @@ from groundplane.load import IGNORE_FILE, ReadFile, fingerprint_of, place, read_
 from groundplane.load.record import RecordReader
 from groundplane.site import compiled
 
-_SHOWN: Final = 10  # files that are ignored
+_SHOWN: Final = 10  # ignored paths that a note names
 
 
 @click.command()
@@ -48,7 +48,7 @@ def check(source: Path, *, strict: bool, allow_skipped: bool) -> int:
 
 
 def checked(source: Path) -> Checked:
-    """Return what is wrong with the catalog in *source*; from the cache, if nothing has changed."""
+    """Return the result for the catalog in *source*, from the cache if nothing has changed."""
     cache = cache_of(source)
     if cache is None:
         return examine(source)[0]
@@ -63,7 +63,7 @@ def checked(source: Path) -> Checked:
 
 
 def examine(source: Path, read: ReadFile = read_file) -> tuple[Checked, compiled.Site | None]:
-    """Return what is wrong with the catalog in *source*, and its site if it has no fault."""
+    """Check the catalog in *source*; return the result, and the site if there is no error."""
     try:
         catalog = read_catalog(source, read)
         allocations, lock = allocate_source(source, catalog)
@@ -114,7 +114,7 @@ def _counts(catalog: Catalog) -> str:
 
 
 def _ignored(paths: Sequence[str]) -> Iterator[str]:
-    """Yield what to say of the files and folders that are ignored, as far as they fit a line."""
+    """Yield one note that names the first ignored files and folders, if there are any."""
     if paths:
         more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
         yield f"{IGNORE_FILE} hides {', '.join(paths[:_SHOWN])}{more}"

@@ -1,4 +1,4 @@
-"""What `groundplane check` says of a catalog."""
+"""The result of `groundplane check`."""
 
 import msgspec
 
@@ -6,8 +6,8 @@ import msgspec
 class Checked(msgspec.Struct, frozen=True):
     """The *lines* to print, and what decides whether the catalog is accepted.
 
-    *faults* says how many faults it has, and *lock_outdated* why its lock is not up to date; both
-    are "" if all is well.
+    *faults* says how many errors the catalog has, "" for none. *lock_outdated* says why its lock is
+    outdated, "" if it is not.
     """
 
     lines: tuple[str, ...]
@@ -19,7 +19,7 @@ class Checked(msgspec.Struct, frozen=True):
     has_skipped: bool = False
 
     def refused(self, *, allow_skipped: bool) -> str:
-        """Return what --strict does not accept, "" for nothing."""
+        """Return what --strict rejects, "" for nothing."""
         found = []
         if self.warned:
             found.append(f"{self.warned} warning{'' if self.warned == 1 else 's'}")

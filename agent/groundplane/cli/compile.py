@@ -1,4 +1,4 @@
-"""`groundplane compile`: what the agent runs in its limited child."""
+"""`groundplane compile`: the agent runs it in a child process with limits."""
 
 import sys
 from pathlib import Path
@@ -37,7 +37,7 @@ def compile_(source: Path, *, cache: Path | None, cache_key: Path | None) -> int
         click.echo(f"{source}: {error}", err=True)
         return 1
     except GroundplaneError as error:
-        click.echo(str(error), err=True)  # the faults and nothing else: the agent shows them on
+        click.echo(str(error), err=True)  # the errors alone: the agent shows them
         return 1
     except MemoryError:
         click.echo(f"{source}: {out_of_memory()}", err=True)

@@ -75,7 +75,10 @@ def doctor(source: Path | None, node: str | None, state_directory: Path | None, 
 
 
 def _site(source: Path | None, state: Path) -> tuple[Callable[[str], "Site"], Iterable["Service"]]:
-    """Return what gives the site as a node needs it, and all services; GroundplaneError without one."""
+    """Return a function from a node's name to the site for that node, and all services.
+
+    GroundplaneError without a site.
+    """
     if source is not None:
         from groundplane.cli.output import note
         from groundplane.compile.pipeline import preview_source
@@ -98,7 +101,7 @@ def _site(source: Path | None, state: Path) -> tuple[Callable[[str], "Site"], It
 
 
 def _here(nodes: Iterable["Node"], facts: "Facts") -> str:
-    """Return the node whose address this machine has; GroundplaneError when there is none."""
+    """Return the node whose address this machine has; GroundplaneError if no node has one."""
     from groundplane.errors import GroundplaneError
 
     addresses = {each.address for each in facts.addresses}

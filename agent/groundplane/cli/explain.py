@@ -10,7 +10,7 @@ from groundplane.site.compiled import Endpoint, Service
 
 
 class EndpointStatus(NamedTuple):
-    """One place that might answer for a service: whether traffic goes there, and why."""
+    """One possible endpoint of a service: whether it gets traffic, and why."""
 
     workload: str
     node: str
@@ -21,7 +21,7 @@ class EndpointStatus(NamedTuple):
 
 
 def verdicts(catalog: Catalog, service: Service, failing: Failing) -> list[EndpointStatus]:
-    """Return every endpoint of *service*, and every workload it selects that is none."""
+    """Return every endpoint of *service*, and every selected workload that is not an endpoint."""
     draining = {node.name for node in catalog.nodes.values() if node.spec.state == "drain"}
     found = endpoint_verdicts(service, failing, draining)
     present = {verdict.workload for verdict in found}
@@ -39,7 +39,7 @@ def verdicts(catalog: Catalog, service: Service, failing: Failing) -> list[Endpo
 def endpoint_verdicts(
     service: Service, failing: Failing, draining: Collection[str]
 ) -> list[EndpointStatus]:
-    """Return every endpoint of *service*, where the nodes *draining* drain."""
+    """Return every endpoint of *service*; *draining* are the names of nodes that drain."""
     chosen = select_endpoints(service, NOWHERE, failing)
     counting = set(chosen.cluster if service.cluster_ips else chosen.ready)
     found = []

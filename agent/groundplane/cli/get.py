@@ -87,7 +87,7 @@ def get(
 
 
 def _print(listed: "Sequence[Row]", *, namespaces: bool, wide: bool) -> None:
-    """Print a table, with the *namespaces* of the rows where these are of several."""
+    """Print a table; with *namespaces*, its first column is the namespace of each row."""
     headings = (["NAMESPACE"] if namespaces else []) + listed[0].headings(wide=wide)
     cells = [([row.namespace] if namespaces else []) + row.cells(wide=wide) for row in listed]
     print_table(headings, cells)

@@ -1,4 +1,4 @@
-"""What the agent of this node uses now: the site that it keeps, and what its probes say."""
+"""What the agent of this node uses now: its saved site, and the results of its probes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Live:
         return frozenset(each.key for each in found if not each.passing and not each.held)
 
     def verdicts(self, service: compiled.Service) -> list[EndpointStatus]:
-        """Return every endpoint of *service*, with the answers of their probes."""
+        """Return every endpoint of *service*, with the result of its probe."""
         draining = {node.name for node in self.site.head.nodes if node.draining}
         found = endpoint_verdicts(service, self.failing, draining)
         return [self._answered(service.namespace, each) for each in found]
@@ -46,7 +46,7 @@ class Live:
 
 
 def live_site(state_directory: Path, runtime_directory: Path) -> Live:
-    """Return what the agent uses; NoAgent where it does not answer, StateError without a site."""
+    """Return what the agent uses; NoAgent if it does not answer, StateError without a site."""
     listed = msgspec.json.decode(ask(runtime_directory, "/health"), type=tuple[WorkloadHealth, ...])
     return Live(decode(load_site(state_directory)), {each.key: each for each in listed})
 
@@ -60,7 +60,7 @@ def live_rows(plural: str, live: Live) -> list[Row]:
 
 
 def described_live(live: Live, service: compiled.Service) -> Iterator[tuple[str, str]]:
-    """Yield heading and text of what the site says of *service*, but for its endpoints."""
+    """Yield heading and text of each property of *service* in the site, except its endpoints."""
     yield "Name", service.name
     yield "Namespace", service.namespace
     yield "Written at", _written_at(live, service) or "<none>"
@@ -149,7 +149,10 @@ def _workloads(live: Live) -> Iterator[Row]:
 
 
 def _places(site: Snapshot) -> Iterator[tuple[Key, tuple[str, tuple[str, ...]]]]:
-    """Yield node and addresses of each workload that has its own, or that a service selects."""
+    """Yield the key, node and addresses of workloads.
+
+    These are the workloads with addresses of their own, and those that a service selects.
+    """
     for service in site.every_service():
         for each in service.endpoints.rows():
             if each.workload:

@@ -1,4 +1,4 @@
-"""Options that several commands have: where the agent of this node keeps what."""
+"""Options that several commands share, such as the directories of this node's agent."""
 
 from pathlib import Path
 

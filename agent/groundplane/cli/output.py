@@ -28,5 +28,5 @@ def print_yaml(value: Any) -> None:
 
 
 def note(message: str) -> None:
-    """Say *message* on standard error, where it does not disturb what is piped on."""
+    """Print *message* on standard error, so that piped output does not contain it."""
     click.echo(f"note: {message}", err=True)

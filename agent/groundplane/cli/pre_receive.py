@@ -52,7 +52,7 @@ def pre_receive(branch: str, path: str) -> int:
 
 
 def _refused(scratch: Path, old: str, new: str, path: str, options: list[str]) -> str:
-    """Return why *new* is not accepted in place of *old*, "" where it is; its faults are printed."""
+    """Check *new* and print the result; return why it may not replace *old*, "" if it may."""
     from groundplane.sources.receiving import export_commit
 
     repository = Path(os.environ.get("GIT_DIR", ".")).absolute()
@@ -75,7 +75,7 @@ def _refused(scratch: Path, old: str, new: str, path: str, options: list[str]) -
 def _held_back(repository: Path, commit: str, path: str, into: Path, site: Site) -> str:
     """Return why nodes that have *commit* would hold *site* back, or "".
 
-    Its catalog is written into the new directory *into*.
+    The catalog of *commit* is written into the new directory *into*.
     """
     from groundplane.compile.pipeline import compile_source
     from groundplane.site.change_limits import held_back

@@ -1,4 +1,4 @@
-"""How a service is shown: the words of a table, the rows of a description, and its document."""
+"""How a service is shown: the cells of a table, the rows of a description, and its document."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -10,13 +10,13 @@ from groundplane.documents.service import Service
 from groundplane.proxies import proxies
 from groundplane.site import compiled
 
-UNHEARD: Final = " (not announced)"  # no router is told of a load balancer's own address
+UNHEARD: Final = " (not announced)"  # no router learns a load balancer's own address
 
 
 def service_document(document: Service, service: compiled.Service) -> dict[str, Any]:
     """Return the Service as a cluster would show it, with its addresses and ports filled in."""
     shown: dict[str, Any] = msgspec.to_builtins(document)
-    shown.pop("status", None)  # another cluster's
+    shown.pop("status", None)  # it is the status in another cluster
     spec = shown.setdefault("spec", {})
     spec["type"] = document.spec.type
     if service.cluster_ips:
@@ -42,7 +42,7 @@ def cluster_ip_text(service: compiled.Service) -> str:
 
 
 def external_text(document: Service, service: compiled.Service) -> str:
-    """Return where the service is reached from outside, as kubectl's EXTERNAL-IP."""
+    """Return the external addresses or name of the service, as kubectl's EXTERNAL-IP."""
     if document.external:
         return document.spec.external_name or ""
     own = [f"{text}{UNHEARD}" for text in service.load_balancer_ips]
@@ -61,7 +61,7 @@ def ports_text(document: Service, service: compiled.Service) -> str:
 
 
 def described(document: Service, service: compiled.Service) -> Iterator[tuple[str, str]]:
-    """Yield heading and text of what kubectl's description says of addresses, ports and traffic."""
+    """Yield heading and text of addresses, ports and traffic, as `kubectl describe` has them."""
     spec = document.spec
     yield "Type", spec.type
     yield "IP Families", ",".join(service.families) or "<none>"
@@ -109,7 +109,7 @@ def _traffic(document: Service, service: compiled.Service) -> Iterator[tuple[str
 
 
 def rows_of_modes(site: compiled.Site, service: compiled.Service) -> Iterator[tuple[str, str]]:
-    """Yield what each proxy mode that nodes have does with *service*, and on which nodes."""
+    """Yield how each proxy mode in use handles *service*, and on which nodes."""
     for each in proxies():
         nodes = [node.name for node in site.nodes if node.proxy_mode == each.name]
         if nodes:

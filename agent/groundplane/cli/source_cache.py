@@ -1,7 +1,7 @@
-"""The cache of a person's source: commands read files whose bytes are known from their records.
+"""The cache of a user's source: for unchanged files, commands use records instead of parsing.
 
-It is in $XDG_CACHE_HOME/groundplane, a directory for each source, and its secret is in
-$XDG_STATE_HOME/groundplane (XDG Base Directory Specification). GROUNDPLANE_CACHE=off uses none.
+It has a directory for each source in $XDG_CACHE_HOME/groundplane, and its secret is in
+$XDG_STATE_HOME/groundplane (XDG Base Directory Specification). GROUNDPLANE_CACHE=off disables it.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ _DECODER: Final = msgspec.msgpack.Decoder(_Check)
 
 
 def cache_of(source: Path) -> CompileCache | None:
-    """Return the cache of *source*; None if there can be none."""
+    """Return the cache of *source*; None if it is disabled or cannot be used."""
     if os.environ.get("GROUNDPLANE_CACHE") == "off":
         return None
     try:
@@ -50,7 +50,7 @@ def cache_of(source: Path) -> CompileCache | None:
 
 
 def reader_of(source: Path) -> ReadFile:
-    """Return what reads the files of *source*, from their records where they are known."""
+    """Return the function that reads files of *source*, from cached records if possible."""
     cache = cache_of(source)
     return RecordReader(cache) if cache is not None else read_file
 
@@ -80,7 +80,7 @@ def keep_check(
 
 
 def _inputs(source: Path) -> str:
-    """Return the digest of all that a check of *source* depends on; "" if it cannot be told."""
+    """Return the digest of all that a check of *source* depends on; "" if it cannot be computed."""
     try:
         tree = tree_of(source)
     except (OSError, SourceError):

@@ -1,4 +1,4 @@
-"""`groundplane status`: every node of a site, asked over ssh."""
+"""`groundplane status`: asks every node of a site over ssh."""
 
 import asyncio
 import sys
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from groundplane.node.fleet import NodeAnswer, NodeRow
 
 _AT_ONCE: Final = 64  # ssh clients
-_ANSWER_BYTES: Final = 8 << 20  # of a status: an agent bounds its own to less
+_ANSWER_BYTES: Final = 8 << 20  # limit of a status; an agent keeps its own smaller
 _CLEAR: Final = "\x1b[H\x1b[J"
-# What runs on a node: starting our own command there would take ten times as long.
+# Runs on a node; the start of our own command there would take ten times as long.
 _SCRIPT: Final = """\
 import socket
 try:
@@ -117,7 +117,7 @@ async def _ask_all(listed: "Sequence[Host]", config: Path | None, within: float)
 
 def _ssh(host: "Host", config: Path | None, pinned: str) -> list[str]:
     """Return the command that runs the script from its standard input on *host*."""
-    # No shared connection: one to a node that is gone hangs until its keeper notices.
+    # No shared connection: one to a dead node hangs until its control master notices.
     options = ["-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-o", "ControlPath=none"]
     command = "python3 -I -S -"
     if config is not None:

@@ -63,7 +63,7 @@ def targets_text(found: Sequence[EndpointStatus]) -> str:
 def service_verdicts(
     catalog: Catalog, service: compiled.Service, failing: Failing
 ) -> list[EndpointStatus]:
-    """Return what may answer for *service*: nothing where it is a name for a host outside."""
+    """Return the possible endpoints of *service*; none if it is an alias of an external name."""
     return [] if service.external_name else verdicts(catalog, service, failing)
 
 
@@ -127,7 +127,7 @@ def _workloads(catalog: Catalog, site: compiled.Site, failing: Failing) -> list[
         state = "failing" if key in failing else document.spec.state
         shown = msgspec.to_builtins(document)
         shown["metadata"]["namespace"] = key[0]
-        if not document.spec.host_network:  # which has its node's, and says none
+        if not document.spec.host_network:  # else it has its node's addresses and lists none
             shown["spec"]["addresses"] = list(addresses)
         labels = ",".join(f"{k}={v}" for k, v in document.metadata.labels.items())
         columns = [

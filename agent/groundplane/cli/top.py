@@ -34,7 +34,7 @@ def top(runtime_directory: Path, every: float, *, once: bool) -> None:
 
 
 def view(runtime_directory: Path) -> str:
-    """Return what is to be seen now; NoAgent when no agent answers."""
+    """Return the current page; NoAgent if no agent answers."""
     import msgspec
 
     from groundplane.agent.events import Event

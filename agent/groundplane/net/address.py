@@ -16,9 +16,9 @@ _IPV4_LINES = re.compile(rf"(?:{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}\n)*")
 
 
 def pack(address: str) -> bytes:
-    """Return the 4 or 16 bytes of *address* in network order; ValueError when it is none.
+    """Return the 4 or 16 bytes of *address* in network order; ValueError if it is not one.
 
-    One of IPv4 that is written as IPv6 (RFC 4291, 2.5.5.2) is refused: no packet has it.
+    An IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) is rejected: no packet has one.
     """
     try:
         packed = socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
@@ -35,12 +35,12 @@ def unpack(packed: bytes) -> str:
 
 
 def address_and_port(packed: bytes) -> tuple[str, int]:
-    """Return what a packed address with two bytes of a port behind it is, in network order."""
+    """Return the address and port of *packed*: both in network order, the port as two bytes."""
     return unpack(packed[:-2]), int.from_bytes(packed[-2:], "big")
 
 
 def are_canonical_ipv4(texts: Sequence[str]) -> bool:
-    """Return whether each of *texts* is an IPv4 address as `canonical` writes it; for many at once."""
+    """Return whether all *texts* are IPv4 addresses as `canonical` writes them; fast for many."""
     joined = "\n".join((*texts, ""))
     return joined.count("\n") == len(texts) and _IPV4_LINES.fullmatch(joined) is not None
 
@@ -54,14 +54,14 @@ def from_int(value: int, family: Family) -> str:
 
 
 def family_of(address: str) -> Family:
-    """Return the family of an address or range, told by its text alone."""
+    """Return the family of an address or range; the text is not validated."""
     return "IPv6" if ":" in address else "IPv4"
 
 
 def dashed(address: str) -> str:
-    """Return *address* as the label of a name: dots and colons are hyphens.
+    """Return *address* as a label of a DNS name, with hyphens instead of dots and colons.
 
-    An IPv6 address that would begin or end with a hyphen has a 0 there (RFC 952 and 1123).
+    If an IPv6 address would begin or end with a hyphen, a 0 is added there (RFC 952 and 1123).
     """
     label = address.replace(".", "-").replace(":", "-")
     return f"{'0' * label.startswith('-')}{label}{'0' * label.endswith('-')}"
@@ -74,7 +74,7 @@ def canonical(address: str) -> str:
 
 @lru_cache(maxsize=4096)
 def network(text: str) -> netaddr.IPNetwork:
-    """Return the range *text*; ValueError when it is none, or has bits set behind its prefix."""
+    """Return the range *text*; ValueError if it is not one, or has bits set after its prefix."""
     try:
         found = netaddr.IPNetwork(text)
         pack(text.partition("/")[0])
@@ -104,7 +104,7 @@ def is_span(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def span(text: str) -> tuple[int, int]:
-    """Return the ends of the range *text*, FIRST-LAST, as integers; ValueError when it is none."""
+    """Return the ends of the range *text*, FIRST-LAST, as integers; ValueError if it is not one."""
     first, _, last = (part.strip() for part in text.partition("-"))
     ends = to_int(first), to_int(last)
     if family_of(first) != family_of(last):
@@ -115,7 +115,7 @@ def span(text: str) -> tuple[int, int]:
 
 
 def prefixes(text: str) -> tuple[str, ...]:
-    """Return the ranges FIRST/LENGTH that the range *text* comes to, in canonical text."""
+    """Return the prefixes FIRST/LENGTH that make up the range *text*, in canonical text."""
     if not is_span(text):
         return (canonical_range(text),)
     first, last = (part.strip() for part in text.split("-"))

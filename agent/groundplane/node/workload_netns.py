@@ -1,7 +1,7 @@
 """Connects a workload that has its own addresses: namespace, veth pair, addresses, routes.
 
 Run as root by `groundplane-netns@<namespace>-<name>.service`, from the last good site that the
-agent keeps. Safe to run again, and after a crash in between.
+agent keeps. It can safely run again, even after a crash halfway.
 """
 
 import json
@@ -22,16 +22,16 @@ from groundplane.project.state import LocalWorkload, NodeBase
 
 INTERFACE: Final = "eth0"
 NETNS_DIRECTORY: Final = Path("/run/netns")
-# What takes packets out of tunnels, in every namespace where the module is loaded.
+# Devices that decapsulate tunneled packets; every namespace has them once the module is loaded.
 TUNNELS: Final[dict[Family, str]] = {"IPv4": "tunl0", "IPv6": "ip6tnl0"}
 MODULES: Final[dict[Family, str]] = {"IPv4": "ipip", "IPv6": "ip6_tunnel"}
-# Of a workload's port. The bridge learns no address from it, floods nothing to it but what the node
-# itself sends, and with br_netfilter on sends a workload's packets to itself back.
+# Flags of a workload's port. The bridge does not learn addresses from it, floods to it only what
+# the node itself sends, and with br_netfilter on returns packets that a workload sends to itself.
 PORT: Final = (
     *("learning", "off", "flood", "off", "mcast_flood", "off", "bcast_flood", "off"),
     *("hairpin", "on"),
 )
-# What routers announce is not asked for: the way out is the node.
+# Router advertisements are ignored: the default route leads to the node.
 NO_ROUTERS: Final = {f"net/ipv6/conf/{of}/accept_ra": 0 for of in ("all", "default", INTERFACE)}
 CONFIG_DIRECTORY: Final = Path("/etc/netns")  # ip-netns(8): files bound over those of /etc
 
@@ -54,14 +54,14 @@ def up(base: NodeBase, workload: LocalWorkload) -> None:
     config.mkdir(parents=True, exist_ok=True)
     (config / "resolv.conf").write_text(resolv_conf(base, workload.namespace))
     if not os.path.ismount(NETNS_DIRECTORY / name):
-        (NETNS_DIRECTORY / name).unlink(missing_ok=True)  # a file without a namespace: half done
+        (NETNS_DIRECTORY / name).unlink(missing_ok=True)  # left by an incomplete run
         _ip("netns", "add", name)
     if not _there("-n", name, "link", "show", INTERFACE):
         _remove_stray_end(workload.interface)
         peer = ("peer", "name", INTERFACE, "netns", name)
         _ip("link", "add", workload.interface, "type", "veth", *peer)
-    # Off, so that no address of the host's end answers on the bridge.
-    with suppress(FileNotFoundError):  # of a kernel without IPv6
+    # IPv6 is off, so that no address of the host's end answers on the bridge.
+    with suppress(FileNotFoundError):  # a kernel without IPv6 lacks it
         Path(f"/proc/sys/net/ipv6/conf/{workload.interface}/disable_ipv6").write_text("1")
     mtu = ("mtu", str(base.mtu))
     _ip("link", "set", workload.interface, *mtu, "master", BRIDGE, "up")
@@ -80,22 +80,23 @@ def up(base: NodeBase, workload: LocalWorkload) -> None:
 
 
 def entry_of(workload: LocalWorkload) -> tuple[str, ...]:
-    """Return the command that tells the bridge, which does not learn it, where *workload* is."""
+    """Return the command that sets the bridge's entry for *workload*: its port does not learn."""
     return ("bridge", "fdb", "replace", workload.mac, "dev", workload.interface, "master", "static")
 
 
 def neighbour_of(base: NodeBase, gateway: str) -> tuple[str, ...]:
-    """Return the words that tell a workload where its *gateway* is, which it then never asks.
+    """Return the ip(8) arguments that give a workload a permanent neighbour entry of *gateway*.
 
-    A question of IPv6 has the address of the packet that waits for its source (RFC 4861, 7.2.2), and
-    that of a service has its answer sent elsewhere.
+    With it the workload never solicits the gateway's address. In IPv6, a solicitation has the
+    source address of the packet that waits (RFC 4861, 7.2.2); if that is the address of a service,
+    the advertisement is sent elsewhere.
     """
     told = ("lladdr", base.bridge_mac, "dev", INTERFACE, "nud", "permanent")
     return ("neighbour", "replace", gateway, *told)
 
 
 def _remove_stray_end(interface: str) -> None:
-    """Remove the host's end of a namespace that is gone, which the kernel may do at any moment."""
+    """Remove the host's end of a deleted namespace; the kernel may also do so at any moment."""
     with suppress(KernelRefused):
         _ip("link", "del", interface)
     if _there("link", "show", interface):
@@ -107,7 +108,7 @@ def _length(address: str) -> int:
 
 
 def _set_address(name: str, address: str, gateway: str) -> None:
-    """Have *address* and a default route through *gateway*, on-link, in the namespace *name*."""
+    """Set *address* and an on-link default route through *gateway* in the namespace *name*."""
     flag, extra = ("-4", []) if family_of(address) == "IPv4" else ("-6", ["nodad"])
     here = ("-n", name, flag)
     _ip(*here, "address", "replace", f"{address}/{_length(address)}", "dev", INTERFACE, *extra)
@@ -119,16 +120,16 @@ def _drop_other_addresses(name: str, workload: LocalWorkload) -> None:
     shown = _ip("-j", "-n", name, "address", "show", "dev", INTERFACE, "scope", "global")
     for link in json.loads(shown or "[]"):
         for each in link.get("addr_info", ()):
-            # What the scope filters out is listed too, as an empty mapping (iproute2 6.1).
+            # iproute2 6.1 also lists what the scope filters out, as an empty mapping.
             if each and each["local"] not in workload.addresses:
                 old = f"{each['local']}/{each['prefixlen']}"
                 _ip("-n", name, "address", "del", old, "dev", INTERFACE)
 
 
 def down(instance: str) -> None:
-    """Remove the namespace, and with it the link; no error where they are gone."""
+    """Remove the namespace, and with it the link; no error if they do not exist."""
     if (NETNS_DIRECTORY / instance).exists():
-        # Deleting one end deletes both at once; the namespace itself goes in the kernel's own time.
+        # Deleting one end deletes both at once; the kernel removes the namespace itself later.
         subprocess.run(
             ["ip", "-n", instance, "link", "del", INTERFACE], check=False, capture_output=True
         )
@@ -141,7 +142,7 @@ def down(instance: str) -> None:
 
 
 def _tell_node(workload: LocalWorkload) -> None:
-    """Let the node send to the hardware address that the workload has now, if it had another one."""
+    """Set the current hardware address of *workload* in the node's existing neighbour entries."""
     for address in workload.addresses:
         here = (address, "dev", BRIDGE)
         if json.loads(_ip("-j", "neighbour", "show", *here) or "[]"):
@@ -149,9 +150,9 @@ def _tell_node(workload: LocalWorkload) -> None:
 
 
 def answer_for(name: str, addresses: Sequence[str]) -> None:
-    """Let the namespace *name* take what comes in IP's own tunnels to *addresses*, to no others.
+    """Let the namespace *name* accept packets in IP tunnels to *addresses*, and to no others.
 
-    Answers leave by the way that all take, with the address that was asked.
+    Replies leave by the default route, with the address that the client used as their source.
     """
     for family, device in TUNNELS.items():
         wanted = {f"{text}/{_length(text)}" for text in addresses if family_of(text) == family}
@@ -169,7 +170,7 @@ def answer_for(name: str, addresses: Sequence[str]) -> None:
         for old in present - wanted:
             _ip(*here, "address", "del", old, "dev", device)
         if family == "IPv4" and wanted:
-            # Loose (RFC 3704, 2.4): the way back to a client is another one than the tunnel.
+            # Loose (RFC 3704, 2.4): the route back to a client does not use the tunnel.
             _sysctls(name, {f"net/ipv4/conf/{device}/rp_filter": 2})
         _ip(*here, "link", "set", device, "up" if wanted else "down")
         for new in wanted - present:
@@ -178,7 +179,7 @@ def answer_for(name: str, addresses: Sequence[str]) -> None:
 
 
 def _have(name: str, device: str, module: str) -> None:
-    """Have the *device* that every namespace has where *module* is loaded."""
+    """Make sure that the namespace *name* has *device*; it exists once *module* is loaded."""
     if device in _links(name):
         return
     subprocess.run(["modprobe", module], check=False, capture_output=True)
@@ -190,12 +191,15 @@ def _have(name: str, device: str, module: str) -> None:
 
 
 def _links(name: str) -> set[str]:
-    """Return the links of the namespace *name*. To ask for one of TUNNELS by its name has it made."""
+    """Return the links of the namespace *name*.
+
+    This lists all: a query for one of TUNNELS by its name would create it.
+    """
     return {link["ifname"] for link in json.loads(_ip("-j", "-n", name, "link") or "[]") if link}
 
 
 def _sysctls(name: str, values: Mapping[str, int]) -> None:
-    """Set what there is of *values* in the namespace *name*: a kernel may lack IPv6."""
+    """Set those of *values* that exist in the namespace *name*: a kernel may lack IPv6."""
     lines = (f"[ ! -e {path} ] || echo {value} >{path}" for path, value in values.items())
     _ip("netns", "exec", name, "sh", "-ec", "cd /proc/sys; " + "; ".join(lines))
 
@@ -205,7 +209,7 @@ def _there(*arguments: str) -> bool:
 
 
 def _ip(*arguments: str) -> str:
-    """Return what ip(8) prints; KernelRefused with its reason."""
+    """Return the output of ip(8); KernelRefused with its error message if it fails."""
     return _run("ip", *arguments)
 
 

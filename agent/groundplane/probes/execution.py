@@ -1,8 +1,8 @@
-"""Runs the commands of exec probes: the core of a helper that is root, and the agent's client of it.
+"""Runs the commands of exec probes: the core of a helper that runs as root, and the agent's client.
 
-The agent has no right to enter a workload's network namespace, nor should it: it asks the helper
-over a unix socket. What the helper runs is on a list that only root can write, runs as a user of
-its own without capabilities, and is bounded in time, memory, processes, files and output.
+The agent cannot and must not enter a workload's network namespace, so it asks the helper over a
+unix socket. The helper runs only programs of a list that only root can write. They run as a user
+of their own without capabilities, with limits on time, memory, processes, files and output.
 """
 
 import asyncio
@@ -33,27 +33,27 @@ from groundplane.site.compiled import Probe
 OUTPUT_BYTES: Final = 10 << 10  # pkg/kubelet/prober: maxRespBodyLength
 NETNS_DIRECTORY: Final = Path("/run/netns")
 _REQUEST_BYTES: Final = 64 << 10
-_PATIENCE_S: Final = 5.0  # for a request to be said
+_PATIENCE_S: Final = 5.0  # for a client to send its request
 _ENVIRONMENT: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"}
 _LIMITS: Final = {
     resource.RLIMIT_AS: 1 << 30,
     resource.RLIMIT_CORE: 0,
     resource.RLIMIT_FSIZE: 1 << 20,
     resource.RLIMIT_NOFILE: 64,
-    resource.RLIMIT_NPROC: 64,  # of all that the user runs
+    resource.RLIMIT_NPROC: 64,  # over all processes of the user
 }
 _INSTANCE: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _CLONE_NEWNET: Final = 0x40000000
 _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
-_CAPABILITIES: Final = 64  # as many as the kernel could have
+_CAPABILITIES: Final = 64  # the most that the kernel could have
 _CAPSET_HEADER: Final = struct.pack("Ii", 0x20080522, 0)  # version 3, this process
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 class ExecRequest(msgspec.Struct, frozen=True):
-    """What the agent asks for: *instance* is a network namespace's name, "" for the node's own.
+    """A request of the agent: *instance* is the name of a network namespace, "" for the node's own.
 
-    *workload* is whom the probe is of.
+    *workload* is the workload that the probe is for.
     """
 
     command: tuple[str, ...]
@@ -73,8 +73,8 @@ async def run(
 ) -> Reply:
     """Run *command* as *user* in the network *namespace*, this process's own where it is None.
 
-    It passes when it ends with status 0 within *timeout* seconds. Then, and also when it ends in
-    time or this is cancelled, all that it has started is killed, except what has left its session.
+    It passes if it exits with status 0 within *timeout* seconds. When it exits or times out, or
+    this call is cancelled, all that it started is killed, except what has left its session.
     """
     if refusal := refused(command, allow_list):
         return Reply(passed=False, reason=refusal)
@@ -108,8 +108,8 @@ async def run(
 def refused(command: Sequence[str], allow_list: Path) -> str:
     """Return why *command* must not be run, or "".
 
-    The list has the path of one program a line. List and programs, and every directory that leads
-    to one, have to be root's, and writable by nobody else.
+    Each line of the list is the path of one program. Root must own the list, the programs and every
+    directory that leads to them, and nobody else may have write permission.
     """
     program = command[0] if command else ""
     if fault := _writable_by_others(allow_list):
@@ -143,7 +143,7 @@ def _confine(namespace: int, uid: int, gid: int, cpu_s: int) -> None:
     for limit, value in (*_LIMITS.items(), (resource.RLIMIT_CPU, cpu_s)):
         resource.setrlimit(limit, (value, value))
     for capability in range(_CAPABILITIES):
-        _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # EINVAL behind the kernel's last one
+        _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # EINVAL after the kernel's last one
     empty_ambient_set()
     os.setgroups([])
     os.setresgid(gid, gid, gid)
@@ -154,7 +154,7 @@ def _confine(namespace: int, uid: int, gid: int, cpu_s: int) -> None:
 
 
 def _be_killed_first() -> None:
-    """Let the kernel kill this process, and not the helper or the agent, when memory runs out."""
+    """Have the kernel kill this process, not the helper or the agent, when memory runs out."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(f"{OOM_SCORE}")
 
@@ -170,7 +170,7 @@ async def _reply(process: "subprocess.Popen[bytes]", timeout: float) -> Reply:
     os.set_blocking(pipe, False)
 
     def read() -> bool:
-        """Keep the beginning of what is there; return whether there was anything."""
+        """Read available output and keep its first OUTPUT_BYTES; return whether there was any."""
         with suppress(BlockingIOError):
             if data := os.read(pipe, _REQUEST_BYTES):
                 output.extend(data[: max(OUTPUT_BYTES - len(output), 0)])
@@ -187,11 +187,11 @@ async def _reply(process: "subprocess.Popen[bytes]", timeout: float) -> Reply:
     except TimeoutError:
         return Reply(passed=False, reason=f"no answer within {timeout:g} s", hung=True)
     finally:
-        # Not waited for yet, so the number of its session is still its own.
+        # The process is not reaped yet, so the ID of its session cannot be reused yet.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         try:
-            await exited.wait()  # one that waits for a disk does not end at once
+            await exited.wait()  # a process that waits for a disk does not end at once
         finally:
             loop.remove_reader(ended)
             os.close(ended)
@@ -219,10 +219,10 @@ async def serve(
     namespaces: Path = NETNS_DIRECTORY,
     ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run what the user ids *clients*, and root, ask for at *socket_path*, until it is cancelled.
+    """Serve requests of root and the user IDs *clients* at *socket_path*, until cancelled.
 
     *allow_list* and *user* are those of `run`; *namespaces* has the network namespaces by name.
-    *ready* is called once who asks is answered.
+    *ready* is called once requests are accepted.
     """
     turns = Turns()
 
@@ -248,7 +248,7 @@ async def serve(
 
     socket_path.unlink(missing_ok=True)
     server = await asyncio.start_unix_server(handle, socket_path, limit=_REQUEST_BYTES)
-    socket_path.chmod(0o666)  # who asks is told by the kernel, see _peer
+    socket_path.chmod(0o666)  # the kernel identifies the client, see _peer
     ready()
     try:
         async with server:
@@ -260,7 +260,7 @@ async def serve(
 async def _while_connected(
     reader: asyncio.StreamReader, answering: Coroutine[None, None, Reply]
 ) -> Reply | None:
-    """Return what *answering* returns; it is cancelled, and this is None, once the client is gone."""
+    """Return the result of *answering*; if the client disconnects first, cancel it, return None."""
     running, gone = asyncio.ensure_future(answering), asyncio.ensure_future(reader.read(1))
     try:
         await asyncio.wait({running, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -283,7 +283,7 @@ def _peer(writer: asyncio.StreamWriter) -> int:
 
 
 def helper_at(socket_path: Path) -> RunExec:
-    """Return a function that runs a `Prober`'s exec probes by the helper at *socket_path*.
+    """Return a function that runs a `Prober`'s exec probes through the helper at *socket_path*.
 
     It raises OSError if the helper does not answer.
     """

@@ -1,4 +1,4 @@
-"""`simulate`: what happens to the first packet of a connection on a node. Pure.
+"""Simulates what happens to the first packet of a connection on a node. Pure.
 
 This defines the meaning of services from a NodeState, not from a ruleset: a proxy dataplane is
 correct if real packets have the outcome computed here. User-facing explanations use the same code.
@@ -19,7 +19,7 @@ AddressKind = Literal["cluster IP", "external IP", "load balancer", "node port"]
 
 
 class Packet(NamedTuple):
-    """The first packet of a connection, as it reaches the node. *sent_here*: by the node itself."""
+    """The first packet of a connection, as it reaches the node. *sent_here*: the node sent it."""
 
     protocol: Protocol
     source: str
@@ -34,7 +34,7 @@ class Target(NamedTuple):
 
 
 class ServiceFrontend(NamedTuple):
-    """A port of a service, and which of its addresses was asked."""
+    """A port of a service, and the kind of the address that the packet was sent to."""
 
     service: VirtualService
     port: VirtualPort
@@ -45,9 +45,9 @@ class ServiceFrontend(NamedTuple):
 class Outcome:
     """The outcome of a packet.
 
-    *targets* are the places that it may be sent to, each with whether its source becomes the
-    node's; *frontend* is the service port that it asked, None where it asked none; *reason* says
-    why, in the words of the service's fields.
+    *targets* maps each endpoint that may receive it to whether its source becomes the node's;
+    *frontend* is the service port that it was sent to, None if there is none; *reason* explains
+    the verdict in terms of the service's fields.
     """
 
     verdict: Literal["translated", "refused", "dropped", "untouched"]
@@ -57,7 +57,7 @@ class Outcome:
 
 
 class Simulator:
-    """The node of *state*, ready to be asked about many packets."""
+    """The node of *state*; `run` computes the outcome of any number of packets."""
 
     def __init__(self, state: NodeState) -> None:
         self._base = state.base
@@ -102,7 +102,7 @@ class Simulator:
         if not service.external_local:
             return self._send(packet, frontend, local=False, masquerade=True)
         if inside or packet.sent_here:
-            # As if it left and came back, which it need not do.
+            # Treated as if it left the node and came back, although it need not.
             own = any(contains(cidr, packet.source) for cidr in self._base.subnets)
             return self._send(packet, frontend, local=False, masquerade=not own)
         return self._send(packet, frontend, local=True, masquerade=False)
@@ -129,8 +129,11 @@ class Simulator:
         return Outcome("translated", reason, found, frontend)
 
     def _is_allowed(self, service: VirtualService, source: str) -> bool:
-        """Return whether loadBalancerSourceRanges lets *source* in: where there are some, none of its
-        family lets nothing in."""
+        """Return whether loadBalancerSourceRanges allows *source*.
+
+        Without ranges, every source is allowed. If there are ranges, but none of the family of
+        *source*, it is not allowed.
+        """
         if not service.source_ranges:
             return True
         ranges = allowed_sources(self._base, service, family_of(source))
@@ -142,9 +145,9 @@ class Simulator:
     def _leaves_masqueraded(self, packet: Packet, target: Target, *, decided: bool) -> bool:
         """Return whether *target* sees the node as the client.
 
-        It does where that was *decided* by the way, where a workload meets itself, and where a
-        workload's packet goes outside, or to a node that the overlay leads to. It never does where
-        the target is the node: nothing leaves then.
+        It does if the frontend *decided* so, if a workload of this node reaches itself, and if a
+        workload's packet goes to a node through the overlay, or outside if egress is masqueraded.
+        It never does if the target is this node: the packet does not leave it.
         """
         base, source = self._base, canonical(packet.source)
         if target.address in map(canonical, base.addresses):
@@ -158,7 +161,7 @@ class Simulator:
 
 
 def _has_tunnel(base: NodeBase, target: Target) -> bool:
-    """Return whether *target* is a node that the overlay leads to."""
+    """Return whether *target* is a node that is reached through the overlay."""
     nodes = (text for peer in base.peers if peer.tunnel for text in peer.addresses)
     return target.address in map(canonical, nodes)
 

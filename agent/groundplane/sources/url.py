@@ -1,7 +1,7 @@
-"""From the text that names a source to a place that is safe to give to a command, or an error.
+"""Parses the text that names a source into values that are safe to pass to a command.
 
-Nothing here is lenient: what is not plainly one of the forms is refused, so that no text begins an
-option, leaves a directory, or names a helper program.
+The parser is strict: it rejects text that is not clearly one of the forms, so that no text can act
+as an option, leave a directory, or name a helper program.
 """
 
 import ipaddress
@@ -41,7 +41,7 @@ class GitUrl:
     protocol: str  # "ssh" or "https"
     user: str  # "" for none
     host: str
-    port: int  # 0 for the protocol's own
+    port: int  # 0 for the protocol's default
     repository: str  # begins with "/"
     ref: str  # "" for the HEAD of the repository
     directory: str  # "" for all of it
@@ -54,7 +54,7 @@ class GitUrl:
 
     @property
     def place(self) -> str:
-        """Return the repository as git names it to a server: one of a user's home begins with ~."""
+        """Return the path that git sends to a server: below a user's home it begins with ~."""
         return self.repository.removeprefix("/") if self.repository[1] == "~" else self.repository
 
     def __str__(self) -> str:
@@ -87,7 +87,7 @@ def _parse(url: str) -> Path | GitUrl | SnapshotUrl:
     _require(url and printable(url) == url and len(url) <= _MAX, FORMS)
     match = _SCHEME.match(url)
     if match is None:
-        # HOST:PATH, as git and ssh know it, would be taken for a directory that is not there.
+        # HOST:PATH, a form of git and ssh, would otherwise be taken for a missing directory.
         remote = ":" in url.partition("/")[0]
         _require(not remote, f"{FORMS}; a directory with a colon in its name begins with / or ./")
         return Path(url)
@@ -165,7 +165,10 @@ def _options(query: str) -> dict[str, str]:
 
 
 def _is_ref(ref: str) -> bool:
-    """Return whether git itself would take *ref* (git-check-ref-format), and no command an option."""
+    """Return whether git accepts *ref*, and no command can take it for an option.
+
+    Git's rules are in git-check-ref-format(1).
+    """
     parts = ref.split("/")
     return (
         _REF.fullmatch(ref) is not None

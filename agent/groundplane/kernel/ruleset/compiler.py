@@ -1,4 +1,4 @@
-"""A ruleset as messages of one transaction: tables, then sets and chains, then what names them."""
+"""A ruleset as messages of one transaction: each table, its chains and sets, then its rules."""
 
 from collections.abc import Callable
 from functools import partial
@@ -31,7 +31,7 @@ _PRIORITIES: Final = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, 
 
 
 def compile_ruleset(ruleset: str) -> list[BatchMessage]:
-    """Return the messages that make *ruleset*, whose tables are not there. Raises RulesetError."""
+    """Return the messages that create *ruleset*; its tables must not exist. Raises RulesetError."""
     compiler = _Compiler()
     for declaration in parse(ruleset):
         if isinstance(declaration, TableDeclaration):
@@ -53,7 +53,7 @@ class _Compiler:
         where = f"{table.family} {table.name}"
         head = netfilter(FAMILIES[table.family]) + text(1, table.name)
         comment = b""
-        if table.comment:  # nft's own type, length, value
+        if table.comment:  # nft's own encoding: type, length, value
             raw = table.comment.encode() + b"\0"
             comment = attribute(6, bytes((0, len(raw))) + raw)
         self._add(_NEW_TABLE, CREATE, head + comment, f"table {where}")
@@ -101,7 +101,7 @@ class _Compiler:
     def _anonymous(
         self, head: bytes, where: str, selector: Selector, raws: list[bytes]
     ) -> tuple[str, int]:
-        """Declare a set of a rule of the table *where*; return its name and number."""
+        """Declare an anonymous set for a rule of the table *where*; return its name and number."""
         self._count += 1
         found = Declared.anonymous(selector, self._count, len(raws))
         self._add(_NEW_SET, CREATE, head + found.body, f"set of a rule of {where}")
@@ -121,7 +121,7 @@ def _chain(chain: ChainDeclaration) -> bytes:
 
 
 def _understood(line: Line, read: Callable[[], T]) -> T:
-    """Return what *read* does with *line*; RulesetError where it does not understand it."""
+    """Return the result of *read*; RulesetError with *line* if it cannot parse the words."""
     try:
         return read()
     except (ValueError, KeyError, IndexError):

@@ -1,7 +1,7 @@
 """nf_tables expressions as bytes, by the names of include/uapi/linux/netfilter/nf_tables.h.
 
-A register is given as a word: the number of its first four bytes, 0 to 15. Rules repeat each other,
-so expressions are kept.
+A register is given as a word: the index of its first four bytes, 0 to 15. Many rules contain the
+same expressions, so these are cached.
 """
 
 import struct
@@ -14,7 +14,7 @@ EQ, NEQ, LTE, GTE = 0, 1, 3, 5  # NFT_CMP_*
 LINK, NETWORK, TRANSPORT = 0, 1, 2  # NFT_PAYLOAD_*_HEADER
 UPDATE, DELETE = 1, 2  # NFT_DYNSET_OP_*
 _VERDICT_REGISTER: Final = 0
-# NF_ACCEPT and NF_DROP of linux/netfilter.h, the rest of enum nft_verdicts.
+# NF_ACCEPT and NF_DROP from linux/netfilter.h, the others from enum nft_verdicts.
 _VERDICTS: Final = {"drop": 0, "accept": 1, "jump": -3, "goto": -4, "return": -5}
 _NAME, _DATA = 1, 2  # NFTA_EXPR_*
 _VALUE, _VERDICT = 1, 2  # NFTA_DATA_*
@@ -24,7 +24,7 @@ _SIGNED: Final = struct.Struct(">i")
 
 @lru_cache(1024)
 def u32(kind: int, value: int) -> bytes:
-    """Return an attribute that holds *value*, in network byte order as nf_tables has it."""
+    """Return an attribute that holds *value* in network byte order, as nf_tables expects."""
     return attribute(kind, value.to_bytes(4, "big"))
 
 
@@ -34,7 +34,11 @@ def text(kind: int, value: str) -> bytes:
 
 
 def register(word: int) -> int:
-    """Return the kernel's number of the register at *word*: those of 16 bytes have a short one."""
+    """Return the kernel's number of the register at *word*.
+
+    It is that of the 16-byte register that begins there (NFT_REG_*), if any, else that of the
+    4-byte register (NFT_REG32_*).
+    """
     return 8 + word if word % 4 else 1 + word // 4
 
 
@@ -45,7 +49,7 @@ def value(kind: int, raw: bytes) -> bytes:
 
 @lru_cache(1024)
 def verdict(kind: int, what: str, chain: str = "") -> bytes:
-    """Return data of *kind* that is a verdict, of a jump or goto with its *chain*."""
+    """Return a verdict as data in an attribute of *kind*; a jump or goto has a *chain*."""
     code = attribute(_CODE, _SIGNED.pack(_VERDICTS[what]))
     return nest(kind, nest(_VERDICT, code, text(_CHAIN, chain) if chain else b""))
 
@@ -72,7 +76,7 @@ def compare(word: int, operator: int, raw: bytes) -> bytes:
 
 @lru_cache(1024)
 def bitwise(word: int, mask: bytes, xor: bytes) -> bytes:
-    """Return what makes a register its value & *mask* ^ *xor*."""
+    """Return the expression that sets a register to its value & *mask* ^ *xor*."""
     where, width = register(word), len(mask)
     return _expression(
         "bitwise",
@@ -122,7 +126,7 @@ def random_number(word: int, modulus: int) -> bytes:
 
 @lru_cache(1024)
 def jhash(source: int, width: int, word: int, modulus: int, seed: int) -> bytes:
-    """Return what hashes *width* bytes from the word *source* on into *word*."""
+    """Return the expression that hashes *width* bytes, from *source* on, into *word*."""
     return _expression(
         "hash", u32(1, register(source)), u32(2, register(word)), u32(3, width), u32(4, modulus),
         u32(5, seed), u32(6, 0), u32(7, 0),
@@ -131,7 +135,7 @@ def jhash(source: int, width: int, word: int, modulus: int, seed: int) -> bytes:
 
 @lru_cache(1024)
 def lookup(word: int, name: str, number: int = 0, *, inverted: bool = False) -> bytes:
-    """Return the match of a key in a set; *number* is an anonymous set's in this transaction."""
+    """Return the match of a key in a set; *number*: of an anonymous set in this transaction."""
     number_ = u32(4, number) if number else b""
     flags = u32(5, 1) if inverted else b""
     return _expression("lookup", text(1, name), number_, u32(2, register(word)), flags)
@@ -139,7 +143,7 @@ def lookup(word: int, name: str, number: int = 0, *, inverted: bool = False) -> 
 
 @lru_cache(1024)
 def mapped(word: int, name: str) -> bytes:
-    """Return what replaces a key by its data in a map."""
+    """Return the expression that replaces a key with its data in a map."""
     where = register(word)
     return _expression("lookup", u32(2, where), u32(3, where), text(1, name))
 
@@ -160,7 +164,7 @@ def dynset(key: int, data: int, operation: int, name: str, timeout_ms: int) -> b
 
 @lru_cache(1024)
 def dnat(family: int, address: int, port: int | None) -> bytes:
-    """Return the translation to the address, and the port if any, in these words."""
+    """Return the translation to the address in word *address* and any port in word *port*."""
     where = u32(3, register(address)) + u32(4, register(address))
     flags = 1  # NF_NAT_RANGE_MAP_IPS
     if port is not None:
@@ -170,9 +174,9 @@ def dnat(family: int, address: int, port: int | None) -> bytes:
 
 
 def masquerade(first: int | None = None, last: int | None = None) -> bytes:
-    """Return the translation to the address of the way out, with a random port.
+    """Return the translation to the address of the outgoing interface, with a random port.
 
-    The ports are from *first* to *last*, words that hold them, unless these are None.
+    The words *first* and *last* hold the ends of the range of ports; None means any port.
     """
     if first is None or last is None:
         return _expression("masq", u32(1, 0x10))  # NF_NAT_RANGE_PROTO_RANDOM_FULLY
@@ -188,7 +192,7 @@ def notrack() -> bytes:
 
 
 def route_mss(word: int) -> bytes:
-    """Return what loads the segment size that the route allows, in the host's byte order."""
+    """Return the expression that loads the route's TCP maximum segment size, in host byte order."""
     return _expression("rt", u32(1, register(word)), u32(2, 3))
 
 

@@ -11,9 +11,9 @@ from groundplane.kernel.tables import BatchMessage, Table, removal, transaction
 
 
 def load(text: str, *, instead_of: Iterable[Table] = ()) -> None:
-    """Load the ruleset *text* in one transaction, in place of the tables *instead_of*.
+    """Replace the tables *instead_of* with the ruleset *text*, in one transaction.
 
-    These need not be there. KernelRefused names what of the ruleset the kernel does not take.
+    The tables need not exist. KernelRefused names the part of the ruleset that the kernel rejected.
     """
     compiled = [*removal(instead_of), *compile_ruleset(text)]
     try:
@@ -27,5 +27,5 @@ def load(text: str, *, instead_of: Iterable[Table] = ()) -> None:
 
 
 def name_of(compiled: list[BatchMessage], sequence: int) -> str:
-    """Return what the message with the number *sequence* makes."""
+    """Return what the message with the sequence number *sequence* creates."""
     return compiled[sequence - 1].what if 0 < sequence <= len(compiled) else "transaction"

@@ -1,4 +1,4 @@
-"""Reads the words of a line: what a rule reads from packets, and the values it compares that with."""
+"""Reads the words of a line: selectors, and the values that a rule compares them with."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
@@ -12,12 +12,12 @@ from groundplane.kernel.ruleset.selectors import (
 )
 
 T = TypeVar("T")
-# What begins with a word: the rest of its words, the longest first.
+# By first word: the phrases that begin with it, as all their words, the longest first.
 Phrases = Mapping[str, Sequence[tuple[tuple[str, ...], T]]]
 
 
 def by_first_word(phrases: Mapping[tuple[str, ...], T]) -> Phrases[T]:
-    """Return *phrases* as `Reader.phrase` looks for them."""
+    """Return *phrases* by first word, for `Reader.phrase`."""
     found: dict[str, list[tuple[tuple[str, ...], T]]] = {}
     for words in sorted(phrases, key=len, reverse=True):
         found.setdefault(words[0], []).append((words, phrases[words]))
@@ -28,7 +28,7 @@ _SELECTORS: Final = by_first_word(SELECTORS)
 
 
 class Reader:
-    """The words of a line. ValueError, KeyError or IndexError where one does not fit."""
+    """The words of a line. ValueError, KeyError or IndexError for an unexpected word."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self._words = tuple(words)
@@ -36,7 +36,7 @@ class Reader:
 
     @property
     def left(self) -> tuple[str, ...]:
-        """The words that are not read yet."""
+        """The words that have not been read yet."""
         return self._words[self._at :]
 
     @property
@@ -45,7 +45,7 @@ class Reader:
 
     @property
     def next(self) -> str:
-        """The next word, which is not taken."""
+        """The next word; it stays unread."""
         return self._words[self._at]
 
     def take(self, count: int) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ class Reader:
         return False
 
     def phrase(self, phrases: Phrases[T]) -> tuple[tuple[str, ...], T] | None:
-        """Take the longest of *phrases* that comes next; return its words and what it stands for."""
+        """Take the longest of *phrases* that comes next; return its words and value, or None."""
         for words, found in phrases.get(self._words[self._at], ()):
             end = self._at + len(words)
             if self._words[self._at : end] == words:
@@ -71,7 +71,7 @@ class Reader:
         return None
 
     def selectors(self) -> list[Selector]:
-        """Read selectors with dots between them: a concatenation, or one alone."""
+        """Read one selector, or a concatenation: several selectors with dots between them."""
         found = [self.selector()]
         while self.next_is("."):
             found.append(self.selector())
@@ -105,7 +105,7 @@ class Reader:
         return found[1]
 
     def value(self, selector: Selector) -> bytes:
-        """Read a value of what *selector* reads: one, or those of several bits."""
+        """Read a value of the type of *selector*: one word, or several bits in parentheses."""
         if not self.next_is("("):
             return selector.type.parse(self.take(1)[0])
         raw = bytes(selector.type.width)
@@ -117,5 +117,5 @@ class Reader:
 
 
 def either(one: bytes, other: bytes) -> bytes:
-    """Return the bits of both."""
+    """Return the bitwise OR of both."""
     return bytes(a | b for a, b in zip(one, other, strict=True))

@@ -12,8 +12,8 @@ from groundplane.kernel.ruleset.selectors import Selector
 class Sets:
     """The sets that rules of one table may name.
 
-    *has_port* says whether the data of a map are an address and a port. *anonymous* declares a set of
-    values of what a selector reads, and gives its name and its number in the transaction.
+    *has_port* returns whether the data of a map are an address and a port. *anonymous* declares a
+    set of values for a selector, and returns its name and its number in the transaction.
     """
 
     has_port: Callable[[str], bool]
@@ -21,7 +21,7 @@ class Sets:
 
 
 class Rule:
-    """The words that are left of a rule, and the expressions found so far."""
+    """The unread words of a rule, and the expressions found so far."""
 
     def __init__(self, words: Sequence[str], sets: Sets) -> None:
         self.reader = Reader(words)
@@ -41,7 +41,7 @@ class Rule:
         return name[1:]
 
     def mapped(self) -> str | None:
-        """Read what is loaded, and the map that replaces it; return the map's name, if any."""
+        """Load selectors; if a map follows, replace them with its data, and return its name."""
         selectors = self.reader.selectors()
         if not self.reader.next_is("map"):
             self.load(selectors, aligned(words_of(selectors)))
@@ -57,5 +57,5 @@ def words_of(selectors: Sequence[Selector]) -> int:
 
 
 def aligned(words: int) -> int:
-    """Return the first word behind *words* at which a register of 16 bytes begins."""
+    """Return *words* rounded up to a word at which a 16-byte register begins."""
     return -(-words // 4) * 4

@@ -1,4 +1,4 @@
-"""The text of a rule to nf_tables expressions, in registers as nft assigns them."""
+"""Compiles the text of a rule to nf_tables expressions, with registers as nft assigns them."""
 
 from groundplane.kernel.ruleset.matches import match
 from groundplane.kernel.ruleset.rule import Rule, Sets

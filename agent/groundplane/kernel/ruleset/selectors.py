@@ -1,7 +1,7 @@
 """Selectors: what a rule can read from a packet, how it is loaded, and its type.
 
-Numbers of types are nft's own (enum datatypes), and so is how a set remembers by which expressions
-it was declared: nft(8) needs both to list the set as it was written.
+The numbers of types are nft's own (enum datatypes), and so is the encoding of the expressions that
+declare a set: nft(8) needs both to list the set as it was written.
 """
 
 import struct
@@ -16,7 +16,7 @@ from groundplane.kernel.ruleset import expressions
 from groundplane.kernel.ruleset.expressions import LINK, NETWORK, TRANSPORT
 
 Order = Literal["host", "network"]
-Load = Callable[[int, int], list[bytes]]  # from a word and a free one to what loads it there
+Load = Callable[[int, int], list[bytes]]  # expressions that load it, for a word and a free word
 
 _PROTOCOLS: Final = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58, "sctp": 132}
 _ETHER_TYPES: Final = {"ip": 0x0800, "arp": 0x0806, "ip6": 0x86DD}
@@ -35,9 +35,9 @@ _PRESENCE: Final = {"missing": 0, "exists": 1}
 
 @dataclass(frozen=True)
 class Type:
-    """A type of nft's: its number, bytes, byte order, and the values that have names.
+    """A data type of nft: its number, width in bytes, byte order and named values.
 
-    *bits*: a value matches where one of its bits is set, as of a connection's states.
+    *bits*: a value is a set of bits, such as a connection's states, and matches if any is set.
     """
 
     number: int
@@ -48,11 +48,11 @@ class Type:
 
     @property
     def words(self) -> int:
-        """Registers of four bytes that a value takes."""
+        """The number of four-byte registers that a value takes."""
         return -(-self.width // 4)
 
     def parse(self, text: str) -> bytes:
-        """Return the value that *text* says. ValueError for another one."""
+        """Return the value of *text* as bytes. ValueError if it is not one."""
         number = self.names.get(text)
         return self.raw(int(text, 0) if number is None else number)
 
@@ -72,7 +72,7 @@ class _Ether(Type):
 
 class _Name(Type):
     def parse(self, text: str) -> bytes:
-        """A name that ends in `*` is a prefix: what is compared then is shorter than the type."""
+        """Return the bytes of a name. One that ends in `*` is a prefix, shorter than the type."""
         name = text.strip('"')
         if name.endswith("*"):
             return name[:-1].encode()
@@ -102,21 +102,21 @@ ADDRESS_TYPE: Final = Type(21, 4, "host", _ADDRESS_TYPES)
 PRIORITY: Final = Type(23, 4, "host", {})
 ICMPV6: Final = Type(29, 1, "network", _ICMPV6)
 LABEL: Final = _Label(35, 16, "host", {}, bits=True)
-FOUND: Final = Type(37, 4, "host", _PRESENCE)  # nft's boolean, in the place of a device's index
+FOUND: Final = Type(37, 4, "host", _PRESENCE)  # nft's boolean, in place of a device's index
 NAME: Final = _Name(41, 16, "host", {})
 VERDICT: Final = 0xFFFFFF00  # the number of NFT_DATA_VERDICT, which is not one of nft's types
 
 
 @dataclass(frozen=True)
 class Selector:
-    """What a rule reads; *declared* is how a set that is declared by it remembers it."""
+    """What a rule reads; *declared* is its encoding in a set that is declared with it."""
 
     type: Type
     load: Load
     declared: bytes = b""
 
 
-# ---- how a set remembers it: libnftnl's udata, and nft's enum expr_types ----
+# ---- the encoding in a set: libnftnl's udata, and nft's enum expr_types ----
 
 _META, _PAYLOAD, _CONCATENATION, _NUMGEN = 9, 7, 13, 23
 
@@ -150,7 +150,7 @@ def _payload(type_: Type, base: int, offset: int, protocol: int = 0, field: int 
         return [expressions.payload(word, base, offset, type_.width)]
 
     declared = udata_number(0, protocol) + udata_number(1, field)
-    if not protocol:  # no protocol that nft knows
+    if not protocol:  # not a protocol that nft knows
         place = ((2, base + 1), (3, 8 * offset), (4, 8 * type_.width))
         declared += b"".join(udata_number(kind, number) for kind, number in place)
     return Selector(type_, load, _declared(_PAYLOAD, declared))
@@ -230,7 +230,7 @@ def _load_random(modulus: int, word: int, _free: int) -> list[bytes]:
 
 
 def hashed(source: Selector, modulus: int, seed: int) -> Selector:
-    """Return a hash of *source* below *modulus*, for which a free word takes the source."""
+    """Return a hash of *source* below *modulus*; it loads the source into the free word."""
 
     def load(word: int, free: int) -> list[bytes]:
         made = expressions.jhash(free, source.type.width, word, modulus, seed)

@@ -19,7 +19,7 @@ _FLAGS: Final = {"interval": _INTERVAL, "timeout": _TIMEOUT, "dynamic": _EVAL}
 _END: Final = 1  # NFT_SET_ELEM_INTERVAL_END
 _LISTED: Final = NESTED | 1  # NFTA_LIST_ELEM
 _KEY, _DATA, _ELEMENT_FLAGS = 1, 2, 3  # NFTA_SET_ELEM_*
-# What nft remembers an interval by that has no end: libnftnl's udata_set_elem_type.
+# Tells nft that an interval has no end: libnftnl's udata_set_elem_type.
 _OPEN: Final = attribute(6, udata_number(1, 1))
 # An attribute's length has 16 bits, and the list of a message's elements is one attribute.
 LIST_BYTES: Final = 60_000
@@ -27,7 +27,7 @@ LIST_BYTES: Final = 60_000
 
 @dataclass(frozen=True)
 class Fields:
-    """The fields of a key or of data; none: a verdict."""
+    """The fields of a key or of data; a verdict has no fields."""
 
     parts: tuple[Selector, ...]
 
@@ -43,7 +43,7 @@ class Fields:
 
     @property
     def width(self) -> int:
-        """Bytes: fields of a concatenation are padded to registers."""
+        """The width in bytes; fields of a concatenation are padded to registers."""
         if not self.parts:
             return 16
         return self.parts[0].type.width if len(self.parts) == 1 else 4 * self.words
@@ -68,7 +68,7 @@ class Fields:
 
 
 def fields_of(words: Sequence[str]) -> Fields:
-    """Return the fields that *words*, as of typeof, say. ValueError or KeyError for others."""
+    """Return the fields that *words* name, as after typeof. ValueError or KeyError otherwise."""
     if tuple(words) == ("verdict",):
         return Fields(())
     reader = Reader(words)
@@ -80,7 +80,7 @@ def fields_of(words: Sequence[str]) -> Fields:
 
 @dataclass(frozen=True)
 class Declared:
-    """A set that is declared: *number* is its own in this transaction."""
+    """A declared set; *number* identifies it in this transaction."""
 
     name: str
     number: int
@@ -109,7 +109,7 @@ class Declared:
 
     @classmethod
     def anonymous(cls, selector: Selector, number: int, size: int) -> "Declared":
-        """Return a set that a rule alone has; the kernel replaces %d in its name."""
+        """Return an anonymous set of one rule; the kernel replaces %d in its name."""
         return cls("__set%d", number, Fields((selector,)), None, size, _ANONYMOUS | _CONSTANT)
 
     @property
@@ -122,7 +122,7 @@ class Declared:
 
     @cached_property
     def body(self) -> bytes:
-        """The attributes of a message that makes it, without its table's name."""
+        """The attributes of a message that creates the set, without its table's name."""
         data = b""
         if self.data is not None:
             data = u32(6, self.data.type) + u32(7, self.data.width)
@@ -135,7 +135,7 @@ class Declared:
 
     @property
     def _userdata(self) -> bytes:
-        """What nft(8) needs to list it as it was written: libnftnl's enum udata_set_type."""
+        """What nft(8) needs to list the set as it was written: libnftnl's enum udata_set_type."""
         found = udata_number(0, self.key.order)
         if self.data is not None:
             found += udata_number(1, self.data.order)
@@ -148,7 +148,7 @@ class Declared:
 
 
 def elements(found: Declared, written: Sequence[tuple[str, ...]]) -> list[bytes]:
-    """Return the list entries of the elements *written*, each the words of one."""
+    """Return the list entries of the elements *written*; each element is given as its words."""
     if found.is_interval:
         return list(_intervals([each for (each,) in written], auto_merge=found.auto_merge))
     return [_element(found, words) for words in written]
@@ -178,9 +178,9 @@ def _entry(key: bytes, rest: bytes = b"") -> bytes:
 
 
 def _intervals(written: Sequence[str], *, auto_merge: bool) -> Iterator[bytes]:
-    """Yield the ends of the intervals of addresses: each begins one, or is behind the last of one.
+    """Yield the bounds of the intervals: the first address of each, and the one after its last.
 
-    As nft has it, an end at the first address of all says that nothing begins there.
+    As in nft, an end at the lowest address of the family means that no interval begins there.
     """
     networks = [ip_network(each) for each in written]
     width = networks[0].max_prefixlen // 8
@@ -206,7 +206,7 @@ def _intervals(written: Sequence[str], *, auto_merge: bool) -> Iterator[bytes]:
 
 
 def in_messages(entries: Sequence[bytes], body: Callable[[bytes], bytes]) -> Iterator[bytes]:
-    """Yield the bodies of messages that list *entries*; *body* gives what stands before a list."""
+    """Yield the bodies of messages that list *entries*; *body* prepends the other attributes."""
     start = 0
     while start < len(entries):
         size, end = 0, start

@@ -1,4 +1,4 @@
-"""The text of a ruleset to declarations. Statements of rules stay words: rules.py reads those."""
+"""Parses a ruleset into declarations. Rules stay lines of words: rules.py compiles them."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class Line:
 
 @dataclass(frozen=True)
 class HookDeclaration:
-    """Where packets enter a base chain: "filter", "nat" or "route"; hook and priority by nft's names."""
+    """A base chain's type ("filter", "nat" or "route"), and hook and priority by nft's names."""
 
     type: str
     hook: str
@@ -43,7 +43,7 @@ class ChainDeclaration:
 
 @dataclass
 class Set:
-    """A set, or a map where *data* are the words of its data's type."""
+    """A set, or a map; *data* are the words of the type of a map's data, empty for a set."""
 
     name: str
     line: Line
@@ -67,7 +67,7 @@ class TableDeclaration:
 
 @dataclass(frozen=True)
 class ElementsDeclaration:
-    """Elements for a set of a table that is declared before."""
+    """Elements for a set of a table that was declared earlier."""
 
     family: str
     table: str
@@ -152,7 +152,7 @@ def _set(kind: str, name: str, line: Line, words: tuple[str, ...]) -> Set:
 
 
 def split(words: tuple[str, ...], separator: str) -> list[tuple[str, ...]]:
-    """Return the runs of *words* between separators that are not inside of braces; none is empty."""
+    """Return the non-empty runs of *words* between separators outside braces and parentheses."""
     runs: list[list[str]] = [[]]
     depth = 0
     for word in words:
