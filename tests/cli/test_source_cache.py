@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from groundplane.allocate import LOCK_NAME
 from groundplane.cli import check as checking
 from groundplane.cli.check import checked, examine
-from groundplane.cli.source_cache import cache_of, kept_check
-from groundplane.load import fingerprint_of
+from groundplane.cli.source_cache import cache_of, inputs_of, kept_check
+from groundplane.load import ReadFile
 from tests.compile.edits import EDITS, OPERATIONS, Edits, lock, site, small_site, write
 
 
@@ -24,7 +24,7 @@ def directory(tmp_path: Path) -> Path:
 def is_kept(directory: Path) -> bool:
     cache = cache_of(directory)
     assert cache is not None
-    return kept_check(cache, directory, fingerprint_of(directory)) is not None
+    return kept_check(cache, inputs_of(directory)) is not None
 
 
 @settings(max_examples=20)
@@ -80,3 +80,45 @@ def test_there_need_not_be_a_cache(directory: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("GROUNDPLANE_CACHE", "off")
     assert cache_of(directory) is None
     assert examine(directory)[0] == checked(directory)
+
+
+@pytest.mark.parametrize("name", ["new.YAML", "w.yaml"])
+def test_what_comes_while_it_runs_is_not_left_out(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The result of such a check is said, and not kept."""
+
+    def examine_slowly(source: Path, read: ReadFile) -> object:
+        found = examine(source, read)
+        (source / name).write_text("# only a comment\n")
+        return found
+
+    monkeypatch.setattr(checking, "examine", examine_slowly)
+    checked(directory)
+    assert not is_kept(directory)
+
+
+def test_a_file_that_was_another_one_only_meanwhile(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = directory / "a.yaml"
+    content, before = path.read_bytes(), path.stat()
+
+    def examine_another(source: Path, read: ReadFile) -> object:
+        path.write_bytes(content.replace(b"targetPort", b"targetPart"))
+        found = examine(source, read)
+        path.write_bytes(content)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        return found
+
+    monkeypatch.setattr(checking, "examine", examine_another)
+    assert checked(directory).faults
+    monkeypatch.undo()
+    assert not is_kept(directory)
+    assert not checked(directory).faults
+
+
+def test_a_name_that_is_not_text_is_said_and_not_kept(directory: Path) -> None:
+    Path(os.fsdecode(os.fsencode(directory) + b"/\xff.YAML")).touch()
+    assert examine(directory)[0] == checked(directory)
+    assert not is_kept(directory)

@@ -132,8 +132,9 @@ class Edits:
         if (found := self.some("Service", at)) is not None:
             found["metadata"].setdefault("annotations", {})[key] = value
 
-    def add(self, made: Document) -> None:
-        [*self.files.values()][len(made["metadata"]["name"]) % len(self.files)].append(made)
+    def add(self, made: Document, at: int | None = None) -> None:
+        files = [*self.files.values()]
+        files[(len(made["metadata"]["name"]) if at is None else at) % len(files)].append(made)
 
     def remove(self, kind: str, at: int) -> None:
         found = self.all(kind)
@@ -180,6 +181,17 @@ def swap(lines: list[str], at: int, kind: str) -> None:
         lines[one], lines[other] = f"{first} {right}", f"{second} {left}"
 
 
+ODD_LINES = (
+    "Service/a/s1",
+    "Service/a/none",
+    "Service//",
+    "Service/a/none\t10.96.0.77",
+    "Service/a/s1 10.96.0.10\x0c",
+    "released/3",
+    "released/3 10.96.0.9\x0c",
+    "Workload/a/\xff 10.244.0.9",
+    "",
+)
 OPERATIONS: dict[str, Callable[[Edits, int, int], object]] = {
     "a workload's port": lambda e, a, b: e.spec("Workload", a, "ports",
                                                 [{"name": "http", "port": 9000 + b}]),
@@ -233,7 +245,7 @@ OPERATIONS: dict[str, Callable[[Edits, int, int], object]] = {
         subsets=[{"addresses": [{"ip": "192.0.2.9"}], "ports": [{"name": "http", "port": 80}]}])),
     "a namespace's label": lambda e, a, b: e.label("Namespace", a, "team", f"t{b}"),
     "a namespace less": lambda e, a, b: e.remove("Namespace", a),
-    "a namespace": lambda e, a, b: e.add(document("Namespace", NAMESPACES[a % 2])),
+    "a namespace": lambda e, a, b: e.add(document("Namespace", NAMESPACES[a % 2]), b),
     "a node's zone": lambda e, a, b: e.label("Node", a, "topology.kubernetes.io/zone", f"z{b % 2}"),
     "a node's state": lambda e, a, b: e.spec("Node", a, "state", ("active", "drain")[b % 2]),
     "a node more": lambda e, a, b: e.add(document(
@@ -252,6 +264,13 @@ OPERATIONS: dict[str, Callable[[Edits, int, int], object]] = {
         lambda lines: lines.append(lines[a % len(lines)])),
     "a line of the lock more": lambda e, a, b: e.edit_lock(
         lambda lines: lines.append(f"Workload/a/w{a + 3} 10.244.0.{b + 60}")),
+    "an odd line of the lock": lambda e, a, b: e.edit_lock(
+        lambda lines: lines.append(ODD_LINES[a % len(ODD_LINES)])),
+    "an odd end of a line": lambda e, a, b: e.edit_lock(
+        lambda lines: lines.append(lines.pop(a % len(lines)) + ("\r", "\x0c", " ")[b % 3])),
+    "a foreign address annotation": lambda e, a, b: e.annotate(
+        a, "metallb.io/loadBalancerIPs", f"203.0.113.{b % 3 + 1}"),
+    "IPVS forwarding": lambda e, a, b: e.annotate(a, "groundplane/ipvs-forwarding", "tunnel"),
     "a released address": lambda e, a, b: e.edit_lock(
         lambda lines: lines.append(f"released/{a + 1} 10.96.0.{b + 8}")),
     "lines of the lock turned": lambda e, a, b: e.edit_lock(lambda lines: lines.reverse()),

@@ -190,3 +190,31 @@ def test_a_file_that_is_replaced_while_it_is_read(directory: Path) -> None:
         thread.join()
     assert {*found} <= results
     assert is_right(directory)
+
+
+def test_files_of_others_stay(directory: Path, tmp_path: Path) -> None:
+    """Somebody may take any directory for a cache."""
+    mine = {tmp_path / "cache" / name: name for name in (".bashrc", "thesis.tex", "a" * 63)}
+    (tmp_path / "cache" / "folder").mkdir(parents=True)
+    for path, text in mine.items():
+        path.write_text(text)
+    for weight in (1, 2, 3):
+        change(directory, weight)
+        assert is_right(directory)
+    assert mine == {path: path.read_text() for path in mine}
+    records = [each for each in (tmp_path / "cache").iterdir() if len(each.name) == 64]
+    assert 5 == len(records)
+
+
+def test_a_link_is_no_cache(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "cache").symlink_to(tmp_path / "elsewhere")
+    assert open_cache(tmp_path / "cache", tmp_path / "state" / "key") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"short"])
+def test_a_key_that_was_cut_off_is_made_again(directory: Path, content: bytes) -> None:
+    assert is_right(directory)
+    (directory.parent / "state" / "key").write_bytes(content)
+    assert is_right(directory)
+    assert 32 == len((directory.parent / "state" / "key").read_bytes())

@@ -26,7 +26,9 @@ def allocate(source: Path, *, only_check: bool) -> int:
     from groundplane.atomic import write_atomically
 
     try:
-        allocations, lock = allocate_source(source, read_catalog(source, reader_of(source)))
+        with reader_of(source) as read:
+            catalog = read_catalog(source, read)
+        allocations, lock = allocate_source(source, catalog)
     except CatalogError as error:
         unchanged = "" if only_check else "; nothing was changed"
         click.echo(f"{error}\nerror: {error.count}{unchanged}", err=True)

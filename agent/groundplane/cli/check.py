@@ -10,13 +10,18 @@ from groundplane.allocate import require_current
 from groundplane.check import answer_warnings, unowned_endpoints, warnings
 from groundplane.cli.arguments import bounded, source_argument
 from groundplane.cli.checked import Checked
-from groundplane.cli.source_cache import cache_of, keep_check, kept_check
+from groundplane.cli.source_cache import (
+    cache_of,
+    inputs_of,
+    keep_check,
+    kept_check,
+    reader_of,
+)
 from groundplane.compile.pipeline import allocate_source, compile_catalog, read_catalog
 from groundplane.documents import dns
 from groundplane.documents.catalog import Catalog
 from groundplane.errors import CatalogError, LockOutdated
-from groundplane.load import IGNORE_FILE, ReadFile, fingerprint_of, place, read_file
-from groundplane.load.record import RecordReader
+from groundplane.load import IGNORE_FILE, ReadFile, place, read_file
 from groundplane.site import compiled
 
 _SHOWN: Final = 10  # ignored paths that a note names
@@ -52,13 +57,13 @@ def checked(source: Path) -> Checked:
     cache = cache_of(source)
     if cache is None:
         return examine(source)[0]
-    before = fingerprint_of(source)
-    kept = kept_check(cache, source, before)
+    before = inputs_of(source)
+    kept = kept_check(cache, before)
     if kept is not None:
         return kept
-    reader = RecordReader(cache)
-    found, _ = examine(source, reader)
-    keep_check(cache, source, before, reader.names.values(), found)
+    with reader_of(source) as read:
+        found, _ = examine(source, read)
+    keep_check(cache, source, before, found)
     return found
 
 

@@ -59,7 +59,8 @@ def describe(
     name, source = name_and_source(arguments)
     if name is None:
         raise click.UsageError("a service's NAME is needed")
-    catalog, site, notice = preview_source(source, reader_of(source))
+    with reader_of(source) as read:
+        catalog, site, notice = preview_source(source, read)
     if notice:
         note(notice)
     service = next((each for each in site.services if each.key == (namespace, name)), None)

@@ -98,7 +98,8 @@ def _rows(plural: str, source: Path, health: Path | None) -> "list[Row]":
     from groundplane.cli.tables import rows
     from groundplane.compile.pipeline import preview_source
 
-    catalog, site, notice = preview_source(source, reader_of(source))
+    with reader_of(source) as read:
+        catalog, site, notice = preview_source(source, read)
     if notice:
         note(notice)
     return rows(plural, catalog, site, failing_workloads(health))

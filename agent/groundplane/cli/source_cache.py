@@ -6,9 +6,10 @@ $XDG_STATE_HOME/groundplane (XDG Base Directory Specification). GROUNDPLANE_CACH
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -16,7 +17,7 @@ from groundplane.allocate import LOCK_NAME
 from groundplane.cli.checked import Checked
 from groundplane.compile.cache import CompileCache, open_cache
 from groundplane.errors import Fault, SourceError
-from groundplane.load import ReadFile, SourceFingerprint, fingerprint_of, read_file, tree_of
+from groundplane.load import ReadFile, read_file, tree_of
 from groundplane.load.documents import content_of
 from groundplane.load.record import RecordReader
 from groundplane.processes.limits import memory_limit
@@ -25,11 +26,20 @@ _CHECK: Final = "check"
 
 
 class _Check(msgspec.Struct, frozen=True):
-    """A check, and the digest of all that it depends on."""
+    """The result of a check, and the digest of all that it depends on."""
 
     inputs: str
     checked: Checked
-    records: tuple[str, ...]
+
+
+class CheckInputs(NamedTuple):
+    """What the result of a check depends on: its digest, and what tells when a file was written.
+
+    The digest alone does not tell a file that was another one only while it was read.
+    """
+
+    digest: str
+    written: tuple[tuple[str, int, int], ...]
 
 
 _DECODER: Final = msgspec.msgpack.Decoder(_Check)
@@ -49,51 +59,60 @@ def cache_of(source: Path) -> CompileCache | None:
     return open_cache(cache / "groundplane" / own, state / "groundplane" / "cache.key")
 
 
-def reader_of(source: Path) -> ReadFile:
-    """Return the function that reads files of *source*, from cached records if possible."""
+@contextmanager
+def reader_of(source: Path) -> Iterator[ReadFile]:
+    """Yield the function that reads files of *source*, from cached records if possible.
+
+    Records that it did not use are deleted then.
+    """
     cache = cache_of(source)
-    return RecordReader(cache) if cache is not None else read_file
+    if cache is None:
+        yield read_file
+        return
+    reader = RecordReader(cache)
+    yield reader
+    cache.keep_only({_CHECK, *reader.names.values()})
 
 
-def kept_check(cache: CompileCache, source: Path, fingerprint: SourceFingerprint) -> Checked | None:
-    """Return the last check of *source*, if nothing that it depends on has changed."""
-    encoded = cache.get(_CHECK) if fingerprint else None
-    if encoded is None:
+def kept_check(cache: CompileCache, inputs: CheckInputs | None) -> Checked | None:
+    """Return the last check of a source, if it depended on the same *inputs*."""
+    encoded = cache.get(_CHECK)
+    if encoded is None or inputs is None:
         return None
     kept = _DECODER.decode(encoded)
-    return kept.checked if kept.inputs == _inputs(source) else None
+    return kept.checked if kept.inputs == inputs.digest else None
 
 
 def keep_check(
-    cache: CompileCache,
-    source: Path,
-    before: SourceFingerprint,
-    records: Iterable[str],
-    checked: Checked,
+    cache: CompileCache, source: Path, before: CheckInputs | None, checked: Checked
 ) -> None:
-    """Keep *checked*, unless *source* has changed since its fingerprint was *before*."""
-    inputs, names = _inputs(source), {*records} - {""}
-    if inputs and before and before == fingerprint_of(source):
-        kept = _Check(inputs, checked, tuple(sorted(names)))
-        cache.put(_CHECK, msgspec.msgpack.encode(kept))
-        cache.keep_only({_CHECK, *names})
+    """Keep *checked*, unless *source* has changed since its inputs were *before*."""
+    if before is not None and before == inputs_of(source):
+        with suppress(UnicodeEncodeError):  # the name of a file need not be text
+            cache.put(_CHECK, msgspec.msgpack.encode(_Check(before.digest, checked)))
 
 
-def _inputs(source: Path) -> str:
-    """Return the digest of all that a check of *source* depends on; "" if it cannot be computed."""
+def inputs_of(source: Path) -> CheckInputs | None:
+    """Return what a check of *source* depends on; None if it cannot be read."""
     try:
         tree = tree_of(source)
     except (OSError, SourceError):
-        return ""
+        return None
     settings = str(source), memory_limit(), tree.ignored, [*map(str, tree.passed_over)], tree.faults
-    found = hashlib.sha256(repr(settings).encode())
+    digest = hashlib.sha256(repr(settings).encode())
     files = [*tree.read, *tree.ignore_files]
     if os.path.lexists(source / LOCK_NAME):
         files.append(source / LOCK_NAME)
+    written = []
     for path in files:
         content = content_of(path)
         if isinstance(content, Fault):
-            return ""
-        found.update(f"{path}\0{len(content)}\0".encode(errors="surrogateescape"))
-        found.update(content)
-    return found.hexdigest()
+            return None
+        try:
+            found = path.stat()
+        except OSError:
+            return None
+        written.append((str(path), found.st_ino, found.st_ctime_ns))
+        digest.update(os.fsencode(f"{path}\0{len(content)}\0"))
+        digest.update(content)
+    return CheckInputs(digest.hexdigest(), tuple(written))

@@ -8,10 +8,13 @@ does not have the key, is no entry. An entry that cannot be written is not there
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import stat
+import sys
 from contextlib import suppress
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +23,8 @@ import groundplane
 _CODE_BYTES: Final = 32
 _KEY_BYTES: Final = 32
 _MODE: Final = 0o600
-_RECORDS: Final = "records"
+_LIBRARIES: Final = ("msgspec", "netaddr", "pathspec", "ryaml", "yaml")
+_OURS: Final = re.compile(r"[0-9a-f]{64}|\.entry-[0-9a-f]{16}")  # a record, or one being written
 
 
 class CompileCache:
@@ -44,7 +48,7 @@ class CompileCache:
         Another process may put the same entry: each writes a file of its own, and renames it.
         """
         path = self._directory / name
-        temporary = path.with_name(f".{secrets.token_hex(8)}")
+        temporary = path.with_name(f".entry-{secrets.token_hex(8)}")
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             with open(os.open(temporary, flags, _MODE), "wb") as file:
@@ -56,11 +60,15 @@ class CompileCache:
                 temporary.unlink(missing_ok=True)
 
     def keep_only(self, names: set[str]) -> None:
-        """Delete the entries that are not *names*."""
+        """Delete the records that are not *names*, and what a killed process left of an entry.
+
+        Other files in the directory are not ours, whatever somebody took it for.
+        """
         with suppress(OSError):
-            for path in self._directory.iterdir():
-                if path.name not in names:
-                    path.unlink(missing_ok=True)
+            for path in list(self._directory.iterdir()):
+                if path.name not in names and _OURS.fullmatch(path.name):
+                    with suppress(OSError):
+                        path.unlink(missing_ok=True)
 
     def _code(self, name: str, content: bytes) -> bytes:
         code = hmac.new(self._key, f"{build()} {name}\n".encode(), hashlib.sha256)
@@ -70,13 +78,18 @@ class CompileCache:
 
 @cache
 def build() -> str:
-    """Return what tells this program from any other version of it: its files' sizes and times."""
+    """Return what tells this program from any other version of it.
+
+    That is the interpreter, and the sizes and times of its own files and of the libraries that a
+    catalog is read and compiled with.
+    """
     package = Path(groundplane.__file__).parent
-    found = sorted(
-        (str(path.relative_to(package)), path.stat().st_size, path.stat().st_mtime_ns)
-        for path in package.rglob("*.py")
-    )
-    return hashlib.sha256(repr((groundplane.__version__, found)).encode()).hexdigest()
+    files = [*package.rglob("*.py")]
+    for spec in map(find_spec, _LIBRARIES):
+        folder = Path(spec.origin).parent if spec and spec.origin else package
+        files += (path for path in folder.iterdir() if path.suffix in (".py", ".so"))
+    found = sorted((str(each), each.stat().st_size, each.stat().st_mtime_ns) for each in files)
+    return hashlib.sha256(repr((sys.version, found)).encode()).hexdigest()
 
 
 def open_cache(directory: Path, key_file: Path) -> CompileCache | None:
@@ -84,6 +97,7 @@ def open_cache(directory: Path, key_file: Path) -> CompileCache | None:
 
     None if that cannot be done, or others than this user and root may write there.
     """
+    build()  # of the files that this process has just been started from
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -96,23 +110,36 @@ def open_cache(directory: Path, key_file: Path) -> CompileCache | None:
 
 
 def _key(file: Path) -> bytes | None:
-    with suppress(FileExistsError):
-        temporary = file.with_name(f".{secrets.token_hex(8)}")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        if not file.exists():
-            with open(os.open(temporary, flags, _MODE), "wb") as new:
-                new.write(secrets.token_bytes(_KEY_BYTES))
-            try:
-                os.link(temporary, file)
-            finally:
-                temporary.unlink()
+    """Return the key in *file*, which is made if there is none or it was cut off."""
+    if not os.path.lexists(file):
+        _make_key(file)
     found = file.lstat()
     if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o077 or found.st_uid != os.geteuid():
         return None
+    if found.st_size != _KEY_BYTES:
+        file.unlink()
+        _make_key(file)
     key = file.read_bytes()
     return key if len(key) == _KEY_BYTES else None
 
 
+def _make_key(file: Path) -> None:
+    """Write a new key, unless another process does."""
+    temporary = file.with_name(f".entry-{secrets.token_hex(8)}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(temporary, flags, _MODE), "wb") as new:
+        new.write(secrets.token_bytes(_KEY_BYTES))
+        new.flush()
+        os.fsync(new.fileno())
+    try:
+        with suppress(FileExistsError):
+            os.link(temporary, file)
+    finally:
+        temporary.unlink()
+
+
 def _is_ours(directory: Path) -> bool:
-    found = directory.stat()
-    return found.st_uid in (0, os.geteuid()) and not found.st_mode & 0o022
+    """Return whether *directory* is one, no link to one, and of this user or root alone."""
+    found = directory.lstat()
+    is_alone = found.st_uid in (0, os.geteuid()) and not found.st_mode & 0o022
+    return stat.S_ISDIR(found.st_mode) and is_alone

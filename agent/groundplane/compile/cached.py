@@ -10,7 +10,7 @@ from groundplane.compile.cache import CompileCache
 from groundplane.compile.change import Compiled, compile_change
 from groundplane.compile.pipeline import compile_locked, compile_source, read_catalog, read_lock
 from groundplane.compile.whole_needed import WholeNeeded
-from groundplane.errors import Fault
+from groundplane.errors import Fault, SourceError
 from groundplane.load.cost import room_in
 from groundplane.load.documents import content_of
 from groundplane.load.record import (
@@ -38,7 +38,7 @@ def compile_encoded(source: Path, cache: CompileCache | None) -> bytes:
     last = _last(cache)
     found = _from_last(source, cache, last) if last is not None else None
     found = found or _whole(source, cache)
-    if found is not last and all(found.files.values()):
+    if found is not last and all(found.files) and all(found.files.values()):
         cache.put(_LAST, msgspec.msgpack.encode(found))
         cache.keep_only({_LAST, *found.files.values()})
     return found.snapshot
@@ -55,8 +55,18 @@ def _whole(source: Path, cache: CompileCache) -> Compiled:
     lock = read_lock(source)
     site = compile_locked(source, catalog, lock)
     doing("writing the compiled site")
-    files = {str(path.relative_to(source)): name for path, name in reader.names.items()}
+    files = {_encodable(path.relative_to(source)) or "": n for path, n in reader.names.items()}
     return Compiled(files, lock, encode(site))
+
+
+def _encodable(path: Path) -> str | None:
+    """Return *path* as text; None if its bytes are not UTF-8, which no cache entry can have."""
+    text = str(path)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return None
+    return text
 
 
 def _from_last(source: Path, cache: CompileCache, last: Compiled) -> Compiled | None:
@@ -74,13 +84,19 @@ def _from_last(source: Path, cache: CompileCache, last: Compiled) -> Compiled | 
         if isinstance(content, Fault):
             return None
         name = record_name(path, content, most_values)
-        files[str(path.relative_to(source))] = name
+        file = _encodable(path.relative_to(source))
+        if file is None:
+            return None
+        files[file] = name
         if name not in known and name not in new:
             record = _new_record(path, content, name, cache)
-            if record is None or record.alias_bytes:
+            if record is None:
                 return None
             new[name] = record
-    lock = read_lock(source)
+    try:
+        lock = read_lock(source)
+    except SourceError:
+        return None  # a whole compile has other things to say first
     if (files, lock) == (last.files, last.lock):
         return last
     doing("compiling what has changed")

@@ -11,7 +11,8 @@ and resolve; then the last snapshot is edited. The global state, and how it is k
 | sizes of the kernel's maps | those of concerned services before are subtracted, those after added |
 | affinity timeouts | those of the other services are collected if one came or went |
 | external addresses, node ports, aliases, host networks | whole compile if they change |
-| Cluster, Node, machines, tenants, Endpoints | whole compile |
+| aliases of YAML in a file that has changed | whole compile: all files share a limit |
+| Cluster, Node, machines, tenants, Endpoints, a Namespace that was there | whole compile |
 | a fault, or a lock that is not up to date | whole compile, which says what is wrong |
 """
 
@@ -30,6 +31,7 @@ from groundplane.compile.resolve import compile_places, compile_site
 from groundplane.compile.whole_needed import WholeNeeded
 from groundplane.documents import dns
 from groundplane.documents.catalog import Catalog, DocumentKey, Object, key_of
+from groundplane.documents.external import fixed_load_balancer_ips
 from groundplane.documents.machine import Hypervisor, Image
 from groundplane.documents.service import SERVICE_LABEL, EndpointSlice, Namespace, Service
 from groundplane.documents.site import Cluster, Node, Workload
@@ -67,10 +69,11 @@ def compile_change(last: Compiled, files: Mapping[str, str], lock: bytes, record
     *record* returns a record by its name. WholeNeeded if the whole source must be compiled.
     """
     lines = LockChange(last.lock, lock)
-    changes = _changes(
-        [record(name) for path, name in last.files.items() if files.get(path) != name],
-        [record(name) for path, name in files.items() if last.files.get(path) != name],
-    )
+    came = [record(name) for path, name in files.items() if last.files.get(path) != name]
+    if any(each.alias_bytes for each in came):
+        raise WholeNeeded("a file that has changed has aliases, and all share one limit")
+    gone = [record(name) for path, name in last.files.items() if files.get(path) != name]
+    changes = _changes(gone, came)
     keys = {*changes, *lines.objects()}
     rest = _Rest(files.values(), record, {key.namespace for key in keys})
     _require_local(changes, lines, rest)
@@ -205,22 +208,28 @@ def _require_local(changes: ObjectChanges, lines: LockChange, rest: _Rest) -> No
     for key, (before, after) in changes.items():
         if key.kind not in _LOCAL:
             raise WholeNeeded(f"{key} has changed")
+        if isinstance(before, Namespace):
+            raise WholeNeeded(f"{key} may be in another file, too, and its place is in the first")
         if _shared(before) != _shared(after):
             raise WholeNeeded(f"{key} has changed in what it shares with others")
         if after is None and key.kind in ("Service", "Workload") and lines.holds(key):
             raise WholeNeeded(f"the lock still has {key}")
         if isinstance(after, Workload):
             _require_own_unit(before, after, rest)
-    for key in lines.objects():
-        name = key.namespace, key.name
-        is_there = name in rest.services if key.kind == "Service" else rest.workload(name)
-        if lines.holds(key) and not is_there:
-            raise WholeNeeded(f"the lock has {key}, which is not there")
+    _require_known_holders(lines, rest)
     clusters = [each for each in rest.cluster_scoped if isinstance(each, Cluster)]
     if len(clusters) != 1 or clusters[0].spec.tenants:
         raise WholeNeeded("the site has tenants, or not one Cluster")
     if not lines.values().isdisjoint(dns.wanted_addresses(clusters[0])):
         raise WholeNeeded("the address of the site's DNS service has changed hands")
+
+
+def _require_known_holders(lines: LockChange, rest: _Rest) -> None:
+    for key in lines.objects():
+        name = key.namespace, key.name
+        is_there = name in rest.services if key.kind == "Service" else rest.workload(name)
+        if lines.holds(key) and not is_there:
+            raise WholeNeeded(f"the lock has {key}, which is not there")
 
 
 def _shared(document: Object | None) -> object:
@@ -250,8 +259,8 @@ def _shared_of_service(service: Service) -> object:
             service.metadata.annotations,
         )
     alias = spec.external_name if service.external else None
-    found = alias, outside, service.forwarding
-    return None if found == (None, None, "masquerading") else found
+    found = alias, outside, service.forwarding, tuple(fixed_load_balancer_ips(service))
+    return None if found == (None, None, "masquerading", ()) else found
 
 
 def _require_own_unit(before: Object | None, after: Workload, rest: _Rest) -> None:
@@ -376,7 +385,7 @@ def _edited(
     shared = {name: service.shared for name, service in before.items()}
     services: dict[Key, compiled.Service | None] = dict.fromkeys(concerned)
     services |= {
-        name: msgspec.structs.replace(each, shared=shared.get(name, ()))
+        name: msgspec.structs.replace(each, shared=shared.get(name, ())) if name in after else each
         for name, each in _numbered(old, before, after).items()
     }
     workloads = {(key.namespace, key.name) for key in keys if key.kind == "Workload"}

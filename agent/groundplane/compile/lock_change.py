@@ -14,6 +14,7 @@ from groundplane.site.ends import common_ends
 
 _LOCAL: Final = (b"Service/", b"Workload/", b"released/")
 _RELEASED: Final = b"released/"
+_PLAIN: Final = bytes(range(ord(" "), ord("~") + 1)) + b"\n"
 _FEW: Final = 20  # values that are looked up one by one
 
 
@@ -30,8 +31,10 @@ class LockChange:
         middle = [each[same.start : len(each) - same.end] for each in (old, new)]
         self.gone = [*(Counter(middle[0]) - Counter(middle[1]))]
         self.came = [*(Counter(middle[1]) - Counter(middle[0]))]
-        if after and not after.endswith(b"\n"):
-            raise WholeNeeded("the lock is cut off")
+        if after.translate(None, _PLAIN) or (after and not after.endswith(b"\n")):
+            raise WholeNeeded("the lock has another character than `groundplane allocate` writes")
+        if not all(b" " in line for line in self.came):
+            raise WholeNeeded("a line of the lock has no value")
         if not all(line.startswith(_LOCAL) for line in (*self.gone, *self.came)):
             raise WholeNeeded("the lock of others than services and workloads has changed")
         count = len(new)

@@ -272,7 +272,8 @@ def _slices_by_service(catalog: Catalog) -> dict[tuple[str, str], list[EndpointS
     found: dict[tuple[str, str], list[EndpointSlice]] = defaultdict(list)
     for name in sorted(catalog.slices):
         each = catalog.slices[name]
-        found[name[0], each.metadata.labels[SERVICE_LABEL]].append(each)
+        if service := each.metadata.labels.get(SERVICE_LABEL):  # Kubernetes' own may have none
+            found[name[0], service].append(each)
     return found
 
 

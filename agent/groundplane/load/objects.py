@@ -67,7 +67,9 @@ def _read(item: Item, findings: Findings) -> Object | None:
             findings.pod_templates += pod_templates(value)
         return None
     try:
-        return msgspec.convert(_in_default_namespace(value), type_)
+        found = msgspec.convert(value, type_)
+        if found.metadata.namespace:
+            return found
     except msgspec.ValidationError:
         pass
     asked = Asked(partial(_written, text, origin.within, findings.work), findings.work)

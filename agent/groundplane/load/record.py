@@ -211,23 +211,46 @@ class RecordReader:
         if isinstance(content, Fault):
             findings.faults.append(content)
             return
-        self.names[path] = name = record_name(path, content, findings.room.values)
+        self.names[path] = ""
+        name = record_name(path, content, findings.room.values)
         kept = self._records.get(name)
         record = decode_record(kept) if kept is not None else None
         if record is not None and record.alias_bytes <= findings.room.left:
+            self.names[path] = name
             _take(record, path, findings)
-            yield from record.objects(str(path))
+            for each in record.objects(str(path)):
+                if findings.full:
+                    return
+                yield each
             return
-        own = Findings(room=findings.room, work=findings.work)
-        before = findings.room.left
-        placed = list(objects_in(path, content, own))
-        encoded = encode_record(placed, own, before - findings.room.left)
+        own, placed, before = _Own(findings), list[Placed](), findings.room.left
+        for each in objects_in(path, content, findings):
+            placed.append(each)
+            yield each
+        encoded = encode_record(placed, own.since(findings), before - findings.room.left)
         if encoded is not None:
             self._records.put(name, encoded)
-        else:
-            self.names[path] = ""
-        _add(own, findings)
-        yield from placed
+            self.names[path] = name
+
+
+class _Own:
+    """What has been found before a file is read, so that its own findings can be told."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._counts = [len(each) for each in _lists(findings)]
+        self._skipped = findings.skipped.copy()
+
+    def since(self, findings: Findings) -> Findings:
+        """Return what has been found since."""
+        faults, notices, pod_templates = (
+            each[count:] for each, count in zip(_lists(findings), self._counts, strict=True)
+        )
+        skipped = findings.skipped - self._skipped
+        return Findings(faults, notices, skipped, pod_templates)
+
+
+def _lists(findings: Findings) -> tuple[list[Any], list[Any], list[Any]]:
+    return findings.faults, findings.notices, findings.pod_templates
 
 
 def read_record(path: Path, content: bytes) -> bytes | None:
@@ -254,11 +277,3 @@ def _take(record: FileRecord, path: Path, findings: Findings) -> None:
     findings.room.left -= record.alias_bytes
     findings.skipped.update(record.skipped)
     findings.pod_templates += record.pod_templates
-
-
-def _add(own: Findings, findings: Findings) -> None:
-    findings.faults += own.faults
-    findings.notices += own.notices
-    findings.skipped.update(own.skipped)
-    findings.pod_templates += own.pod_templates
-    findings.cut |= own.cut

@@ -3,6 +3,7 @@
 import hashlib
 from enum import IntEnum
 from typing import Final, NamedTuple
+from urllib.parse import quote, unquote
 
 Key = tuple[str, str]  # namespace and name of a service, or of a workload
 _PROBE: Final = "!"  # no namespace begins with it, and it comes before all of them
@@ -44,6 +45,16 @@ class LineKey(NamedTuple):
     @property
     def named(self) -> Key:
         return self.namespace, self.name
+
+
+def quoted(path: str) -> str:
+    """Return the name of the line that has the places of the file *path*, quoted as in a URL."""
+    return quote(path, safe="", errors="surrogateescape")
+
+
+def unquoted(name: str) -> str:
+    """Return the path that *name* quotes; bytes that are not UTF-8 are replaced, to be shown."""
+    return unquote(name, errors="replace")
 
 
 class Block(NamedTuple):

@@ -208,29 +208,38 @@ def _addresses(column: str, width: int, count: int) -> Iterator[str]:
 
 def columns(rows: Sequence[Endpoint]) -> Endpoints:
     """Return *rows* as columns."""
-    conditions = "".join([_LETTERS[row.ready, row.serving, row.terminating] for row in rows])
+    if not rows:
+        return Endpoints()
+    (
+        workloads, nodes, hostnames, ipv4, ipv6, targets,
+        ready, serving, terminating, weights, for_zones, for_nodes,
+    ) = zip(*rows, strict=True)  # fmt: skip
+    conditions = ""
+    if not all(ready) or not all(serving) or any(terminating):
+        each = zip(ready, serving, terminating, strict=True)
+        conditions = "".join([_LETTERS[condition] for condition in each])
     return Endpoints(
         count=len(rows),
-        workloads=_column([row.workload for row in rows], ""),
-        nodes=_column([row.node for row in rows], ""),
-        hostnames=_column([row.hostname for row in rows], ""),
-        ipv4=_hex([row.ipv4 for row in rows], _NO_IPV4),
-        ipv6=_hex([row.ipv6 for row in rows], _NO_IPV6),
+        workloads=_column(workloads, ""),
+        nodes=_column(nodes, ""),
+        hostnames=_column(hostnames, ""),
+        ipv4=_hex(ipv4, _NO_IPV4),
+        ipv6=_hex(ipv6, _NO_IPV6),
         targets=tuple(
             [
                 column[0] if column.count(column[0]) == len(column) else column
-                for column in zip(*[row.targets for row in rows], strict=True)
+                for column in zip(*targets, strict=True)
             ]
         ),
-        conditions=conditions if conditions.strip("a") else "",
-        weights=_column([row.weight for row in rows], 1),
-        for_zones=_column([row.for_zones for row in rows], ()),
-        for_nodes=_column([row.for_nodes for row in rows], ()),
+        conditions=conditions,
+        weights=_column(weights, 1),
+        for_zones=_column(for_zones, ()),
+        for_nodes=_column(for_nodes, ()),
     )
 
 
-def _column(values: Sequence[T], default: T) -> tuple[T, ...]:
-    return () if values.count(default) == len(values) else tuple(values)
+def _column(values: tuple[T, ...], default: T) -> tuple[T, ...]:
+    return () if values.count(default) == len(values) else values
 
 
 def _hex(texts: Sequence[str], none: bytes) -> str:

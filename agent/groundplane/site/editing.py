@@ -4,11 +4,10 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
-from urllib.parse import quote
 
 import msgspec
 
-from groundplane.site.blocks import Block, Key, Kind, LineKey
+from groundplane.site.blocks import Block, Key, Kind, LineKey, quoted
 from groundplane.site.compiled import FilePlaces, Probe, Service, Site, Workload
 from groundplane.site.encoding import (
     blocks_of_lines,
@@ -49,7 +48,7 @@ def edited(
         )
     known = {key.name: block for block in by_kind[Kind.PLACES] for key in (block.first,)}
     for path in places:
-        known.pop(quote(path, safe=""), None)
+        known.pop(quoted(path), None)
     changed_places = place_blocks(each for each in places.values() if each)
     blocks += sorted([*known.values(), *changed_places], key=lambda block: block.first)
     bare = msgspec.structs.replace(head, services=(), workloads=(), probes=(), places=())

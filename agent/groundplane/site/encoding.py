@@ -5,12 +5,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Final, TypeVar
-from urllib.parse import quote
 from zlib import crc32
 
 import msgspec
 
-from groundplane.site.blocks import Block, Kind, LineKey, digest_of
+from groundplane.site.blocks import Block, Kind, LineKey, digest_of, quoted
 from groundplane.site.compiled import FilePlaces, Probe, Service, Site, Workload
 
 V = TypeVar("V", Service, Probe)
@@ -30,7 +29,7 @@ def encode(site: Site) -> bytes:
 
 def place_blocks(places: Iterable[FilePlaces]) -> Iterator[Block]:
     """Yield the block of each file."""
-    lines = {LineKey(Kind.PLACES, "", quote(each.path, safe="")): each for each in places}
+    lines = {LineKey(Kind.PLACES, "", quoted(each.path)): each for each in places}
     for key, each in sorted(lines.items()):
         yield _block([encode_line(key, each.objects)], key)
 

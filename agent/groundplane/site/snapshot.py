@@ -23,12 +23,12 @@ from functools import cached_property
 from itertools import islice, pairwise
 from operator import attrgetter, lt
 from typing import Final, TypeVar
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
 
 from groundplane.errors import StateError, printable, shortened
-from groundplane.site.blocks import Block, Key, Kind, LineKey, digest_of
+from groundplane.site.blocks import Block, Key, Kind, LineKey, digest_of, unquoted
 from groundplane.site.compiled import FORMAT, READABLE, Probe, Service, Site, Workload
 from groundplane.site.ends import Ends, common_ends
 from groundplane.site.faults import (
@@ -169,7 +169,7 @@ def _places_in(block: Block, kind: str, names: AbstractSet[str]) -> dict[str, st
         return {}
     objects = _decoded(_places, block.lines[block.lines.index(b"\t") :])
     entries = (entry.partition(" ") for entry in objects.get(kind, ()))
-    file = printable(unquote(block.first.name))
+    file = printable(unquoted(block.first.name))
     return {f"{kind}/{name}": f"{file}:{at}" for name, _, at in entries if name in names}
 
 
@@ -402,7 +402,7 @@ def _require_canonical(key: LineKey, line: bytes) -> Service | None:
     elif key.kind is Kind.PLACES:
         objects = _decoded(_places, value)
         _require(places_faults(objects), what)
-        is_its_own = key.name == quote(unquote(key.name), safe="")
+        is_its_own = key.name == quote(unquote_to_bytes(key.name), safe="")
     elif key.kind is Kind.PROBE:
         probe = _decoded(_probe, value)
         _require(probe_faults(probe), what)
