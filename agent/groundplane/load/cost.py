@@ -46,25 +46,33 @@ def room_in(memory: int) -> Room:
     return Room(values=min(MAX_VALUES, memory // BYTES_PER_VALUE))
 
 
-def check_cost(text: str, room: Room) -> None:
+def check_cost(text: str, room: Room, *, is_flat: bool = False) -> None:
     """Raise CostError if *text* is too deep, or its aliases need more than *room*, which is reduced.
 
-    The time grows with the length of *text*. Text that is not YAML may pass.
+    *is_flat*: `has_flat_blocks` says so of *text*, or of a text that contains it. The time grows
+    with the length of *text*. Text that is not YAML may pass.
     """
     # Each value has at least one character.
     has_many = len(text) > room.values and _most_values(text) > room.values
-    if has_many or ("&" in text and "*" in text) or _may_be_deep(text):
+    if has_many or ("&" in text and "*" in text) or _may_be_deep(text, is_flat=is_flat):
         _read(text, room)
 
 
-def _may_be_deep(text: str) -> bool:
+def has_flat_blocks(text: str) -> bool:
+    """Return whether no block of *text*, of several documents or one, could be too deep.
+
+    Each block level is indented further than its parent, except a list below its key.
+    """
+    return _DEEPEST not in text.encode(errors="replace").translate(_INDENTS)
+
+
+def _may_be_deep(text: str, *, is_flat: bool) -> bool:
     """Return whether *text* could be too deep; text in quotes and comments counts as structure."""
-    raw = text.encode(errors="replace")
-    # Each block level is indented further than its parent, except a list below its key.
-    if _DEEPEST in raw.translate(_INDENTS):
+    if not is_flat and not has_flat_blocks(text):
         return True
-    if raw.count(b"[") + raw.count(b"{") <= _SUSPECT:
+    if text.count("[") + text.count("{") <= _SUSPECT:
         return False
+    raw = text.encode(errors="replace")
     brackets = raw.translate(_BRACKETS, _NO_BRACKETS)
     for taken in range(_SUSPECT):
         if brackets.count(b"[") <= _SUSPECT - taken:

@@ -13,7 +13,7 @@ from groundplane.documents.path import join
 from groundplane.errors import MAX_FAULTS, Fault, Origin
 from groundplane.hint import Work
 from groundplane.load import json, yaml
-from groundplane.load.cost import Room, room_in
+from groundplane.load.cost import Room, has_flat_blocks, room_in
 from groundplane.load.kinds import is_skipped, name_of
 from groundplane.load.list_lines import item_lines
 from groundplane.processes.limits import memory_limit
@@ -119,12 +119,14 @@ def _json_documents(path: Path, text: str) -> list[Item]:
 
 
 def _yaml_documents(path: Path, text: str, findings: Findings) -> Iterator[Item]:
+    is_flat = has_flat_blocks(text)
     for line, body in yaml.split(text):
         if findings.full:
             return
         origin = Origin(str(path), line)
         try:
-            yield Item(origin, yaml.parse(body, line, findings.room), body)
+            value = yaml.parse(body, line, findings.room, is_flat=is_flat)
+            yield Item(origin, value, body)
         except yaml.YamlError as error:
             if (header := _header(body, error)) and is_skipped(*header):
                 findings.skipped[name_of(*header)] += 1

@@ -62,13 +62,14 @@ def _is_blank(body: str) -> bool:
     return found is not None and found.end() >= len(body.rstrip())
 
 
-def parse(text: str, first: int = 1, room: Room | None = None) -> object:
+def parse(text: str, first: int = 1, room: Room | None = None, *, is_flat: bool = False) -> object:
     """Return the value of one document: dicts, lists, strings, numbers, booleans and None.
 
-    *first* is the line of the file that *text* starts on, *room* the space left for aliases.
+    *first* is the line of the file that *text* starts on, *room* the space left for aliases;
+    *is_flat* as in `check_cost`.
     """
     try:
-        check_cost(text, room or Room())
+        check_cost(text, room or Room(), is_flat=is_flat)
     except CostError as error:
         raise YamlError(str(error), error.line and error.line + first - 1) from None
     try:
