@@ -1,6 +1,6 @@
 """Facts about libvirt on a hypervisor, and about the files of its VMs.
 
-If libvirt is not installed or does not answer, there are no domains, networks or pools.
+If libvirt is not installed or does not answer, the facts list no domain, network or pool.
 LibvirtFault says which of the two it is; operations check it first.
 """
 

@@ -34,7 +34,7 @@ class PackageVersions(FactBase[dict[str, Versions]]):
                 installed[name] = None if found[1] == "(none)" else found[1]
             elif found := _VERSION.fullmatch(line):
                 version = found[1]
-            # dpkg still knows some removed packages, which are no longer available.
+            # dpkg also lists some packages that were removed.
             elif (
                 (found := _SOURCE.fullmatch(line))
                 and found[1] != _STATUS

@@ -205,7 +205,7 @@ def down() -> None:
 
 
 def tour() -> None:
-    """Make a few requests by address, since there is no name server."""
+    """Make a few requests by address: this lab has no name server."""
     failed = 0
     for request in requests(compiled_site()) if has_example_servers(read_source()) else ():
         url = request.url if "svc" not in request.url else _by_address(request)

@@ -108,7 +108,7 @@ class _Reading:
         self.first: dict[str, int] = {}  # the first line of each address and each object
 
     def numbered(self) -> Iterator[tuple[int, str]]:
-        """Yield the lines that are no comments, and their numbers."""
+        """Yield number and text of each line, except comments and empty lines."""
         for number, line in enumerate(self.lines, start=1):
             if line.strip() and not line.startswith("#"):
                 yield number, line

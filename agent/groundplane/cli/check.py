@@ -68,7 +68,7 @@ def checked(source: Path) -> Checked:
 
 
 def examine(source: Path, read: ReadFile = read_file) -> tuple[Checked, compiled.Site | None]:
-    """Check the catalog in *source*; return the result, and the site if there is no error."""
+    """Check the catalog in *source*. Return the result and the site; the site is None after an error."""
     try:
         catalog = read_catalog(source, read)
         allocations, lock = allocate_source(source, catalog)

@@ -1,8 +1,9 @@
-"""A cache of what compiling a source came to, on disk: it saves time, and nothing else.
+"""A cache, on disk, of what a source was compiled to: it saves time, and nothing else.
 
-Every entry has a code by a secret key that only this user has, over the program's version, the
-entry's name and its content. So an entry that is damaged, of another version, or was planted by who
-does not have the key, is no entry. An entry that cannot be written is not there.
+Every entry starts with a code: an HMAC over the program's version, the entry's name and its
+content, with a secret key that only this user can read. The cache ignores an entry that is damaged,
+that another version of the program wrote, or that somebody without the key wrote. An entry that
+cannot be written is missing, and the next compile takes longer.
 """
 
 import hashlib
@@ -34,7 +35,7 @@ class CompileCache:
         self._directory, self._key = directory, key
 
     def get(self, name: str) -> bytes | None:
-        """Return the entry *name*; None if there is no such entry of ours."""
+        """Return the entry *name*; None if it is missing or its code is wrong."""
         try:
             with (self._directory / name).open("rb") as file:
                 code, content = file.read(_CODE_BYTES), file.read()
