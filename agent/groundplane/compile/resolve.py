@@ -13,12 +13,12 @@ import msgspec
 from netaddr import cidr_merge
 
 from groundplane.allocate import Allocations
-from groundplane.check.tenants import file_in_source
 from groundplane.compile.overlay import compile_overlay, uplink_mtu
+from groundplane.compile.places import places
 from groundplane.compile.port_ids import number_pools
 from groundplane.compile.probed import compile_probes
 from groundplane.documents import dns
-from groundplane.documents.catalog import Catalog, DocumentKey
+from groundplane.documents.catalog import Catalog
 from groundplane.documents.external import external_ranges, source_ranges
 from groundplane.documents.families import families_of
 from groundplane.documents.selector import LabelIndex
@@ -78,28 +78,8 @@ def compile_site(catalog: Catalog, allocations: Allocations) -> compiled.Site:
         dnssec=spec.dns.dnssec,
         overlay=compile_overlay(catalog),
         ipvs=compiled.Ipvs(spec.ipvs.scheduler, spec.ipvs.drain_seconds),
-        places=tuple(_places(catalog)),
+        places=tuple(places(catalog)),
     )
-
-
-def _places(catalog: Catalog) -> Iterator[compiled.FilePlaces]:
-    by_file: dict[str, list[tuple[DocumentKey, int, str, int]]] = defaultdict(list)
-    for key, (file, line, within, item_line) in catalog.origins.items():
-        by_file[file].append((key, line, within, item_line))
-    for file, written in by_file.items():
-        yield compile_places(file_in_source(catalog, file), written)
-
-
-def compile_places(
-    path: str, written: Iterable[tuple[DocumentKey, int, str, int]]
-) -> compiled.FilePlaces:
-    """Return the places of objects in the file *path*, given their origins without the file."""
-    objects: dict[str, list[str]] = defaultdict(list)
-    for (kind, namespace, name), line, within, item_line in written:
-        is_exact = item_line or not within
-        entry = f"{name} {item_line or line}" if is_exact else f"{name} {line} {within}"
-        objects[f"{kind}/{namespace}" if namespace else kind].append(entry)
-    return compiled.FilePlaces(path, dict(objects))
 
 
 def _nodes(catalog: Catalog, allocations: Allocations) -> dict[str, compiled.Node]:

@@ -16,27 +16,32 @@ import hashlib
 import re
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import islice, pairwise
-from operator import attrgetter, lt
+from itertools import islice
+from operator import attrgetter
 from typing import Final, TypeVar
-from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
 
-from groundplane.errors import StateError, printable, shortened
-from groundplane.site.blocks import Block, Key, Kind, LineKey, digest_of, unquoted
+from groundplane.errors import StateError, printable
+from groundplane.site.blocks import Block, Key, Kind, LineKey, unquoted
 from groundplane.site.compiled import FORMAT, READABLE, Probe, Service, Site, Workload
 from groundplane.site.ends import Ends, common_ends
-from groundplane.site.faults import (
-    places_faults,
-    probe_faults,
-    service_faults,
-    site_faults,
-    workloads_faults,
+from groundplane.site.faults import site_faults, workloads_faults
+from groundplane.site.verification import (
+    PLACES,
+    PROBE,
+    SERVICE,
+    SITE,
+    WORKLOADS,
+    decode_value,
+    require,
+    require_canonical,
+    require_order,
+    verified,
 )
 
 T = TypeVar("T")
@@ -46,11 +51,6 @@ _ENTRY: Final = re.compile(rb"([!-.0-~]*/[!-~]+) ([0-9]{1,9}) ([0-9]{1,9}) ([0-9
 _CUT: Final = "not a compiled site: it is cut off, or has something behind its end"
 
 
-_site: Final = msgspec.json.Decoder(Site)
-_service: Final = msgspec.json.Decoder(Service)
-_probe: Final = msgspec.json.Decoder(Probe)
-_workloads: Final = msgspec.json.Decoder(tuple[Workload, ...])
-_places: Final = msgspec.json.Decoder(dict[str, list[str]])
 _LOOKED_UP: Final = 20  # subjects that are looked for one by one
 
 
@@ -82,8 +82,8 @@ class Snapshot:
 
     def node_workloads(self, node: str) -> tuple[Workload, ...]:
         """Return the workloads of *node*; StateError for an invalid value, since root uses them."""
-        found = _decoded(_workloads, self.workloads(node) or b"[]")
-        _require(workloads_faults(found), f"the workloads of {node}")
+        found = decode_value(WORKLOADS, self.workloads(node) or b"[]")
+        require(workloads_faults(found), f"the workloads of {node}")
         return found
 
     def service(self, key: Key) -> Service | None:
@@ -91,22 +91,22 @@ class Snapshot:
         if (found := self.decoded.get(key)) is not None:
             return found
         value = self._value(LineKey(Kind.SERVICE, *key))
-        return _decoded(_service, value) if value else None
+        return decode_value(SERVICE, value) if value else None
 
     def probe(self, key: Key) -> Probe | None:
         """Return the probe of the workload *key*; None if the site does not have one."""
         value = self._value(LineKey(Kind.PROBE, *key))
-        return _decoded(_probe, value) if value else None
+        return decode_value(PROBE, value) if value else None
 
     def every_service(self) -> Iterator[Service]:
-        return self.services_as(_service)
+        return self.services_as(SERVICE)
 
     def services_as(self, decoder: "msgspec.json.Decoder[T]") -> Iterator[T]:
         """Yield what *decoder* takes of each service."""
         return _every(decoder, filter(_of_services, self.blocks))
 
     def every_probe(self) -> Iterator[Probe]:
-        return _every(_probe, filter(_of_probes, self.blocks))
+        return _every(PROBE, filter(_of_probes, self.blocks))
 
     def workload_blocks(self) -> Iterator[Block]:
         """Yield the block of each node that has workloads."""
@@ -147,13 +147,6 @@ class Snapshot:
         return lines[start + len(name) : lines.index(b"\n", start)]
 
 
-def _decoded(decoder: "msgspec.json.Decoder[T]", encoded: bytes) -> T:
-    try:
-        return decoder.decode(encoded)
-    except ValueError as error:  # msgspec's are, and what is not UTF-8
-        raise StateError(f"not a compiled site: {error}") from None
-
-
 def _every(decoder: "msgspec.json.Decoder[T]", blocks: Iterable[Block]) -> Iterator[T]:
     try:
         for block in blocks:
@@ -167,7 +160,7 @@ def _places_in(block: Block, kind: str, names: AbstractSet[str]) -> dict[str, st
     """Return the places of the objects *names* of *kind* that the file of *block* has."""
     if len(names) <= _LOOKED_UP and not any(f'"{each} '.encode() in block.lines for each in names):
         return {}
-    objects = _decoded(_places, block.lines[block.lines.index(b"\t") :])
+    objects = decode_value(PLACES, block.lines[block.lines.index(b"\t") :])
     entries = (entry.partition(" ") for entry in objects.get(kind, ()))
     file = printable(unquoted(block.first.name))
     return {f"{kind}/{name}": f"{file}:{at}" for name, _, at in entries if name in names}
@@ -192,9 +185,9 @@ def revision_of(encoded: bytes) -> str:
 def verify(encoded: bytes) -> None:
     """Raise StateError if *encoded* was altered by even one bit."""
     blocks = decode(encoded).blocks
-    _require_order(blocks)
+    require_order(blocks)
     for block in blocks:
-        _verified(block)
+        verified(block)
 
 
 def verify_values(encoded: bytes) -> None:
@@ -203,10 +196,10 @@ def verify_values(encoded: bytes) -> None:
     For snapshots that somebody else encoded, if none is in use that `advance` could compare with.
     """
     blocks = decode(encoded).blocks
-    _require_order(blocks)
+    require_order(blocks)
     for block in blocks:
-        for key, line in _by_key(_verified(block)[0]).items():
-            _require_canonical(key, line)
+        for key, line in _by_key(verified(block)[0]).items():
+            require_canonical(key, line)
 
 
 def decode(encoded: bytes) -> Snapshot:
@@ -224,7 +217,7 @@ def advance(old: Snapshot, encoded: bytes) -> tuple[Snapshot, set[Key]]:
     """
     snapshot, same = _decode(encoded, old)
     start, end = same.start, len(snapshot.blocks) - same.end
-    _require_order(snapshot.blocks[max(0, start - 1) : end + 1])
+    require_order(snapshot.blocks[max(0, start - 1) : end + 1])
     left = {each.entry: each for each in old.blocks[start : len(old.blocks) - same.end]}
     made = [each for each in snapshot.blocks[start:end] if left.pop(each.entry, None) is None]
     before = {block.first: block for block in left.values()}
@@ -232,12 +225,12 @@ def advance(old: Snapshot, encoded: bytes) -> tuple[Snapshot, set[Key]]:
     for new in made:
         block = before.pop(new.first, None)
         known = block.lines.splitlines() if block else []
-        lines, alike = _verified(new, known)
+        lines, alike = verified(new, known)
         old_lines.update(known[alike.start : len(known) - alike.end])
         new_lines.update(lines[alike.start : len(lines) - alike.end])
     old_lines |= _lines(before.values())
     gone, came = _by_key(old_lines - new_lines), _by_key(new_lines - old_lines)
-    services = (_require_canonical(key, line) for key, line in came.items())
+    services = (require_canonical(key, line) for key, line in came.items())
     decoded = {service.key: service for service in services if service}
     differing = gone.keys() | came.keys()
     keys = {key.named for key in differing if key.kind is Kind.SERVICE}
@@ -246,7 +239,12 @@ def advance(old: Snapshot, encoded: bytes) -> tuple[Snapshot, set[Key]]:
 
 def changed_probes(old: Snapshot, new: Snapshot) -> set[Key]:
     """Return the workloads whose probes changed, appeared or disappeared from *old* to *new*."""
-    return {key.named for key in _differing(old, new, _of_probes)}
+    before, after = (
+        {block.entry: block for block in filter(_of_probes, each.blocks)} for each in (old, new)
+    )
+    gone = _lines(before[entry] for entry in before.keys() - after.keys())
+    made = _lines(after[entry] for entry in after.keys() - before.keys())
+    return {key.named for key in _by_key(gone ^ made)}
 
 
 def changed_workloads(old: Snapshot, new: Snapshot) -> dict[str, Block | None]:
@@ -268,26 +266,7 @@ def changed_workloads(old: Snapshot, new: Snapshot) -> dict[str, Block | None]:
 
 def workloads_in(block: Block) -> tuple[Workload, ...]:
     """Return the workloads in the *block* of a node."""
-    return next(_every(_workloads, [block]))
-
-
-def _differing(old: Snapshot, new: Snapshot, kind: Callable[[Block], bool]) -> set[LineKey]:
-    """Return the keys of the lines of *kind* in which *old* and *new* differ."""
-    gone, made = _differences(old, new, kind)
-    return gone.keys() | made.keys()
-
-
-def _differences(
-    old: Snapshot, new: Snapshot, kind: Callable[[Block], bool] = bool
-) -> tuple[dict[LineKey, bytes], dict[LineKey, bytes]]:
-    """Return by key the lines of *kind* that only *old* has, and those that only *new* has.
-
-    Only their keys are parsed: most lines of a changed block are in both.
-    """
-    before, after = ({block.entry: block for block in each.blocks} for each in (old, new))
-    gone = _lines(filter(kind, (before[entry] for entry in before.keys() - after.keys())))
-    made = _lines(filter(kind, (after[entry] for entry in after.keys() - before.keys())))
-    return _by_key(gone - made), _by_key(made - gone)
+    return next(_every(WORKLOADS, [block]))
 
 
 def _decode(encoded: bytes, old: Snapshot | None) -> tuple[Snapshot, Ends]:
@@ -299,8 +278,8 @@ def _decode(encoded: bytes, old: Snapshot | None) -> tuple[Snapshot, Ends]:
     if old is not None and encoded_head == old.encoded_head:
         head = old.head
     else:
-        head = _decoded(_site, encoded_head)
-        _require(site_faults(head), "the site")
+        head = decode_value(SITE, encoded_head)
+        require(site_faults(head), "the site")
     old = old or Snapshot(head, ())
     same = common_ends(old.entries, entries)
     end = len(old.blocks) - same.end
@@ -330,49 +309,6 @@ def _found(entry: bytes, encoded: bytes, start: int) -> Block:
     return Block(entry, LineKey.parsed(match[1].decode()), int(match[2]), lines)
 
 
-def _verified(block: Block, known: Sequence[bytes] = ()) -> tuple[list[bytes], Ends]:
-    """Return the lines of *block*, and how many at its ends are those of the verified lines *known*.
-
-    StateError if it does not match its entry, or its lines are not in the order of their keys.
-    """
-    where = block.first.text
-    if digest_of(block.lines).encode() != block.entry[-32:]:
-        raise StateError(f"not a compiled site: what begins at {where} does not match its digest")
-    lines = block.lines.splitlines()
-    same = common_ends(known, lines)
-    changed = lines[max(0, same.start - 1) : len(lines) - max(0, same.end - 1)]
-    begins = block.lines.startswith(where.encode() + b"\t")
-    if len(lines) != block.length or not begins or not _in_order(changed):
-        raise _not_in_order(block)
-    return lines, same
-
-
-def _require_order(blocks: Sequence[Block]) -> None:
-    """Raise StateError unless each of *blocks* ends before the next one begins.
-
-    Lookups go to the last block that begins at their key or before it.
-    """
-    for block, after in pairwise(blocks):
-        last = block.lines[block.lines.rfind(b"\n", 0, -1) + 1 :]
-        if not _in_order([last, after.first.text.encode() + b"\t"]):
-            raise _not_in_order(block)
-
-
-def _not_in_order(block: Block) -> StateError:
-    return StateError(f"not a compiled site: what begins at {block.first.text} is not in order")
-
-
-def _in_order(lines: Sequence[bytes]) -> bool:
-    """Return whether the keys of *lines* ascend; StateError if a line has none."""
-    try:
-        keys = [line[: line.index(b"\t")] for line in lines]
-    except ValueError:
-        raise StateError("not a compiled site: a line has no key") from None
-    # A namespace sorts before longer ones that it is a prefix of, but "-" sorts before "/".
-    names = b"\n".join(keys).replace(b"/", b"\0").split(b"\n")
-    return all(map(lt, names, names[1:]))
-
-
 def _lines(blocks: Iterable[Block]) -> set[bytes]:
     return {line for block in blocks for line in block.lines.splitlines()}
 
@@ -386,39 +322,6 @@ def _by_key(lines: Iterable[bytes]) -> dict[LineKey, bytes]:
     except ValueError:
         raise StateError("not a compiled site: a line has no key") from None
     return found
-
-
-def _require_canonical(key: LineKey, line: bytes) -> Service | None:
-    """Raise StateError if the value of *line* has another key, or is one that `check` rejects.
-
-    Return the value if it is a service.
-    """
-    value, what = line[line.index(b"\t") :], key.text
-    service = None
-    if key.kind is Kind.WORKLOADS:
-        workloads = _decoded(_workloads, value)
-        _require(workloads_faults(workloads), what)
-        is_its_own = {key.name} == {workload.node for workload in workloads}
-    elif key.kind is Kind.PLACES:
-        objects = _decoded(_places, value)
-        _require(places_faults(objects), what)
-        is_its_own = key.name == quote(unquote_to_bytes(key.name), safe="")
-    elif key.kind is Kind.PROBE:
-        probe = _decoded(_probe, value)
-        _require(probe_faults(probe), what)
-        is_its_own = key.named == probe.key
-    else:
-        service = _decoded(_service, value)
-        _require(service_faults(service), what)
-        is_its_own = key.named == service.key
-    if not is_its_own:
-        raise StateError(printable(f"not a compiled site: {what} has another one's value"))
-    return service
-
-
-def _require(faults: Iterator[tuple[str, str]], what: str) -> None:
-    for field_, fault in faults:
-        raise StateError(printable(f"not a compiled site: {what}: {field_}: {shortened(fault)}"))
 
 
 def _title(encoded: bytes) -> tuple[int, str]:
