@@ -22,6 +22,8 @@ from tests.compile.edits import (
     lock,
     ours,
     outcome,
+    ports,
+    service,
     site,
     small_site,
     write,
@@ -123,3 +125,34 @@ def test_a_slice_of_kubernetes_need_not_name_a_service(tmp_path: Path) -> None:
     write(files, directory)
     assert isinstance(both(directory, tmp_path)[0], bytes)
     assert is_alike(directory, tmp_path)
+
+
+def test_an_address_that_another_namespace_holds_is_no_new_one(tmp_path: Path) -> None:
+    """The other holder is not concerned by the change."""
+    directory = small_site(tmp_path)
+    assert is_alike(directory, tmp_path)
+    path = directory / LOCK_NAME
+    held = dict(line.split(" ", 1) for line in path.read_text().splitlines()[1:])
+    held["Service/a/s3"] = held["Service/a-b/s3"]
+    path.write_text("".join(sorted(f"{name} {value}\n" for name, value in held.items())))
+    assert is_alike(directory, tmp_path)
+    assert "is held by" in str(both(directory, tmp_path)[1])
+
+
+def test_a_service_that_another_ones_port_renumbers_keeps_its_shared_addresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(port_ids, "POOLS", 32)
+    directory, files = small_site(tmp_path), site()
+    for number, each in enumerate(files["a.yaml"][:4]):
+        each["spec"] |= {"externalIPs": ["203.0.113.1"], "ports": ports(number)}
+    numbers = set()
+    for number in range(30, 46):
+        files["a-b.yaml"].append(service(number, "a-b"))
+        write(files, directory)
+        lock(directory)
+        assert is_alike(directory, tmp_path)
+        snapshot = decode(compile_encoded(directory, ours(tmp_path)))
+        shared = [snapshot.service(("a", f"s{each}")) for each in range(4)]
+        numbers.add(tuple(each.ports[0].pool for each in shared if each))
+    assert len(numbers) > 1, "no service was renumbered"

@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundplane.site.blocks import Key
+from groundplane.site.blocks import Key, Kind
 from groundplane.site.compiled import FilePlaces, Probe, Service, Site, Workload
 from groundplane.site.editing import edited
 from groundplane.site.encoding import encode
@@ -58,3 +58,14 @@ def test_an_edited_snapshot_is_that_of_the_changed_site(
     assert encode(after) == edited(
         decode(encode(before)), after, workloads, probes, services, files
     )
+
+
+def test_a_block_that_loses_its_first_line_joins_the_one_before() -> None:
+    before = site({*NUMBERS}, set())
+    snapshot = decode(encode(before))
+    firsts = [each.first for each in snapshot.blocks if each.first.kind is Kind.SERVICE]
+    assert len(firsts) > 3
+    for first in firsts:
+        services = tuple(each for each in before.services if each.key != first.named)
+        after = msgspec.structs.replace(before, services=services)
+        assert encode(after) == edited(snapshot, after, {}, {}, {first.named: None}, {})
