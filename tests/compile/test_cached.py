@@ -144,15 +144,15 @@ def test_a_service_that_another_ones_port_renumbers_keeps_its_shared_addresses(
 ) -> None:
     monkeypatch.setattr(port_ids, "POOLS", 32)
     directory, files = small_site(tmp_path), site()
-    for number, each in enumerate(files["a.yaml"][:4]):
+    for number, each in enumerate(files["a-b.yaml"][:4]):
         each["spec"] |= {"externalIPs": ["203.0.113.1"], "ports": ports(number)}
     numbers = set()
     for number in range(30, 46):
-        files["a-b.yaml"].append(service(number, "a-b"))
+        files["a.yaml"].append(service(number, "a"))
         write(files, directory)
         lock(directory)
         assert is_alike(directory, tmp_path)
         snapshot = decode(compile_encoded(directory, ours(tmp_path)))
-        shared = [snapshot.service(("a", f"s{each}")) for each in range(4)]
+        shared = [snapshot.service(("a-b", f"s{each}")) for each in range(4)]
         numbers.add(tuple(each.ports[0].pool for each in shared if each))
     assert len(numbers) > 1, "no service was renumbered"
