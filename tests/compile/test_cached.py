@@ -139,6 +139,20 @@ def test_an_address_that_another_namespace_holds_is_no_new_one(tmp_path: Path) -
     assert "is held by" in str(both(directory, tmp_path)[1])
 
 
+def test_a_service_that_changes_keeps_its_shared_addresses(tmp_path: Path) -> None:
+    """The earlier service of the address is not concerned by the change."""
+    directory, files = small_site(tmp_path), site()
+    for number, each in enumerate(files["a.yaml"][:2]):
+        each["spec"] |= {"externalIPs": ["203.0.113.1"], "ports": ports(number)}
+    for selected in ("app-1", "app-2"):
+        files["a.yaml"][1]["spec"]["selector"] = {"app": selected}
+        write(files, directory)
+        lock(directory)
+        assert is_alike(directory, tmp_path)
+    changed = decode(compile_encoded(directory, ours(tmp_path))).service(("a", "s1"))
+    assert changed and changed.shared == ("203.0.113.1",)
+
+
 def test_a_service_that_another_ones_port_renumbers_keeps_its_shared_addresses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
