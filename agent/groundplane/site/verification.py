@@ -28,6 +28,7 @@ PLACES: Final = msgspec.json.Decoder(dict[str, list[str]])
 
 
 def decode_value(decoder: "msgspec.json.Decoder[T]", encoded: bytes) -> T:
+    """Return the value that *encoded* is; StateError if *decoder* does not take it."""
     try:
         return decoder.decode(encoded)
     except ValueError as error:  # msgspec's are, and what is not UTF-8
@@ -106,5 +107,6 @@ def require_canonical(key: LineKey, line: bytes) -> Service | None:
 
 
 def require(faults: Iterator[tuple[str, str]], what: str) -> None:
+    """Raise StateError for the first of *faults*, each a field and what is wrong with it, in *what*."""
     for field_, fault in faults:
         raise StateError(printable(f"not a compiled site: {what}: {field_}: {shortened(fault)}"))
